@@ -1,0 +1,1 @@
+//! The outside world: programs, services, protocols.

@@ -1,0 +1,18 @@
+//! The vocabulary that every other room speaks: identifiers, digests, versions, references, time, verdicts, errors.
+//!
+//! Nothing here reads a file, a clock (but [`time`]), an environment variable or a database, and nothing knows a terminal.
+
+pub mod canonical;
+pub mod digest;
+pub mod error;
+pub mod event;
+pub mod exit;
+pub mod merkle;
+pub mod name;
+pub mod quantity;
+pub mod reference;
+pub mod table;
+pub mod text;
+pub mod time;
+pub mod verdict;
+pub mod version;

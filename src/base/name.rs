@@ -1,0 +1,201 @@
+//! Names that people choose: models, aliases, stages. A name is valid by existing: it is checked once, at the border.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest name of a model, an alias or a tag, in bytes.
+pub const NAME_MAX: usize = 100;
+
+/// The name of a model: letters, digits, `-`, `_`, `.`, starting with a letter or digit, at most [`NAME_MAX`] bytes.
+///
+/// ASCII only, so that it is safe as a file name, in a URL, a Git tag and a shell word on every system.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// The text cannot be a name; says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadName(String);
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadName {}
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = BadName;
+    fn from_str(s: &str) -> Result<Self, BadName> {
+        let shown: String = s.chars().take(40).flat_map(char::escape_debug).collect();
+        let shown = if s.chars().count() > 40 { format!("{shown}…") } else { shown };
+        let bad = |why: &str| Err(BadName(format!("`{shown}` cannot be a name: {why}")));
+        if s.is_empty() {
+            return bad("it is empty");
+        }
+        if s.len() > NAME_MAX {
+            return bad(&format!("it is {} bytes long, at most {NAME_MAX} are allowed", s.len()));
+        }
+        if let Some(c) = s.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
+            return bad(&format!("`{}` is not allowed, use letters, digits, `-`, `_` and `.`", c.escape_debug()));
+        }
+        if !s.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return bad("it must start with a letter or a digit");
+        }
+        if s.contains("..") {
+            return bad("`..` is not allowed");
+        }
+        Ok(Self(s.to_owned()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Declares an enum of fixed words with `word`, `ALL`, parsing, printing and serde.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word used in files, states and output.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { f.pad(self.word()) }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(s: &str) -> ::std::result::Result<Self, String> {
+                Self::ALL.iter().copied().find(|v| v.word() == s).ok_or_else(|| {
+                    let all: Vec<_> = Self::ALL.iter().map(|v| v.word()).collect();
+                    format!("`{s}` is not a {}, expected one of: {}", $what, all.join(", "))
+                })
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, s: S) -> ::std::result::Result<S::Ok, S::Error> { s.serialize_str(self.word()) }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(d: D) -> ::std::result::Result<Self, D::Error> {
+                <String as ::serde::Deserialize>::deserialize(d)?.parse().map_err(::serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// What a model is.
+    ModelType, "model type" {
+        /// Prompts, routing, retrieval and agents as one unit.
+        Config = "config",
+        /// One prompt template or a folder of them.
+        Prompt = "prompt",
+        /// An embedding model.
+        Embedding = "embedding",
+        /// A reranker.
+        Reranker = "reranker",
+        /// A classifier.
+        Classifier = "classifier",
+        /// A large language model.
+        Llm = "llm",
+        /// A dataset, golden or not.
+        Dataset = "dataset",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+words! {
+    /// Where a version stands. MLflow's `None` reads as `development`.
+    Stage, "stage" {
+        /// Registered, not yet promoted.
+        Development = "development",
+        /// Under test before release.
+        Staging = "staging",
+        /// Serving users; one version a model.
+        Production = "production",
+        /// Retired or replaced, kept for rollback until its retention ends.
+        Archived = "archived",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_hurt_somewhere_are_refused() {
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "a\"b",
+            "..",
+            "a..b",
+            "../x",
+            ".git",
+            "-rf",
+            "a/b",
+            "a@b",
+            "🚀",
+            "naïve",
+            "a\nb",
+            &"x".repeat(10_000),
+        ] {
+            let e = bad.parse::<Name>().expect_err(bad);
+            assert!(e.to_string().len() < 300, "{e}");
+        }
+        for good in ["a", "support-bot", "bge_small.v1", "7b", &"x".repeat(NAME_MAX)] {
+            assert_eq!(good.parse::<Name>().expect(good).as_str(), good);
+        }
+    }
+
+    #[test]
+    fn words_name_the_alternatives() {
+        assert_eq!("production".parse(), Ok(Stage::Production));
+        let e = "prod".parse::<Stage>().expect_err("not a stage");
+        assert_eq!(e, "`prod` is not a stage, expected one of: development, staging, production, archived");
+    }
+}

@@ -1,0 +1,1 @@
+//! `mlops.toml` and the environment.

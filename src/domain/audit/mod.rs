@@ -1,0 +1,1 @@
+//! The audit log as strangers read it: signed checkpoints, proofs, tiles.

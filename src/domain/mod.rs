@@ -1,0 +1,6 @@
+//! The rules of releases. Nothing here knows clap, a terminal, an exit code or HTTP.
+
+pub mod audit;
+pub mod eval;
+pub mod golden;
+pub mod registry;

@@ -1,0 +1,2 @@
+//! The `kf` binary: see the library.
+fn main() {}

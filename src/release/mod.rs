@@ -1,0 +1,1 @@
+//! What needs several domain rooms and adapters at once.

@@ -1,0 +1,1 @@
+//! Traits that several rooms share; they know nothing of who implements them.

@@ -1,0 +1,1 @@
+//! Pure numerics on slices: no files, no thresholds, no verdicts.
