@@ -10,6 +10,7 @@ pub mod exit;
 pub mod merkle;
 pub mod name;
 pub mod quantity;
+pub mod random;
 pub mod reference;
 pub mod table;
 pub mod text;

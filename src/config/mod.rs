@@ -1,1 +1,2 @@
 //! `mlops.toml` and the environment.
+pub mod secret;

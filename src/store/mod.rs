@@ -1,3 +1,309 @@
-//! Where state lives: the repository on disk, the database, the objects, and the two doors through which they change.
+//! Where state lives: the database, the objects, and the two doors through which they change.
+//!
+//! Governed state changes only inside [`Store::write`], whose [`Tx`] commits change and audit event together; telemetry is
+//! appended only through [`Store::feed`]. A change without an event is refused as a bug. The rooms above bring their own SQL;
+//! nothing here knows what a table means, except the audit log's.
 
+pub mod db;
+pub mod feed;
+pub mod lock;
+pub mod log;
+pub mod migrations;
 pub mod objects;
+pub mod runtime;
+pub mod schema;
+pub mod tx;
+
+pub use crate::values;
+pub use db::{Db, DbTarget, Mode, PostgresTarget, Row, Value};
+pub use feed::Feed;
+pub use tx::{Tx, View};
+
+use crate::base::digest::hex;
+use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::event::{Event, Resource};
+use crate::base::merkle::Hash;
+use crate::base::random::Random;
+use crate::base::time::{Clock, Timestamp};
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Key in `meta` of the schema's number.
+const META_SCHEMA: &str = "schema";
+/// Key in `meta` of the kf version that wrote the schema.
+const META_WRITER: &str = "writer";
+/// Key in `meta` of the state's own id.
+pub const META_STATE_ID: &str = "state-id";
+/// Key in `meta` of the place a moved state went to; a state that has it is sealed.
+pub const META_MOVED_TO: &str = "moved-to";
+
+/// Who acts, from where. The names never enter the hashed bytes of the log; pseudonyms do.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `user`, `ci` or `cron`.
+    pub kind: String,
+    /// The name, e-mail or job.
+    pub name: String,
+    /// The machine.
+    pub host: String,
+}
+
+/// Signs the head of the log after a change.
+pub trait Seal {
+    /// A signed checkpoint of this head.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    fn seal(&self, origin: &str, size: u64, root: &Hash) -> Result<String>;
+}
+
+/// All that opening a state needs.
+pub struct Settings {
+    /// Where the database is.
+    pub target: DbTarget,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+    /// Who acts.
+    pub identity: Identity,
+    /// The clock.
+    pub clock: Arc<Clock>,
+    /// The source of ids and salts.
+    pub random: Arc<Random>,
+    /// Signs checkpoints, when this host has the log key.
+    pub seal: Option<Box<dyn Seal>>,
+    /// The name of the project, part of the log's origin when a state is made.
+    pub project: String,
+    /// Where a copy of a SQLite file goes before it is migrated.
+    pub copies: PathBuf,
+}
+
+/// An open state.
+pub struct Store {
+    settings: Settings,
+    db: RefCell<Rc<Db>>,
+    dry_run: Cell<bool>,
+}
+
+impl Store {
+    /// Opens a state that exists.
+    ///
+    /// # Errors
+    /// [`Kind::NoRepository`] when there is none; a failed operation when a newer kf wrote it or it was moved away.
+    pub fn open(settings: Settings, mode: Mode) -> Result<Self> {
+        let db = Db::open(&settings.target, mode, settings.lock_timeout)?;
+        let found = migrations::schema_of(&db)?;
+        migrations::refuse_newer(&db, found)?;
+        if found == 0 && mode != Mode::Create {
+            return Err(Error::of(Kind::NoRepository, format!("no state here: {} is empty", settings.target.describe()))
+                .hint("run `kf init` to start a new state here"));
+        }
+        if found < migrations::CURRENT {
+            let copy = settings.copies.join(format!("state-schema-{found}.db"));
+            migrations::migrate(&db, found, Some(&copy))?;
+        }
+        Ok(Self { settings, db: RefCell::new(Rc::new(db)), dry_run: Cell::new(false) })
+    }
+
+    /// Opens a state, making it when it is not there; true when it was made now.
+    pub fn init(settings: Settings) -> Result<(Self, bool)> {
+        let store = Self::open(settings, Mode::Create)?;
+        let made = store.first_event()?;
+        Ok((store, made))
+    }
+
+    /// Gives a new state its id and the log its first entry, once.
+    fn first_event(&self) -> Result<bool> {
+        let db = self.db();
+        let clean = self.settings.project.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.', "-");
+        // Two processes may start the same state at once: the row that `begin_write` locks must be there before it does.
+        let id = hex(&self.settings.random.bytes::<8>());
+        let sql = "INSERT INTO log_head (id, size, frontier, origin) VALUES (1, 0, ?1, ?2) ON CONFLICT DO NOTHING";
+        db.execute(sql, values![Vec::<u8>::new(), format!("kf/{clean}/{id}")])?;
+        self.write(|tx| {
+            if meta(tx.view().db(), META_STATE_ID)?.is_some() {
+                return Ok(false);
+            }
+            let origin = log::head(tx.view().db())?.origin;
+            let id = origin.rsplit('/').next().unwrap_or_default().to_owned();
+            tx.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", values![META_STATE_ID, &id])?;
+            tx.record(Event::new("state.created", Resource::new("state", id)).with("schema", migrations::CURRENT));
+            Ok(true)
+        })
+    }
+
+    /// From now on transactions run to their end and are then given up, so that nothing changes.
+    pub fn set_dry_run(&self, dry_run: bool) {
+        self.dry_run.set(dry_run);
+    }
+
+    /// The current connection.
+    pub fn db(&self) -> Rc<Db> {
+        Rc::clone(&self.db.borrow())
+    }
+
+    /// Where this state is, for people.
+    pub fn describe(&self) -> String {
+        self.settings.target.describe()
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
+    /// Who acts.
+    pub fn identity(&self) -> &Identity {
+        &self.settings.identity
+    }
+
+    /// The source of ids.
+    pub fn random(&self) -> &Random {
+        &self.settings.random
+    }
+
+    /// Reads one consistent state.
+    pub fn read<T>(&self, read: impl FnOnce(View<'_>) -> Result<T>) -> Result<T> {
+        let db = self.db();
+        db.begin_read()?;
+        let done = read(View::new(&db));
+        db.rollback();
+        done
+    }
+
+    /// Changes the state: `change` runs under the writer's lock, and its changes and events commit together or not at all.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`] when another writer holds the lock for too long; [`Kind::Bug`] when a change recorded no event.
+    pub fn write<T>(&self, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let db = self.db();
+        db.begin_write().context(|| "cannot start to write")?;
+        match self.run(&db, change) {
+            Ok((done, _)) if self.dry_run.get() => {
+                db.rollback();
+                Ok(done)
+            }
+            Ok((done, last_event)) => {
+                db.commit().or_else(|e| self.settle(e, last_event))?;
+                Ok(done)
+            }
+            Err(e) => {
+                db.rollback();
+                Err(e)
+            }
+        }
+    }
+
+    fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<uuid::Uuid>)> {
+        if let Some(place) = meta(db, META_MOVED_TO)? {
+            return Err(Error::new(format!("this state was moved to {place} and takes no more changes"))
+                .hint(format!("set `state.url = \"{place}\"` in mlops.toml")));
+        }
+        let mut head = log::head(db)?;
+        let now = self.settings.clock.now();
+        let tx = Tx {
+            view: View::new(db),
+            now,
+            random: &self.settings.random,
+            actor: &self.settings.identity.name,
+            first_event: i64::try_from(head.frontier.size()).context(|| "the audit log is full")?,
+            events: RefCell::default(),
+            changes: Cell::new(0),
+        };
+        let done = change(&tx)?;
+        let (events, changes) = (tx.events.into_inner(), tx.changes.get());
+        if changes > 0 && events.is_empty() {
+            return Err(Error::of(Kind::Bug, "a change of governed state recorded no event"));
+        }
+        let last = self.append(db, &mut head, now, &events)?;
+        Ok((done, last))
+    }
+
+    fn append(&self, db: &Db, head: &mut log::Head, now: Timestamp, events: &[Event]) -> Result<Option<uuid::Uuid>> {
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let appender = log::Appender { db, who: &self.settings.identity, random: &self.settings.random, now };
+        let mut last = None;
+        for event in events {
+            let id = self.settings.random.uuid(now);
+            appender.append(head, id, event)?;
+            last = Some(id);
+        }
+        let size = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
+        let sql = "UPDATE log_head SET size = ?1, frontier = ?2 WHERE id = 1";
+        db.execute(sql, values![size, head.frontier.to_bytes()])?;
+        if let Some(seal) = &self.settings.seal {
+            let note = seal.seal(&head.origin, head.frontier.size(), &head.frontier.root())?;
+            db.execute("INSERT INTO checkpoint (size, note, ts) VALUES (?1, ?2, ?3)", values![size, note, now])?;
+        }
+        Ok(last)
+    }
+
+    /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
+    fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
+        let Some(id) = last_event else { return Err(e) };
+        let patience = self.settings.lock_timeout.min(Duration::from_secs(30));
+        let started = std::time::Instant::now();
+        let db = loop {
+            match Db::open(&self.settings.target, Mode::Write, self.settings.lock_timeout) {
+                Ok(db) => break db,
+                Err(_) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(200)),
+                Err(again) => {
+                    return Err(e)
+                        .context(|| format!("the commit got no answer and the state cannot be asked again ({again})"))
+                        .hint(|| {
+                            "the change may or may not have taken effect: run the command again, a retry is harmless".into()
+                        });
+                }
+            }
+        };
+        let mut found = false;
+        db.each("SELECT seq FROM ev WHERE id = ?1", values![id.as_bytes().to_vec()], &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+        self.db.replace(Rc::new(db));
+        if found {
+            return Ok(());
+        }
+        Err(e).context(|| "the commit failed and nothing was changed").hint(|| "run the command again".into())
+    }
+
+    /// Appends telemetry and working rows in one transaction of their own.
+    pub fn feed<T>(&self, append: impl FnOnce(&Feed<'_>) -> Result<T>) -> Result<T> {
+        let db = self.db();
+        db.begin_write().context(|| "cannot start to write")?;
+        match append(&Feed { db: &db }) {
+            Ok(done) if !self.dry_run.get() => db.commit().map(|()| done),
+            Ok(done) => {
+                db.rollback();
+                Ok(done)
+            }
+            Err(e) => {
+                db.rollback();
+                Err(e)
+            }
+        }
+    }
+}
+
+/// A value of the `meta` table.
+pub fn meta(db: &Db, key: &str) -> Result<Option<String>> {
+    let mut value = None;
+    db.each("SELECT value FROM meta WHERE key = ?1", values![key], &mut |row| {
+        value = Some(row.text(0)?.to_owned());
+        Ok(())
+    })?;
+    Ok(value)
+}
+
+fn set_meta(db: &Db, key: &str, value: &str) -> Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    db.execute(sql, values![key, value]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The second door: telemetry and working rows, appended in batches, never changed. What they amount to is sealed by a digest
+//! in the event that finishes the work.
+
+use super::db::{Db, Value};
+use super::migrations;
+use super::schema::Door;
+use crate::base::error::{Error, Kind, Result};
+
+/// Appends to the tables of the feed, and to no others.
+pub struct Feed<'a> {
+    pub(super) db: &'a Db,
+}
+
+/// How many values one statement carries at most; SQLite allows 32,766, PostgreSQL 65,535.
+const VALUES_MAX: usize = 8_000;
+
+impl Feed<'_> {
+    /// Appends rows to a table of the feed; rows that are there already (a retry) stay as they are.
+    ///
+    /// # Errors
+    /// [`Kind::Bug`] when the table is not one of the feed's.
+    pub fn append(&self, table: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<Value>>) -> Result<u64> {
+        if !migrations::tables().any(|t| t.name == table && t.door == Door::Feed) {
+            return Err(Error::of(Kind::Bug, format!("table {table} is not written through the feed")));
+        }
+        let per_statement = (VALUES_MAX / columns.len().max(1)).max(1);
+        let mut rows = rows.into_iter().peekable();
+        let mut appended = 0;
+        while rows.peek().is_some() {
+            let batch: Vec<Vec<Value>> = rows.by_ref().take(per_statement).collect();
+            let sql = insert_sql(table, columns, batch.len());
+            appended += self.db.execute(&sql, &batch.concat())?;
+        }
+        Ok(appended)
+    }
+}
+
+fn insert_sql(table: &str, columns: &[&str], rows: usize) -> String {
+    let mut next = 0;
+    let row = |_| {
+        let marks: Vec<String> = columns
+            .iter()
+            .map(|_| {
+                next += 1;
+                format!("?{next}")
+            })
+            .collect();
+        format!("({})", marks.join(", "))
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    format!("INSERT INTO {table} ({}) VALUES {} ON CONFLICT DO NOTHING", columns.join(", "), rows.join(", "))
+}

@@ -1,0 +1,217 @@
+//! Appending to the audit log: completes an event, hashes it into the RFC 6962 tree, and writes the narrow row, the body,
+//! sealed subtree hashes, openings and the new head, all inside the transaction of the change it describes.
+//!
+//! The body is RFC 8785 JSON of at most [`ENTRY_MAX`] bytes. What may have to be forgotten (names, reasons) is never in it:
+//! pseudonyms and salted commitments are.
+
+use super::Identity;
+use super::db::{Db, Value};
+use crate::base::canonical;
+use crate::base::digest::hex;
+use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::event::{Event, Outcome};
+use crate::base::merkle::{Frontier, Hash, leaf_hash, node_hash};
+use crate::base::random::Random;
+use crate::base::time::Timestamp;
+use crate::values;
+use serde_json::{Map, json};
+
+/// The largest entry in bytes: tlog-tiles prefixes its length with 16 bits.
+pub const ENTRY_MAX: usize = 65_535;
+
+/// Each sealed run of this many hashes becomes one hash a level higher (256: the width of a C2SP tile).
+pub const TILE_WIDTH: u64 = 256;
+
+/// The head of the log as it is now.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Whose log it is; the first line of its checkpoints.
+    pub origin: String,
+    /// Roots of the perfect subtrees.
+    pub frontier: Frontier,
+}
+
+/// Reads the head.
+pub fn head(db: &Db) -> Result<Head> {
+    let mut found = None;
+    db.each("SELECT size, frontier, origin FROM log_head WHERE id = 1", &[], &mut |row| {
+        let size = u64::try_from(row.int(0)?).context(|| "the audit log's size is negative")?;
+        found = Frontier::from_bytes(size, row.blob(1)?).map(|frontier| (frontier, row.text(2).map(str::to_owned)));
+        Ok(())
+    })?;
+    match found {
+        Some((frontier, origin)) => Ok(Head { frontier, origin: origin? }),
+        None => Err(Error::new("the audit log's head is missing or does not fit its size").hint("run `kf fsck`")),
+    }
+}
+
+/// Appends events to the log within the running transaction and gives the index of the first.
+pub(super) struct Appender<'a> {
+    pub(super) db: &'a Db,
+    pub(super) who: &'a Identity,
+    pub(super) random: &'a Random,
+    pub(super) now: Timestamp,
+}
+
+impl Appender<'_> {
+    /// Appends one event with the given id.
+    pub(super) fn append(&self, head: &mut Head, id: uuid::Uuid, event: &Event) -> Result<()> {
+        let seq = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
+        let actor = self.pseudonym(&self.who.kind, &self.who.name)?;
+        let host = self.pseudonym("host", &self.who.host)?;
+        let body = self.body(seq, id, event, &actor, &host)?;
+        let leaf = leaf_hash(body.as_bytes());
+        let ticket = event.ticket.as_deref().map(|t| self.word("ticket", t)).transpose()?;
+        let resource = format!("{}\u{1f}{}", event.resource.kind, event.resource.name);
+        self.db.execute(
+            "INSERT INTO ev (seq, id, ts, actor, action, res, outcome, ticket) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            values![
+                seq,
+                id.as_bytes().to_vec(),
+                self.now,
+                self.word("actor", &actor)?,
+                self.word("action", event.action)?,
+                self.word("res", &resource)?,
+                outcome_number(event.outcome),
+                ticket
+            ],
+        )?;
+        self.db.execute("INSERT INTO eb (seq, leaf, body) VALUES (?1, ?2, ?3)", values![seq, leaf.to_vec(), body])?;
+        head.frontier.push(leaf);
+        self.seal(head.frontier.size())
+    }
+
+    fn body(&self, seq: i64, id: uuid::Uuid, event: &Event, actor: &str, host: &str) -> Result<String> {
+        let mut entry = Map::new();
+        entry.insert("v".into(), json!(1));
+        entry.insert("id".into(), json!(id.to_string()));
+        entry.insert("ts".into(), json!(self.now.micros()));
+        entry.insert("actor".into(), json!({"id": actor, "kind": self.who.kind, "auth": "asserted"}));
+        entry.insert("host".into(), json!(host));
+        entry.insert("action".into(), json!(event.action));
+        entry.insert("res".into(), json!(event.resource));
+        entry.insert("outcome".into(), json!(event.outcome));
+        if let Some(ticket) = &event.ticket {
+            entry.insert("ticket".into(), json!(ticket));
+        }
+        if !event.detail.is_empty() {
+            entry.insert("detail".into(), json!(event.detail));
+        }
+        if let Some(reason) = &event.reason {
+            let salt = self.random.bytes::<32>();
+            entry.insert("pd".into(), json!({"reason": commitment(&salt, reason)?}));
+            self.db.execute(
+                "INSERT INTO opening (seq, field, salt, value) VALUES (?1, ?2, ?3, ?4)",
+                values![seq, "reason", salt.to_vec(), reason],
+            )?;
+        }
+        let body = canonical::to_string(&entry).context(|| format!("the event {} has no canonical form", event.action))?;
+        if body.len() > ENTRY_MAX {
+            return Err(Error::of(
+                Kind::Bug,
+                format!("the event {} is {} bytes long, at most {ENTRY_MAX} fit", event.action, body.len()),
+            ));
+        }
+        Ok(body)
+    }
+
+    /// Stores the hash of each tile that the newest leaf completed.
+    fn seal(&self, size: u64) -> Result<()> {
+        let mut level = 0;
+        let mut sealed = size;
+        while sealed.is_multiple_of(TILE_WIDTH) && sealed > 0 {
+            let index = sealed / TILE_WIDTH - 1;
+            let hash = tile_root(&self.tile(level, index)?);
+            level += 1;
+            self.db.execute(
+                "INSERT INTO tile (level, idx, hash) VALUES (?1, ?2, ?3)",
+                values![level, i64_of(index)?, hash.to_vec()],
+            )?;
+            sealed /= TILE_WIDTH;
+        }
+        Ok(())
+    }
+
+    /// The 256 hashes of a full tile.
+    fn tile(&self, level: i64, index: u64) -> Result<Vec<Hash>> {
+        let from = i64_of(index * TILE_WIDTH)?;
+        let (sql, values): (_, Vec<Value>) = if level == 0 {
+            ("SELECT leaf FROM eb WHERE seq >= ?1 AND seq < ?2 ORDER BY seq", vec![from.into(), (from + 256).into()])
+        } else {
+            (
+                "SELECT hash FROM tile WHERE level = ?3 AND idx >= ?1 AND idx < ?2 ORDER BY idx",
+                vec![from.into(), (from + 256).into(), level.into()],
+            )
+        };
+        let mut hashes = Vec::with_capacity(256);
+        self.db.each(sql, &values, &mut |row| {
+            hashes.push(row.digest(0)?.as_bytes().to_owned());
+            Ok(())
+        })?;
+        if hashes.len() as u64 != TILE_WIDTH {
+            return Err(Error::new(format!("the audit log lacks entries in tile {level}/{index}")).hint("run `kf audit verify`"));
+        }
+        Ok(hashes)
+    }
+
+    /// The number that stands for a word in the narrow rows.
+    fn word(&self, kind: &str, text: &str) -> Result<i64> {
+        let find = || {
+            let mut id = None;
+            self.db.each("SELECT id FROM dict WHERE kind = ?1 AND text = ?2", values![kind, text], &mut |row| {
+                id = Some(row.int(0)?);
+                Ok(())
+            })?;
+            Ok::<_, Error>(id)
+        };
+        if let Some(id) = find()? {
+            return Ok(id);
+        }
+        self.db.execute("INSERT INTO dict (kind, text) VALUES (?1, ?2)", values![kind, text])?;
+        find()?.ok_or_else(|| Error::of(Kind::Bug, "a word just written is not there"))
+    }
+
+    /// The pseudonym of a person, a machine or a job; made on first sight, so that the name can be forgotten later.
+    fn pseudonym(&self, kind: &str, name: &str) -> Result<String> {
+        let mut id = None;
+        self.db.each("SELECT id FROM pseudonym WHERE kind = ?1 AND name = ?2", values![kind, name], &mut |row| {
+            id = Some(row.text(0)?.to_owned());
+            Ok(())
+        })?;
+        if let Some(id) = id {
+            return Ok(id);
+        }
+        let id = format!("{kind}-{}", hex(&self.random.bytes::<6>()));
+        self.db.execute("INSERT INTO pseudonym (id, kind, name) VALUES (?1, ?2, ?3)", values![&id, kind, name])?;
+        Ok(id)
+    }
+}
+
+/// The number that stands for an outcome in the narrow rows.
+pub fn outcome_number(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Ok => 0,
+        Outcome::Denied => 1,
+        Outcome::Failed => 2,
+    }
+}
+
+/// The commitment to a value that is not hashed itself: HMAC-SHA-256 under a random salt over its canonical JSON.
+pub fn commitment(salt: &[u8], value: &str) -> Result<String> {
+    let text = canonical::to_string(value).context(|| "a text has no canonical form")?;
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, salt);
+    Ok(hex(ring::hmac::sign(&key, text.as_bytes()).as_ref()))
+}
+
+/// The root of a full tile's hashes.
+pub fn tile_root(hashes: &[Hash]) -> Hash {
+    let mut row = hashes.to_vec();
+    while row.len() > 1 {
+        row = row.chunks(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+    }
+    row[0]
+}
+
+fn i64_of(n: u64) -> Result<i64> {
+    i64::try_from(n).context(|| "the audit log is full")
+}

@@ -1,0 +1,113 @@
+//! The first door: governed state changes here, together with the audit events that describe the change, or not at all.
+
+use super::db::{Db, Row, Value};
+use crate::base::error::Result;
+use crate::base::event::Event;
+use crate::base::random::Random;
+use crate::base::time::Timestamp;
+use std::cell::RefCell;
+
+/// A consistent view of the state.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    db: &'a Db,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(db: &'a Db) -> Self {
+        Self { db }
+    }
+
+    /// The connection, for rooms of `store` and for streaming reads.
+    pub fn db(&self) -> &'a Db {
+        self.db
+    }
+
+    /// Calls `each` with every row of a query. `each` must not query itself.
+    pub fn each(&self, sql: &str, values: &[Value], mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        self.db.each(sql, values, &mut each)
+    }
+
+    /// All rows of a query.
+    pub fn all<T>(&self, sql: &str, values: &[Value], mut map: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        self.each(sql, values, |row| {
+            out.push(map(row)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The first row of a query, if there is one.
+    pub fn first<T>(&self, sql: &str, values: &[Value], mut map: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+        let mut out = None;
+        self.each(sql, values, |row| {
+            if out.is_none() {
+                out = Some(map(row)?);
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The one integer that a query gives (a count); 0 when it gives none.
+    pub fn count(&self, sql: &str, values: &[Value]) -> Result<i64> {
+        Ok(self.first(sql, values, |row| row.int(0))?.unwrap_or(0))
+    }
+}
+
+/// A transaction that holds the writer's lock. Events recorded here are appended when it commits.
+pub struct Tx<'a> {
+    pub(super) view: View<'a>,
+    pub(super) now: Timestamp,
+    pub(super) random: &'a Random,
+    pub(super) actor: &'a str,
+    pub(super) first_event: i64,
+    pub(super) events: RefCell<Vec<Event>>,
+    pub(super) changes: std::cell::Cell<u64>,
+}
+
+impl<'a> Tx<'a> {
+    /// The state as this transaction sees it.
+    pub fn view(&self) -> View<'a> {
+        self.view
+    }
+
+    /// The time of this transaction, the same for every row and event in it.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &str {
+        self.actor
+    }
+
+    /// A new time-ordered id.
+    pub fn uuid(&self) -> uuid::Uuid {
+        self.random.uuid(self.now)
+    }
+
+    /// Runs a statement that changes governed state and says how many rows it changed.
+    pub fn execute(&self, sql: &str, values: &[Value]) -> Result<u64> {
+        let n = self.view.db.execute(sql, values)?;
+        self.changes.set(self.changes.get() + n);
+        Ok(n)
+    }
+
+    /// Inserts a row into a table with an `id` column and gives the new id.
+    pub fn insert(&self, sql: &str, values: &[Value]) -> Result<i64> {
+        let sql = format!("{sql} RETURNING id");
+        let mut id = 0;
+        self.view.db.each(&sql, values, &mut |row| row.int(0).map(|n| id = n))?;
+        self.changes.set(self.changes.get() + 1);
+        Ok(id)
+    }
+
+    /// Records an event about this change and gives its index in the log, which holds once the transaction commits.
+    pub fn record(&self, event: Event) -> i64 {
+        let mut events = self.events.borrow_mut();
+        events.push(event);
+        self.first_event + i64::try_from(events.len()).unwrap_or(i64::MAX) - 1
+    }
+}
