@@ -1,1 +1,5 @@
 //! Models and versions.
+pub mod change;
+pub mod rollback;
+mod select;
+pub mod table;
