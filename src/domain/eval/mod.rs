@@ -1,1 +1,3 @@
-//! Evaluation.
+//! Evaluation: scores of one version on one golden dataset, kept with their intervals, and the gates that read them.
+
+pub mod record;
