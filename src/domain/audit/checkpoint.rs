@@ -60,7 +60,11 @@ impl Checkpoint {
 /// # Errors
 /// [`Why::Malformed`] when it is not a checkpoint, [`Why::Forged`] and [`Why::Untrusted`] as [`Note::verify`] says.
 pub fn open(note: &[u8], known: &[VerifierKey]) -> Result<Checkpoint, Refused> {
-    let note = Note::parse(note)?;
+    opened(&Note::parse(note)?, known)
+}
+
+/// [`open`] for a note that is read already.
+pub(super) fn opened(note: &Note, known: &[VerifierKey]) -> Result<Checkpoint, Refused> {
     let signed = note.verify(known)?;
     let checkpoint = Checkpoint::parse(note.text())?;
     if signed.iter().any(|key| key.name() == checkpoint.origin) {

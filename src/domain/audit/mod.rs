@@ -6,4 +6,6 @@
 pub mod checkpoint;
 pub mod key;
 pub mod note;
+pub mod proof;
 pub mod refused;
+pub mod tiles;
