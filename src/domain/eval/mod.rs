@@ -1,1 +1,3 @@
 //! Evaluation.
+
+pub mod metrics;
