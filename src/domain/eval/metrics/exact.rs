@@ -62,9 +62,10 @@ fn normalized(text: &str) -> String {
     pieces(&spaced).collect::<Vec<_>>().join(" ")
 }
 
-/// Python's `\w`. Combining marks are not in it, though some are alphabetic in Unicode.
+/// Python's `\w`. Some combining marks and the circled and squared letters are alphabetic in Unicode but not in it.
 fn in_word(c: char) -> bool {
-    c.is_alphanumeric() && !is_combining_mark(c)
+    let symbol = matches!(c, '\u{24b6}'..='\u{24e9}' | '\u{1f130}'..='\u{1f189}');
+    c.is_alphanumeric() && !symbol && !is_combining_mark(c)
 }
 
 #[cfg(test)]
@@ -77,6 +78,7 @@ mod tests {
         check("  The U.S.A.'s  an-swer\tis: A  (theory) ", "usas answer is theory");
         check("a–b and the “an”", "–b and “ ”");
         check("le père", "le père");
+        check("Ⓐan a\u{345}x", "ⓐ \u{345}x");
         check("An", "");
     }
 }
