@@ -1,3 +1,4 @@
 //! Evaluation: scores of one version on one golden dataset, kept with their intervals, and the gates that read them.
 
+pub mod metrics;
 pub mod record;
