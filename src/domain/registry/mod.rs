@@ -1,1 +1,8 @@
-//! Models and versions.
+//! Models and versions: what a version is made of, how two versions differ, and what people read about one.
+//!
+//! Everything here is pure: bytes and values in, values out. Where bytes are needed, the caller passes them or a closure that
+//! gets them by digest.
+
+pub mod document;
+pub mod manifest;
+pub mod template;
