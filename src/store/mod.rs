@@ -242,6 +242,36 @@ impl Store {
         Ok(last)
     }
 
+    /// Signs the head of the log as it is now, when no checkpoint covers it yet: a host with the key signs what hosts without
+    /// it appended. Gives the number of entries that the new checkpoint covers. It changes no governed state and appends no
+    /// event: a checkpoint is a statement about the log, not an act of somebody.
+    ///
+    /// # Errors
+    /// Those of `seal`, and [`Kind::Locked`] when another writer holds the lock for too long.
+    pub fn sign_head(&self, seal: &dyn Seal) -> Result<Option<u64>> {
+        let db = self.db();
+        db.begin_write().context(|| "cannot start to write")?;
+        match self.checkpoint(&db, seal) {
+            Ok(Some(size)) if !self.dry_run.get() => db.commit().map(|()| Some(size)),
+            done => {
+                db.rollback();
+                done
+            }
+        }
+    }
+
+    fn checkpoint(&self, db: &Db, seal: &dyn Seal) -> Result<Option<u64>> {
+        let head = log::head(db)?;
+        let size = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
+        if size == 0 {
+            return Ok(None);
+        }
+        let note = seal.seal(&head.origin, head.frontier.size(), &head.frontier.root())?;
+        let sql = "INSERT INTO checkpoint (size, note, ts) VALUES (?1, ?2, ?3) ON CONFLICT (size) DO NOTHING";
+        let made = db.execute(sql, values![size, note, self.now()])?;
+        Ok((made > 0).then_some(head.frontier.size()))
+    }
+
     /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
     fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
         let Some(id) = last_event else { return Err(e) };
