@@ -38,7 +38,7 @@ variables! {
     KF_NO_PROGRESS = "KF_NO_PROGRESS", "Set to anything: no progress bars.";
     KF_CLOCK = "KF_CLOCK", "For tests only: the RFC 3339 time at which a clock starts that steps by a millisecond.";
     KF_LOG_KEY = "KF_LOG_KEY", "The key that signs the audit log, itself; takes the place of `signing.log-key`.";
-    NO_COLOR = "NO_COLOR", "Set to anything: no colours (https://no-color.org).";
+    NO_COLOR = "NO_COLOR", "Set to anything: no colours.";
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "Set to anything but 0: colours even into a pipe.";
     CI = "CI", "Set to anything: kf runs unattended, so no progress bars and no questions.";
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "`true` inside GitHub Actions.";
