@@ -173,6 +173,11 @@ impl Running {
         self.input = None;
     }
 
+    /// From now on it may run only this much longer.
+    pub fn end_within(&mut self, limit: Duration) {
+        self.total = Some((Instant::now(), limit));
+    }
+
     /// The last part of what it wrote to standard error so far.
     pub fn stderr(&self) -> String {
         let bytes: Vec<u8> = self.stderr.iter().copied().collect();
