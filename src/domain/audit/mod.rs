@@ -13,3 +13,7 @@ pub mod proof;
 pub mod refused;
 pub mod seal;
 pub mod tiles;
+pub mod verify;
+
+#[cfg(test)]
+mod testing;
