@@ -1,1 +1,3 @@
 //! The outside world: programs, services, protocols.
+
+pub mod process;

@@ -1,1 +1,1 @@
-//! The command line: context, output, completion.
+//! CLI

@@ -1,1 +1,4 @@
-//! Evaluation.
+//! Evaluation: scores of one version on one golden dataset, kept with their intervals, and the gates that read them.
+
+pub mod metrics;
+pub mod record;

@@ -102,11 +102,15 @@ impl Row<'_> {
 
     /// Bytes.
     pub fn blob(&self, i: usize) -> Result<&[u8]> {
-        let blob = match self {
-            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i))?,
-            Self::Postgres(row) => row.try_get(i).context(|| column(i))?,
-        };
-        blob.ok_or_else(|| null_in(i))
+        self.opt_blob(i)?.ok_or_else(|| null_in(i))
+    }
+
+    /// Bytes or NULL.
+    pub fn opt_blob(&self, i: usize) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i)),
+            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        }
     }
 
     /// A flag kept as 0 or 1.

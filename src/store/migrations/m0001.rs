@@ -94,6 +94,7 @@ const TABLES: &[Table] = &[
             opt("git_branch", Text),
             opt("git_dirty", Int),
             opt("retired", Int),
+            opt("purged", Int),
             col("event", Int),
         ],
         keys: &["UNIQUE (model, major, minor, patch)", "UNIQUE (model, digest)", "FOREIGN KEY (model) REFERENCES model (id)"],

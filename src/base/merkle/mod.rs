@@ -1,6 +1,10 @@
-//! The Merkle tree of RFC 6962 (§2.1): hashes of leaves and nodes, and the frontier from which a log grows.
+//! The Merkle tree of RFC 6962 (§2.1): hashes of leaves and nodes, the frontier from which a log grows, and proofs.
 //!
 //! Pure: hashes in, hashes out. Who stores them is the business of `store`, who proves with them that of `domain::audit`.
+
+mod proof;
+
+pub use proof::{consistency_proof, inclusion_proof, root, verify_consistency, verify_inclusion};
 
 use sha2::{Digest as _, Sha256};
 
@@ -27,6 +31,13 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     h.update(left);
     h.update(right);
     h.finalize().into()
+}
+
+/// The root over neighbouring nodes of one level: 2ⁿ of them make the perfect subtree n levels above.
+pub fn fold(nodes: &[Hash]) -> Hash {
+    let mut frontier = Frontier::new();
+    nodes.iter().for_each(|node| frontier.push(*node));
+    frontier.root()
 }
 
 /// The roots of the perfect subtrees that make a log of `size` leaves, largest first: all that appending needs.

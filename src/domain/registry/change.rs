@@ -1,0 +1,338 @@
+//! Changes of the registry: registering, noting, moving between stages. Each runs inside a `Tx` and records its event.
+//!
+//! Rules: a version never changes; a new version is higher than the highest of its own MAJOR.MINOR line; one version of a
+//! model is in production and the one it replaces is archived; a version whose files were removed goes nowhere.
+
+use super::table::{self, GitFacts, Model, VersionRow};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::base::event::{Event, Resource};
+use crate::base::name::{ModelType, Name, Stage};
+use crate::base::version::{Bump, Version};
+use crate::store::{Tx, values};
+use serde_json::json;
+
+/// Which number a new version gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// This one.
+    Exactly(Version),
+    /// The highest one raised by this part; 1.0.0 for a first version.
+    Bumped(Bump),
+}
+
+/// A version to be registered; its files are in the object store already.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// The model.
+    pub name: Name,
+    /// What it is.
+    pub kind: ModelType,
+    /// Its number.
+    pub number: Number,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// How many files it has.
+    pub files: i64,
+    /// How many bytes they have.
+    pub bytes: i64,
+    /// Where in Git it came from.
+    pub git: Option<GitFacts>,
+    /// Metrics, finite numbers.
+    pub metrics: Vec<(String, f64)>,
+    /// Metadata.
+    pub meta: Vec<(String, String)>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// The versions it names, with the relation (`depends`, `dataset`).
+    pub links: Vec<(String, VersionRow)>,
+    /// The version that the number was advised against; another one by now means the advice is stale.
+    pub advised_from: Option<Digest>,
+    /// The ticket.
+    pub ticket: Option<String>,
+    /// The reason.
+    pub reason: Option<String>,
+}
+
+/// What registering did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The version, new or found.
+    pub version: VersionRow,
+    /// False when the same bytes were registered before.
+    pub changed: bool,
+}
+
+/// Registers a version, or finds that its bytes are registered already.
+///
+/// # Errors
+/// When the number is taken, not above its line, or the bytes are registered under another number than the one asked for.
+pub fn register(tx: &Tx<'_>, new: &NewVersion) -> Result<Registered> {
+    let view = tx.view();
+    let model = ensure_model(tx, new)?;
+    if let Some(found) = table::find_digest(view, model.id, &new.digest)? {
+        if let Number::Exactly(asked) = new.number
+            && asked != found.version
+        {
+            return Err(Error::new(format!("these bytes are registered already as {}", found.reference())).hint(format!(
+                "use {}, or change the files before registering {}@{asked}",
+                found.reference(),
+                new.name
+            )));
+        }
+        return Ok(Registered { version: found, changed: false });
+    }
+    let version = number(tx, &model, new)?;
+    let event = tx.record(registered_event(new, version));
+    let git = new.git.as_ref();
+    let id = tx.insert(
+        "INSERT INTO version (model, major, minor, patch, digest, stage, created, author, files, bytes, git_commit, git_branch, git_dirty, event) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 'development', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        values![
+            model.id,
+            version.major,
+            version.minor,
+            version.patch,
+            new.digest,
+            tx.now(),
+            tx.actor(),
+            new.files,
+            new.bytes,
+            git.map(|g| g.commit.as_str()),
+            git.and_then(|g| g.branch.as_deref()),
+            git.map(|g| g.dirty),
+            event
+        ],
+    )?;
+    let metrics = new.metrics.iter().map(|(k, v)| ("metric", k, v.to_string()));
+    let meta = new.meta.iter().map(|(k, v)| ("meta", k, v.clone()));
+    let tags = new.tags.iter().map(|t| ("tag", t, String::new()));
+    for (kind, key, value) in metrics.chain(meta).chain(tags) {
+        note(tx, id, kind, key, &value)?;
+    }
+    for (relation, target) in &new.links {
+        let sql = "INSERT INTO version_link (version, relation, target) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        tx.execute(sql, values![id, relation, target.id])?;
+    }
+    let version = table::version_by_id(view, id)?.ok_or_else(|| Error::new("a version just registered is not there"))?;
+    Ok(Registered { version, changed: true })
+}
+
+fn registered_event(new: &NewVersion, version: Version) -> Event {
+    let mut event = Event::new("version.registered", Resource::version(new.name.as_str(), version, new.digest))
+        .with("type", new.kind.word())
+        .with("files", new.files)
+        .with("bytes", new.bytes)
+        .because(new.ticket.as_deref(), new.reason.as_deref());
+    if let Some(git) = &new.git {
+        event = event.with("git", json!({"commit": git.commit, "dirty": git.dirty}));
+    }
+    if !new.links.is_empty() {
+        let links: Vec<_> =
+            new.links.iter().map(|(r, v)| json!({"relation": r, "version": v.reference(), "digest": v.digest})).collect();
+        event = event.with("links", links);
+    }
+    event
+}
+
+fn ensure_model(tx: &Tx<'_>, new: &NewVersion) -> Result<Model> {
+    if let Some(model) = table::find_model(tx.view(), &new.name)? {
+        if model.kind != new.kind {
+            return Err(Error::new(format!("{} is a model of type {}, not {}", model.name, model.kind, new.kind))
+                .hint(format!("register it under another name, or with `--type {}`", model.kind)));
+        }
+        return Ok(model);
+    }
+    let sql = "INSERT INTO model (name, kind, created) VALUES (?1, ?2, ?3)";
+    let id = tx.insert(sql, values![new.name.as_str(), new.kind.word(), tx.now()])?;
+    Ok(Model { id, name: new.name.clone(), kind: new.kind, created: tx.now() })
+}
+
+fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
+    let all = table::versions(tx.view(), model.id, u32::MAX)?;
+    match new.number {
+        Number::Bumped(bump) => {
+            let highest = all.first();
+            if new.advised_from != highest.map(|v| v.digest) {
+                return Err(Error::new(format!("somebody registered another version of {} meanwhile", new.name))
+                    .hint("run the command again: its advice is then made against that version"));
+            }
+            Ok(highest.map_or(Version::FIRST, |v| v.version.bump(bump)))
+        }
+        Number::Exactly(version) => {
+            if let Some(taken) = all.iter().find(|v| v.version == version) {
+                return Err(Error::new(format!(
+                    "{} exists already with other bytes ({})",
+                    taken.reference(),
+                    taken.digest.short()
+                ))
+                .hint(format!(
+                    "a version never changes: register {}@{} instead",
+                    new.name,
+                    version.bump(Bump::Patch)
+                )));
+            }
+            let line = |v: &&VersionRow| v.version.major == version.major && v.version.minor == version.minor;
+            match all.iter().find(line) {
+                Some(highest) if highest.version > version => {
+                    let next = highest.version.bump(Bump::Patch);
+                    Err(Error::new(format!("{version} is not above {}, the highest of its line", highest.reference()))
+                        .hint(format!("register {}@{next} or a higher one", new.name)))
+                }
+                _ => Ok(version),
+            }
+        }
+    }
+}
+
+fn note(tx: &Tx<'_>, version: i64, kind: &str, key: &str, value: &str) -> Result<u64> {
+    let sql = "INSERT INTO version_note (version, kind, key, value) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (version, kind, key) DO UPDATE SET value = excluded.value";
+    tx.execute(sql, values![version, kind, key, value])
+}
+
+/// Adds or removes a tag of a version; true when something changed.
+pub fn tag(tx: &Tx<'_>, version: &VersionRow, tag: &str, remove: bool) -> Result<bool> {
+    let has = table::notes(tx.view(), version.id)?.tags.iter().any(|t| t == tag);
+    if has != remove {
+        return Ok(false);
+    }
+    if remove {
+        tx.execute("DELETE FROM version_note WHERE version = ?1 AND kind = 'tag' AND key = ?2", values![version.id, tag])?;
+    } else {
+        note(tx, version.id, "tag", tag, "")?;
+    }
+    let action = if remove { "version.untagged" } else { "version.tagged" };
+    tx.record(Event::new(action, resource(version)).with("tag", tag));
+    Ok(true)
+}
+
+/// Points an alias of the model to a version and gives the version it pointed to before.
+pub fn set_alias(tx: &Tx<'_>, version: &VersionRow, alias: &Name) -> Result<Option<Version>> {
+    let before = table::aliases(tx.view(), version.model)?.into_iter().find(|(a, _, _)| a == alias);
+    if before.as_ref().is_some_and(|(_, _, id)| *id == version.id) {
+        return Ok(before.map(|(_, v, _)| v));
+    }
+    let sql = "INSERT INTO alias (model, name, version) VALUES (?1, ?2, ?3) ON CONFLICT (model, name) DO UPDATE SET version = excluded.version";
+    tx.execute(sql, values![version.model, alias.as_str(), version.id])?;
+    let before = before.map(|(_, v, _)| v);
+    tx.record(
+        Event::new("alias.set", resource(version)).with("alias", alias.as_str()).with("before", before.map(|v| v.to_string())),
+    );
+    Ok(before)
+}
+
+/// Removes an alias of a model.
+///
+/// # Errors
+/// When there is no such alias.
+pub fn remove_alias(tx: &Tx<'_>, model: &Model, alias: &Name) -> Result<()> {
+    let removed = tx.execute("DELETE FROM alias WHERE model = ?1 AND name = ?2", values![model.id, alias.as_str()])?;
+    if removed == 0 {
+        return Err(
+            Error::new(format!("{} has no alias `{alias}`", model.name)).hint(format!("`kf show {}` lists them", model.name))
+        );
+    }
+    tx.record(Event::new("alias.removed", Resource::new("model", model.name.as_str())).with("alias", alias.as_str()));
+    Ok(())
+}
+
+/// A move of a version to a stage.
+#[derive(Clone, Debug)]
+pub struct Move<'a> {
+    /// `promote`, `rollback`, `archive` or `restore`.
+    pub how: &'static str,
+    /// The event's action.
+    pub action: &'static str,
+    /// Where to.
+    pub to: Stage,
+    /// The ticket.
+    pub ticket: Option<&'a str>,
+    /// The reason.
+    pub reason: Option<&'a str>,
+    /// Facts for the event: gates and their verdicts.
+    pub detail: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What moving a version did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it stood.
+    pub from: Stage,
+    /// The version that left production for it.
+    pub replaced: Option<VersionRow>,
+    /// The audit event.
+    pub event: i64,
+}
+
+/// Moves a version to a stage; into production, the version there is archived in the same transaction.
+///
+/// # Errors
+/// When garbage collection removed the version's files.
+pub fn move_to(tx: &Tx<'_>, version: &VersionRow, change: &Move<'_>) -> Result<Moved> {
+    if let Some(purged) = version.purged {
+        return Err(Error::new(format!(
+            "the files of {} were removed on {}, after its retention",
+            version.reference(),
+            purged.day()
+        ))
+        .hint(format!("register them again, or choose another version: `kf list {}`", version.name)));
+    }
+    let replaced = match change.to {
+        Stage::Production => table::in_production(tx.view(), version.model)?.filter(|p| p.id != version.id),
+        _ => None,
+    };
+    let mut event = Event::new(change.action, resource(version)).because(change.ticket, change.reason);
+    event.detail = change.detail.clone();
+    let mut event = event.with("from", version.stage.word()).with("to", change.to.word());
+    if let Some(old) = &replaced {
+        event = event.with("replaced", json!({"version": old.version, "digest": old.digest}));
+    }
+    let event = tx.record(event);
+    if let Some(old) = &replaced {
+        set_stage(tx, old, Stage::Archived)?;
+        log_change(tx, old, "replaced", Stage::Archived, None, change.ticket, event)?;
+    }
+    set_stage(tx, version, change.to)?;
+    log_change(tx, version, change.how, change.to, replaced.as_ref(), change.ticket, event)?;
+    Ok(Moved { from: version.stage, replaced, event })
+}
+
+fn set_stage(tx: &Tx<'_>, version: &VersionRow, stage: Stage) -> Result<()> {
+    let retired = (stage == Stage::Archived).then(|| tx.now());
+    tx.execute("UPDATE version SET stage = ?1, retired = ?2 WHERE id = ?3", values![stage.word(), retired, version.id])
+        .map(|_| ())
+}
+
+fn log_change(
+    tx: &Tx<'_>,
+    version: &VersionRow,
+    how: &str,
+    to: Stage,
+    replaced: Option<&VersionRow>,
+    ticket: Option<&str>,
+    event: i64,
+) -> Result<()> {
+    tx.insert(
+        "INSERT INTO stage_change (model, version, how, from_stage, to_stage, replaced, ts, actor, ticket, event) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        values![
+            version.model,
+            version.id,
+            how,
+            version.stage.word(),
+            to.word(),
+            replaced.map(|r| r.id),
+            tx.now(),
+            tx.actor(),
+            ticket,
+            event
+        ],
+    )
+    .map(|_| ())
+}
+
+/// The audit resource of a version.
+pub fn resource(version: &VersionRow) -> Resource {
+    Resource::version(version.name.as_str(), version.version, version.digest)
+}
