@@ -37,6 +37,7 @@ variables! {
     KF_LOG = "KF_LOG", "What to log on stderr: error, warn, info, debug or trace.";
     KF_NO_PROGRESS = "KF_NO_PROGRESS", "Set to anything: no progress bars.";
     KF_CLOCK = "KF_CLOCK", "For tests only: the RFC 3339 time at which a clock starts that steps by a millisecond.";
+    KF_SEED = "KF_SEED", "For tests only: the seed of ids and salts, which are then the same in every run.";
     KF_LOG_KEY = "KF_LOG_KEY", "The key that signs the audit log, itself; takes the place of `signing.log-key`.";
     NO_COLOR = "NO_COLOR", "Set to anything: no colours (https://no-color.org).";
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "Set to anything but 0: colours even into a pipe.";
@@ -59,6 +60,17 @@ impl Env {
     /// A snapshot of these variables; `main` passes `std::env::vars_os()`, a test what it needs.
     pub fn new<K: Into<OsString>, V: Into<OsString>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+
+    /// The environment of this process.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the process")]
+    pub fn from_process() -> Self {
+        Self::new(std::env::vars_os())
+    }
+
+    /// The value of a variable that is a secret.
+    pub fn secret(&self, name: &str) -> Option<super::secret::Secret> {
+        self.text(name).map(|v| super::secret::Secret::new(v.to_owned()))
     }
 
     /// The value of a variable, of any bytes; `None` when it is not set or empty.

@@ -133,6 +133,15 @@ impl Leaf for NonZeroU32 {
     }
 }
 
+/// Reads a duration such as `30s` or `1m 30s`, at most a year.
+///
+/// # Errors
+/// With a message for a person.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let read = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    read.filter(|d| *d <= DURATION_MAX).ok_or_else(|| format!("`{}` is not a duration: write it as 30s or 5m", shown(text)))
+}
+
 impl Leaf for Duration {
     fn read(value: &Spanned<DeValue<'_>>, walk: &mut Walk<'_>) -> Option<Self> {
         let text = text(value, "a duration such as \"30s\"", walk)?;

@@ -19,6 +19,7 @@ mod template;
 
 pub use check::Vocabulary;
 pub use env::Env;
+pub use leaf::duration;
 pub use load::{FILE_NAME, Loaded, Origin, Problem, Setting, discover, load, parse, start};
 pub use path::{Dataset, RepoPath};
 pub use schema::{Project, json_schema};

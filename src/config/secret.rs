@@ -27,6 +27,11 @@ pub enum SecretRef {
 pub struct Secret(String);
 
 impl Secret {
+    /// A secret that was fetched from elsewhere.
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
     /// The secret itself, for the one call that needs it.
     pub fn expose(&self) -> &str {
         &self.0

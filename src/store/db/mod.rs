@@ -147,6 +147,11 @@ fn null_in(i: usize) -> Error {
     Error::new(format!("column {i} of the state is NULL where it must not be")).hint("run `kf fsck`")
 }
 
+/// The version of the SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// An open connection to one of the engines.
 pub enum Db {
     /// A file of our own.
