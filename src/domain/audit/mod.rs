@@ -7,9 +7,15 @@
 
 mod body;
 pub mod checkpoint;
+pub mod export;
 pub mod key;
 pub mod note;
 pub mod proof;
+pub mod prove;
 pub mod refused;
 pub mod seal;
 pub mod tiles;
+pub mod verify;
+
+#[cfg(test)]
+mod testing;

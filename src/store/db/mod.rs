@@ -100,6 +100,14 @@ impl Row<'_> {
         }
     }
 
+    /// The bytes of a text, for who must read what may have been altered: in SQLite they need not be UTF-8 any more.
+    pub fn text_bytes(&self, i: usize) -> Result<&[u8]> {
+        match self {
+            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_bytes().context(|| column(i)),
+            Self::Postgres(_) => self.text(i).map(str::as_bytes),
+        }
+    }
+
     /// Bytes.
     pub fn blob(&self, i: usize) -> Result<&[u8]> {
         self.opt_blob(i)?.ok_or_else(|| null_in(i))
