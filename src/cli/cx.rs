@@ -3,6 +3,7 @@
 use super::Global;
 use super::out::Out;
 use super::report::Format;
+use crate::adapters::git;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Result};
 use crate::base::random::Random;
@@ -174,7 +175,8 @@ impl Cx {
             let actor = text("GITHUB_ACTOR").unwrap_or_else(|| "github".into());
             return Identity { kind: "ci".into(), name: format!("{actor} ({workflow})"), host };
         }
-        let name = text(env::USER).or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".into());
+        let email = git::user_email(root).ok().flatten();
+        let name = email.or_else(|| text(env::USER)).or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".into());
         Identity { kind: "user".into(), name, host }
     }
 

@@ -2,7 +2,9 @@
 
 pub mod checkout;
 pub mod dataset;
+pub mod evaluate;
 pub mod gates;
 pub mod gather;
 pub mod promote;
+pub mod register;
 pub mod rollback;

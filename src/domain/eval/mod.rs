@@ -3,3 +3,4 @@
 pub mod gate;
 pub mod metrics;
 pub mod record;
+pub mod score;

@@ -145,7 +145,10 @@ mod tests {
         assert_eq!((f1.n, f1.total), (6, 8));
         assert!((f1.mean.expect("a mean") - 2.0 / 3.0).abs() < 1e-12, "zeros of unscored rows would lower it");
         let of = |m: &str| scores.sums.iter().find(|s| s.metric == m).and_then(|s| s.mean);
-        assert_eq!((of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)), (Some(0.75), Some(0.25), Some(100.0), None));
+        assert_eq!(
+            (of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)),
+            (Some(0.75), Some(0.25), Some(100.0), None)
+        );
     }
 
     #[test]
