@@ -3,6 +3,10 @@
 //! Everything here is pure: bytes and values in, values out. Where bytes are needed, the caller passes them or a closure that
 //! gets them by digest.
 
+pub mod bump;
+pub mod diff;
 pub mod document;
 pub mod manifest;
+pub mod parts;
 pub mod template;
+pub mod tree;
