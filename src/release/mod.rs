@@ -1,1 +1,8 @@
 //! What needs several domain rooms and adapters at once.
+
+pub mod checkout;
+pub mod dataset;
+pub mod gates;
+pub mod gather;
+pub mod promote;
+pub mod rollback;

@@ -12,6 +12,7 @@ pub mod migrations;
 pub mod objects;
 pub mod runtime;
 pub mod schema;
+pub mod transfer;
 pub mod tx;
 
 pub use crate::values;
@@ -39,6 +40,8 @@ const META_WRITER: &str = "writer";
 pub const META_STATE_ID: &str = "state-id";
 /// Key in `meta` of the place a moved state went to; a state that has it is sealed.
 pub const META_MOVED_TO: &str = "moved-to";
+/// Key in `meta` of the id of the state that is being copied here; a copy that has it is not proven and cannot be used.
+pub const META_INCOMING: &str = "incoming";
 
 /// Who acts, from where. The names never enter the hashed bytes of the log; pseudonyms do.
 #[derive(Clone, Debug)]
@@ -91,7 +94,7 @@ impl Store {
     /// Opens a state that exists.
     ///
     /// # Errors
-    /// [`Kind::NoRepository`] when there is none; a failed operation when a newer kf wrote it or it was moved away.
+    /// [`Kind::NoRepository`] when there is none or only an unfinished copy; a failed operation when a newer kf wrote it.
     pub fn open(settings: Settings, mode: Mode) -> Result<Self> {
         let db = Db::open(&settings.target, mode, settings.lock_timeout)?;
         let found = migrations::schema_of(&db)?;
@@ -103,6 +106,13 @@ impl Store {
         if found < migrations::CURRENT {
             let copy = settings.copies.join(format!("state-schema-{found}.db"));
             migrations::migrate(&db, found, Some(&copy))?;
+        }
+        if let Some(id) = meta(&db, META_INCOMING)? {
+            return Err(Error::of(
+                Kind::NoRepository,
+                format!("{} holds an unfinished copy of the state {id}", settings.target.describe()),
+            )
+            .hint("run `kf state move` again where the state is now: it finishes the copy or starts it again"));
         }
         Ok(Self { settings, db: RefCell::new(Rc::new(db)), dry_run: Cell::new(false) })
     }
@@ -197,10 +207,7 @@ impl Store {
     }
 
     fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<uuid::Uuid>)> {
-        if let Some(place) = meta(db, META_MOVED_TO)? {
-            return Err(Error::new(format!("this state was moved to {place} and takes no more changes"))
-                .hint(format!("set `state.url = \"{place}\"` in mlops.toml")));
-        }
+        refuse_moved(db)?;
         let mut head = log::head(db)?;
         let now = self.settings.clock.now();
         let tx = Tx {
@@ -306,7 +313,7 @@ impl Store {
     pub fn feed<T>(&self, append: impl FnOnce(&Feed<'_>) -> Result<T>) -> Result<T> {
         let db = self.db();
         db.begin_write().context(|| "cannot start to write")?;
-        match append(&Feed { db: &db }) {
+        match refuse_moved(&db).and_then(|()| append(&Feed { db: &db })) {
             Ok(done) if !self.dry_run.get() => db.commit().map(|()| done),
             Ok(done) => {
                 db.rollback();
@@ -328,6 +335,15 @@ pub fn meta(db: &Db, key: &str) -> Result<Option<String>> {
         Ok(())
     })?;
     Ok(value)
+}
+
+/// A state that was moved away is sealed: what were written here would be missing there.
+fn refuse_moved(db: &Db) -> Result<()> {
+    match meta(db, META_MOVED_TO)? {
+        None => Ok(()),
+        Some(place) => Err(Error::new(format!("this state was moved to {place} and takes no more changes"))
+            .hint(format!("set `state.url = \"{place}\"` in mlops.toml"))),
+    }
 }
 
 fn set_meta(db: &Db, key: &str, value: &str) -> Result<()> {

@@ -110,11 +110,15 @@ impl Row<'_> {
 
     /// Bytes.
     pub fn blob(&self, i: usize) -> Result<&[u8]> {
-        let blob = match self {
-            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i))?,
-            Self::Postgres(row) => row.try_get(i).context(|| column(i))?,
-        };
-        blob.ok_or_else(|| null_in(i))
+        self.opt_blob(i)?.ok_or_else(|| null_in(i))
+    }
+
+    /// Bytes or NULL.
+    pub fn opt_blob(&self, i: usize) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i)),
+            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        }
     }
 
     /// A flag kept as 0 or 1.
@@ -149,6 +153,11 @@ fn column(i: usize) -> String {
 
 fn null_in(i: usize) -> Error {
     Error::new(format!("column {i} of the state is NULL where it must not be")).hint("run `kf fsck`")
+}
+
+/// The version of the SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 /// An open connection to one of the engines.
