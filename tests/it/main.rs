@@ -1,2 +1,4 @@
-//! Integration tests.
-fn main() {}
+//! The integration tests: kf against real servers.
+
+mod objects_s3;
+mod support;
