@@ -3,6 +3,7 @@
 //! `table` reads and `change` writes the registry's own tables; everything else is pure: bytes and values in, values out.
 
 pub mod change;
+pub mod check;
 pub mod document;
 pub mod manifest;
 pub mod rollback;
