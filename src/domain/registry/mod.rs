@@ -4,6 +4,7 @@
 
 pub mod bump;
 pub mod change;
+pub mod check;
 pub mod diff;
 pub mod document;
 pub mod manifest;
