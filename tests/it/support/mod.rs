@@ -1,8 +1,13 @@
+<<<<<<< HEAD
 //! What the integration tests stand on: real servers, and the means to break things.
+=======
+//! What the integration tests stand on: the sandbox, the real servers, and the means to break things.
+>>>>>>> harness
 //!
 //! A test that needs a program this machine lacks calls [`skip`], which says so on stderr and, where `CI` is set, fails:
 //! nothing is skipped in silence and nothing is skipped in CI.
 
+<<<<<<< HEAD
 pub(crate) mod proxy;
 pub(crate) mod s3;
 
@@ -13,18 +18,47 @@ use std::time::Duration;
 
 /// A variable that steers the tests themselves.
 #[expect(clippy::disallowed_methods, reason = "the tests are steered from outside")]
+=======
+pub(crate) mod daemon;
+pub(crate) mod pg;
+pub(crate) mod s3;
+pub(crate) mod sandbox;
+pub(crate) mod source;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A variable that steers the tests themselves; kf under test never sees it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests are steered from outside; the program under test gets a cleared environment"
+)]
+>>>>>>> harness
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
+<<<<<<< HEAD
+=======
+/// Says on stderr, past the capture of the test runner, what is going on.
+pub(crate) fn say(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+>>>>>>> harness
 /// Leaves a test out because this machine lacks something.
 ///
 /// # Panics
 /// Where `CI` is set: there everything must be present.
 pub(crate) fn skip(why: &str) {
+<<<<<<< HEAD
     assert!(variable("CI").is_none(), "cannot be skipped in CI: {why}");
     // Past the capture of the test runner.
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
+=======
+    assert!(variable("CI").is_none(), "cannot be skipped in CI: {why} (`.ci/run` installs it)");
+    say(&format!("skipped: {why}"));
+>>>>>>> harness
 }
 
 /// The program `name` on the PATH, or in one of `also`.
@@ -34,6 +68,7 @@ pub(crate) fn program(name: &str, also: &[PathBuf]) -> Option<PathBuf> {
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
+<<<<<<< HEAD
 /// A port on the loopback that nobody listens on now.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a free loopback port").port()
@@ -47,4 +82,27 @@ pub(crate) fn wait_until(seconds: u64, mut is_so: impl FnMut() -> bool) -> bool 
             false
         }
     })
+=======
+/// The root of the project.
+pub(crate) fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Waits until `ready` says yes, at most `seconds`; false when it never did.
+pub(crate) fn wait_until(seconds: u64, mut ready: impl FnMut() -> bool) -> bool {
+    let started = std::time::Instant::now();
+    while started.elapsed().as_secs() < seconds {
+        if ready() {
+            return true;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    ready()
+}
+
+/// A TCP port of this machine that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
+    listener.local_addr().expect("a bound address").port()
+>>>>>>> harness
 }
