@@ -1,26 +1,11 @@
-<<<<<<< HEAD
-//! What the integration tests stand on: real servers, and the means to break things.
-=======
 //! What the integration tests stand on: the sandbox, the real servers, and the means to break things.
->>>>>>> harness
 //!
 //! A test that needs a program this machine lacks calls [`skip`], which says so on stderr and, where `CI` is set, fails:
 //! nothing is skipped in silence and nothing is skipped in CI.
 
-<<<<<<< HEAD
-pub(crate) mod proxy;
-pub(crate) mod s3;
-
-use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// A variable that steers the tests themselves.
-#[expect(clippy::disallowed_methods, reason = "the tests are steered from outside")]
-=======
 pub(crate) mod daemon;
 pub(crate) mod pg;
+pub(crate) mod proxy;
 pub(crate) mod s3;
 pub(crate) mod sandbox;
 pub(crate) mod source;
@@ -33,32 +18,22 @@ use std::path::{Path, PathBuf};
     clippy::disallowed_methods,
     reason = "the tests are steered from outside; the program under test gets a cleared environment"
 )]
->>>>>>> harness
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-<<<<<<< HEAD
-=======
 /// Says on stderr, past the capture of the test runner, what is going on.
 pub(crate) fn say(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
->>>>>>> harness
 /// Leaves a test out because this machine lacks something.
 ///
 /// # Panics
 /// Where `CI` is set: there everything must be present.
 pub(crate) fn skip(why: &str) {
-<<<<<<< HEAD
-    assert!(variable("CI").is_none(), "cannot be skipped in CI: {why}");
-    // Past the capture of the test runner.
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-=======
     assert!(variable("CI").is_none(), "cannot be skipped in CI: {why} (`.ci/run` installs it)");
     say(&format!("skipped: {why}"));
->>>>>>> harness
 }
 
 /// The program `name` on the PATH, or in one of `also`.
@@ -68,21 +43,6 @@ pub(crate) fn program(name: &str, also: &[PathBuf]) -> Option<PathBuf> {
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-<<<<<<< HEAD
-/// A port on the loopback that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a free loopback port").port()
-}
-
-/// Waits up to `seconds` for something to become true.
-pub(crate) fn wait_until(seconds: u64, mut is_so: impl FnMut() -> bool) -> bool {
-    (0..seconds * 20).any(|_| {
-        is_so() || {
-            std::thread::sleep(Duration::from_millis(50));
-            false
-        }
-    })
-=======
 /// The root of the project.
 pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -104,5 +64,4 @@ pub(crate) fn wait_until(seconds: u64, mut ready: impl FnMut() -> bool) -> bool 
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
     listener.local_addr().expect("a bound address").port()
->>>>>>> harness
 }
