@@ -4,8 +4,10 @@
 //! gets them by digest.
 
 pub mod bump;
+pub mod card;
 pub mod diff;
 pub mod document;
+pub mod lineage;
 pub mod manifest;
 pub mod parts;
 pub mod template;
