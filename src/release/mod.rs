@@ -2,7 +2,11 @@
 
 pub mod checkout;
 pub mod dataset;
+pub mod fsck;
 pub mod gates;
 pub mod gather;
+pub mod gc;
+pub mod move_state;
+mod parallel;
 pub mod promote;
 pub mod rollback;

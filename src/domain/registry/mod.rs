@@ -6,6 +6,7 @@ pub mod change;
 pub mod check;
 pub mod document;
 pub mod manifest;
+pub mod retention;
 pub mod rollback;
 mod select;
 pub mod table;
