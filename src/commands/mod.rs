@@ -7,6 +7,7 @@ mod archive;
 mod checkout;
 mod completions;
 mod config;
+mod diff;
 mod doctor;
 mod help;
 mod history;
@@ -15,6 +16,7 @@ mod list;
 mod log;
 mod moved;
 mod promote;
+mod register;
 mod restore;
 mod rollback;
 mod show;
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Completions(completions::Args),
     #[command(subcommand)]
     Config(config::Command),
+    Diff(diff::Args),
     Doctor(doctor::Args),
     Help(help::Args),
     History(history::Args),
@@ -42,6 +45,7 @@ pub(crate) enum Command {
     List(list::Args),
     Log(log::Args),
     Promote(promote::Args),
+    Register(register::Args),
     Restore(restore::Args),
     Rollback(rollback::Args),
     Show(show::Args),
@@ -58,6 +62,7 @@ impl Command {
             Self::Checkout(args) => checkout::run(cx, args),
             Self::Completions(args) => completions::run(cx, args),
             Self::Config(command) => command.run(cx),
+            Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
@@ -65,6 +70,7 @@ impl Command {
             Self::List(args) => list::run(cx, args),
             Self::Log(args) => log::run(cx, args),
             Self::Promote(args) => promote::run(cx, args),
+            Self::Register(args) => register::run(cx, args),
             Self::Restore(args) => restore::run(cx, args),
             Self::Rollback(args) => rollback::run(cx, args),
             Self::Show(args) => show::run(cx, args),

@@ -103,9 +103,14 @@ impl Report for Promoted {
     }
 
     fn annotations(&self) -> Vec<(Option<String>, String, String)> {
-        let bad = self.gates.iter().filter(|g| g.verdict != Verdict::Pass);
-        bad.map(|g| (Some("mlops.toml".to_owned()), format!("gate {} {}", g.gate, g.verdict), gate_line(g))).collect()
+        gate_annotations(&self.gates)
     }
+}
+
+/// One annotation for each gate that does not pass.
+pub(super) fn gate_annotations(gates: &[Judged]) -> Vec<(Option<String>, String, String)> {
+    let bad = gates.iter().filter(|g| g.verdict != Verdict::Pass);
+    bad.map(|g| (Some("mlops.toml".to_owned()), format!("gate {} {}", g.gate, g.verdict), gate_line(g))).collect()
 }
 
 fn refusal(gates: &[Judged]) -> String {

@@ -3,13 +3,14 @@
 //! A table's own rules stand beside its declaration in `tables`; here is what several of them need. No rule here knows a
 //! domain: names of metrics come in through [`Vocabulary`].
 
-use super::diag::{Diagnostic, Diags, SECRET_WORDS, Spot};
+use super::diag::{Diagnostic, Diags, SECRET_WORDS, Spot, instead};
 use super::path::{Dataset, RepoPath};
 use super::schema::Raw;
-use super::shape::{At, Layer, Sub, Table, Tables, shown};
+use super::shape::{At, Layer, Named, Sub, Table, Tables, shown};
+use super::tables::model::RawModel;
 use crate::base::name::{ModelType, Name};
 use crate::base::reference::Reference;
-use crate::base::text::did_you_mean;
+use std::collections::BTreeMap;
 
 /// Words that other rooms know and the configuration may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +24,10 @@ pub(super) struct Checker<'c> {
     pub(super) raw: &'c Raw,
     pub(super) vocabulary: &'c Vocabulary<'c>,
     pub(super) diags: &'c mut Diags,
+    /// The models by name, each with its place in the file.
+    pub(super) models: BTreeMap<&'c str, usize>,
+    /// True while the table being checked has something that could not be read, so that nobody misses what is missing.
+    flawed: bool,
 }
 
 /// A table that is there once.
@@ -37,6 +42,8 @@ pub(super) trait CheckNamed: Table {
     type Plain;
     /// Its meaning; nothing after a problem that leaves none. `key` is where its name stands.
     fn check(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Self::Plain>;
+    /// What is to be said about all tables together.
+    fn check_all(_: &Tables<Self>, _: &mut Checker<'_>) {}
 }
 
 /// What stands behind a top-level key, checked.
@@ -48,9 +55,8 @@ pub(super) trait Check {
 impl<T: CheckOne> Check for Sub<T> {
     type Plain = T::Plain;
     fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<T::Plain> {
-        if !self.flawed {
-            cx.missing(key, self.key.as_ref(), &self.body.missing());
-        }
+        cx.flawed = self.flawed;
+        cx.missing(key, self.key.as_ref(), &self.body.missing());
         self.body.check(cx)
     }
 }
@@ -59,31 +65,46 @@ impl<T: CheckNamed> Check for Tables<T> {
     type Plain = Vec<T::Plain>;
     fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<Vec<T::Plain>> {
         let all = self.0.iter().map(|named| {
-            let missing = named.body.missing();
-            if !named.flawed {
-                cx.missing(&format!("{key}.{}", named.name), Some(&named.key), &missing);
-            }
-            let before = cx.diags.len();
-            let plain = if named.flawed || !missing.is_empty() { None } else { named.body.check(&named.name, &named.key, cx) };
-            plain.filter(|_| cx.diags.len() == before)
+            cx.flawed = named.flawed;
+            cx.missing(&format!("{key}.{}", named.name), Some(&named.key), &named.body.missing());
+            named.body.check(&named.name, &named.key, cx)
         });
         // Every table is checked, so that each one's problems are reported.
         let all: Vec<Option<T::Plain>> = all.collect();
+        cx.flawed = false;
+        T::check_all(self, cx);
         all.into_iter().collect()
     }
 }
 
-impl Checker<'_> {
+impl<'c> Checker<'c> {
+    /// A checker that has reported nothing.
+    pub(super) fn new(raw: &'c Raw, vocabulary: &'c Vocabulary<'c>, diags: &'c mut Diags) -> Self {
+        let models = raw.models.names().enumerate().map(|(i, name)| (name, i)).collect();
+        Self { raw, vocabulary, diags, models, flawed: false }
+    }
+
     /// Reports required keys that nobody set.
     fn missing(&mut self, table: &str, at: Option<&Spot>, keys: &[&str]) {
         for key in keys {
             let problem = Diagnostic::new(format!("`[{table}]` has no `{key}`"));
-            let problem = match at {
-                Some(spot) => problem.at(spot),
+            self.absent(match at {
+                Some(spot) => problem.at(spot).help(format!("add `{key} = …`")),
                 None => problem.help(format!("add `[{table}]` with `{key} = …`")),
-            };
+            });
+        }
+    }
+
+    /// Reports that something is not there; not in a table of which a part could not be read.
+    pub(super) fn absent(&mut self, problem: Diagnostic) {
+        if !self.flawed {
             self.diags.add(problem);
         }
+    }
+
+    /// The model of this name.
+    pub(super) fn model(&self, name: &str) -> Option<&'c Named<RawModel>> {
+        self.raw.models.0.get(*self.models.get(name)?)
     }
 
     /// Reports a problem with one value.
@@ -103,9 +124,9 @@ impl Checker<'_> {
 
     /// Reports the name of a model that `mlops.toml` does not have; true when it has it.
     pub(super) fn known_model(&mut self, name: &Name, spot: &Spot) -> bool {
-        let known = self.raw.models.get(name.as_str()).is_some();
+        let known = self.models.contains_key(name.as_str());
         if !known {
-            let hint = did_you_mean(name.as_str(), self.raw.models.names());
+            let hint = instead(name.as_str(), self.raw.models.names());
             let hint = hint.unwrap_or_else(|| format!("add `[model.{name}]`"));
             self.refuse(spot, format!("there is no model `{name}`"), hint);
         }
@@ -117,8 +138,7 @@ impl Checker<'_> {
         if !self.known_model(&reference.name, spot) {
             return None;
         }
-        let raw = self.raw;
-        let kind = raw.models.get(reference.name.as_str()).and_then(|m| m.body.kind.as_ref());
+        let kind = self.model(reference.name.as_str()).and_then(|m| m.body.kind.as_ref());
         if let Some(kind) = kind.filter(|k| k.value != ModelType::Dataset) {
             let title = format!("`{}` is not a dataset", reference.name);
             let label = format!("its type is {}", kind.value);
@@ -132,7 +152,7 @@ impl Checker<'_> {
     pub(super) fn dataset(&mut self, at: &At<String>) -> Option<Dataset> {
         let text = at.value.as_str();
         let name = text.split_once('@').map_or(text, |(name, _)| name);
-        let named = self.raw.models.get(name).is_some() || text.contains('@') && !text.contains('/');
+        let named = self.models.contains_key(name) || text.contains('@') && !text.contains('/');
         if named || !text.contains(['/', '.']) && !text.is_empty() {
             return match text.parse::<Reference>() {
                 Ok(reference) => self.dataset_model(&reference, &at.spot).map(Dataset::Model),
@@ -179,8 +199,7 @@ impl Checker<'_> {
         if known.contains(&at.value.as_str()) {
             return Some(at.value.clone());
         }
-        let near = did_you_mean(&at.value, known.iter().copied()).filter(|hint| hint.starts_with("did"));
-        let hint = near.unwrap_or_else(|| format!("there is: {}", known.join(", ")));
+        let hint = instead(&at.value, known.iter().copied()).unwrap_or_else(|| "this kf knows no metric".to_owned());
         self.refuse(&at.spot, format!("there is no metric `{}`", shown(&at.value)), hint);
         None
     }

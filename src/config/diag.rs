@@ -4,8 +4,9 @@
 //! origin can make rendering fail; what looks like a secret is overwritten before a single line is shown.
 
 use crate::base::error::Error;
-use crate::base::text::count;
+use crate::base::text::{closest, count, ellipsis};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Problems shown in full; the rest is only counted.
@@ -77,15 +78,25 @@ impl Diagnostic {
 pub(super) struct Diags {
     path: String,
     text: String,
+    line_starts: Vec<usize>,
     env: Vec<(&'static str, String)>,
     secrets: Vec<Spot>,
     found: Vec<Diagnostic>,
+    seen: BTreeSet<String>,
 }
 
 impl Diags {
     /// No problem yet with a file, shown by this path.
     pub(super) fn new(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned(), env: Vec::new(), secrets: Vec::new(), found: Vec::new() }
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            line_starts: std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect(),
+            env: Vec::new(),
+            secrets: Vec::new(),
+            found: Vec::new(),
+            seen: BTreeSet::new(),
+        }
     }
 
     /// Takes a value from the environment; the place of it is where it stands in `NAME=value`.
@@ -96,7 +107,7 @@ impl Diags {
 
     /// Adds a problem; the same problem is kept once.
     pub(super) fn add(&mut self, problem: Diagnostic) {
-        if !self.found.contains(&problem) {
+        if self.seen.insert(format!("{:?} {}", problem.marks.first(), problem.title)) {
             self.found.push(problem);
         }
     }
@@ -113,8 +124,7 @@ impl Diags {
 
     /// The line (from 1) on which a place of the file begins; `None` for other places.
     pub(super) fn line(&self, spot: &Spot) -> Option<usize> {
-        let before = self.text.as_bytes().get(..spot.span.start)?;
-        (spot.source == Source::File).then(|| before.iter().filter(|b| **b == b'\n').count() + 1)
+        (spot.source == Source::File).then(|| self.line_starts.partition_point(|start| *start <= spot.span.start))
     }
 
     /// All problems as one error, in the order of the file; nothing when there is none.
@@ -189,6 +199,27 @@ impl Diags {
         }
         String::from_utf8(bytes).unwrap_or_default()
     }
+}
+
+/// The word that was likely meant: one slip of the keyboard away (two in a long word), or else alike.
+pub(super) fn nearest<'w>(wanted: &str, words: impl Iterator<Item = &'w str> + Clone) -> Option<&'w str> {
+    // Distances of long texts take long, and no long text is a slip.
+    let length = wanted.chars().take(101).count();
+    if length > 100 {
+        return None;
+    }
+    let slips = words.clone().map(|word| (strsim::damerau_levenshtein(wanted, word), word));
+    let best = slips.min().filter(|(slips, word)| *slips <= 1 + length.min(word.len()) / 7 && length > 1);
+    best.map(|(_, word)| word).or_else(|| closest(wanted, words).first().copied())
+}
+
+/// What to write instead of an unknown word: the nearest one, or all there are.
+pub(super) fn instead<'w>(wanted: &str, words: impl Iterator<Item = &'w str> + Clone) -> Option<String> {
+    if let Some(word) = nearest(wanted, words.clone()) {
+        return Some(format!("did you mean `{word}`?"));
+    }
+    let all: Vec<&str> = words.collect();
+    (!all.is_empty()).then(|| ellipsis(&format!("there is: {}", all.join(", ")), 300))
 }
 
 /// A span that surely lies in the text, on character borders and on one line or more whole ones.
@@ -318,6 +349,20 @@ mod tests {
         let out = rendered("a", (0..35).map(|i| Diagnostic::new(format!("p{i}"))));
         assert!(out.contains("error: p29") && !out.contains("error: p30"), "{out}");
         assert!(out.ends_with("error: and 5 more problems in `mlops.toml`"), "{out}");
+    }
+
+    #[test]
+    fn what_was_likely_meant_comes_first() {
+        let check = |wanted: &str, expected: &str| {
+            let words = ["min", "max", "url", "retention-days", "rollback-window"];
+            assert_eq!(instead(wanted, words.into_iter()).as_deref(), Some(expected), "{wanted}");
+        };
+        check("mn", "did you mean `min`?");
+        check("ulr", "did you mean `url`?");
+        check("retentoin-dayz", "did you mean `retention-days`?");
+        check("retention", "did you mean `retention-days`?");
+        check("x", "there is: min, max, url, retention-days, rollback-window");
+        assert_eq!(instead("x", std::iter::empty()), None);
     }
 
     proptest! {

@@ -39,7 +39,7 @@ variables! {
     KF_CLOCK = "KF_CLOCK", "For tests only: the RFC 3339 time at which a clock starts that steps by a millisecond.";
     KF_SEED = "KF_SEED", "For tests only: the seed of ids and salts, which are then the same in every run.";
     KF_LOG_KEY = "KF_LOG_KEY", "The key that signs the audit log, itself; takes the place of `signing.log-key`.";
-    NO_COLOR = "NO_COLOR", "Set to anything: no colours (https://no-color.org).";
+    NO_COLOR = "NO_COLOR", "Set to anything: no colours.";
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "Set to anything but 0: colours even into a pipe.";
     CI = "CI", "Set to anything: kf runs unattended, so no progress bars and no questions.";
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "`true` inside GitHub Actions.";

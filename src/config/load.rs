@@ -1,14 +1,14 @@
 //! Finds the repository, reads `mlops.toml`, lays the layers over each other, and remembers where each value came from.
 
 use super::check::Vocabulary;
-use super::diag::{Diagnostic, Diags, Source, Spot};
+use super::diag::{Diagnostic, Diags, Source, Spot, instead};
 use super::env::{self, Env};
 use super::schema::{Project, Raw, check};
 use super::secret::SecretRef;
 use super::shape::{At, Entry, Layer, Leaf, Part as _, Table as _, Tables, Walk, shown, walk_table};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
-use crate::base::text::{did_you_mean, ellipsis};
+use crate::base::text::ellipsis;
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
@@ -226,15 +226,17 @@ fn walk(text: &str, diags: &mut Diags) -> Result<(Raw, Tables<Raw>)> {
 
 /// The profile that the command line or the environment asks for.
 fn choose(profiles: &Tables<Raw>, env: &Env, flag: Option<&str>, diags: &mut Diags) -> Option<(Name, Origin)> {
-    let (wanted, origin, spot) = match (flag, text_of(env, env::KF_PROFILE, diags)) {
-        (Some(flag), _) => (flag, Origin::Flag("--profile"), None),
-        (None, Some((text, spot))) => (text, Origin::Env(env::KF_PROFILE), Some(spot)),
-        (None, None) => return None,
+    let (wanted, origin, spot) = match flag {
+        Some(flag) => (flag, Origin::Flag("--profile"), None),
+        None => {
+            let (text, spot) = text_of(env, env::KF_PROFILE, diags)?;
+            (text, Origin::Env(env::KF_PROFILE), Some(spot))
+        }
     };
     if let Some(profile) = profiles.get(wanted) {
         return Some((profile.name.clone(), origin));
     }
-    let hint = did_you_mean(wanted, profiles.names()).unwrap_or_else(|| format!("`{FILE_NAME}` has no `[profile.NAME]`"));
+    let hint = instead(wanted, profiles.names()).unwrap_or_else(|| format!("`{FILE_NAME}` has no `[profile.NAME]`"));
     let problem = Diagnostic::new(format!("there is no profile `{}`", shown(wanted))).help(hint);
     diags.add(match spot {
         Some(spot) => problem.at(&spot),

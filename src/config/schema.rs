@@ -20,7 +20,7 @@ macro_rules! tables {
 
         /// The meaning of the merged layers; problems are in `diags`, and when there is none there is a project.
         pub(super) fn check(raw: &Raw, vocabulary: &Vocabulary<'_>, diags: &mut Diags) -> Option<Project> {
-            let mut cx = Checker { raw, vocabulary, diags };
+            let mut cx = Checker::new(raw, vocabulary, diags);
             $(let $field = raw.$field.check($key, &mut cx);)+
             Some(Project { $($field: $field?),+ })
         }

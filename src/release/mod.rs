@@ -2,6 +2,7 @@
 
 pub mod checkout;
 pub mod dataset;
+pub mod evaluate;
 pub mod fsck;
 pub mod gates;
 pub mod gather;
@@ -9,4 +10,5 @@ pub mod gc;
 pub mod move_state;
 mod parallel;
 pub mod promote;
+pub mod register;
 pub mod rollback;

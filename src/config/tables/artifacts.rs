@@ -1,6 +1,7 @@
 //! `[artifacts]`: where the bytes of versions are kept.
 
 use crate::config::check::{CheckOne, Checker};
+use crate::config::diag::{Diagnostic, Spot};
 use crate::config::path::RepoPath;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Part as _, table};
@@ -140,7 +141,7 @@ impl RawArtifacts {
         if bucket.is_empty() || !bucket.chars().all(plain) || !parts {
             self.hide_credentials(cx);
             let help = "write SCHEME://BUCKET/PREFIX with letters, digits, `-`, `_` and `.`; credentials have their own keys";
-            cx.refuse(&self.url.spot, "`artifacts.url` names no bucket", help);
+            cx.refuse(&self.url.spot, "`artifacts.url` is not a bucket and a prefix", help);
             return None;
         }
         Some((bucket.to_owned(), prefix.to_owned()))
@@ -152,11 +153,11 @@ impl RawArtifacts {
         let keys = match (&self.access_key, &self.secret_key) {
             (Some(access), Some(secret)) => Some((access.value.clone(), secret.value.clone())),
             (Some(one), None) => {
-                cx.refuse(&one.key, "`artifacts.access-key` needs `secret-key` beside it", "add `secret-key = \"env:NAME\"`");
+                half(&one.key, "access-key", "secret-key", cx);
                 None
             }
             (None, Some(one)) => {
-                cx.refuse(&one.key, "`artifacts.secret-key` needs `access-key` beside it", "add `access-key = \"env:NAME\"`");
+                half(&one.key, "secret-key", "access-key", cx);
                 None
             }
             (None, None) => None,
@@ -179,4 +180,10 @@ impl RawArtifacts {
         }
         Some(url)
     }
+}
+
+/// Of the two keys of S3 only one is there.
+fn half(at: &Spot, key: &str, other: &str, cx: &mut Checker<'_>) {
+    let problem = Diagnostic::new(format!("`artifacts.{key}` needs `{other}` beside it")).at(at);
+    cx.absent(problem.help(format!("add `{other} = \"env:NAME\"`")));
 }

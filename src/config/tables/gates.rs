@@ -4,9 +4,8 @@
 //! `min` for coverage. A key that a kind does not take is refused, because a gate must mean what its author reads in it.
 
 use crate::base::name::{Name, Stage, words};
-use crate::base::text::did_you_mean;
 use crate::config::check::{CheckNamed, Checker};
-use crate::config::diag::{Diagnostic, Spot};
+use crate::config::diag::{Diagnostic, Spot, nearest};
 use crate::config::leaf::{OneOrMany, word, word_leaf};
 use crate::config::path::Dataset;
 use crate::config::shape::{At, Item, Leaf, Part as _, Walk, shown, table};
@@ -172,26 +171,36 @@ impl Gate {
 impl CheckNamed for RawGate {
     type Plain = Gate;
     fn check(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Gate> {
-        let (stage, kind, metric) = (self.stage.as_ref()?, self.kind.as_ref()?, self.metric.as_ref()?);
-        let rule = match kind.value {
-            GateKind::Absolute => self.absolute(name, key, kind, metric, cx),
-            GateKind::Regression => self.regression(kind, metric, cx),
-            GateKind::Budget => self.budget(key, kind, metric, cx),
-        };
-        if stage.value.0.is_empty() {
-            cx.refuse(&stage.spot, format!("gate `{name}` guards no stage"), "name `staging`, `production` or both");
-        }
-        let mut stages: Vec<Stage> = stage.value.0.iter().map(|s| s.value.0).collect();
-        stages.sort_unstable();
-        stages.dedup();
+        let rule = self.rule(name, key, cx);
+        let stages = self.stage.as_ref().map(|stage| stages(name, stage, cx));
         let models = self.models.as_ref().map(|models| self.scope(name, models, cx));
         let dataset = self.dataset.as_ref().or(cx.raw.golden.body.dataset.as_ref()).and_then(|at| cx.dataset(at));
         let (bound, allow_recorded) = (self.bound.value, self.allow_recorded.value);
-        Some(Gate { name: name.clone(), stages, rule: rule?, bound, models, dataset, allow_recorded })
+        Some(Gate { name: name.clone(), stages: stages?, rule: rule?, bound, models, dataset, allow_recorded })
     }
 }
 
+fn stages(name: &Name, at: &At<OneOrMany<Guarded>>, cx: &mut Checker<'_>) -> Vec<Stage> {
+    if at.value.0.is_empty() {
+        let problem = Diagnostic::new(format!("gate `{name}` guards no stage")).at(&at.spot);
+        cx.absent(problem.help("name `staging`, `production` or both"));
+    }
+    let mut stages: Vec<Stage> = at.value.0.iter().map(|s| s.value.0).collect();
+    stages.sort_unstable();
+    stages.dedup();
+    stages
+}
+
 impl RawGate {
+    fn rule(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Rule> {
+        let (kind, metric) = (self.kind.as_ref()?, self.metric.as_ref()?);
+        match kind.value {
+            GateKind::Absolute => self.absolute(name, key, kind, metric, cx),
+            GateKind::Regression => self.regression(kind, metric, cx),
+            GateKind::Budget => self.budget(key, kind, metric, cx),
+        }
+    }
+
     fn absolute(&self, name: &Name, key: &Spot, kind: &At<GateKind>, metric: &At<String>, cx: &mut Checker<'_>) -> Option<Rule> {
         self.no_comparison(kind, cx);
         if let (Some(min), Some(max)) = (&self.min, &self.max)
@@ -202,7 +211,7 @@ impl RawGate {
         }
         if self.min.is_none() && self.max.is_none() {
             let problem = Diagnostic::new(format!("gate `{name}` has no limit")).at(key).at_with(&kind.spot, "needs one");
-            cx.diags.add(problem.help("add `min`, `max` or both"));
+            cx.absent(problem.help("add `min`, `max` or both"));
         }
         if !cx.vocabulary.metrics.contains(&metric.value.as_str()) && metric.value.parse::<Budget>().is_ok() {
             let problem = Diagnostic::new(format!("`{}` is not a score, it is a budget", metric.value)).at(&metric.spot);
@@ -229,7 +238,7 @@ impl RawGate {
         self.no_comparison(kind, cx);
         let Ok(budget) = metric.value.parse::<Budget>() else {
             let words: Vec<&str> = Budget::ALL.iter().map(|b| b.word()).collect();
-            let near = did_you_mean(&metric.value, words.iter().copied()).filter(|hint| hint.starts_with("did"));
+            let near = nearest(&metric.value, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
             let help = near.unwrap_or_else(|| format!("expected one of: {}", words.join(", ")));
             cx.refuse(&metric.spot, format!("`{}` is not a budget metric", shown(&metric.value)), help);
             return None;
@@ -241,7 +250,7 @@ impl RawGate {
         cx.unused(other.given(), metric, format!("a budget of {budget} takes `{takes}`, not `{not}`"));
         let Some(limit) = limit else {
             let problem = Diagnostic::new(format!("a budget of {budget} needs `{takes}`")).at(key).at(&metric.spot);
-            cx.diags.add(problem.help(format!("add `{takes} = …`")));
+            cx.absent(problem.help(format!("add `{takes} = …`")));
             return None;
         };
         let most = if matches!(budget, Budget::ErrorRate | Budget::Coverage) { 1.0 } else { f64::MAX };
@@ -264,7 +273,8 @@ impl RawGate {
 
     fn scope(&self, name: &Name, models: &At<Vec<Item<Name>>>, cx: &mut Checker<'_>) -> Vec<Name> {
         if models.value.is_empty() {
-            cx.refuse(&models.spot, format!("gate `{name}` is for no model"), "remove `models` to mean all");
+            let problem = Diagnostic::new(format!("gate `{name}` is for no model")).at(&models.spot);
+            cx.absent(problem.help("remove `models` to mean all"));
         }
         for item in &models.value {
             cx.known_model(&item.value, &item.spot);

@@ -29,7 +29,7 @@ impl CheckOne for RawGolden {
     fn check(&self, cx: &mut Checker<'_>) -> Option<Golden> {
         for (column, field) in &self.map.0 {
             if column.is_empty() || field.value.is_empty() {
-                let title = format!("`golden.map.{}` maps a column or to a field without a name", shown(column));
+                let title = format!("`golden.map.{}` has no name on one side", shown(column));
                 cx.refuse(&field.key, title, "write `column = \"field\"`");
             }
         }

@@ -5,7 +5,7 @@ use crate::base::reference::{Reference, Selector};
 use crate::config::check::{CheckNamed, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::path::RepoPath;
-use crate::config::shape::{At, Item, Named, Sub, table};
+use crate::config::shape::{At, Item, Named, Sub, Tables, table};
 use std::collections::BTreeMap;
 
 table! {
@@ -89,9 +89,10 @@ pub struct Parts {
 impl CheckNamed for RawModel {
     type Plain = Model;
     fn check(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Model> {
-        let kind = self.kind.as_ref()?;
         let paths = self.checked_paths(name, key, cx);
-        self.check_parts(kind, cx);
+        if let Some(kind) = &self.kind {
+            self.check_parts(kind, cx);
+        }
         for item in &self.depends.value {
             self.check_dependency(name, item, cx);
         }
@@ -100,7 +101,7 @@ impl CheckNamed for RawModel {
         let texts = |at: &At<Vec<Item<String>>>| at.value.iter().map(|i| i.value.clone()).collect();
         Some(Model {
             name: name.clone(),
-            kind: kind.value,
+            kind: self.kind.as_ref()?.value,
             paths,
             description: text(&self.description),
             license: text(&self.license),
@@ -110,6 +111,13 @@ impl CheckNamed for RawModel {
             dataset,
             parts: self.parts.body.plain(),
         })
+    }
+
+    fn check_all(all: &Tables<Self>, cx: &mut Checker<'_>) {
+        for (spot, way) in circles(&all.0, &cx.models) {
+            let title = format!("no version of these models can be the first: `{}`", way.join("` → `"));
+            cx.refuse(spot, title, "name a version in one of them: `NAME@1.0.0`");
+        }
     }
 }
 
@@ -126,7 +134,8 @@ impl RawModel {
             (_, Some(many)) => distinct(name, many, cx),
             (Some(one), None) => vec![one.value.clone()],
             (None, None) => {
-                cx.refuse(key, format!("model `{name}` has no `path`"), "add `path = \"…\"`, a file or folder of the repository");
+                let problem = Diagnostic::new(format!("model `{name}` has no `path`")).at(key);
+                cx.absent(problem.help("add `path = \"…\"`, a file or folder of the repository"));
                 Vec::new()
             }
         }
@@ -150,18 +159,15 @@ impl RawModel {
         }
         if other == name && item.value.selector == Selector::Latest {
             let help = "remove it, or name an earlier version: `NAME@1.0.0`";
-            return cx.refuse(&item.spot, format!("model `{name}` depends on itself"), help);
+            cx.refuse(&item.spot, format!("model `{name}` depends on itself"), help);
         }
-        let Some(circle) = circle(&cx.raw.models.0, name, &item.value) else { return };
-        let all = circle.join("` → `");
-        let title = format!("no version of these can be the first: `{all}`");
-        cx.refuse(&item.spot, title, "name a version in one of them: `NAME@1.0.0`");
     }
 }
 
 fn distinct(name: &Name, paths: &At<Vec<Item<RepoPath>>>, cx: &mut Checker<'_>) -> Vec<RepoPath> {
     if paths.value.is_empty() {
-        cx.refuse(&paths.spot, format!("model `{name}` has no path"), "name a file or folder of the repository");
+        let problem = Diagnostic::new(format!("model `{name}` has no path")).at(&paths.spot);
+        cx.absent(problem.help("name a file or folder of the repository"));
     }
     let mut seen: BTreeMap<&RepoPath, &Spot> = BTreeMap::new();
     for item in &paths.value {
@@ -173,34 +179,46 @@ fn distinct(name: &Name, paths: &At<Vec<Item<RepoPath>>>, cx: &mut Checker<'_>) 
     paths.value.iter().map(|i| i.value.clone()).collect()
 }
 
-/// The way from `name` over this dependency back to `name` through references to `latest`, when there is one and `name` is
-/// the first model of it in the file (so that a circle is reported once).
-fn circle<'m>(models: &'m [Named<RawModel>], name: &'m Name, over: &'m Reference) -> Option<Vec<&'m str>> {
-    let index: BTreeMap<&str, usize> = models.iter().enumerate().map(|(i, m)| (m.name.as_str(), i)).collect();
-    let home = *index.get(name.as_str())?;
-    let next = |r: &Reference| index.get(r.name.as_str()).copied().filter(|i| *i > home && r.selector == Selector::Latest);
-    let start = next(over)?;
-    let mut came_from: BTreeMap<usize, usize> = BTreeMap::from([(start, home)]);
-    let mut open = vec![start];
-    while let Some(at) = open.pop() {
-        for item in &models[at].body.depends.value {
-            if item.value.selector == Selector::Latest && item.value.name == *name {
-                let mut way = vec![name.as_str(), models[at].name.as_str()];
-                let mut i = at;
-                while let Some(before) = came_from.get(&i) {
-                    way.push(models[*before].name.as_str());
-                    i = *before;
+/// Every circle of references to `latest`, once: the reference that closes it, and the models on the way. Depth first with an
+/// own stack, so that a long chain is no danger.
+fn circles<'m>(models: &'m [Named<RawModel>], index: &BTreeMap<&str, usize>) -> Vec<(&'m Spot, Vec<&'m str>)> {
+    let next = |at: usize, edge: usize| {
+        let item = models[at].body.depends.value.get(edge)?;
+        let floating = item.value.selector == Selector::Latest && item.value.name != models[at].name;
+        Some((item, index.get(item.value.name.as_str()).copied().filter(|_| floating)))
+    };
+    let mut found = Vec::new();
+    let mut done = vec![false; models.len()];
+    let mut place_on_way: BTreeMap<usize, usize> = BTreeMap::new();
+    for start in 0..models.len() {
+        let mut way: Vec<(usize, usize)> = if done[start] { Vec::new() } else { vec![(start, 0)] };
+        place_on_way.insert(start, 0);
+        while let Some(last) = way.last_mut() {
+            let (at, edge) = *last;
+            last.1 += 1;
+            match next(at, edge) {
+                None => {
+                    done[at] = true;
+                    place_on_way.remove(&at);
+                    way.pop();
                 }
-                way.reverse();
-                return Some(way);
-            }
-            if let Some(new) = next(&item.value).filter(|new| !came_from.contains_key(new)) {
-                came_from.insert(new, at);
-                open.push(new);
+                Some((item, Some(to))) => match place_on_way.get(&to) {
+                    Some(place) => {
+                        let names = way[*place..].iter().map(|(i, _)| *i).chain([to]);
+                        found.push((&item.spot, names.map(|i| models[i].name.as_str()).collect()));
+                    }
+                    None if !done[to] => {
+                        place_on_way.insert(to, way.len());
+                        way.push((to, 0));
+                    }
+                    None => {}
+                },
+                Some((_, None)) => {}
             }
         }
+        place_on_way.clear();
     }
-    None
+    found
 }
 
 impl RawParts {

@@ -2,8 +2,9 @@
 
 use crate::base::name::words;
 use crate::config::check::{CheckOne, Checker, sounds_secret};
+use crate::config::diag::Diagnostic;
 use crate::config::secret::SecretRef;
-use crate::config::shape::{At, Free, Item, Leaf, Part as _, Walk, shown, table};
+use crate::config::shape::{At, Free, Item, Layer, Leaf, Part as _, Walk, shown, table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -114,7 +115,8 @@ impl CheckOne for RawSystem {
                 let headers = self.checked_headers(cx);
                 let help = "take it out and add a header to `[system.headers]`: `authorization = \"env:NAME\"`";
                 let Some(at) = &self.url else {
-                    cx.refuse(&self.kind.spot, "a system of kind `http` needs `url`", "add `url = \"https://…\"`");
+                    let problem = Diagnostic::new("a system of kind `http` needs `url`").at(&self.kind.spot);
+                    cx.absent(problem.help("add `url = \"https://…\"`"));
                     return None;
                 };
                 let url = cx.url("system.url", at, &["https", "http"], help)?;
@@ -136,11 +138,9 @@ impl RawSystem {
         ] {
             if !kinds.contains(&self.kind.value) {
                 let kinds = kinds.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(" and ");
-                cx.unused(
-                    given,
-                    &self.kind,
-                    format!("`system.{key}` is for systems of kind {kinds}, this one is `{}`", self.kind.value),
-                );
+                let this = if self.kind.layer == Layer::BuiltIn { "without `kind` this one is" } else { "this one is" };
+                let title = format!("`system.{key}` is for systems of kind {kinds}, {this} `{}`", self.kind.value);
+                cx.unused(given, &self.kind, title);
             }
         }
     }
@@ -148,11 +148,11 @@ impl RawSystem {
     fn program(&self, cx: &mut Checker<'_>) -> Option<Vec<String>> {
         let help = "write the program and its arguments: `command = [\"python\", \"answer.py\"]`";
         let Some(command) = &self.command else {
-            cx.refuse(&self.kind.spot, "a system of kind `command` needs `command`", help);
+            cx.absent(Diagnostic::new("a system of kind `command` needs `command`").at(&self.kind.spot).help(help));
             return None;
         };
         if command.value.first().is_none_or(|program| program.value.trim().is_empty()) {
-            cx.refuse(&command.spot, "`system.command` names no program", help);
+            cx.absent(Diagnostic::new("`system.command` names no program").at(&command.spot).help(help));
         }
         for item in command.value.iter().filter(|i| i.value.contains('\0')) {
             cx.refuse(&item.spot, "an argument cannot hold a NUL character", help);

@@ -7,11 +7,13 @@
 
 mod body;
 pub mod checkpoint;
+pub mod entry;
 pub mod export;
 pub mod key;
 pub mod note;
 pub mod proof;
 pub mod prove;
+pub mod query;
 pub mod refused;
 pub mod seal;
 pub mod tiles;

@@ -4,3 +4,4 @@ pub mod check;
 pub mod gate;
 pub mod metrics;
 pub mod record;
+pub mod score;

@@ -38,7 +38,7 @@ impl Files {
     pub(super) fn new(root: &Path) -> Result<Self> {
         match std::fs::metadata(root) {
             Ok(m) if !m.is_dir() => Err(Error::new(format!("{} is not a directory", shown(root)))
-                .hint("move that file away, or keep the state elsewhere with `KF_DIR`")),
+                .hint("move that file away, or set `artifacts.url` to another folder")),
             _ => Ok(Self { root: root.to_owned() }),
         }
     }

@@ -39,7 +39,7 @@ pub struct Stored {
     pub digest: Digest,
     /// Their number.
     pub size: u64,
-    /// True when they were written now: they were not there, or what was there was wrong.
+    /// True when they were not there before, or what was there was wrong. Of several writers at once each may say so.
     pub new: bool,
 }
 

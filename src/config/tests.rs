@@ -1,1 +1,0 @@
-//! Tests of the whole room: what a person writes, what kf makes of it, what it says.
