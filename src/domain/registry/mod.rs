@@ -11,6 +11,7 @@ pub mod document;
 pub mod lineage;
 pub mod manifest;
 pub mod parts;
+pub mod retention;
 pub mod rollback;
 mod select;
 pub mod table;
