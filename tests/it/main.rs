@@ -1,4 +1,5 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
+mod faults;
 mod layers;
 mod support;
