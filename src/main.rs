@@ -1,2 +1,7 @@
 //! The `kf` binary: see the library.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kf::cli::main(std::env::args_os())
+}

@@ -1,1 +1,81 @@
-//! One file a subcommand.
+//! One file a subcommand: its arguments (whose doc comments are the help), its report, and `run`.
+//!
+//! To add one: a file here, its `mod`, variant and match arm below, and a test file of its name in `tests/it/`.
+
+mod alias;
+mod archive;
+mod checkout;
+mod completions;
+mod config;
+mod diff;
+mod doctor;
+mod help;
+mod history;
+mod init;
+mod list;
+mod log;
+mod moved;
+mod promote;
+mod register;
+mod restore;
+mod rollback;
+mod show;
+mod status;
+mod tag;
+mod version_doc;
+
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::cli::cx::Cx;
+
+/// The subcommands.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    Alias(alias::Args),
+    Archive(archive::Args),
+    Checkout(checkout::Args),
+    Completions(completions::Args),
+    #[command(subcommand)]
+    Config(config::Command),
+    Diff(diff::Args),
+    Doctor(doctor::Args),
+    Help(help::Args),
+    History(history::Args),
+    Init(init::Args),
+    List(list::Args),
+    Log(log::Args),
+    Promote(promote::Args),
+    Register(register::Args),
+    Restore(restore::Args),
+    Rollback(rollback::Args),
+    Show(show::Args),
+    Status(status::Args),
+    Tag(tag::Args),
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self, cx: &Cx) -> Result<Exit> {
+        match self {
+            Self::Alias(args) => alias::run(cx, args),
+            Self::Archive(args) => archive::run(cx, args),
+            Self::Checkout(args) => checkout::run(cx, args),
+            Self::Completions(args) => completions::run(cx, args),
+            Self::Config(command) => command.run(cx),
+            Self::Diff(args) => diff::run(cx, args),
+            Self::Doctor(args) => doctor::run(cx, args),
+            Self::Help(args) => help::run(cx, args),
+            Self::History(args) => history::run(cx, args),
+            Self::Init(args) => init::run(cx, args),
+            Self::List(args) => list::run(cx, args),
+            Self::Log(args) => log::run(cx, args),
+            Self::Promote(args) => promote::run(cx, args),
+            Self::Register(args) => register::run(cx, args),
+            Self::Restore(args) => restore::run(cx, args),
+            Self::Rollback(args) => rollback::run(cx, args),
+            Self::Show(args) => show::run(cx, args),
+            Self::Status(args) => status::run(cx, args),
+            Self::Tag(args) => tag::run(cx, args),
+        }
+    }
+}

@@ -1,2 +1,39 @@
-//! `mlops.toml` and the environment.
+//! `mlops.toml` and the environment: what was written, by which layer, and what it means.
+//!
+//! Precedence: flag > `KF_*` > `[profile.NAME]` > `mlops.toml` > built-in. [`load()`] finds the repository, reads the file,
+//! merges the layers and gives a [`Project`] with every default filled in, or one error with all problems underlined. This
+//! room knows no domain: names that only a domain knows come in as [`Vocabulary`], problems that only a domain sees come
+//! back through [`Loaded::report`]. It never prints, and asks for the environment only through [`Env`].
+
+mod check;
+mod diag;
+pub mod env;
+mod leaf;
+mod load;
+pub mod path;
+mod schema;
 pub mod secret;
+mod shape;
+mod tables;
+mod template;
+
+pub use check::Vocabulary;
+pub use env::Env;
+pub use leaf::duration;
+pub use load::{FILE_NAME, Loaded, Origin, Problem, Setting, discover, load, parse, start};
+pub use path::{Dataset, RepoPath};
+pub use schema::{Project, json_schema};
+pub use secret::{Secret, SecretRef};
+pub use tables::artifacts::{Artifacts, S3};
+pub use tables::gates::{Against, Bound, Budget, Gate, GateKind, MARGIN, Rule};
+pub use tables::golden::Golden;
+pub use tables::model::{Model, Parts};
+pub use tables::policy::{OnInconclusive, Policy};
+pub use tables::project::About;
+pub use tables::signing::Signing;
+pub use tables::state::{State, StatePlace};
+pub use tables::system::{HeaderValue, System, SystemKind};
+pub use template::template;
+
+#[cfg(test)]
+mod tests;

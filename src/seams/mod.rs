@@ -1,1 +1,3 @@
 //! Traits that several rooms share; they know nothing of who implements them.
+
+pub mod answerer;

@@ -12,7 +12,7 @@ pub struct Feed<'a> {
 }
 
 /// How many values one statement carries at most; SQLite allows 32,766, PostgreSQL 65,535.
-const VALUES_MAX: usize = 8_000;
+pub(super) const VALUES_MAX: usize = 8_000;
 
 impl Feed<'_> {
     /// Appends rows to a table of the feed; rows that are there already (a retry) stay as they are.
@@ -28,14 +28,15 @@ impl Feed<'_> {
         let mut appended = 0;
         while rows.peek().is_some() {
             let batch: Vec<Vec<Value>> = rows.by_ref().take(per_statement).collect();
-            let sql = insert_sql(table, columns, batch.len());
+            let sql = format!("{} ON CONFLICT DO NOTHING", insert_sql(table, columns, batch.len()));
             appended += self.db.execute(&sql, &batch.concat())?;
         }
         Ok(appended)
     }
 }
 
-fn insert_sql(table: &str, columns: &[&str], rows: usize) -> String {
+/// The statement that inserts so many rows at once.
+pub(super) fn insert_sql(table: &str, columns: &[&str], rows: usize) -> String {
     let mut next = 0;
     let row = |_| {
         let marks: Vec<String> = columns
@@ -48,5 +49,5 @@ fn insert_sql(table: &str, columns: &[&str], rows: usize) -> String {
         format!("({})", marks.join(", "))
     };
     let rows: Vec<String> = (0..rows).map(row).collect();
-    format!("INSERT INTO {table} ({}) VALUES {} ON CONFLICT DO NOTHING", columns.join(", "), rows.join(", "))
+    format!("INSERT INTO {table} ({}) VALUES {}", columns.join(", "), rows.join(", "))
 }

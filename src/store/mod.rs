@@ -4,6 +4,7 @@
 //! appended only through [`Store::feed`]. A change without an event is refused as a bug. The rooms above bring their own SQL;
 //! nothing here knows what a table means, except the audit log's.
 
+pub mod check;
 pub mod db;
 pub mod feed;
 pub mod lock;
@@ -12,6 +13,7 @@ pub mod migrations;
 pub mod objects;
 pub mod runtime;
 pub mod schema;
+pub mod transfer;
 pub mod tx;
 
 pub use crate::values;
@@ -39,6 +41,8 @@ const META_WRITER: &str = "writer";
 pub const META_STATE_ID: &str = "state-id";
 /// Key in `meta` of the place a moved state went to; a state that has it is sealed.
 pub const META_MOVED_TO: &str = "moved-to";
+/// Key in `meta` of the id of the state that is being copied here; a copy that has it is not proven and cannot be used.
+pub const META_INCOMING: &str = "incoming";
 
 /// Who acts, from where. The names never enter the hashed bytes of the log; pseudonyms do.
 #[derive(Clone, Debug)]
@@ -91,7 +95,7 @@ impl Store {
     /// Opens a state that exists.
     ///
     /// # Errors
-    /// [`Kind::NoRepository`] when there is none; a failed operation when a newer kf wrote it or it was moved away.
+    /// [`Kind::NoRepository`] when there is none or only an unfinished copy; a failed operation when a newer kf wrote it.
     pub fn open(settings: Settings, mode: Mode) -> Result<Self> {
         let db = Db::open(&settings.target, mode, settings.lock_timeout)?;
         let found = migrations::schema_of(&db)?;
@@ -103,6 +107,13 @@ impl Store {
         if found < migrations::CURRENT {
             let copy = settings.copies.join(format!("state-schema-{found}.db"));
             migrations::migrate(&db, found, Some(&copy))?;
+        }
+        if let Some(id) = meta(&db, META_INCOMING)? {
+            return Err(Error::of(
+                Kind::NoRepository,
+                format!("{} holds an unfinished copy of the state {id}", settings.target.describe()),
+            )
+            .hint("run `kf state move` again where the state is now: it finishes the copy or starts it again"));
         }
         Ok(Self { settings, db: RefCell::new(Rc::new(db)), dry_run: Cell::new(false) })
     }
@@ -197,10 +208,7 @@ impl Store {
     }
 
     fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<uuid::Uuid>)> {
-        if let Some(place) = meta(db, META_MOVED_TO)? {
-            return Err(Error::new(format!("this state was moved to {place} and takes no more changes"))
-                .hint(format!("set `state.url = \"{place}\"` in mlops.toml")));
-        }
+        refuse_moved(db)?;
         let mut head = log::head(db)?;
         let now = self.settings.clock.now();
         let tx = Tx {
@@ -242,6 +250,36 @@ impl Store {
         Ok(last)
     }
 
+    /// Signs the head of the log as it is now, when no checkpoint covers it yet: a host with the key signs what hosts without
+    /// it appended. Gives the number of entries that the new checkpoint covers. It changes no governed state and appends no
+    /// event: a checkpoint is a statement about the log, not an act of somebody.
+    ///
+    /// # Errors
+    /// Those of `seal`, and [`Kind::Locked`] when another writer holds the lock for too long.
+    pub fn sign_head(&self, seal: &dyn Seal) -> Result<Option<u64>> {
+        let db = self.db();
+        db.begin_write().context(|| "cannot start to write")?;
+        match self.checkpoint(&db, seal) {
+            Ok(Some(size)) if !self.dry_run.get() => db.commit().map(|()| Some(size)),
+            done => {
+                db.rollback();
+                done
+            }
+        }
+    }
+
+    fn checkpoint(&self, db: &Db, seal: &dyn Seal) -> Result<Option<u64>> {
+        let head = log::head(db)?;
+        let size = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
+        if size == 0 {
+            return Ok(None);
+        }
+        let note = seal.seal(&head.origin, head.frontier.size(), &head.frontier.root())?;
+        let sql = "INSERT INTO checkpoint (size, note, ts) VALUES (?1, ?2, ?3) ON CONFLICT (size) DO NOTHING";
+        let made = db.execute(sql, values![size, note, self.now()])?;
+        Ok((made > 0).then_some(head.frontier.size()))
+    }
+
     /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
     fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
         let Some(id) = last_event else { return Err(e) };
@@ -276,7 +314,7 @@ impl Store {
     pub fn feed<T>(&self, append: impl FnOnce(&Feed<'_>) -> Result<T>) -> Result<T> {
         let db = self.db();
         db.begin_write().context(|| "cannot start to write")?;
-        match append(&Feed { db: &db }) {
+        match refuse_moved(&db).and_then(|()| append(&Feed { db: &db })) {
             Ok(done) if !self.dry_run.get() => db.commit().map(|()| done),
             Ok(done) => {
                 db.rollback();
@@ -298,6 +336,15 @@ pub fn meta(db: &Db, key: &str) -> Result<Option<String>> {
         Ok(())
     })?;
     Ok(value)
+}
+
+/// A state that was moved away is sealed: what were written here would be missing there.
+fn refuse_moved(db: &Db) -> Result<()> {
+    match meta(db, META_MOVED_TO)? {
+        None => Ok(()),
+        Some(place) => Err(Error::new(format!("this state was moved to {place} and takes no more changes"))
+            .hint(format!("set `state.url = \"{place}\"` in mlops.toml"))),
+    }
 }
 
 fn set_meta(db: &Db, key: &str, value: &str) -> Result<()> {

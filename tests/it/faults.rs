@@ -58,11 +58,11 @@ fn check_commit(fault: Fault, kept: bool) {
         Err(why) => return skip(why),
     };
     let database = server.database();
-    let proxy = Proxy::start(server.port(), fault, "COMMIT");
+    let proxy = Proxy::to(server.port());
     let (store, _) = Store::init(settings(&server.url(&database, proxy.port()))).expect("a new state");
-    proxy.arm();
+    proxy.arm("COMMIT", fault);
     let outcome = add(&store, "m");
-    assert_eq!(proxy.struck(), 1, "the fault struck");
+    assert_eq!(proxy.fired(), 1, "the fault happened");
     assert_eq!(outcome.is_ok(), kept, "{outcome:?}");
     let direct = Store::open(settings(&server.url(&database, server.port())), Mode::Read).expect("the state");
     let (names, numbers) = found(&direct);
@@ -74,12 +74,12 @@ fn check_commit(fault: Fault, kept: bool) {
 
 #[test]
 fn a_commit_whose_answer_is_lost_is_known_to_have_happened() {
-    check_commit(Fault::LoseAnswer, true);
+    check_commit(Fault::CutReply(0), true);
 }
 
 #[test]
 fn a_commit_that_never_arrived_is_known_not_to_have_happened() {
-    check_commit(Fault::LoseRequest, false);
+    check_commit(Fault::Drop, false);
 }
 
 const WRITERS: usize = 8;

@@ -2,4 +2,5 @@
 
 mod faults;
 mod layers;
+mod objects_s3;
 mod support;

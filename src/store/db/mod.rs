@@ -100,13 +100,25 @@ impl Row<'_> {
         }
     }
 
+    /// The bytes of a text, for who must read what may have been altered: in SQLite they need not be UTF-8 any more.
+    pub fn text_bytes(&self, i: usize) -> Result<&[u8]> {
+        match self {
+            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_bytes().context(|| column(i)),
+            Self::Postgres(_) => self.text(i).map(str::as_bytes),
+        }
+    }
+
     /// Bytes.
     pub fn blob(&self, i: usize) -> Result<&[u8]> {
-        let blob = match self {
-            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i))?,
-            Self::Postgres(row) => row.try_get(i).context(|| column(i))?,
-        };
-        blob.ok_or_else(|| null_in(i))
+        self.opt_blob(i)?.ok_or_else(|| null_in(i))
+    }
+
+    /// Bytes or NULL.
+    pub fn opt_blob(&self, i: usize) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i)),
+            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        }
     }
 
     /// A flag kept as 0 or 1.
@@ -141,6 +153,11 @@ fn column(i: usize) -> String {
 
 fn null_in(i: usize) -> Error {
     Error::new(format!("column {i} of the state is NULL where it must not be")).hint("run `kf fsck`")
+}
+
+/// The version of the SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 /// An open connection to one of the engines.

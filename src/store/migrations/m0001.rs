@@ -189,12 +189,12 @@ const TABLES: &[Table] = &[
 ];
 
 const INDEXES: &[Index] = &[
-    Index { name: "ev_actor", table: "ev", on: "(actor, action, seq)" },
+    Index { name: "ev_actor", table: "ev", on: "(actor, action, seq, outcome)" },
     Index { name: "ev_action", table: "ev", on: "(action, seq)" },
-    Index { name: "ev_res", table: "ev", on: "(res, seq)" },
-    Index { name: "ev_ts", table: "ev", on: "(ts)" },
+    Index { name: "ev_res", table: "ev", on: "(res, seq, actor, action, outcome)" },
+    Index { name: "ev_ts", table: "ev", on: "(ts, seq)" },
     Index { name: "ev_ticket", table: "ev", on: "(ticket, seq) WHERE ticket IS NOT NULL" },
-    Index { name: "ev_outcome", table: "ev", on: "(outcome, seq) WHERE outcome <> 0" },
+    Index { name: "ev_outcome", table: "ev", on: "(outcome, seq, actor, action) WHERE outcome <> 0" },
     Index { name: "version_stage", table: "version", on: "(model, stage)" },
     Index { name: "version_digest", table: "version", on: "(digest)" },
     Index { name: "version_link_target", table: "version_link", on: "(target)" },

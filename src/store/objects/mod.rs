@@ -1,1 +1,328 @@
-//! Content-addressed objects.
+//! Content-addressed objects: bytes by their SHA-256, in files or in an object store.
+//!
+//! Invariants: an object appears under its digest only when all its bytes are durably there; what is read is hashed again and
+//! handed out only when it is what its name says; storing the same bytes again is harmless and heals an object that is wrong.
+//! Removal has two phases, so that a mistake can be undone: [`Objects::trash`], and later [`Objects::empty_trash`].
+//!
+//! All calls block, may come from several threads at once, and need memory that does not grow with the object (but for
+//! [`Objects::read`] and [`Objects::put_bytes`], whose bytes are in memory anyway).
+
+pub mod atomic;
+mod files;
+mod pool;
+mod remote;
+mod source;
+
+pub use remote::RemoteOptions;
+
+use crate::base::digest::{Digest, Hasher};
+use crate::base::error::{Context, Error, Result};
+use crate::base::time::Timestamp;
+use source::Sink;
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The hash algorithm's name, the first part of every object's place.
+const ALGORITHM: &str = "sha256";
+
+/// What storing some bytes came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The identity of the bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+    /// True when they were not there before, or what was there was wrong. Of several writers at once each may say so.
+    pub new: bool,
+}
+
+/// What reading an object's bytes again showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The bytes are what the name says.
+    Ok,
+    /// There is no such object.
+    Missing,
+    /// The bytes are others.
+    Corrupt {
+        /// The digest of what is there.
+        found: Digest,
+        /// The number of bytes there.
+        size: u64,
+    },
+}
+
+/// Why an object cannot be had; found with [`Error::cause`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such object.
+    Missing(Digest),
+    /// The bytes under this name are others.
+    Corrupt {
+        /// The name.
+        digest: Digest,
+        /// The digest of what is there.
+        found: Digest,
+        /// The number of bytes there.
+        size: u64,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(_) => write!(f, "there is no such object"),
+            Self::Corrupt { found, size, .. } => write!(f, "the object is corrupt: its {size} bytes have the digest {found}"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// An object that is in the trash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trashed {
+    /// The object.
+    pub digest: Digest,
+    /// When it was put there.
+    pub since: Timestamp,
+}
+
+impl Trashed {
+    /// The name in the trash: the time is part of it, because copies and restores do not keep file times.
+    fn name(&self) -> String {
+        format!("{}.{}", self.digest.hex(), self.since.micros())
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let (hex, micros) = name.split_once('.')?;
+        Some(Self { digest: digest_of_hex(hex)?, since: Timestamp::from_micros(micros.parse().ok()?) })
+    }
+}
+
+/// A digest from exactly 64 lower-case hexadecimal digits, as they stand in names.
+fn digest_of_hex(hex: &str) -> Option<Digest> {
+    hex.parse::<Digest>().ok().filter(|d| d.hex() == hex)
+}
+
+/// Is told digest, size in bytes and time of storing of each object.
+pub type Each<'a> = &'a mut dyn FnMut(Digest, u64, Timestamp) -> Result<()>;
+
+/// Where objects are. Implemented by files and by what `object_store` reaches.
+trait Backend: Send + Sync {
+    fn put_file(&self, path: &Path) -> Result<Stored>;
+    fn put_bytes(&self, bytes: &[u8]) -> Result<Stored>;
+    fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>>;
+    /// Gives the bytes in order, unverified; false when there is no such object.
+    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool>;
+    fn stat(&self, digest: &Digest) -> Result<Option<u64>>;
+    fn list(&self, each: Each<'_>) -> Result<()>;
+    fn trash(&self, item: &Trashed) -> Result<bool>;
+    fn trashed(&self) -> Result<Vec<Trashed>>;
+    /// Moves an object back; the place is known to hold nothing that is right.
+    fn restore(&self, item: &Trashed) -> Result<()>;
+    fn purge(&self, item: &Trashed) -> Result<()>;
+    fn sweep_temporaries(&self, older_than: Timestamp) -> Result<u64>;
+    fn describe(&self) -> String;
+}
+
+/// The objects of a repository.
+pub struct Objects {
+    backend: Box<dyn Backend>,
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Objects({})", self.describe())
+    }
+}
+
+impl Objects {
+    /// Objects in files under `dir`, which is made when the first object is stored.
+    ///
+    /// # Errors
+    /// When `dir` is there and is not a directory.
+    pub fn files(dir: &Path) -> Result<Self> {
+        Ok(Self { backend: Box::new(files::Files::new(dir)?) })
+    }
+
+    /// Objects under a URL such as `s3://bucket/prefix`. Nothing is asked over the network yet.
+    ///
+    /// # Errors
+    /// A usage error when the URL or the options are wrong, or this kf was built without the protocol.
+    pub fn open(url: &str, options: &RemoteOptions) -> Result<Self> {
+        Ok(Self { backend: Box::new(remote::Remote::open(url, options)?) })
+    }
+
+    /// Stores a file of any size. It is read once (twice by object stores above 64 MiB) and must hold still meanwhile.
+    ///
+    /// # Errors
+    /// When the file cannot be read or changes, or the object cannot be written; nothing is then under its name.
+    pub fn put_file(&self, path: &Path) -> Result<Stored> {
+        self.backend.put_file(path)
+    }
+
+    /// Stores some bytes.
+    ///
+    /// # Errors
+    /// When the object cannot be written.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Stored> {
+        self.backend.put_bytes(bytes)
+    }
+
+    /// Stores many files with up to `jobs` threads and as few disk flushes as can be; results are in the order of `paths`.
+    /// `progress` is told numbers of bytes as they are done, on the calling thread.
+    ///
+    /// # Errors
+    /// The first failure; some of the other files may have been stored.
+    pub fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
+        self.backend.put_files(paths, jobs, progress)
+    }
+
+    /// The bytes of an object, verified.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is missing or corrupt; when it has more than `max` bytes.
+    pub fn read(&self, digest: &Digest, max: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.verified(digest, &mut |bytes| {
+            if (out.len() + bytes.len()) as u64 > max {
+                return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
+            }
+            out.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is missing or corrupt; when `dest` cannot be written. `dest` is then as it was.
+    pub fn copy_to(&self, digest: &Digest, dest: &Path) -> Result<()> {
+        let mut temporary = atomic::temporary_beside(dest, 0o644)?;
+        self.verified(digest, &mut |bytes| {
+            temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
+        })?;
+        atomic::replace(temporary, dest)
+    }
+
+    /// Reads an object's bytes again and says whether they are right.
+    ///
+    /// # Errors
+    /// When they cannot be read, which says nothing about them.
+    pub fn verify(&self, digest: &Digest) -> Result<Health> {
+        let (mut hasher, mut size) = (Hasher::new(), 0);
+        let there = self.backend.stream(digest, &mut |bytes| {
+            hasher.update(bytes);
+            size += bytes.len() as u64;
+            Ok(())
+        })?;
+        Ok(health(digest, there.then(|| (hasher.finish(), size))))
+    }
+
+    /// The number of bytes of an object as its place states it, unverified; `None` when it is missing.
+    ///
+    /// # Errors
+    /// When the place cannot be asked.
+    pub fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.backend.stat(digest)
+    }
+
+    /// Goes through all objects in the order of their digests. What is not an object is passed over.
+    ///
+    /// # Errors
+    /// When the place cannot be read; whatever `each` fails with.
+    pub fn list(&self, each: Each<'_>) -> Result<()> {
+        self.backend.list(each)
+    }
+
+    /// Moves an object to the trash; false when there is no such object.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn trash(&self, digest: &Digest, now: Timestamp) -> Result<bool> {
+        self.backend.trash(&Trashed { digest: *digest, since: now })
+    }
+
+    /// Everything in the trash, by digest, then time.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn trashed(&self) -> Result<Vec<Trashed>> {
+        let mut all = self.backend.trashed()?;
+        all.sort();
+        Ok(all)
+    }
+
+    /// Takes an object back out of the trash; false when it is neither there nor in its place.
+    ///
+    /// # Errors
+    /// When it cannot be moved, or comes back corrupt ([`Fault::Corrupt`]).
+    pub fn untrash(&self, digest: &Digest) -> Result<bool> {
+        if self.verify(digest)? == Health::Ok {
+            return Ok(true);
+        }
+        let Some(newest) = self.trashed()?.into_iter().rfind(|t| t.digest == *digest) else { return Ok(false) };
+        self.backend.restore(&newest)?;
+        self.verified(digest, &mut |_| Ok(()))?;
+        Ok(true)
+    }
+
+    /// Deletes for good what was put into the trash before a time, and tells what that was.
+    ///
+    /// # Errors
+    /// When something cannot be deleted.
+    pub fn empty_trash(&self, older_than: Timestamp) -> Result<Vec<Trashed>> {
+        let mut old = self.trashed()?;
+        old.retain(|t| t.since < older_than);
+        for item in &old {
+            self.backend.purge(item)?;
+        }
+        Ok(old)
+    }
+
+    /// Removes what interrupted writes left behind before a time (give a day of grace); tells how many.
+    /// Object stores abandon unfinished uploads by a lifecycle rule of the bucket, so there it finds nothing.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn sweep_temporaries(&self, older_than: Timestamp) -> Result<u64> {
+        self.backend.sweep_temporaries(older_than)
+    }
+
+    /// Where the objects are, for people; without credentials.
+    pub fn describe(&self) -> String {
+        self.backend.describe()
+    }
+
+    /// Gives an object's bytes to `sink` and fails in the end when they were not the right ones.
+    fn verified(&self, digest: &Digest, sink: Sink<'_>) -> Result<()> {
+        let (mut hasher, mut size) = (Hasher::new(), 0);
+        let there = self.backend.stream(digest, &mut |bytes| {
+            hasher.update(bytes);
+            size += bytes.len() as u64;
+            sink(bytes)
+        })?;
+        let fault = match health(digest, there.then(|| (hasher.finish(), size))) {
+            Health::Ok => return Ok(()),
+            Health::Missing => Fault::Missing(*digest),
+            Health::Corrupt { found, size } => Fault::Corrupt { digest: *digest, found, size },
+        };
+        Err(fault)
+            .context(|| format!("cannot read object {digest} from {}", self.describe()))
+            .hint(|| "store the same file again, which heals the object, or restore it from a backup".into())
+    }
+}
+
+fn health(digest: &Digest, found: Option<(Digest, u64)>) -> Health {
+    match found {
+        None => Health::Missing,
+        Some((found, _)) if found == *digest => Health::Ok,
+        Some((found, size)) => Health::Corrupt { found, size },
+    }
+}
+
+#[cfg(test)]
+mod tests;

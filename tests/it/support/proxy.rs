@@ -1,163 +1,194 @@
-//! A TCP proxy that breaks a connection at a chosen moment, to lose the answer to a COMMIT or the request itself.
+//! A TCP proxy that breaks connections at a chosen point: what networks and servers do at the worst moment.
 //!
-//! It looks at the bytes as they pass and knows no protocol: a fault names text that must pass in one piece, as statements do.
+//! A fault is armed with a text and fires once, on the first data from a client that contains the text; it knows no protocol,
+//! so it serves HTTP (`PUT /`) and PostgreSQL (`COMMIT`) alike. [`Proxy::fired`] lets a test prove that its fault happened.
 
-use std::io::{Read, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// What goes wrong once, at the first client that sends the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Meaning "nothing is to be cut" in a connection's budget of reply bytes.
+const WHOLE: usize = usize::MAX;
+/// A client that sends nothing for so long has sent its whole request.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// What goes wrong.
+#[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The request does not arrive: both sides see a closed connection.
-    LoseRequest,
-    /// The request arrives and is served; its answer never comes back.
-    LoseAnswer,
+    /// The connection breaks before the server gets the request.
+    Drop,
+    /// The server gets and handles the request; the connection breaks after so many bytes of its reply. 0 = the reply is lost.
+    CutReply(usize),
+    /// The client gets this answer, and the server nothing.
+    Answer(String),
 }
 
-/// A running proxy; it serves until the process ends.
+impl Fault {
+    /// An HTTP answer with a status line such as `503 Service Unavailable`.
+    pub(crate) fn http(status: &str, body: &str) -> Self {
+        Self::Answer(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    armed: Mutex<Vec<(Vec<u8>, Fault)>>,
+    fired: AtomicUsize,
+    closed: AtomicBool,
+}
+
+impl Plan {
+    /// Takes the first armed fault whose text is in `data`.
+    fn take(&self, data: &[u8]) -> Option<Fault> {
+        let mut armed = self.armed.lock().expect("no thread panics while it holds the plan");
+        let at = armed.iter().position(|(text, _)| data.windows(text.len()).any(|w| w == text))?;
+        self.fired.fetch_add(1, Ordering::SeqCst);
+        Some(armed.remove(at).1)
+    }
+}
+
+/// A running proxy; stops accepting when dropped.
+#[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    upstream: u16,
-    fault: Fault,
-    trigger: Vec<u8>,
-    armed: AtomicBool,
-    struck: AtomicU32,
+    plan: Arc<Plan>,
 }
 
 impl Proxy {
-    /// A proxy to a port of this machine that strikes once armed, at the first request that contains `trigger`.
-    pub(crate) fn start(upstream: u16, fault: Fault, trigger: &str) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
+    /// A proxy on a free loopback port for the server on the port `target` of this machine.
+    pub(crate) fn to(target: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free loopback port");
         let port = listener.local_addr().expect("a bound address").port();
-        let (armed, struck) = (AtomicBool::new(false), AtomicU32::new(0));
-        let shared = Arc::new(Shared { upstream, fault, trigger: trigger.into(), armed, struck });
-        let serving = Arc::clone(&shared);
+        let plan = Arc::<Plan>::default();
+        let plans = Arc::clone(&plan);
         std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let shared = Arc::clone(&serving);
-                std::thread::spawn(move || shared.serve(client));
+            for client in listener.incoming().map_while(Result::ok) {
+                if plans.closed.load(Ordering::SeqCst) {
+                    break;
+                }
+                if let Ok(server) = TcpStream::connect(("127.0.0.1", target)) {
+                    connect(client, server, &plans);
+                }
             }
         });
-        Self { port, shared }
+        Self { port, plan }
     }
 
-    /// The port to connect to.
+    /// The port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The next request with the trigger meets the fault.
-    pub(crate) fn arm(&self) {
-        self.shared.armed.store(true, Ordering::SeqCst);
+    /// Arms a fault: it fires once, on the first data from a client that contains `text`.
+    pub(crate) fn arm(&self, text: &str, fault: Fault) {
+        self.plan.armed.lock().expect("no thread panics while it holds the plan").push((text.as_bytes().to_vec(), fault));
     }
 
-    /// How often the fault has struck.
-    pub(crate) fn struck(&self) -> u32 {
-        self.shared.struck.load(Ordering::SeqCst)
-    }
-}
-
-impl Shared {
-    fn serve(&self, client: TcpStream) {
-        let Ok(server) = TcpStream::connect(("127.0.0.1", self.upstream)) else { return };
-        let deaf = Arc::new(AtomicBool::new(false));
-        if let (Ok(from), Ok(to)) = (server.try_clone(), client.try_clone()) {
-            let deaf = Arc::clone(&deaf);
-            std::thread::spawn(move || answers(from, to, &deaf));
-        }
-        self.requests(client, server, &deaf);
-    }
-
-    /// From the client to the server, until either ends or the fault strikes.
-    fn requests(&self, mut client: TcpStream, mut server: TcpStream, deaf: &AtomicBool) {
-        let mut buffer = [0; 64 * 1024];
-        while let Ok(n @ 1..) = client.read(&mut buffer) {
-            let has = buffer[..n].windows(self.trigger.len()).any(|w| w == self.trigger);
-            let strikes = has && self.armed.swap(false, Ordering::SeqCst);
-            if strikes {
-                self.struck.fetch_add(1, Ordering::SeqCst);
-            }
-            if strikes && self.fault == Fault::LoseRequest {
-                break;
-            }
-            deaf.fetch_or(strikes, Ordering::SeqCst);
-            if server.write_all(&buffer[..n]).is_err() {
-                break;
-            }
-        }
-        let _ = client.shutdown(Shutdown::Both);
-        let _ = server.shutdown(Shutdown::Both);
+    /// How many faults have happened.
+    pub(crate) fn fired(&self) -> usize {
+        self.plan.fired.load(Ordering::SeqCst)
     }
 }
 
-/// From the server to the client. Once deaf, the first answer is the one that is lost: it has been made, so the work is done.
-fn answers(mut server: TcpStream, mut client: TcpStream, deaf: &AtomicBool) {
-    let mut buffer = [0; 64 * 1024];
-    while let Ok(n @ 1..) = server.read(&mut buffer) {
-        if deaf.load(Ordering::SeqCst) || client.write_all(&buffer[..n]).is_err() {
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.plan.closed.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// Carries one connection on two threads until either side or a fault ends it.
+fn connect(client: TcpStream, server: TcpStream, plan: &Arc<Plan>) {
+    let (Ok(to_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else { return };
+    let budget = Arc::new(AtomicUsize::new(WHOLE));
+    let (plan, budgets) = (Arc::clone(plan), Arc::clone(&budget));
+    std::thread::spawn(move || carry_requests(client, server, &plan, &budgets));
+    std::thread::spawn(move || carry_replies(from_server, to_client, &budget));
+}
+
+fn carry_requests(mut client: TcpStream, mut server: TcpStream, plan: &Plan, budget: &AtomicUsize) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = client.read(&mut buffer) {
+        match plan.take(&buffer[..n]) {
+            None => {}
+            Some(Fault::Drop) => break,
+            Some(Fault::CutReply(after)) => budget.store(after, Ordering::SeqCst),
+            Some(Fault::Answer(text)) => {
+                // An answer before the end of the request would be lost in the reset that follows.
+                let _ = client.set_read_timeout(Some(QUIET));
+                while let Ok(1..) = client.read(&mut buffer) {}
+                let _ = client.write_all(text.as_bytes());
+                break;
+            }
+        }
+        if server.write_all(&buffer[..n]).is_err() {
             break;
         }
     }
-    let _ = client.shutdown(Shutdown::Both);
     let _ = server.shutdown(Shutdown::Both);
+    let _ = client.shutdown(Shutdown::Both);
+}
+
+fn carry_replies(mut server: TcpStream, mut client: TcpStream, budget: &AtomicUsize) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = server.read(&mut buffer) {
+        let left = budget.load(Ordering::SeqCst);
+        let pass = n.min(left);
+        if left != WHOLE {
+            budget.store(left - pass, Ordering::SeqCst);
+        }
+        if client.write_all(&buffer[..pass]).is_err() || pass < n {
+            break;
+        }
+    }
+    let _ = server.shutdown(Shutdown::Both);
+    let _ = client.shutdown(Shutdown::Both);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A server that answers each line with the number of lines it has seen, on any connection.
-    fn counter() -> (u16, Arc<AtomicU32>) {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let (port, seen) = (listener.local_addr().expect("an address").port(), Arc::new(AtomicU32::new(0)));
-        let counted = Arc::clone(&seen);
+    /// A server that answers each line with the number of lines it has seen on all connections.
+    fn counter() -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
-            for mut client in listener.incoming().flatten() {
-                let mut byte = [0];
-                while let Ok(1) = client.read(&mut byte) {
-                    if byte[0] == b'\n' {
-                        let n = counted.fetch_add(1, Ordering::SeqCst) + 1;
-                        let _ = client.write_all(format!("{n}\n").as_bytes());
-                    }
+            let mut seen = 0;
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut buffer = [0; 64];
+                while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                    seen += buffer[..n].iter().filter(|b| **b == b'\n').count();
+                    stream.write_all(seen.to_string().as_bytes()).unwrap();
                 }
             }
         });
-        (port, seen)
+        port
     }
 
-    fn ask(stream: &mut TcpStream, line: &str) -> String {
-        let mut answer = [0; 16];
-        let sent = stream.write_all(format!("{line}\n").as_bytes());
-        let n = if sent.is_ok() { stream.read(&mut answer).unwrap_or(0) } else { 0 };
-        String::from_utf8_lossy(&answer[..n]).into_owned()
-    }
-
-    fn check(fault: Fault, seen_at_fault: u32) {
-        let (port, seen) = counter();
-        let proxy = Proxy::start(port, fault, "COMMIT");
-        let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).expect("connected");
-        assert_eq!(ask(&mut stream, "COMMIT"), "1\n", "not armed yet");
-        proxy.arm();
-        assert_eq!(ask(&mut stream, "SELECT"), "2\n", "another text passes");
-        assert_eq!(ask(&mut stream, "COMMIT"), "", "no answer");
-        assert_eq!((proxy.struck(), seen.load(Ordering::SeqCst)), (1, seen_at_fault));
-        let mut again = TcpStream::connect(("127.0.0.1", proxy.port())).expect("connected");
-        assert_eq!(ask(&mut again, "COMMIT"), format!("{}\n", seen_at_fault + 1), "only once");
+    fn ask(port: u16, text: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut buffer = [0; 64];
+        let n = stream.read(&mut buffer).unwrap_or(0);
+        String::from_utf8_lossy(&buffer[..n]).into_owned()
     }
 
     #[test]
-    fn a_lost_request_does_not_arrive() {
-        check(Fault::LoseRequest, 2);
-    }
-
-    #[test]
-    fn a_lost_answer_is_to_a_request_that_arrived() {
-        check(Fault::LoseAnswer, 3);
+    fn each_fault_does_what_it_says_once() {
+        let proxy = Proxy::to(counter());
+        assert_eq!(ask(proxy.port(), "a\n"), "1");
+        proxy.arm("b", Fault::Drop);
+        proxy.arm("c", Fault::CutReply(0));
+        proxy.arm("d", Fault::Answer("no".into()));
+        assert_eq!(ask(proxy.port(), "a\n"), "2", "faults wait for their text");
+        assert_eq!(ask(proxy.port(), "b\n"), "", "the server did not see it");
+        assert_eq!(ask(proxy.port(), "c\n"), "", "the server saw it");
+        assert_eq!(ask(proxy.port(), "d\n"), "no");
+        assert_eq!(proxy.fired(), 3);
+        assert_eq!(ask(proxy.port(), "b\nc\nd\n"), "6");
     }
 }

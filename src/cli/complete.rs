@@ -1,0 +1,83 @@
+//! Live completion: names of models, versions, stages, aliases and gates come from the state, read-only, and are empty on any
+//! error: pressing Tab never fails and never changes anything.
+
+use super::cx::Cx;
+use super::{Cli, Global};
+use crate::base::error::Result;
+use crate::base::name::Stage;
+use crate::config::env::Env;
+use crate::domain::registry::table;
+use crate::store::{Mode, View};
+use clap::CommandFactory as _;
+use clap_complete::engine::CompletionCandidate;
+use std::ffi::OsStr;
+
+/// The variable through which a shell asks for completions.
+pub(crate) const VARIABLE: &str = "KF_COMPLETE";
+
+/// Answers a shell that asks for completions; returns when none does.
+pub(crate) fn serve(env: &Env) {
+    if env.is_set(VARIABLE) {
+        clap_complete::CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+    }
+}
+
+/// Names of models.
+pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| Ok(table::models(view)?.into_iter().map(|m| (m.name.to_string(), m.kind.to_string())).collect()))
+}
+
+/// References: names, and after an `@` versions, aliases and stages.
+pub(crate) fn references(current: &OsStr) -> Vec<CompletionCandidate> {
+    let text = current.to_string_lossy().into_owned();
+    let Some((name, _)) = text.split_once('@') else { return models(current) };
+    let name = name.to_owned();
+    candidates(current, move |view| {
+        let Some(model) = name.parse().ok().map(|n| table::find_model(view, &n)).transpose()?.flatten() else {
+            return Ok(Vec::new());
+        };
+        let mut found: Vec<(String, String)> = table::versions(view, model.id, VERSIONS_MAX)?
+            .into_iter()
+            .map(|v| (v.reference(), format!("{} {}", v.stage, v.digest.short())))
+            .collect();
+        found.extend(table::aliases(view, model.id)?.into_iter().map(|(a, v, _)| (format!("{name}@{a}"), v.to_string())));
+        found.extend(Stage::ALL.iter().map(|s| (format!("{name}@{s}"), "stage".to_owned())));
+        found.push((format!("{name}@latest"), "highest version".to_owned()));
+        Ok(found)
+    })
+}
+
+/// Versions of the model that stands before on the command line are not known here, so versions of all models.
+pub(crate) fn versions(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| {
+        let all = table::all_versions(view, None, None, VERSIONS_MAX)?;
+        Ok(all.into_iter().map(|v| (v.version.to_string(), v.name.to_string())).collect())
+    })
+}
+
+/// Stages that a version can be promoted to.
+pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    let stages = [Stage::Staging, Stage::Production].map(Stage::word);
+    stages.into_iter().filter(|s| s.starts_with(&*current)).map(CompletionCandidate::new).collect()
+}
+
+/// How many versions a completion lists at most.
+const VERSIONS_MAX: u32 = 200;
+
+fn candidates(current: &OsStr, list: impl FnOnce(View<'_>) -> Result<Vec<(String, String)>>) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    let read = || -> Option<Vec<(String, String)>> {
+        let cx = Cx::new(Global::for_completion(), Env::from_process()).ok()?;
+        let store = cx.store(Mode::Read).ok()?;
+        store.read(list).ok()
+    };
+    let mut found = read().unwrap_or_default();
+    found.sort();
+    found.dedup();
+    found
+        .into_iter()
+        .filter(|(value, _)| value.starts_with(&*current))
+        .map(|(value, help)| CompletionCandidate::new(value).help(Some(help.into())))
+        .collect()
+}

@@ -1,0 +1,239 @@
+//! The context of a command: what it was given, and what it may open. Nothing is opened before it is asked for.
+
+use super::Global;
+use super::out::Out;
+use super::report::Format;
+use crate::adapters::git;
+use crate::base::digest::hex;
+use crate::base::error::{Context, Error, Result};
+use crate::base::random::Random;
+use crate::base::time::Clock;
+use crate::config::env::{self, Env};
+use crate::config::secret::{Secret, SecretRef};
+use crate::config::{self, Artifacts, Loaded, StatePlace, Vocabulary};
+use crate::domain::audit::key::SignerKey;
+use crate::domain::audit::seal::LogSigner;
+use crate::domain::eval::metrics;
+use crate::store::objects::{Objects, RemoteOptions};
+use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store};
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a command is given.
+pub(crate) struct Cx {
+    /// The global flags.
+    pub(crate) global: Global,
+    /// The environment as it was when the program started.
+    pub(crate) env: Env,
+    /// Where the program was started, or what `-C` says.
+    pub(crate) cwd: PathBuf,
+    /// The streams.
+    pub(crate) out: Out,
+    /// The clock.
+    pub(crate) clock: Arc<Clock>,
+    /// The source of ids and salts.
+    pub(crate) random: Arc<Random>,
+    loaded: OnceCell<Loaded>,
+}
+
+/// The folder beside `mlops.toml` that holds local state.
+pub(crate) const KF_DIR: &str = ".kf";
+
+impl Cx {
+    /// The context of this process.
+    ///
+    /// # Errors
+    /// With a way to say it, when the current directory or the clock for tests cannot be used.
+    pub(crate) fn new(global: Global, env: Env) -> std::result::Result<Self, (Out, Error)> {
+        let random = Arc::new(match env.text(env::KF_SEED).and_then(|s| s.parse().ok()) {
+            Some(seed) => Random::seeded(seed),
+            None => Random::System,
+        });
+        let delimiter = format!("kf-{}", hex(&random.bytes::<8>()));
+        let out = Out::new(&env, global.format.unwrap_or(Format::Table), global.quiet, delimiter);
+        match start(&global, &env) {
+            Ok((cwd, clock)) => Ok(Self { global, env, cwd, out, clock: Arc::new(clock), random, loaded: OnceCell::new() }),
+            Err(e) => Err((out, e)),
+        }
+    }
+
+    /// The configuration of the repository.
+    ///
+    /// # Errors
+    /// When there is no `mlops.toml` here or above, or it says something wrong.
+    pub(crate) fn project(&self) -> Result<&Loaded> {
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(loaded);
+        }
+        let names: Vec<&str> = metrics::all().iter().map(|m| m.name).collect();
+        let vocabulary = Vocabulary { metrics: &names };
+        let loaded = config::load(&self.cwd, &self.env, self.global.profile.as_deref(), &vocabulary)?;
+        Ok(self.loaded.get_or_init(|| loaded))
+    }
+
+    /// The local folder `.kf`.
+    pub(crate) fn kf_dir(&self) -> Result<PathBuf> {
+        Ok(self.project()?.root.join(KF_DIR))
+    }
+
+    /// Opens the state.
+    pub(crate) fn store(&self, mode: Mode) -> Result<Store> {
+        let store = Store::open(self.settings()?, mode)?;
+        store.set_dry_run(self.global.dry_run);
+        Ok(store)
+    }
+
+    /// Opens the state, making it when it is not there; true when it was made now.
+    pub(crate) fn init_store(&self) -> Result<(Store, bool)> {
+        let dir = self.kf_dir()?;
+        std::fs::create_dir_all(&dir).context(|| format!("cannot make {}", dir.display()))?;
+        Store::init(self.settings()?)
+    }
+
+    /// How many threads to use.
+    pub(crate) fn jobs(&self) -> usize {
+        self.global.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    }
+
+    /// How long to wait for another writer.
+    pub(crate) fn lock_timeout(&self) -> Result<Duration> {
+        Ok(match self.global.lock_timeout {
+            Some(given) => given,
+            None => self.project()?.project.state.lock_timeout,
+        })
+    }
+
+    /// Where the state is.
+    pub(crate) fn db_target(&self) -> Result<DbTarget> {
+        let loaded = self.project()?;
+        self.target_of(&loaded.project.state.place)
+    }
+
+    /// What a place of `state.url` means here.
+    pub(crate) fn target_of(&self, place: &StatePlace) -> Result<DbTarget> {
+        let root = &self.project()?.root;
+        Ok(match place {
+            StatePlace::Sqlite(path) => DbTarget::Sqlite(root.join(path)),
+            StatePlace::Postgres { url, password, schema } => DbTarget::Postgres(PostgresTarget {
+                url: url.clone(),
+                password: password.as_ref().map(|p| self.secret(p)).transpose()?,
+                schema: schema.clone(),
+            }),
+        })
+    }
+
+    /// Fetches a secret.
+    pub(crate) fn secret(&self, reference: &SecretRef) -> Result<Secret> {
+        reference.resolve(&self.env, &self.project()?.root)
+    }
+
+    /// All that opening a state needs.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        self.settings_for(self.db_target()?)
+    }
+
+    /// All that opening a state in another place needs.
+    pub(crate) fn settings_for(&self, target: DbTarget) -> Result<Settings> {
+        let loaded = self.project()?;
+        Ok(Settings {
+            target,
+            lock_timeout: self.lock_timeout()?,
+            identity: self.identity(&loaded.root),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            seal: self.seal()?,
+            project: loaded.project.project.name.to_string(),
+            copies: loaded.root.join(KF_DIR),
+        })
+    }
+
+    fn seal(&self) -> Result<Option<Box<dyn Seal>>> {
+        Ok(self.log_signer()?.map(|s| Box::new(s) as Box<dyn Seal>))
+    }
+
+    /// Signs the audit log, when this host has the key.
+    pub(crate) fn log_signer(&self) -> Result<Option<LogSigner>> {
+        if let Some(text) = self.env.text(env::KF_LOG_KEY) {
+            return signer(text).context(|| "KF_LOG_KEY holds no key").map(Some);
+        }
+        let Some(reference) = &self.project()?.project.signing.log_key else { return Ok(None) };
+        let secret = self.secret(reference)?;
+        signer(secret.expose()).context(|| format!("`signing.log-key` ({reference}) holds no key")).map(Some)
+    }
+
+    /// Who acts: `--as`, then the job of a CI system, then Git's e-mail, then the user of the machine.
+    fn identity(&self, root: &Path) -> Identity {
+        let text = |name: &str| self.env.text(name).map(str::to_owned);
+        let host = text("HOSTNAME").or_else(hostname).unwrap_or_else(|| "unknown".into());
+        if let Some(name) = &self.global.actor {
+            return Identity { kind: "user".into(), name: name.clone(), host };
+        }
+        if text(env::GITHUB_ACTIONS).as_deref() == Some("true") {
+            let workflow = text("GITHUB_WORKFLOW").unwrap_or_else(|| "workflow".into());
+            let actor = text("GITHUB_ACTOR").unwrap_or_else(|| "github".into());
+            return Identity { kind: "ci".into(), name: format!("{actor} ({workflow})"), host };
+        }
+        let email = git::user_email(root).ok().flatten();
+        let name = email.or_else(|| text(env::USER)).or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".into());
+        Identity { kind: "user".into(), name, host }
+    }
+
+    /// The object store.
+    pub(crate) fn objects(&self) -> Result<Objects> {
+        let loaded = self.project()?;
+        self.objects_of(&loaded.project.artifacts)
+    }
+
+    /// The object store in a place of `artifacts.url`.
+    pub(crate) fn objects_of(&self, place: &Artifacts) -> Result<Objects> {
+        let root = &self.project()?.root;
+        let named = |key: &str| self.env.text(key).map(str::to_owned);
+        match place {
+            Artifacts::Local(path) => Objects::files(&root.join(path)),
+            Artifacts::S3(s3) => {
+                let keys = match &s3.keys {
+                    Some((access, secret)) => Some((self.secret(access)?, self.secret(secret)?)),
+                    None => None,
+                };
+                let options = RemoteOptions {
+                    endpoint: s3.endpoint.clone().or_else(|| named("AWS_ENDPOINT_URL_S3")).or_else(|| named("AWS_ENDPOINT_URL")),
+                    region: s3.region.clone().or_else(|| named("AWS_REGION")).or_else(|| named("AWS_DEFAULT_REGION")),
+                    access_key: keys.as_ref().map(|(a, _)| a.expose().to_owned()).or_else(|| named("AWS_ACCESS_KEY_ID")),
+                    secret_key: keys.as_ref().map(|(_, s)| s.clone()).or_else(|| self.env.secret("AWS_SECRET_ACCESS_KEY")),
+                    session_token: if keys.is_some() { None } else { self.env.secret("AWS_SESSION_TOKEN") },
+                    allow_http: s3.allow_http,
+                    ..RemoteOptions::default()
+                };
+                Objects::open(&format!("s3://{}/{}", s3.bucket, s3.prefix), &options)
+            }
+            Artifacts::Gcs { bucket, prefix } => Objects::open(&format!("gs://{bucket}/{prefix}"), &RemoteOptions::default()),
+            Artifacts::Azure { container, prefix } => {
+                Objects::open(&format!("az://{container}/{prefix}"), &RemoteOptions::default())
+            }
+        }
+    }
+}
+
+fn start(global: &Global, env: &Env) -> Result<(PathBuf, Clock)> {
+    let here = std::env::current_dir().context(|| "cannot find the current directory")?;
+    let cwd = config::start(global.dir.as_deref(), env, &here);
+    if !cwd.is_dir() {
+        return Err(Error::usage(format!("there is no folder {}", cwd.display())).hint("check `-C` and KF_DIR"));
+    }
+    let clock = match env.text(env::KF_CLOCK) {
+        Some(text) => Clock::stepping(text.parse().context(|| "KF_CLOCK is not a time")?),
+        None => Clock::System,
+    };
+    Ok((cwd, clock))
+}
+
+fn signer(text: &str) -> Result<LogSigner> {
+    SignerKey::parse(text.trim()).map(LogSigner::new).context(|| "this is not a log key")
+}
+
+fn hostname() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|n| !n.is_empty())
+}

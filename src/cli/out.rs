@@ -1,0 +1,177 @@
+//! The two streams: standard output carries the report, standard error everything else.
+
+use super::report::{self, Block, Format, Report};
+use crate::base::error::{Context, Error, Result};
+use crate::base::exit::Exit;
+use crate::config::env::Env;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+/// Where and how a command speaks.
+pub(crate) struct Out {
+    /// The format of the report.
+    pub(crate) format: Format,
+    /// Says nothing when all is well.
+    pub(crate) quiet: bool,
+    /// Shows progress to a person.
+    pub(crate) progress: bool,
+    width: Option<u16>,
+    colour: bool,
+    github: Github,
+}
+
+#[derive(Default)]
+struct Github {
+    actions: bool,
+    summary: Option<String>,
+    output: Option<String>,
+    delimiter: String,
+}
+
+impl Out {
+    /// Reads from the environment how to speak.
+    pub(crate) fn new(env: &Env, format: Format, quiet: bool, delimiter: String) -> Self {
+        let stderr_tty = std::io::stderr().is_terminal();
+        let set = |name: &str| env.is_set(name);
+        let colour = !set("NO_COLOR") && (stderr_tty || set("CLICOLOR_FORCE"));
+        let width = std::io::stdout()
+            .is_terminal()
+            .then(|| env.text("COLUMNS").and_then(|c| c.parse().ok()).or_else(comfy_width))
+            .flatten();
+        let github = Github {
+            actions: env.text("GITHUB_ACTIONS") == Some("true"),
+            summary: env.text("GITHUB_STEP_SUMMARY").map(str::to_owned),
+            output: env.text("GITHUB_OUTPUT").map(str::to_owned),
+            delimiter,
+        };
+        let progress = stderr_tty && !quiet && !set("CI") && !set("KF_NO_PROGRESS");
+        Self { format, quiet, progress, width, colour, github }
+    }
+
+    /// Says the result of a command and how it ends.
+    pub(crate) fn emit<R: Report>(&self, report: &R) -> Result<Exit> {
+        let exit = report.exit();
+        if !self.quiet {
+            self.print(&report::render(report, self.format, self.width)?)?;
+        } else if exit != Exit::Ok {
+            self.print(&format!("{}\n{}", report.summary(), report::render(report, Format::Table, None)?))?;
+        }
+        self.tell_github(report, exit)?;
+        Ok(exit)
+    }
+
+    /// Writes text to standard output; a reader that went away is not an error.
+    pub(crate) fn print(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            done => done.context(|| "cannot write to standard output"),
+        }
+    }
+
+    /// Tells a person something on standard error; silent under `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// Tells a person something on standard error in any case.
+    pub(crate) fn warn(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// Shows an error with its causes and hints.
+    pub(crate) fn error(&self, e: &Error) {
+        self.warn(&self.error_text(e));
+        if self.github.actions {
+            self.annotate(None, "kf", &e.to_string());
+        }
+    }
+
+    fn error_text(&self, e: &Error) -> String {
+        if matches!(self.format, Format::Json | Format::Jsonl) {
+            let doc = serde_json::json!({"schema": "kf.error/1", "error": e.chain().first(), "causes": e.chain().get(1..), "hints": e.hints()});
+            return doc.to_string();
+        }
+        let paint =
+            |style: &str, text: &str| if self.colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() };
+        let mut lines = Vec::new();
+        let mut chain = e.chain().into_iter();
+        if let Some(first) = chain.next() {
+            lines.push(if e.is_rendered() { first } else { format!("{} {first}", paint("1;31", "error:")) });
+        }
+        lines.extend(chain.map(|cause| format!("caused by: {cause}")));
+        lines.extend(e.hints().iter().map(|hint| format!("{} {hint}", paint("1;36", "hint:"))));
+        lines.join("\n")
+    }
+
+    fn tell_github<R: Report>(&self, report: &R, exit: Exit) -> Result<()> {
+        if let Some(path) = &self.github.summary {
+            let name = R::SCHEMA.split('/').next().unwrap_or_default().replace('.', " ");
+            let text = format!("### {name}: {}\n\n{}\n", report.summary(), report::markdown(report));
+            append(Path::new(path), cut(&text, SUMMARY_MAX))?;
+        }
+        if let Some(path) = &self.github.output {
+            let mut outputs = vec![("verdict", exit.word().to_owned()), ("summary", report.summary())];
+            outputs.extend(report.outputs());
+            let d = &self.github.delimiter;
+            let text: String = outputs.iter().map(|(k, v)| format!("{k}<<{d}\n{v}\n{d}\n")).collect();
+            append(Path::new(path), &text)?;
+        }
+        if self.github.actions && exit != Exit::Ok {
+            for (file, title, message) in report.annotations().iter().take(ANNOTATIONS_MAX) {
+                self.annotate(file.as_deref(), title, message);
+            }
+        }
+        Ok(())
+    }
+
+    fn annotate(&self, file: Option<&str>, title: &str, message: &str) {
+        let data = |s: &str| s.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let property = |s: &str| data(s).replace(':', "%3A").replace(',', "%2C");
+        let file = file.map(|f| format!("file={},", property(f))).unwrap_or_default();
+        self.warn(&format!("::error {file}title={}::{}", property(title), data(message)));
+    }
+}
+
+/// GitHub refuses a step summary above 1 MiB; leave room for other steps' words.
+const SUMMARY_MAX: usize = 900_000;
+/// GitHub shows ten annotations a step and drops the rest.
+const ANNOTATIONS_MAX: usize = 10;
+
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn append(path: &Path, text: &str) -> Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut f| f.write_all(text.as_bytes()))
+        .context(|| format!("cannot write {}", path.display()))
+}
+
+fn comfy_width() -> Option<u16> {
+    comfy_table::Table::new().width()
+}
+
+/// A report without a table: only sentences.
+pub(crate) fn sentences(lines: impl IntoIterator<Item = String>) -> Vec<Block> {
+    let text = lines.into_iter().collect::<Vec<_>>().join("\n");
+    vec![Block::Text(text)]
+}
+
+/// What a panic says: it is a bug, and what helps to mend it.
+pub(crate) fn bug(info: &str) {
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "error: kf has a bug: {info}\nhint: please report it with the command you ran; the state is safe, a transaction that did not finish changed nothing"
+    );
+}

@@ -1,0 +1,220 @@
+//! What a command says: one value, rendered as table, JSON, JSON lines, CSV or Markdown.
+//!
+//! JSON starts with `{"schema": "kf.<report>/1"`; within a number fields are added, never renamed or re-typed. Standard output
+//! carries the report and nothing else.
+
+use crate::base::error::{Context, Result};
+use crate::base::exit::Exit;
+use crate::base::name::words;
+use crate::base::table::{Align, Table};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+words! {
+    /// How a report is written.
+    Format, "format" {
+        /// Aligned text for people.
+        Table = "table",
+        /// One JSON document.
+        Json = "json",
+        /// One JSON document a line.
+        Jsonl = "jsonl",
+        /// Comma-separated values with a header line.
+        Csv = "csv",
+        /// GitHub-flavoured Markdown.
+        Markdown = "markdown",
+    }
+}
+
+/// A part of a report for people.
+pub(crate) enum Block {
+    /// Lines of text.
+    Text(String),
+    /// A table.
+    Table(Table),
+    /// Text that keeps its line breaks in Markdown: a diff, a tree, a file.
+    Verbatim(String),
+}
+
+impl From<Table> for Block {
+    fn from(t: Table) -> Self {
+        Self::Table(t)
+    }
+}
+
+impl From<String> for Block {
+    fn from(t: String) -> Self {
+        Self::Text(t)
+    }
+}
+
+impl From<&str> for Block {
+    fn from(t: &str) -> Self {
+        Self::Text(t.to_owned())
+    }
+}
+
+/// The result of a command.
+pub(crate) trait Report: Serialize {
+    /// `kf.<report>/<number>`.
+    const SCHEMA: &'static str;
+
+    /// What a person reads.
+    fn blocks(&self) -> Vec<Block>;
+
+    /// One line that says how it ended; what cron's mail starts with.
+    fn summary(&self) -> String;
+
+    /// How the command ends.
+    fn exit(&self) -> Exit {
+        Exit::Ok
+    }
+
+    /// The records of a list, one a line in JSON lines; `None` for a single thing.
+    fn items(&self) -> Option<Vec<Value>> {
+        None
+    }
+
+    /// Names and values for GitHub's step outputs, beside `verdict` and `report`.
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Failures worth an annotation: (file, title, message).
+    fn annotations(&self) -> Vec<(Option<String>, String, String)> {
+        Vec::new()
+    }
+}
+
+/// The JSON document of a report.
+pub(crate) fn json<R: Report>(report: &R) -> Result<Value> {
+    let mut doc = Map::new();
+    doc.insert("schema".into(), R::SCHEMA.into());
+    match serde_json::to_value(report).context(|| format!("cannot write {} as JSON", R::SCHEMA))? {
+        Value::Object(fields) => doc.extend(fields),
+        other => {
+            doc.insert("value".into(), other);
+        }
+    }
+    Ok(Value::Object(doc))
+}
+
+/// The text of a report in one of the formats, ending in a line break when it is not empty.
+pub(crate) fn render<R: Report>(report: &R, format: Format, width: Option<u16>) -> Result<String> {
+    let mut out = match format {
+        Format::Table => report.blocks().iter().map(|b| plain(b, width)).collect::<Vec<_>>().join("\n"),
+        Format::Markdown => markdown(report),
+        Format::Json => pretty(&json(report)?)?,
+        Format::Jsonl => match report.items() {
+            Some(items) => items.iter().map(|i| format!("{i}\n")).collect(),
+            None => format!("{}\n", json(report)?),
+        },
+        Format::Csv => csv(report)?,
+    };
+    if !out.is_empty() && !out.ends_with('\n') {
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn pretty(value: &Value) -> Result<String> {
+    serde_json::to_string_pretty(value).context(|| "cannot write JSON")
+}
+
+/// A report as Markdown, for files, step summaries and comments.
+pub(crate) fn markdown<R: Report>(report: &R) -> String {
+    let part = |b: &Block| match b {
+        Block::Text(t) => format!("{}\n", t.trim_end()),
+        Block::Table(t) => t.markdown(),
+        Block::Verbatim(t) => {
+            let longest = t.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+            let fence = "`".repeat(longest.max(2) + 1);
+            format!("{fence}\n{}\n{fence}\n", t.trim_end())
+        }
+    };
+    report.blocks().iter().map(part).collect::<Vec<_>>().join("\n")
+}
+
+fn plain(block: &Block, width: Option<u16>) -> String {
+    match block {
+        Block::Text(t) | Block::Verbatim(t) => format!("{}\n", t.trim_end()),
+        Block::Table(t) => aligned(t, width),
+    }
+}
+
+/// A table as aligned text; comfy-table measures and wraps, the look is ours: no frames, two spaces between columns.
+fn aligned(table: &Table, width: Option<u16>) -> String {
+    use comfy_table::presets;
+    use comfy_table::{CellAlignment, ContentArrangement, Table as Drawn};
+    let mut drawn = Drawn::new();
+    drawn.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    drawn.set_header(table.columns().iter().map(|(name, _)| name.to_uppercase()));
+    for row in table.rows() {
+        drawn.add_row(row.iter().map(|c| clean(c)).collect::<Vec<_>>());
+    }
+    for (i, (_, align)) in table.columns().iter().enumerate() {
+        if let Some(column) = drawn.column_mut(i) {
+            column.set_padding((0, 2));
+            column.set_cell_alignment(if *align == Align::Right { CellAlignment::Right } else { CellAlignment::Left });
+        }
+    }
+    if let Some(width) = width {
+        drawn.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    let mut out = table.title().map(|t| format!("{t}\n")).unwrap_or_default();
+    for line in drawn.lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Control characters of data never reach a terminal.
+fn clean(cell: &str) -> String {
+    cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+fn csv<R: Report>(report: &R) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let first = report.blocks().into_iter().find_map(|b| if let Block::Table(t) = b { Some(t) } else { None });
+    if let Some(table) = first {
+        writer.write_record(table.columns().iter().map(|(name, _)| name)).context(|| "cannot write CSV")?;
+        for row in table.rows() {
+            writer.write_record(row).context(|| "cannot write CSV")?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(|e| crate::base::error::Error::new(format!("cannot write CSV: {e}")))?;
+    String::from_utf8(bytes).context(|| "cannot write CSV")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Sample {
+        n: u32,
+    }
+
+    impl Report for Sample {
+        const SCHEMA: &'static str = "kf.sample/1";
+        fn blocks(&self) -> Vec<Block> {
+            let mut t = Table::new(&["name", ">n"]);
+            t.row(["a\u{1b}[31m", "1"]).row(["long, \"quoted\"", "12"]);
+            vec![t.into(), Block::Verbatim("x ``` y".into())]
+        }
+        fn summary(&self) -> String {
+            "2 rows".into()
+        }
+    }
+
+    #[test]
+    fn one_value_renders_in_every_format() {
+        let r = |f| render(&Sample { n: 1 }, f, None).expect("rendered");
+        assert_eq!(r(Format::Json), "{\n  \"schema\": \"kf.sample/1\",\n  \"n\": 1\n}\n");
+        assert_eq!(r(Format::Jsonl), "{\"schema\":\"kf.sample/1\",\"n\":1}\n");
+        assert_eq!(r(Format::Csv), "name,n\na\u{1b}[31m,1\n\"long, \"\"quoted\"\"\",12\n");
+        insta::assert_snapshot!(r(Format::Table), @"");
+        insta::assert_snapshot!(r(Format::Markdown), @"");
+    }
+}

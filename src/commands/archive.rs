@@ -1,0 +1,44 @@
+//! `kf archive`: retires a version.
+
+use super::moved;
+use crate::base::error::{Error, Result};
+use crate::base::exit::Exit;
+use crate::base::name::Stage;
+use crate::base::reference::Reference;
+use crate::cli::complete;
+use crate::cli::cx::Cx;
+use crate::domain::registry::change::Move;
+use clap_complete::engine::ArgValueCompleter;
+
+/// Retire a version; its files are kept until its retention ends
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf archive support-bot@1.0.0 --reason \"replaced by 1.2.0\"")]
+pub(crate) struct Args {
+    /// The version
+    #[arg(add = ArgValueCompleter::new(complete::references))]
+    reference: Reference,
+    /// The ticket that asks for it
+    #[arg(long, value_name = "ID")]
+    ticket: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let change = Move {
+        how: "archive",
+        action: "version.archived",
+        to: Stage::Archived,
+        ticket: args.ticket.as_deref(),
+        reason: args.reason.as_deref(),
+        detail: serde_json::Map::new(),
+    };
+    moved::run(cx, &args.reference, &change, |version| {
+        if version.stage == Stage::Production {
+            return Err(Error::new(format!("{} is in production", version.reference()))
+                .hint(format!("promote another version first, or take it back: `kf rollback {}`", version.name)));
+        }
+        Ok(())
+    })
+}

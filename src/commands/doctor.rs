@@ -1,0 +1,167 @@
+//! `kf doctor`: what of this machine kf can use, and what is wrong.
+
+use crate::adapters::process::Program;
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::table::Table;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::store::db::sqlite_version;
+use crate::store::{Mode, Store, log};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Check tools, state, permissions, clock and configuration of this machine
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf doctor\n  kf doctor --format json\n\nExits 3 when something that kf needs here is broken."
+)]
+pub(crate) struct Args {}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Health {
+    Ok,
+    Missing,
+    Broken,
+}
+
+#[derive(Serialize)]
+struct Check {
+    what: String,
+    health: Health,
+    found: String,
+    hint: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Diagnosis {
+    checks: Vec<Check>,
+}
+
+impl Report for Diagnosis {
+    const SCHEMA: &'static str = "kf.doctor/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut t = Table::new(&["check", "health", "found"]);
+        for c in &self.checks {
+            let word = match c.health {
+                Health::Ok => "ok",
+                Health::Missing => "not here",
+                Health::Broken => "broken",
+            };
+            t.row([c.what.as_str(), word, &c.found]);
+        }
+        let hints: Vec<String> =
+            self.checks.iter().filter_map(|c| c.hint.as_ref().map(|h| format!("hint: {}: {h}", c.what))).collect();
+        let mut blocks = vec![Block::from(t)];
+        if !hints.is_empty() {
+            blocks.push(hints.join("\n").into());
+        }
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        match self.checks.iter().filter(|c| c.health == Health::Broken).count() {
+            0 => "nothing is broken".into(),
+            n => format!("{n} broken"),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.checks.iter().any(|c| c.health == Health::Broken) { Exit::No } else { Exit::Ok }
+    }
+}
+
+/// Programs that kf calls when a command needs them, and what for.
+const TOOLS: [(&str, &[&str], &str); 4] = [
+    ("git", &["--version"], "commits of versions and anchors"),
+    ("dvc", &["--version"], "versions of data"),
+    ("kubectl", &["version", "--client"], "releases on Kubernetes"),
+    ("ssh-keygen", &["-?"], "signatures of people"),
+];
+
+pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
+    let mut checks = vec![ok("kf", format!("{} with SQLite {}", env!("CARGO_PKG_VERSION"), sqlite_version()))];
+    match cx.project() {
+        Ok(loaded) => {
+            checks.push(ok("configuration", loaded.path.display().to_string()));
+            checks.extend(state_checks(cx));
+            checks.push(match cx.objects() {
+                Ok(objects) => ok("artifacts", objects.describe()),
+                Err(e) => broken("artifacts", &e),
+            });
+            checks.push(match cx.log_signer() {
+                Ok(Some(_)) => ok("log key", "this host signs the audit log".into()),
+                Ok(None) => Check {
+                    what: "log key".into(),
+                    health: Health::Missing,
+                    found: "this host appends to the audit log and does not sign it".into(),
+                    hint: Some("`kf audit key --generate` makes one".into()),
+                },
+                Err(e) => broken("log key", &e),
+            });
+        }
+        Err(e) => checks.push(broken("configuration", &e)),
+    }
+    checks.extend(TOOLS.iter().map(|(tool, args, why)| tool_check(tool, args, why)));
+    cx.out.emit(&Diagnosis { checks })
+}
+
+fn ok(what: &str, found: String) -> Check {
+    Check { what: what.into(), health: Health::Ok, found, hint: None }
+}
+
+fn broken(what: &str, e: &crate::base::error::Error) -> Check {
+    Check { what: what.into(), health: Health::Broken, found: e.chain().join(": "), hint: e.hints().first().cloned() }
+}
+
+fn state_checks(cx: &Cx) -> Vec<Check> {
+    let store = match cx.store(Mode::Write) {
+        Ok(store) => store,
+        Err(e) => return vec![broken("state", &e)],
+    };
+    let mut checks = vec![match store.db().engine() {
+        Ok(engine) => ok("state", format!("{}, {engine}", store.describe())),
+        Err(e) => broken("state", &e),
+    }];
+    store.set_dry_run(true);
+    checks.push(match store.write(|tx| tx.execute("DELETE FROM meta WHERE key = 'doctor'", &[])) {
+        Ok(_) => ok("permissions", "the state can be written".into()),
+        Err(e) => broken("permissions", &e),
+    });
+    checks.push(clock_check(&store));
+    checks
+}
+
+fn clock_check(store: &Store) -> Check {
+    let newest = store.read(|view| {
+        log::head(view.db())?;
+        view.first("SELECT MAX(ts) FROM ev", &[], |r| r.opt_int(0))
+    });
+    let now = store.now();
+    match newest {
+        Ok(Some(Some(ts))) if ts > now.micros() => Check {
+            what: "clock".into(),
+            health: Health::Broken,
+            found: format!("it says {now}, but the newest audit event is from {}", crate::base::time::Timestamp::from_micros(ts)),
+            hint: Some("set the clock of this machine, for example with NTP".into()),
+        },
+        Ok(_) => ok("clock", now.to_string()),
+        Err(e) => broken("clock", &e),
+    }
+}
+
+fn tool_check(tool: &str, args: &[&str], why: &str) -> Check {
+    match Program::new(tool).args(args).timeout(Duration::from_secs(5)).run(&[]) {
+        Ok(done) => {
+            let text =
+                if done.stdout.is_empty() { done.stderr.clone() } else { String::from_utf8_lossy(&done.stdout).into_owned() };
+            let line = text.lines().next().unwrap_or_default().trim().to_owned();
+            ok(tool, if tool == "ssh-keygen" { "found".into() } else { line })
+        }
+        Err(_) => {
+            Check { what: tool.into(), health: Health::Missing, found: format!("not on PATH; needed for {why}"), hint: None }
+        }
+    }
+}

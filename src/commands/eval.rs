@@ -1,0 +1,346 @@
+//! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
+
+use super::promote::gate_table;
+use super::version_doc::VersionDoc;
+use crate::adapters::system_command::CommandSystem;
+use crate::adapters::system_http::HttpSystem;
+use crate::base::error::{Context, Error, Result};
+use crate::base::exit::Exit;
+use crate::base::name::Stage;
+use crate::base::reference::Reference;
+use crate::base::table::Table;
+use crate::base::text::count;
+use crate::base::verdict::Verdict;
+use crate::cli::complete;
+use crate::cli::cx::Cx;
+use crate::cli::progress;
+use crate::cli::report::{self, Block, Report};
+use crate::config::{HeaderValue, System};
+use crate::domain::eval::gate::Judged;
+use crate::domain::eval::record::Evaluation;
+use crate::domain::eval::score::Scores;
+use crate::domain::eval::view;
+use crate::domain::golden::Answer;
+use crate::domain::registry::table::{self, VersionRow};
+use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
+use crate::release::gates;
+use crate::store::objects::{Objects, atomic};
+use crate::store::{Mode, Store};
+use clap_complete::engine::ArgValueCompleter;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+/// Score a version on a golden dataset, compare it with production, judge its gates
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive.")]
+pub(crate) struct Args {
+    /// The version
+    #[arg(add = ArgValueCompleter::new(complete::references))]
+    reference: Reference,
+    /// The golden dataset: a file, or a registered dataset (default: `golden.dataset` in mlops.toml)
+    #[arg(long, value_name = "D")]
+    dataset: Option<String>,
+    /// Recorded answers (JSON, JSONL or CSV), joined by id or question
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Only this metric; again for more (default: all that the data allows)
+    #[arg(long = "metric", value_name = "NAME")]
+    metrics: Vec<String>,
+    /// How much of a ranking counts
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    k: u16,
+    /// Read this column as this field, COLUMN=FIELD; again for more
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pair_of)]
+    map: Vec<(String, String)>,
+    /// Judge the gates of this stage (default: the next one)
+    #[arg(long, value_name = "STAGE", conflicts_with = "no_gates", add = ArgValueCompleter::new(complete::stages))]
+    gate: Option<Stage>,
+    /// Judge no gates
+    #[arg(long)]
+    no_gates: bool,
+    /// Also write the report to a file: junit, html, markdown or json; again for more
+    #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
+    reports: Vec<ReportFile>,
+    /// List every row with its scores
+    #[arg(long)]
+    rows: bool,
+}
+
+fn pair_of(text: &str) -> Result<(String, String), String> {
+    text.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or_else(|| "expected COLUMN=FIELD".to_owned())
+}
+
+const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
+
+fn report_of(text: &str) -> Result<ReportFile, String> {
+    let (kind, path) = text.split_once('=').ok_or("expected KIND=PATH")?;
+    if !KINDS.contains(&kind) {
+        return Err(format!("`{kind}` is not one of: {}", KINDS.join(", ")));
+    }
+    Ok(ReportFile { kind: kind.to_owned(), path: path.into() })
+}
+
+#[derive(Serialize)]
+struct RowDoc {
+    id: String,
+    scores: BTreeMap<String, Option<f64>>,
+    unscored: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Evaluated {
+    version: VersionDoc,
+    evaluation: Evaluation,
+    mapping: BTreeMap<String, String>,
+    production: Option<VersionDoc>,
+    comparison: Option<Vec<Compared>>,
+    stage: Option<Stage>,
+    verdict: Verdict,
+    gates: Vec<Judged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<RowDoc>>,
+}
+
+impl Report for Evaluated {
+    const SCHEMA: &'static str = "kf.eval/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let e = &self.evaluation;
+        let mut lines = vec![format!("{} on {} ({}, {}), answers: {}", self.version.reference(), e.dataset, count(rows_of(e), "row"), e.dataset_digest.short(), e.system)];
+        if !self.mapping.is_empty() {
+            let mapped: Vec<String> = self.mapping.iter().map(|(c, f)| format!("{c} → {f}")).collect();
+            lines.push(format!("read as: {}", mapped.join(", ")));
+        }
+        let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
+        if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
+            blocks.push(compared_table(production, compared).into());
+        }
+        if let Some(rows) = &self.rows {
+            blocks.push(row_table(rows).into());
+        }
+        if !self.gates.is_empty() {
+            blocks.push(gate_table(&self.gates).titled(format!("gates of {}", self.stage.map_or("", Stage::word))).into());
+        }
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        let v = self.version.reference();
+        match (self.stage, self.gates.is_empty()) {
+            (Some(stage), false) => format!("{v}: the gates of {stage} {}", match self.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Fail => "fail",
+                Verdict::Inconclusive => "are inconclusive",
+            }),
+            _ => format!("{v}: {} recorded", count(self.evaluation.metrics.len(), "metric")),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        self.verdict.into()
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        vec![("version", self.version.version.to_string()), ("evaluation", self.evaluation.id.clone())]
+    }
+
+    fn annotations(&self) -> Vec<(Option<String>, String, String)> {
+        super::promote::gate_annotations(&self.gates)
+    }
+}
+
+fn rows_of(e: &Evaluation) -> usize {
+    usize::try_from(e.rows).unwrap_or(0)
+}
+
+fn number(value: f64) -> String {
+    if value.abs() >= 1000.0 { format!("{value:.1}") } else { format!("{value:.4}") }
+}
+
+fn range(low: Option<f64>, high: Option<f64>) -> String {
+    low.zip(high).map(|(l, h)| format!("{} … {}", number(l), number(h))).unwrap_or_default()
+}
+
+fn metric_table(e: &Evaluation) -> Table {
+    let mut t = Table::new(&["metric", ">mean", "95 % interval", ">scored", ">of"]);
+    for m in &e.metrics {
+        let mean = m.mean.map_or("unscored".to_owned(), number);
+        t.row([m.metric.clone(), mean, range(m.low, m.high), m.n.to_string(), m.total.to_string()]);
+    }
+    t
+}
+
+fn compared_table(production: &VersionDoc, compared: &[Compared]) -> Table {
+    let mut t = Table::new(&["metric", ">production", ">this", ">difference", "95 % interval", ">n", "verdict"])
+        .titled(format!("against {} in production, paired by row", production.reference()));
+    for c in compared {
+        let needed = c.needed.map(|n| format!(", about {n} rows would decide")).unwrap_or_default();
+        t.row([
+            c.metric.clone(),
+            number(c.production),
+            number(c.candidate),
+            format!("{:+.4}", c.difference),
+            range(c.low, c.high),
+            c.n.to_string(),
+            format!("{}{needed}", c.verdict),
+        ]);
+    }
+    t
+}
+
+fn row_table(rows: &[RowDoc]) -> Table {
+    let names: Vec<&str> = rows.first().map(|r| r.scores.keys().map(String::as_str).collect()).unwrap_or_default();
+    let columns: Vec<String> = std::iter::once("row".to_owned()).chain(names.iter().map(|n| format!(">{n}"))).collect();
+    let mut t = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in rows {
+        let cells = row.scores.values().map(|s| s.map_or("unscored".to_owned(), number));
+        t.row(std::iter::once(row.id.clone()).chain(cells));
+    }
+    t
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let config = cx.project()?;
+    let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
+    let wanted = evaluate::metrics_of(&args.metrics)?;
+    let version = store.read(|view| table::resolve(view, &args.reference))?;
+    let dataset = args.dataset.clone().or_else(|| config.project.golden.dataset.as_ref().map(ToString::to_string));
+    let dataset = dataset.ok_or_else(|| {
+        Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
+    })?;
+    let mut map = config.project.golden.map.clone();
+    map.extend(args.map.iter().cloned());
+    let loaded = evaluate::load(&store, &objects, &config.root, &dataset, &map)?;
+    let (answers, system) = answers(cx, args, &objects, &version, &loaded, &map)?;
+    let scores = evaluate::score(&loaded, &answers, &wanted, usize::from(args.k), cx.jobs());
+    let evaluation = evaluate::keep(&store, &version, &loaded, system, &scores)?;
+    let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
+    let (stage, gates) = judge(cx, args, &store, &version)?;
+    let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
+    let report = Evaluated {
+        version: (&version).into(),
+        mapping: loaded.golden.mapping.renamed().into_iter().map(|(c, f)| (c, f.word().to_owned())).collect(),
+        production,
+        comparison,
+        stage,
+        verdict: gates::overall(&gates),
+        gates,
+        rows: args.rows.then(|| row_docs(&scores)),
+        evaluation,
+    };
+    for file in &args.reports {
+        write_report(cx, file, &report, &loaded, &answers, &scores)?;
+    }
+    cx.out.emit(&report)
+}
+
+/// The stage whose gates are judged, and their verdicts.
+fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(Option<Stage>, Vec<Judged>)> {
+    if args.no_gates {
+        return Ok((None, Vec::new()));
+    }
+    let next = if version.stage == Stage::Staging { Stage::Production } else { Stage::Staging };
+    let stage = match (args.gate, version.stage) {
+        (Some(stage), _) => stage,
+        (None, Stage::Production | Stage::Archived) => return Ok((None, Vec::new())),
+        (None, _) => next,
+    };
+    let config = cx.project()?;
+    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage))?;
+    Ok((Some(stage), judged))
+}
+
+type Answers = (HashMap<String, Answer>, &'static str);
+
+fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &BTreeMap<String, String>) -> Result<Answers> {
+    if let Some(path) = &args.answers {
+        let (answers, unmatched) = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
+        if unmatched > 0 {
+            cx.out.note(&format!("warning: {} of {} belong to no row of {}", count(unmatched, "answer"), path.display(), loaded.dataset.name));
+        }
+        return Ok((answers, "recorded"));
+    }
+    let config = cx.project()?;
+    let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
+    let done = match &config.project.system {
+        System::Recorded => return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")),
+        System::Command { command, timeout, concurrency } => {
+            let files = evaluate::unpack(objects, version)?;
+            let system = CommandSystem {
+                argv: command.clone(),
+                env: Vec::new(),
+                dir: config.root.clone(),
+                version_dir: files.path().to_owned(),
+                model: version.name.to_string(),
+                version: version.version.to_string(),
+                in_flight: usize::try_from(*concurrency).ok().and_then(std::num::NonZeroUsize::new),
+                timeout: *timeout,
+            };
+            (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "command")
+        }
+        System::Http { url, timeout, concurrency, headers } => {
+            let header = |(name, value): (&String, &HeaderValue)| {
+                Ok((name.clone(), match value {
+                    HeaderValue::Plain(text) => crate::config::Secret::new(text.clone()),
+                    HeaderValue::Secret(reference) => cx.secret(reference)?,
+                }))
+            };
+            let system = HttpSystem {
+                url: url.clone(),
+                headers: headers.iter().map(header).collect::<Result<_>>()?,
+                model: version.name.to_string(),
+                version: version.version.to_string(),
+                concurrency: usize::try_from(*concurrency).unwrap_or(1),
+                timeout: *timeout,
+            };
+            (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "http")
+        }
+    };
+    bar.finish_and_clear();
+    Ok(done)
+}
+
+fn row_docs(scores: &Scores) -> Vec<RowDoc> {
+    let mut docs: Vec<RowDoc> = Vec::new();
+    for s in &scores.rows {
+        if docs.last().is_none_or(|d| d.id != s.row) {
+            docs.push(RowDoc { id: s.row.clone(), scores: BTreeMap::new(), unscored: BTreeMap::new() });
+        }
+        if let Some(doc) = docs.last_mut() {
+            doc.scores.insert(s.metric.clone(), s.value);
+            if let Some(reason) = &s.reason {
+                doc.unscored.insert(s.metric.clone(), reason.clone());
+            }
+        }
+    }
+    docs
+}
+
+fn write_report(
+    cx: &Cx,
+    file: &ReportFile,
+    report: &Evaluated,
+    loaded: &Loaded,
+    answers: &HashMap<String, Answer>,
+    scores: &Scores,
+) -> Result<()> {
+    let parts = view::Parts {
+        evaluation: &report.evaluation,
+        model: report.version.name.as_str(),
+        version: report.version.version,
+        rows: &loaded.golden.rows,
+        answers,
+        scores,
+        gates: &report.gates,
+    };
+    let text = match file.kind.as_str() {
+        "junit" => view::junit(&parts)?,
+        "html" => view::html(&parts)?,
+        "markdown" => report::markdown(report),
+        _ => serde_json::to_string_pretty(&report::json(report)?).context(|| "cannot write JSON")?,
+    };
+    let path = cx.cwd.join(&file.path);
+    atomic::write_file(&path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
+}

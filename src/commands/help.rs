@@ -1,0 +1,83 @@
+//! `kf help`: the help of any command, and the man pages.
+
+use crate::base::error::{Context, Error, Result};
+use crate::base::exit::Exit;
+use crate::base::text::did_you_mean;
+use crate::cli::cx::Cx;
+use crate::cli::{
+    command,
+    out::sentences,
+    report::{Block, Report},
+};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Show the help of a command, or write the man pages
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf help promote\n  kf help audit verify\n  kf help --man /usr/local/share/man/man1")]
+pub(crate) struct Args {
+    /// The command
+    words: Vec<String>,
+    /// Write a man page for each command into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "words")]
+    man: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Pages {
+    dir: PathBuf,
+    pages: usize,
+}
+
+impl Report for Pages {
+    const SCHEMA: &'static str = "kf.man/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        sentences([self.summary()])
+    }
+
+    fn summary(&self) -> String {
+        format!("{} man pages in {}", self.pages, self.dir.display())
+    }
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if let Some(dir) = &args.man {
+        std::fs::create_dir_all(dir).context(|| format!("cannot make {}", dir.display()))?;
+        let mut root = command();
+        root.build();
+        let pages = write_pages(&root, "kf", dir)?;
+        return cx.out.emit(&Pages { dir: dir.clone(), pages });
+    }
+    let mut found = command();
+    found.build();
+    for word in &args.words {
+        found = match found.find_subcommand(word) {
+            Some(next) => next.clone(),
+            None => {
+                let names: Vec<&str> = found.get_subcommands().map(clap::Command::get_name).collect();
+                let e = Error::usage(format!("there is no command `{}`", args.words.join(" ")));
+                return Err(match did_you_mean(word, names) {
+                    Some(hint) => e.hint(hint),
+                    None => e.hint("`kf --help` lists the commands"),
+                });
+            }
+        };
+    }
+    cx.out.print(&found.render_long_help().to_string())?;
+    Ok(Exit::Ok)
+}
+
+fn write_pages(cmd: &clap::Command, name: &str, dir: &Path) -> Result<usize> {
+    let path = dir.join(format!("{name}.1"));
+    let mut page = Vec::new();
+    clap_mangen::Man::new(cmd.clone().name(name.to_owned()))
+        .render(&mut page)
+        .context(|| format!("cannot write the man page of {name}"))?;
+    std::fs::write(&path, page).context(|| format!("cannot write {}", path.display()))?;
+    let mut pages = 1;
+    for sub in cmd.get_subcommands() {
+        pages += write_pages(sub, &format!("{name}-{}", sub.get_name()), dir)?;
+    }
+    Ok(pages)
+}

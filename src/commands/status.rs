@@ -1,0 +1,127 @@
+//! `kf status`: one screen: what stands where, what waits, whether the log was checked.
+
+use super::version_doc::VersionDoc;
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::name::Stage;
+use crate::base::table::Table;
+use crate::base::text::count;
+use crate::base::verdict::Verdict;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::domain::registry::table;
+use crate::release::gates;
+use crate::store::{Mode, log};
+use serde::Serialize;
+
+/// Show models by stage, gates that wait, and the state of the audit log
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf status\n  kf status --format json")]
+pub(crate) struct Args {}
+
+#[derive(Serialize)]
+struct Waiting {
+    version: VersionDoc,
+    to: Stage,
+    verdict: Verdict,
+    open: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AuditState {
+    origin: String,
+    size: u64,
+    signed: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    project: String,
+    state: String,
+    models: usize,
+    versions: Vec<VersionDoc>,
+    waiting: Vec<Waiting>,
+    audit: AuditState,
+}
+
+impl Report for Status {
+    const SCHEMA: &'static str = "kf.status/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks: Vec<Block> = vec![format!("{}  ({})", self.project, self.state).into()];
+        if self.versions.is_empty() {
+            blocks.push("No models yet: `kf register NAME PATH` registers a first version.".into());
+        } else {
+            let mut names: Vec<&str> = self.versions.iter().map(|v| v.name.as_str()).collect();
+            names.dedup();
+            let mut t = Table::new(&["model", "production", "staging", "newest"]);
+            for name in names {
+                let of = |stage: Stage| {
+                    let all = self.versions.iter().filter(|v| v.name.as_str() == name && v.stage == stage);
+                    all.map(|v| v.version.to_string()).collect::<Vec<_>>().join(", ")
+                };
+                let newest = self.versions.iter().find(|v| v.name.as_str() == name);
+                let newest = newest.map(|v| format!("{} ({})", v.version, v.stage)).unwrap_or_default();
+                t.row([name.to_owned(), of(Stage::Production), of(Stage::Staging), newest]);
+            }
+            blocks.push(t.into());
+        }
+        let lines = self.waiting.iter().map(|w| {
+            let open = w.open.join(", ");
+            let why = if open.is_empty() { "every gate passes".to_owned() } else { format!("{} on {open}", w.verdict) };
+            format!("gates   {} → {}: {why}", w.version.reference(), w.to)
+        });
+        let mut lines: Vec<String> = lines.collect();
+        lines.push(format!(
+            "audit   {}{}",
+            count(usize::try_from(self.audit.size).unwrap_or(usize::MAX), "event"),
+            self.audit.signed_words()
+        ));
+        blocks.push(lines.join("\n").into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        format!("{}, {} waiting", count(self.models, "model"), self.waiting.len())
+    }
+}
+
+impl AuditState {
+    fn signed_words(&self) -> String {
+        match self.signed {
+            None => ", unsigned: `kf audit key --generate` makes a key that signs them".to_owned(),
+            Some(n) if n == self.size => ", all signed".to_owned(),
+            Some(n) => format!(", signed up to {n}: `kf audit checkpoint` signs the rest where the key is"),
+        }
+    }
+}
+
+pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
+    let loaded = cx.project()?;
+    let store = cx.store(Mode::Read)?;
+    let report = store.read(|view| {
+        let rows = table::overview(view)?;
+        let mut waiting = Vec::new();
+        for row in rows.iter().filter(|r| r.stage == Stage::Staging) {
+            let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production)?;
+            let verdict = gates::overall(&judged);
+            let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
+            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, open });
+        }
+        let head = log::head(view.db())?;
+        let signed = view.first("SELECT MAX(size) FROM checkpoint", &[], |r| r.opt_int(0))?.flatten();
+        Ok(Status {
+            project: loaded.project.project.name.to_string(),
+            state: store.describe(),
+            models: table::models(view)?.len(),
+            versions: rows.iter().map(VersionDoc::from).collect(),
+            waiting,
+            audit: AuditState {
+                origin: head.origin.clone(),
+                size: head.frontier.size(),
+                signed: signed.and_then(|n| u64::try_from(n).ok()),
+            },
+        })
+    })?;
+    cx.out.emit(&report)
+}

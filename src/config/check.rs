@@ -1,0 +1,212 @@
+//! From what was written to what is meant: every table is checked after all layers are merged, and all problems are reported.
+//!
+//! A table's own rules stand beside its declaration in `tables`; here is what several of them need. No rule here knows a
+//! domain: names of metrics come in through [`Vocabulary`].
+
+use super::diag::{Diagnostic, Diags, SECRET_WORDS, Spot, instead};
+use super::path::{Dataset, RepoPath};
+use super::schema::Raw;
+use super::shape::{At, Layer, Named, Sub, Table, Tables, shown};
+use super::tables::model::RawModel;
+use crate::base::name::{ModelType, Name};
+use crate::base::reference::Reference;
+use std::collections::BTreeMap;
+
+/// Words that other rooms know and the configuration may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vocabulary<'a> {
+    /// The names of the evaluation metrics that gates may ask for.
+    pub metrics: &'a [&'a str],
+}
+
+/// What a check can look at, and where it reports.
+pub(super) struct Checker<'c> {
+    pub(super) raw: &'c Raw,
+    pub(super) vocabulary: &'c Vocabulary<'c>,
+    pub(super) diags: &'c mut Diags,
+    /// The models by name, each with its place in the file.
+    pub(super) models: BTreeMap<&'c str, usize>,
+    /// True while the table being checked has something that could not be read, so that nobody misses what is missing.
+    flawed: bool,
+}
+
+/// A table that is there once.
+pub(super) trait CheckOne: Table {
+    type Plain;
+    /// Its meaning; nothing after a problem that leaves none.
+    fn check(&self, cx: &mut Checker<'_>) -> Option<Self::Plain>;
+}
+
+/// A table that people name.
+pub(super) trait CheckNamed: Table {
+    type Plain;
+    /// Its meaning; nothing after a problem that leaves none. `key` is where its name stands.
+    fn check(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Self::Plain>;
+    /// What is to be said about all tables together.
+    fn check_all(_: &Tables<Self>, _: &mut Checker<'_>) {}
+}
+
+/// What stands behind a top-level key, checked.
+pub(super) trait Check {
+    type Plain;
+    fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<Self::Plain>;
+}
+
+impl<T: CheckOne> Check for Sub<T> {
+    type Plain = T::Plain;
+    fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<T::Plain> {
+        cx.flawed = self.flawed;
+        cx.missing(key, self.key.as_ref(), &self.body.missing());
+        self.body.check(cx)
+    }
+}
+
+impl<T: CheckNamed> Check for Tables<T> {
+    type Plain = Vec<T::Plain>;
+    fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<Vec<T::Plain>> {
+        let all = self.0.iter().map(|named| {
+            cx.flawed = named.flawed;
+            cx.missing(&format!("{key}.{}", named.name), Some(&named.key), &named.body.missing());
+            named.body.check(&named.name, &named.key, cx)
+        });
+        // Every table is checked, so that each one's problems are reported.
+        let all: Vec<Option<T::Plain>> = all.collect();
+        cx.flawed = false;
+        T::check_all(self, cx);
+        all.into_iter().collect()
+    }
+}
+
+impl<'c> Checker<'c> {
+    /// A checker that has reported nothing.
+    pub(super) fn new(raw: &'c Raw, vocabulary: &'c Vocabulary<'c>, diags: &'c mut Diags) -> Self {
+        let models = raw.models.names().enumerate().map(|(i, name)| (name, i)).collect();
+        Self { raw, vocabulary, diags, models, flawed: false }
+    }
+
+    /// Reports required keys that nobody set.
+    fn missing(&mut self, table: &str, at: Option<&Spot>, keys: &[&str]) {
+        for key in keys {
+            let problem = Diagnostic::new(format!("`[{table}]` has no `{key}`"));
+            self.absent(match at {
+                Some(spot) => problem.at(spot).help(format!("add `{key} = …`")),
+                None => problem.help(format!("add `[{table}]` with `{key} = …`")),
+            });
+        }
+    }
+
+    /// Reports that something is not there; not in a table of which a part could not be read.
+    pub(super) fn absent(&mut self, problem: Diagnostic) {
+        if !self.flawed {
+            self.diags.add(problem);
+        }
+    }
+
+    /// The model of this name.
+    pub(super) fn model(&self, name: &str) -> Option<&'c Named<RawModel>> {
+        self.raw.models.0.get(*self.models.get(name)?)
+    }
+
+    /// Reports a problem with one value.
+    pub(super) fn refuse(&mut self, spot: &Spot, title: impl Into<String>, help: impl Into<String>) {
+        self.diags.add(Diagnostic::new(title).at(spot).help(help));
+    }
+
+    /// Refuses a key that the choice made by `decider` (a kind, a URL) has no use for. A key of a weaker layer than the
+    /// decider is passed over: a profile that chooses another kind need not undo what the file says for the first one.
+    pub(super) fn unused<T>(&mut self, given: Option<(&Spot, Layer)>, decider: &At<T>, title: impl Into<String>) {
+        if let Some((key, layer)) = given
+            && layer >= decider.layer
+        {
+            self.diags.add(Diagnostic::new(title).at(key).at_with(&decider.spot, "decided here"));
+        }
+    }
+
+    /// Reports the name of a model that `mlops.toml` does not have; true when it has it.
+    pub(super) fn known_model(&mut self, name: &Name, spot: &Spot) -> bool {
+        let known = self.models.contains_key(name.as_str());
+        if !known {
+            let hint = instead(name.as_str(), self.raw.models.names());
+            let hint = hint.unwrap_or_else(|| format!("add `[model.{name}]`"));
+            self.refuse(spot, format!("there is no model `{name}`"), hint);
+        }
+        known
+    }
+
+    /// A reference to a version of a model of type `dataset`.
+    pub(super) fn dataset_model(&mut self, reference: &Reference, spot: &Spot) -> Option<Reference> {
+        if !self.known_model(&reference.name, spot) {
+            return None;
+        }
+        let kind = self.model(reference.name.as_str()).and_then(|m| m.body.kind.as_ref());
+        if let Some(kind) = kind.filter(|k| k.value != ModelType::Dataset) {
+            let title = format!("`{}` is not a dataset", reference.name);
+            let label = format!("its type is {}", kind.value);
+            self.diags.add(Diagnostic::new(title).at(spot).at_with(&kind.spot, label));
+            return None;
+        }
+        Some(reference.clone())
+    }
+
+    /// A dataset: the name of a model when there is one of it, otherwise a path.
+    pub(super) fn dataset(&mut self, at: &At<String>) -> Option<Dataset> {
+        let text = at.value.as_str();
+        let name = text.split_once('@').map_or(text, |(name, _)| name);
+        let named = self.models.contains_key(name) || text.contains('@') && !text.contains('/');
+        if named || !text.contains(['/', '.']) && !text.is_empty() {
+            return match text.parse::<Reference>() {
+                Ok(reference) => self.dataset_model(&reference, &at.spot).map(Dataset::Model),
+                Err(e) => {
+                    self.refuse(&at.spot, e.to_string(), "name a model of type `dataset`, or a file as `./NAME`");
+                    None
+                }
+            };
+        }
+        match text.parse::<RepoPath>() {
+            Ok(path) => Some(Dataset::Path(path)),
+            Err(e) => {
+                self.refuse(&at.spot, e.to_string(), "name a model of type `dataset`, or a file of the repository");
+                None
+            }
+        }
+    }
+
+    /// A URL of one of these schemes, with a host and without a password; `password` says where that belongs.
+    pub(super) fn url(&mut self, key: &str, at: &At<String>, schemes: &[&str], password: &str) -> Option<String> {
+        let all = schemes.iter().map(|s| format!("`{s}://`")).collect::<Vec<_>>().join(" or ");
+        let help = format!("write {all}, a host, and what follows");
+        let (title, help) = match url::Url::parse(&at.value) {
+            Err(e) => (format!("`{key}` is not a URL: {e}"), help),
+            Ok(url) if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) => {
+                (format!("`{key}` must be a URL with {all} and a host"), help)
+            }
+            Ok(url) if url.password().is_some() || url.query_pairs().any(|(k, _)| sounds_secret(&k)) => {
+                (format!("`{key}` holds a secret"), password.to_owned())
+            }
+            Ok(_) => return Some(at.value.clone()),
+        };
+        // Whatever is wrong with it, a password in it is not for the screen.
+        if at.value.contains(['@', '?']) {
+            self.diags.hide(&at.spot);
+        }
+        self.refuse(&at.spot, title, help);
+        None
+    }
+
+    /// The name of an evaluation metric.
+    pub(super) fn metric(&mut self, at: &At<String>) -> Option<String> {
+        let known = self.vocabulary.metrics;
+        if known.contains(&at.value.as_str()) {
+            return Some(at.value.clone());
+        }
+        let hint = instead(&at.value, known.iter().copied()).unwrap_or_else(|| "this kf knows no metric".to_owned());
+        self.refuse(&at.spot, format!("there is no metric `{}`", shown(&at.value)), hint);
+        None
+    }
+}
+
+/// True for a key whose value is likely a secret.
+pub(super) fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+}

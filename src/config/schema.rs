@@ -1,0 +1,128 @@
+//! The tables of `mlops.toml`. A table is added here, in one line, and declared with its checks in a file of `tables`.
+
+use super::check::{Check, Checker, Vocabulary};
+use super::diag::Diags;
+use super::leaf::name_schema;
+use super::shape::{Sub, Table as _, Tables, table};
+use super::tables::{artifacts, gates, golden, model, policy, project, signing, state, system};
+use serde_json::{Value, json};
+
+macro_rules! tables {
+    ($($(#[doc = $doc:literal])+ $field:ident: $raw:ty => $plain:ty = $key:literal $([$required:ident])?;)+) => {
+        table! {
+            /// Everything that `mlops.toml` says, but the profiles.
+            Raw { $($(#[doc = $doc])+ $field: $raw = $key $([$required])?;)+ }
+        }
+
+        /// What `mlops.toml` means: all layers merged, all defaults filled, every reference checked.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Project { $($(#[doc = $doc])+ pub $field: $plain),+ }
+
+        /// The meaning of the merged layers; problems are in `diags`, and when there is none there is a project.
+        pub(super) fn check(raw: &Raw, vocabulary: &Vocabulary<'_>, diags: &mut Diags) -> Option<Project> {
+            let mut cx = Checker::new(raw, vocabulary, diags);
+            $(let $field = raw.$field.check($key, &mut cx);)+
+            Some(Project { $($field: $field?),+ })
+        }
+    };
+}
+
+tables! {
+    /// What this repository is.
+    project: Sub<project::RawAbout> => project::About = "project" [required];
+    /// Where the state is kept.
+    state: Sub<state::RawState> => state::State = "state";
+    /// Where artifacts are kept.
+    artifacts: Sub<artifacts::RawArtifacts> => artifacts::Artifacts = "artifacts";
+    /// The models, by name.
+    models: Tables<model::RawModel> => Vec<model::Model> = "model";
+    /// The conditions that must hold before a stage, by name.
+    gates: Tables<gates::RawGate> => Vec<gates::Gate> = "gates";
+    /// What promotions need, and how long versions are kept.
+    policy: Sub<policy::RawPolicy> => policy::Policy = "policy";
+    /// How the audit log is signed.
+    signing: Sub<signing::RawSigning> => signing::Signing = "signing";
+    /// The golden dataset that evaluations use when none is named.
+    golden: Sub<golden::RawGolden> => golden::Golden = "golden";
+    /// How a version answers a question.
+    system: Sub<system::RawSystem> => system::System = "system";
+}
+
+impl Project {
+    /// The model of this name.
+    pub fn model(&self, name: &str) -> Option<&model::Model> {
+        self.models.iter().find(|m| m.name.as_str() == name)
+    }
+
+    /// The gate of this name.
+    pub fn gate(&self, name: &str) -> Option<&gates::Gate> {
+        self.gates.iter().find(|g| g.name.as_str() == name)
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of `mlops.toml`, for editors.
+pub fn json_schema() -> Value {
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mlops.toml",
+        "description": "Configuration of a kf repository",
+    });
+    let tables = Raw::schema(true);
+    for key in ["type", "additionalProperties", "required", "properties"] {
+        schema[key] = tables[key].clone();
+    }
+    schema["properties"]["profile"] = json!({
+        "type": "object",
+        "description": "Values that take the place of those above when the profile is chosen, key by key.",
+        "propertyNames": name_schema(),
+        "additionalProperties": Raw::schema(false),
+    });
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key below a schema, as `table.key`; `*` stands for a name that people choose.
+    fn keys(schema: &Value, prefix: &str, out: &mut Vec<String>) {
+        for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(below["description"].as_str().is_some_and(|d| d.ends_with('.')), "{prefix}{key} is described");
+            out.push(format!("{prefix}{key}"));
+            keys(below, &format!("{prefix}{key}."), out);
+            keys(&below["additionalProperties"], &format!("{prefix}{key}.*."), out);
+        }
+    }
+
+    #[test]
+    fn the_schema_lists_every_key() {
+        let schema = json_schema();
+        let mut all = Vec::new();
+        keys(&schema, "", &mut all);
+        for (table, known) in [
+            ("", Raw::KEYS),
+            ("project.", project::RawAbout::KEYS),
+            ("gates.*.", gates::RawGate::KEYS),
+            ("model.*.", model::RawModel::KEYS),
+            ("profile.*.system.", system::RawSystem::KEYS),
+        ] {
+            for key in known {
+                assert!(all.contains(&format!("{table}{key}")), "{table}{key} in {all:?}");
+            }
+        }
+        assert_eq!(all.iter().filter(|k| !k.starts_with("profile")).count() * 2 + 1, all.len(), "a profile has every key");
+    }
+
+    #[test]
+    fn the_schema_says_what_is_required_and_what_is_the_default() {
+        let schema = json_schema();
+        assert_eq!(schema["required"], json!(["project"]));
+        assert_eq!(schema["additionalProperties"], json!(false));
+        let gate = &schema["properties"]["gates"]["additionalProperties"];
+        assert_eq!(gate["required"], json!(["stage", "kind", "metric"]));
+        assert_eq!(gate["properties"]["bound"]["default"], json!("interval"));
+        assert_eq!(gate["properties"]["kind"]["enum"], json!(["absolute", "regression", "budget"]));
+        let profile = &schema["properties"]["profile"]["additionalProperties"];
+        assert_eq!(profile["properties"]["gates"]["additionalProperties"]["required"], Value::Null);
+    }
+}

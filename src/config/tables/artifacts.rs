@@ -1,0 +1,189 @@
+//! `[artifacts]`: where the bytes of versions are kept.
+
+use crate::config::check::{CheckOne, Checker};
+use crate::config::diag::{Diagnostic, Spot};
+use crate::config::path::RepoPath;
+use crate::config::secret::SecretRef;
+use crate::config::shape::{At, Part as _, table};
+use std::path::PathBuf;
+
+/// Where artifacts are when nothing else is said, relative to the repository.
+const LOCAL: &str = ".kf/objects";
+
+table! {
+    /// As written.
+    RawArtifacts {
+        /// A folder of the repository, `file:///FOLDER`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
+        url: At<String> = "url", or LOCAL.to_owned();
+        /// Address of an S3-compatible service that is not AWS, such as `https://minio.example.org`.
+        endpoint: Option<At<String>> = "endpoint";
+        /// Region of the bucket.
+        region: Option<At<String>> = "region";
+        /// Access key of S3, as `env:NAME` or `file:PATH`.
+        access_key: Option<At<SecretRef>> = "access-key";
+        /// Secret key of S3, as `env:NAME` or `file:PATH`.
+        secret_key: Option<At<SecretRef>> = "secret-key";
+        /// Allow an endpoint without TLS.
+        allow_http: At<bool> = "allow-http", or false;
+    }
+}
+
+/// Where the bytes of versions are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Artifacts {
+    /// A folder; relative to the repository unless absolute.
+    Local(PathBuf),
+    /// An S3 bucket.
+    S3(S3),
+    /// A bucket of Google Cloud Storage.
+    Gcs {
+        /// The bucket.
+        bucket: String,
+        /// Prepended to every key, without slashes at its ends; may be empty.
+        prefix: String,
+    },
+    /// A container of Azure Blob Storage.
+    Azure {
+        /// The container.
+        container: String,
+        /// Prepended to every key, without slashes at its ends; may be empty.
+        prefix: String,
+    },
+}
+
+/// An S3 bucket and how to reach it; what is missing is taken from the `AWS_*` variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3 {
+    /// The bucket.
+    pub bucket: String,
+    /// Prepended to every key, without slashes at its ends; may be empty.
+    pub prefix: String,
+    /// Address of the service when it is not AWS.
+    pub endpoint: Option<String>,
+    /// Region of the bucket.
+    pub region: Option<String>,
+    /// Access key and secret key.
+    pub keys: Option<(SecretRef, SecretRef)>,
+    /// True when the endpoint may be without TLS.
+    pub allow_http: bool,
+}
+
+impl CheckOne for RawArtifacts {
+    type Plain = Artifacts;
+    fn check(&self, cx: &mut Checker<'_>) -> Option<Artifacts> {
+        let (scheme, rest) = self.url.value.split_once("://").unwrap_or(("", &self.url.value));
+        if scheme != "s3" {
+            self.only_for_s3(cx);
+        }
+        match scheme {
+            "" => self.folder(cx).map(Artifacts::Local),
+            "file" => self.file(rest, cx).map(Artifacts::Local),
+            "s3" => self.s3(rest, cx).map(Artifacts::S3),
+            "gs" => self.bucket(rest, cx).map(|(bucket, prefix)| Artifacts::Gcs { bucket, prefix }),
+            "az" => self.bucket(rest, cx).map(|(container, prefix)| Artifacts::Azure { container, prefix }),
+            _ => {
+                self.hide_credentials(cx);
+                let help = "write a folder, `file:///FOLDER`, `s3://BUCKET/PREFIX`, `gs://…` or `az://…`";
+                cx.refuse(&self.url.spot, "`artifacts.url` names no store that kf knows", help);
+                None
+            }
+        }
+    }
+}
+
+impl RawArtifacts {
+    fn only_for_s3(&self, cx: &mut Checker<'_>) {
+        for (given, key) in [
+            (self.endpoint.given(), "endpoint"),
+            (self.region.given(), "region"),
+            (self.access_key.given(), "access-key"),
+            (self.secret_key.given(), "secret-key"),
+            (self.allow_http.given(), "allow-http"),
+        ] {
+            cx.unused(given, &self.url, format!("`artifacts.{key}` is for `s3://…` only"));
+        }
+    }
+
+    /// Whatever is wrong with a URL, a password in it is not for the screen.
+    fn hide_credentials(&self, cx: &mut Checker<'_>) {
+        if self.url.value.contains(['@', '?']) {
+            cx.diags.hide(&self.url.spot);
+        }
+    }
+
+    fn folder(&self, cx: &mut Checker<'_>) -> Option<PathBuf> {
+        if self.url.value == LOCAL {
+            return Some(PathBuf::from(LOCAL));
+        }
+        match self.url.value.parse::<RepoPath>() {
+            Ok(path) => Some(PathBuf::from(path.as_str())),
+            Err(e) => {
+                cx.refuse(&self.url.spot, e.to_string(), "write `file:///FOLDER` for a folder outside the repository");
+                None
+            }
+        }
+    }
+
+    fn file(&self, rest: &str, cx: &mut Checker<'_>) -> Option<PathBuf> {
+        let path = url::Url::parse(&self.url.value).ok().and_then(|url| url.to_file_path().ok());
+        if path.is_none() || !rest.starts_with('/') {
+            cx.refuse(&self.url.spot, "`artifacts.url` is not the URL of a folder", "write `file:///` and an absolute folder");
+            return None;
+        }
+        path
+    }
+
+    fn bucket(&self, rest: &str, cx: &mut Checker<'_>) -> Option<(String, String)> {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.trim_matches('/');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let parts = prefix.is_empty() || prefix.split('/').all(|p| !matches!(p, "" | "." | "..") && p.chars().all(plain));
+        if bucket.is_empty() || !bucket.chars().all(plain) || !parts {
+            self.hide_credentials(cx);
+            let help = "write SCHEME://BUCKET/PREFIX with letters, digits, `-`, `_` and `.`; credentials have their own keys";
+            cx.refuse(&self.url.spot, "`artifacts.url` is not a bucket and a prefix", help);
+            return None;
+        }
+        Some((bucket.to_owned(), prefix.to_owned()))
+    }
+
+    fn s3(&self, rest: &str, cx: &mut Checker<'_>) -> Option<S3> {
+        let bucket = self.bucket(rest, cx);
+        let endpoint = self.endpoint.as_ref().map(|at| self.address(at, cx));
+        let keys = match (&self.access_key, &self.secret_key) {
+            (Some(access), Some(secret)) => Some((access.value.clone(), secret.value.clone())),
+            (Some(one), None) => {
+                half(&one.key, "access-key", "secret-key", cx);
+                None
+            }
+            (None, Some(one)) => {
+                half(&one.key, "secret-key", "access-key", cx);
+                None
+            }
+            (None, None) => None,
+        };
+        let (bucket, prefix) = bucket?;
+        let endpoint = match endpoint {
+            Some(checked) => Some(checked?),
+            None => None,
+        };
+        let region = self.region.as_ref().map(|r| r.value.clone());
+        Some(S3 { bucket, prefix, endpoint, region, keys, allow_http: self.allow_http.value })
+    }
+
+    fn address(&self, at: &At<String>, cx: &mut Checker<'_>) -> Option<String> {
+        let help = "take it out and add `access-key` and `secret-key` to `[artifacts]`";
+        let url = cx.url("artifacts.endpoint", at, &["https", "http"], help)?;
+        if url.to_ascii_lowercase().starts_with("http:") && !self.allow_http.value {
+            cx.refuse(&at.spot, "`artifacts.endpoint` has no TLS", "use `https://`, or add `allow-http = true`");
+            return None;
+        }
+        Some(url)
+    }
+}
+
+/// Of the two keys of S3 only one is there.
+fn half(at: &Spot, key: &str, other: &str, cx: &mut Checker<'_>) {
+    let problem = Diagnostic::new(format!("`artifacts.{key}` needs `{other}` beside it")).at(at);
+    cx.absent(problem.help(format!("add `{other} = \"env:NAME\"`")));
+}

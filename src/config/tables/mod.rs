@@ -1,0 +1,11 @@
+//! One file a table of `mlops.toml`: what may be written, what it means, and the rules between the two.
+
+pub(super) mod artifacts;
+pub(super) mod gates;
+pub(super) mod golden;
+pub(super) mod model;
+pub(super) mod policy;
+pub(super) mod project;
+pub(super) mod signing;
+pub(super) mod state;
+pub(super) mod system;

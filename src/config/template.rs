@@ -1,0 +1,170 @@
+//! The `mlops.toml` that `kf init` writes: the name, and every other table as a comment to learn from.
+//!
+//! `# ` begins prose, `#` directly before a key or a table begins an example; with all examples in force the file loads.
+
+use crate::base::name::Name;
+
+const TEMPLATE: &str = r##"# Configuration of kf. Only `[project] name` must be there; what is commented out shows what can be said.
+# `kf config show --origin` tells every value in force and where it came from.
+
+[project]
+name = "@PROJECT@"
+#description = "Answers questions about our handbook"
+#owner = "team-search"
+
+# Where models, versions, gates and the audit log are kept: the file .kf/state.db, unless you say otherwise.
+#[state]
+#url = "postgres://kf@db.example.org/kf"
+#password = "env:PGPASSWORD"
+#schema = "kf"
+#lock-timeout = "30s"
+
+# Where the bytes of versions are kept: the folder .kf/objects, unless you say otherwise.
+# Secrets are always references: `env:NAME` for an environment variable, `file:PATH` for a file.
+#[artifacts]
+#url = "s3://our-models/kf"
+#endpoint = "https://minio.example.org"
+#region = "eu-central-1"
+#access-key = "env:S3_ACCESS_KEY"
+#secret-key = "env:S3_SECRET_KEY"
+#allow-http = false
+
+# What you version. Types: config, prompt, embedding, reranker, classifier, llm, dataset, other.
+#[model.faq]
+#type = "dataset"
+#path = "data/faq.jsonl"
+#license = "CC-BY-4.0"
+#language = ["en"]
+
+#[model.answer-bot]
+#type = "config"
+#path = "bot"
+#description = "Answers questions about the handbook"
+#tags = ["support"]
+#depends = ["retriever@1.0.0"]
+#dataset = "faq"
+#parts = { prompts = "prompts", routing = "routing.yaml", retrieval = "retrieval.yaml", agents = "agents" }
+
+#[model.retriever]
+#type = "embedding"
+#paths = ["retriever/config.json", "retriever/weights"]
+
+# The questions with reference answers that evaluations use; `map` says which column is which field.
+#[golden]
+#dataset = "faq@latest"
+#map = { query = "question", gold = "answer" }
+
+# How a version answers a question: `recorded` answers from a file, a `command`, or an `http` service.
+#[system]
+#kind = "http"
+#url = "http://localhost:8000/ask"
+#timeout = "60s"
+#concurrency = 4
+#headers = { authorization = "env:BOT_AUTHORIZATION" }
+
+# What must hold before a stage. `absolute` compares with limits, `regression` with the version in production, `budget`
+# limits cost-per-query (US dollars), latency-p95 (milliseconds), error-rate or coverage.
+#[gates.faithful]
+#stage = ["staging", "production"]
+#kind = "absolute"
+#metric = "faithfulness"
+#min = 0.90
+#bound = "interval"
+
+#[gates.no-worse]
+#stage = "production"
+#kind = "regression"
+#metric = "faithfulness"
+#margin = 0.01
+#against = "production"
+#models = ["answer-bot"]
+#dataset = "faq"
+#allow-recorded = false
+
+#[gates.fast]
+#stage = "production"
+#kind = "budget"
+#metric = "latency-p95"
+#max = 1000
+
+# What promotions need, and how long versions are kept.
+#[policy]
+#skip-staging = false
+#require-ticket = ["production"]
+#require-clean-git = true
+#retention-days = 365
+#rollback-window = 5
+#inconclusive = "block"
+
+# The private key that signs the audit log. A host without it appends and does not sign.
+#[signing]
+#log-key = "env:KF_LOG_KEY"
+
+# A profile takes the place of the values above, key by key: `kf --profile laptop …`.
+#[profile.laptop.state]
+#url = "sqlite"
+#[profile.laptop.artifacts]
+#url = ".kf/objects"
+#[profile.laptop.system]
+#kind = "command"
+#command = ["python", "bot/answer.py"]
+"##;
+
+/// The `mlops.toml` of a new repository.
+pub fn template(project: &Name) -> String {
+    TEMPLATE.replacen("@PROJECT@", project.as_str(), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Env, Loaded, System, Vocabulary, json_schema, parse};
+    use std::path::Path;
+
+    fn loaded(text: &str, profile: Option<&str>) -> Loaded {
+        let vocabulary = Vocabulary { metrics: &["faithfulness"] };
+        parse(text, Path::new("mlops.toml"), &Env::default(), profile, &vocabulary).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn uncommented() -> String {
+        let text = template(&"bot".parse().expect("a name"));
+        text.lines()
+            .map(|l| if l.starts_with("# ") { l } else { l.strip_prefix('#').unwrap_or(l) })
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn it_loads_as_it_is_written() {
+        let text = template(&"handbook-bot".parse().expect("a name"));
+        assert_eq!(loaded(&text, None).project.project.name.as_str(), "handbook-bot");
+        assert_eq!(text.matches("handbook-bot").count(), 1);
+    }
+
+    #[test]
+    fn every_example_in_it_holds() {
+        let all = loaded(&uncommented(), None);
+        assert_eq!((all.project.models.len(), all.project.gates.len()), (3, 3));
+        assert!(matches!(loaded(&uncommented(), Some("laptop")).project.system, System::Command { .. }));
+    }
+
+    #[test]
+    fn it_shows_every_key() {
+        let schema = json_schema();
+        let document: toml::Table = uncommented().parse().expect("TOML");
+        for (table, below) in schema["properties"].as_object().expect("tables") {
+            let here = document[table].as_table().expect(table);
+            let (keys, found): (_, Vec<&toml::Table>) = match below["properties"].as_object() {
+                Some(keys) => (keys, vec![here]),
+                None if table == "profile" => continue,
+                None => (
+                    below["additionalProperties"]["properties"].as_object().expect("keys of named tables"),
+                    here.values().filter_map(toml::Value::as_table).collect(),
+                ),
+            };
+            for key in keys.keys().filter(|k| !(table == "system" && *k == "command")) {
+                assert!(found.iter().any(|t| t.contains_key(key)), "[{table}] {key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Gates: conditions on recorded evaluations, judged in three values.
+//!
+//! * `absolute`: the metric's mean, or the confidence bound that counts, against a minimum or maximum. With the bound, the
+//!   whole interval beyond the threshold passes, the whole interval short of it fails, an interval across it is inconclusive.
+//! * `regression`: paired with the version in production on the same rows: the interval of the mean difference against the
+//!   margin (non-inferiority): wholly above −margin passes, wholly below fails, across is inconclusive.
+//! * `budget`: a cost, a time or a share that has no interval, against its limit.
+//!
+//! No evaluation, no scored row, or nothing to compare with is inconclusive and says what to do. Pure: numbers in, verdict out.
+
+use super::record::Summary;
+use crate::base::verdict::Verdict;
+use crate::stats::{describe, interval, power};
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// What has to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// A value against fixed limits.
+    Absolute {
+        /// At least this.
+        min: Option<f64>,
+        /// At most this.
+        max: Option<f64>,
+        /// True when the confidence bound counts, false when the mean does.
+        by_interval: bool,
+    },
+    /// Not worse than production by more than the margin.
+    Regression {
+        /// The margin, in the metric's unit.
+        margin: f64,
+        /// True when higher is better.
+        higher_is_better: bool,
+    },
+    /// A value without interval against fixed limits.
+    Budget {
+        /// At least this.
+        min: Option<f64>,
+        /// At most this.
+        max: Option<f64>,
+    },
+}
+
+/// A gate's answer, with what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judged {
+    /// The gate's name in `mlops.toml`.
+    pub gate: String,
+    /// The metric.
+    pub metric: String,
+    /// What was measured: a mean, a difference or a value.
+    pub measured: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    pub high: Option<f64>,
+    /// The condition in words: `≥ 0.8`.
+    pub threshold: String,
+    /// The answer.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// Rows it rests on.
+    pub n: i64,
+    /// About how many rows would decide it, when it is inconclusive for want of rows.
+    pub needed: Option<i64>,
+    /// True when it is inconclusive only because nothing is in production to compare with.
+    pub first_release: bool,
+}
+
+/// Two versions' scores of one metric on one dataset, by row id.
+pub struct Paired<'a> {
+    /// The candidate's.
+    pub candidate: &'a [(String, f64)],
+    /// Production's.
+    pub production: &'a [(String, f64)],
+}
+
+impl Judged {
+    /// An answer that cannot be given yet.
+    pub fn open(gate: &str, metric: &str, condition: &Condition, reason: impl Into<String>) -> Self {
+        Self {
+            gate: gate.to_owned(),
+            metric: metric.to_owned(),
+            measured: None,
+            low: None,
+            high: None,
+            threshold: condition.words(),
+            verdict: Verdict::Inconclusive,
+            reason: reason.into(),
+            n: 0,
+            needed: None,
+            first_release: false,
+        }
+    }
+}
+
+impl Condition {
+    /// The condition in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Absolute { min, max, .. } | Self::Budget { min, max } => match (min, max) {
+                (Some(min), Some(max)) => format!("{min} … {max}"),
+                (Some(min), None) => format!("≥ {min}"),
+                (None, Some(max)) => format!("≤ {max}"),
+                (None, None) => "no limit".to_owned(),
+            },
+            Self::Regression { margin, .. } => format!("not worse than production by {margin}"),
+        }
+    }
+}
+
+/// Judges a condition on a value against fixed limits.
+pub fn judge_value(gate: &str, metric: &str, condition: &Condition, found: &Summary) -> Judged {
+    let mut judged = Judged { n: found.n, ..Judged::open(gate, metric, condition, "") };
+    let (Condition::Absolute { min, max, .. } | Condition::Budget { min, max }) = condition else {
+        judged.reason = "a regression gate compares two versions".into();
+        return judged;
+    };
+    let Some(mean) = found.mean else {
+        judged.reason = format!("none of {} rows could be scored", found.total);
+        return judged;
+    };
+    judged.measured = Some(mean);
+    (judged.low, judged.high) = (found.low, found.high);
+    let by_interval = matches!(condition, Condition::Absolute { by_interval: true, .. });
+    let (low, high) = if by_interval { (found.low, found.high) } else { (Some(mean), Some(mean)) };
+    let (Some(low), Some(high)) = (low, high) else {
+        judged.reason = format!("{} of {} rows scored: too few for an interval", found.n, found.total);
+        return judged;
+    };
+    let above = min.map(|m| against(low, high, m));
+    let below = max.map(|m| against(-high, -low, -m));
+    judged.verdict = Verdict::all(above.into_iter().chain(below));
+    judged.reason = value_reason(judged.verdict, by_interval, low, high, found);
+    if judged.verdict == Verdict::Inconclusive {
+        let limit = min.filter(|_| above == Some(Verdict::Inconclusive)).or(*max).unwrap_or(mean);
+        judged.needed = rows_needed(mean, limit, low, high, found.n);
+    }
+    judged
+}
+
+/// The verdict on an interval that must lie at or above a limit.
+fn against(low: f64, high: f64, limit: f64) -> Verdict {
+    if low >= limit {
+        Verdict::Pass
+    } else if high < limit {
+        Verdict::Fail
+    } else {
+        Verdict::Inconclusive
+    }
+}
+
+fn value_reason(verdict: Verdict, by_interval: bool, low: f64, high: f64, found: &Summary) -> String {
+    let unscored = found.total - found.n;
+    let tail = if unscored > 0 { format!("; {unscored} of {} rows unscored", found.total) } else { String::new() };
+    let body = match (verdict, by_interval) {
+        (Verdict::Pass, true) => "the whole 95 % interval meets it".to_owned(),
+        (Verdict::Fail, true) => "the whole 95 % interval misses it".to_owned(),
+        (Verdict::Inconclusive, _) => format!("the 95 % interval {low:.4} … {high:.4} lies across the limit"),
+        (Verdict::Pass, false) => "it meets the limit".to_owned(),
+        (Verdict::Fail, false) => "it misses the limit".to_owned(),
+    };
+    body + &tail
+}
+
+/// About how many rows narrow an interval of this width enough to decide against a limit: the half width shrinks with √n.
+fn rows_needed(mean: f64, limit: f64, low: f64, high: f64, n: i64) -> Option<i64> {
+    let half = (high - low) / 2.0;
+    let distance = (mean - limit).abs();
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+    let rows = (half / distance).powi(2) * n as f64;
+    rounded_rows(rows)
+}
+
+fn rounded_rows(rows: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be finite and small")]
+    (rows.is_finite() && rows < 1e9).then(|| rows.ceil() as i64)
+}
+
+/// Judges a regression gate on paired scores.
+pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired: &Paired<'_>) -> Judged {
+    let mut judged = Judged::open(gate, metric, condition, "");
+    let Condition::Regression { margin, higher_is_better } = *condition else {
+        judged.reason = "only a regression gate compares two versions".into();
+        return judged;
+    };
+    let sign = if higher_is_better { 1.0 } else { -1.0 };
+    let differences = differences(paired, sign);
+    judged.n = i64::try_from(differences.len()).unwrap_or(i64::MAX);
+    let measured = describe::summary(&differences).zip(interval::of_mean(&differences, interval::CONFIDENCE));
+    let Some((summary, found)) = measured else {
+        judged.reason = format!("{} rows are scored in both versions: too few to compare", differences.len());
+        return judged;
+    };
+    judged.measured = Some(summary.mean);
+    (judged.low, judged.high) = (Some(found.low), Some(found.high));
+    judged.verdict = against(found.low, found.high, -margin);
+    judged.reason = match judged.verdict {
+        Verdict::Pass => "paired with production, the loss is surely within the margin".to_owned(),
+        Verdict::Fail => "paired with production, the loss is surely beyond the margin".to_owned(),
+        Verdict::Inconclusive => format!("the paired difference {:+.4} … {:+.4} lies across −{margin}", found.low, found.high),
+    };
+    if judged.verdict == Verdict::Inconclusive {
+        let rows = summary.sd.and_then(|sd| power::rows_needed(sd, summary.mean + margin));
+        judged.needed = rows.and_then(|n| i64::try_from(n).ok());
+    }
+    judged
+}
+
+/// Candidate minus production on the rows that both have, positive when the candidate is better.
+pub fn differences(paired: &Paired<'_>, sign: f64) -> Vec<f64> {
+    let production: HashMap<&str, f64> = paired.production.iter().map(|(id, v)| (id.as_str(), *v)).collect();
+    paired.candidate.iter().filter_map(|(id, v)| production.get(id.as_str()).map(|p| (v - p) * sign)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Fail, Inconclusive, Pass};
+
+    fn summary(mean: f64, low: f64, high: f64) -> Summary {
+        Summary { metric: "m".into(), mean: Some(mean), low: Some(low), high: Some(high), n: 100, total: 100 }
+    }
+
+    fn absolute(min: Option<f64>, max: Option<f64>, by_interval: bool) -> Condition {
+        Condition::Absolute { min, max, by_interval }
+    }
+
+    #[test]
+    fn an_interval_across_the_limit_is_inconclusive_and_says_how_many_rows_would_decide() {
+        let s = summary(0.8, 0.7, 0.9);
+        let judge = |c| judge_value("g", "m", &c, &s);
+        assert_eq!(judge(absolute(Some(0.7), None, true)).verdict, Pass);
+        assert_eq!(judge(absolute(Some(0.91), None, true)).verdict, Fail);
+        let open = judge(absolute(Some(0.75), None, true));
+        assert_eq!((open.verdict, open.needed), (Inconclusive, Some(400)));
+        assert_eq!(judge(absolute(Some(0.75), None, false)).verdict, Pass);
+        assert_eq!(judge(absolute(Some(0.81), None, false)).verdict, Fail);
+        assert_eq!(judge(absolute(None, Some(0.95), true)).verdict, Pass);
+        assert_eq!(judge(absolute(None, Some(0.6), true)).verdict, Fail);
+        assert_eq!(judge(absolute(Some(0.1), Some(0.6), true)).verdict, Fail);
+    }
+
+    #[test]
+    fn nothing_scored_is_never_a_pass() {
+        let none = Summary { mean: None, low: None, high: None, n: 0, total: 40, ..summary(0.0, 0.0, 0.0) };
+        for c in [absolute(Some(0.0), None, true), Condition::Budget { min: None, max: Some(1.0) }] {
+            assert_eq!(judge_value("g", "m", &c, &none).verdict, Inconclusive);
+        }
+    }
+
+    #[test]
+    fn regression_pairs_rows_by_id() {
+        let rows = |shift: f64| -> Vec<(String, f64)> {
+            (0..50).map(|i| (format!("r{i}"), 0.5 + f64::from(i % 5) / 10.0 + shift)).collect()
+        };
+        let judge = |candidate: &[(String, f64)], higher| {
+            let condition = Condition::Regression { margin: 0.01, higher_is_better: higher };
+            judge_regression("g", "m", &condition, &Paired { candidate, production: &rows(0.0) })
+        };
+        assert_eq!(judge(&rows(0.0), true).verdict, Pass);
+        assert_eq!(judge(&rows(-0.05), true).verdict, Fail);
+        assert_eq!(judge(&rows(-0.05), false).verdict, Pass);
+        assert_eq!(judge(&[], true).verdict, Inconclusive);
+        let noisy: Vec<_> =
+            rows(0.0).into_iter().enumerate().map(|(i, (id, v))| (id, v + if i % 2 == 0 { 0.3 } else { -0.3 })).collect();
+        let open = judge(&noisy, true);
+        assert_eq!(open.verdict, Inconclusive);
+        assert!(open.needed.is_some_and(|n| n > 50), "{open:?}");
+    }
+}

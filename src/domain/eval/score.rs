@@ -1,0 +1,160 @@
+//! From rows and answers to scores: every metric on every row, then each metric in sum. Pure; rows are shared out over threads,
+//! and the result does not depend on how many.
+
+use super::metrics::{self, MetricId};
+use super::record::{RowScore, Summary};
+use crate::domain::golden::{Answer, Row};
+use crate::stats::{describe, interval};
+use std::collections::HashMap;
+
+/// The budget metrics, which look at answers rather than at what they say.
+pub const COST_PER_QUERY: &str = "cost-per-query";
+/// The 95th percentile of the latency, in milliseconds.
+pub const LATENCY_P95: &str = "latency-p95";
+/// The share of questions that the system failed on.
+pub const ERROR_RATE: &str = "error-rate";
+/// The share of questions that have an answer to score.
+pub const COVERAGE: &str = "coverage";
+
+/// Scores of a whole dataset.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// Every row by every metric, in the order of rows and then of metric names.
+    pub rows: Vec<RowScore>,
+    /// The metrics that scored at least one row, and the budgets that are known, by name.
+    pub sums: Vec<Summary>,
+}
+
+/// Scores all rows. `k` is how much of a ranking counts.
+pub fn score_all(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize, jobs: usize) -> Scores {
+    let mut wanted = wanted.to_vec();
+    wanted.sort_by_key(|m| m.word());
+    wanted.dedup();
+    let scored = score_rows(rows, answers, &wanted, k, jobs);
+    let mut sums: Vec<Summary> = wanted.iter().filter_map(|m| sum(m.word(), &scored, rows.len())).collect();
+    sums.extend(budgets(rows, answers));
+    sums.sort_by(|a, b| a.metric.cmp(&b.metric));
+    Scores { rows: scored, sums }
+}
+
+fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize, jobs: usize) -> Vec<RowScore> {
+    let share = rows.len().div_ceil(jobs.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = rows
+            .chunks(share)
+            .enumerate()
+            .map(|(i, part)| {
+                scope.spawn(move || {
+                    let number = |j: usize| i64::try_from(i * share + j).unwrap_or(i64::MAX);
+                    part.iter().enumerate().flat_map(|(j, row)| score_row(number(j), row, answers, wanted, k)).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        parts.into_iter().flat_map(|p| p.join().expect("scoring does not panic")).collect()
+    })
+}
+
+fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize) -> Vec<RowScore> {
+    let answer = answers.get(&row.id);
+    let view = metrics::Row {
+        answer: answer.and_then(|a| a.text.as_deref()),
+        references: &row.references,
+        contexts: answer.map_or(&[], |a| &a.contexts),
+        reference_contexts: &row.reference_contexts,
+        context_ids: answer.map_or(&[], |a| &a.context_ids),
+        reference_context_ids: &row.reference_context_ids,
+        relevance: row.relevance.as_ref(),
+        answerable: row.answerable,
+    };
+    let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.text.is_none()));
+    let one = |metric: &MetricId| {
+        let score = match failed {
+            Some(error) => metrics::Score::Unscored(format!("the system failed: {error}").into()),
+            None => metrics::score(*metric, &view, k),
+        };
+        RowScore {
+            pos,
+            row: row.id.clone(),
+            metric: metric.word().to_owned(),
+            value: score.value(),
+            reason: score.reason().map(str::to_owned),
+        }
+    };
+    wanted.iter().map(one).collect()
+}
+
+fn sum(metric: &str, rows: &[RowScore], total: usize) -> Option<Summary> {
+    let values: Vec<f64> = rows.iter().filter(|r| r.metric == metric).filter_map(|r| r.value).collect();
+    let mean = describe::mean(&values)?;
+    let range = interval::of_scores(&values, interval::CONFIDENCE);
+    Some(Summary {
+        metric: metric.to_owned(),
+        mean: Some(mean),
+        low: range.map(|i| i.low),
+        high: range.map(|i| i.high),
+        n: count(values.len()),
+        total: count(total),
+    })
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
+    let given: Vec<&Answer> = rows.iter().filter_map(|r| answers.get(&r.id)).collect();
+    let latencies: Vec<f64> = given.iter().filter_map(|a| a.latency_ms).collect();
+    let costs: Vec<f64> = given.iter().filter_map(|a| a.cost_usd).collect();
+    let plain = |metric: &str, value: Option<f64>, n: usize| {
+        let (n, total) = (count(n), count(rows.len()));
+        value.map(|v| Summary { metric: metric.to_owned(), mean: Some(v), low: None, high: None, n, total })
+    };
+    let answered = given.iter().filter(|a| a.text.is_some()).count();
+    let failed = rows.len() - answered;
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+    let share = |n: usize| (!rows.is_empty()).then(|| n as f64 / rows.len() as f64);
+    [
+        plain(COST_PER_QUERY, describe::mean(&costs), costs.len()),
+        plain(LATENCY_P95, describe::quantile(&latencies, 0.95), latencies.len()),
+        plain(ERROR_RATE, share(failed), rows.len()),
+        plain(COVERAGE, share(answered), rows.len()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
+        let rows: Vec<Row> = (0..n)
+            .map(|i| Row { id: format!("r{i}"), question: "q".into(), references: vec!["a b c d".into()], ..Row::default() })
+            .collect();
+        let answer = |i: usize| Answer { text: (i % 4 != 3).then(|| "a b".into()), latency_ms: Some(100.0), ..Answer::default() };
+        let answers = rows.iter().enumerate().map(|(i, r)| (r.id.clone(), answer(i))).collect();
+        (rows, answers)
+    }
+
+    #[test]
+    fn what_has_no_answer_is_unscored_and_counted() {
+        let (rows, answers) = rows(8);
+        let scores = score_all(&rows, &answers, &[MetricId::TokenF1], 5, 2);
+        let f1 = scores.sums.iter().find(|s| s.metric == "token-f1").expect("a sum");
+        assert_eq!((f1.n, f1.total), (6, 8));
+        assert!((f1.mean.expect("a mean") - 2.0 / 3.0).abs() < 1e-12, "zeros of unscored rows would lower it");
+        let of = |m: &str| scores.sums.iter().find(|s| s.metric == m).and_then(|s| s.mean);
+        assert_eq!(
+            (of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)),
+            (Some(0.75), Some(0.25), Some(100.0), None)
+        );
+    }
+
+    #[test]
+    fn threads_do_not_change_the_result() {
+        let (rows, answers) = rows(101);
+        let wanted = [MetricId::TokenF1, MetricId::Bleu];
+        assert_eq!(score_all(&rows, &answers, &wanted, 5, 1), score_all(&rows, &answers, &wanted, 5, 7));
+    }
+}

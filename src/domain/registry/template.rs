@@ -1,0 +1,498 @@
+//! The replacement fields of a prompt template in Python's `str.format` syntax.
+//!
+//! Grammar (Python 3 Library Reference, "Format String Syntax", and CPython's `unicode_format.h`): literal text with `{{` and
+//! `}}` for braces, fields `{name[key]!conversion:spec}`, fields within a spec one level deep. Only what can be known without
+//! values is checked here: braces, names, conversions, and specs against the "Format Specification Mini-Language" for the
+//! values that JSON has (text, numbers, true/false). All faults of a text are reported with line and column, not only the
+//! first.
+//!
+//! Two things Python allows are refused: attribute access (`{user.name}`), because walking attributes is how format strings
+//! leak secrets, and specs that only other types know (`{day:%Y}`).
+
+use super::document::Fault;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Reading stops after this many faults of one text.
+const FAULTS_MAX: usize = 50;
+
+/// The largest index or width that makes sense; Python refuses only what overflows a machine word.
+const NUMBER_MAX: usize = 1_000_000;
+
+/// A template whose fields are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template {
+    fields: Vec<Field>,
+}
+
+/// One replacement field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The variable: a name, or a number for a positional one (automatic numbers are filled in).
+    pub name: String,
+    /// What is taken from the variable, outermost first: the texts between brackets.
+    pub path: Vec<String>,
+    /// `s`, `r` or `a` after `!`.
+    pub conversion: Option<char>,
+    /// The text after `:`, as it is written.
+    pub spec: String,
+    /// Fields within the spec.
+    pub nested: Vec<Field>,
+    /// Line of its `{`, from 1.
+    pub line: usize,
+    /// Column of its `{`, from 1, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.path.iter().try_for_each(|key| write!(f, "[{key}]"))
+    }
+}
+
+impl Template {
+    /// Finds the fields of a template.
+    ///
+    /// # Errors
+    /// The faults found, at most 50, in the order of the text; never empty.
+    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        let mut parser = Parser { text, faults: Vec::new(), numbering: Numbering::Unknown, place: Place::START };
+        let fields = parser.fields(0, text.len(), 0);
+        if parser.faults.is_empty() { Ok(Self { fields }) } else { Err(parser.faults) }
+    }
+
+    /// The fields in the order of the text; those within specs are inside their field.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// What the template needs, sorted, each once: `name`, `config[key]`, `0`.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        collect(&self.fields, &mut all);
+        all
+    }
+}
+
+fn collect(fields: &[Field], all: &mut BTreeSet<String>) {
+    for field in fields {
+        all.insert(field.to_string());
+        collect(&field.nested, all);
+    }
+}
+
+/// Whether positional fields have been numbered by hand or are numbered as they come; Python refuses a mix.
+#[derive(Clone, Copy, PartialEq)]
+enum Numbering {
+    Unknown,
+    Automatic(usize),
+    Manual,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+    numbering: Numbering,
+    place: Place,
+}
+
+/// A byte of the text with its line and column. Fields come in order, so going on from the last place keeps a text of many
+/// fields linear.
+#[derive(Clone, Copy)]
+struct Place {
+    byte: usize,
+    line: usize,
+    column: usize,
+}
+
+impl Place {
+    const START: Self = Self { byte: 0, line: 1, column: 1 };
+
+    fn on_to(self, text: &str, byte: usize) -> Self {
+        let from = if byte < self.byte { Self::START } else { self };
+        text[from.byte..byte].chars().fold(Self { byte, ..from }, |p, c| match c {
+            '\n' => Self { line: p.line + 1, column: 1, ..p },
+            _ => Self { column: p.column + 1, ..p },
+        })
+    }
+}
+
+/// Byte ranges of one field's pieces, each within the text.
+struct Pieces {
+    name: (usize, usize),
+    conversion: Option<char>,
+    spec: (usize, usize),
+    end: usize,
+}
+
+impl Parser<'_> {
+    fn fault(&mut self, byte: usize, message: impl Into<String>) {
+        let Place { line, column, .. } = self.place_of(byte);
+        self.faults.push(Fault { line, column, message: message.into() });
+    }
+
+    fn place_of(&mut self, byte: usize) -> Place {
+        self.place = self.place.on_to(self.text, byte);
+        self.place
+    }
+
+    /// The character at a byte, when it lies before `end`.
+    fn peek(&self, at: usize, end: usize) -> Option<char> {
+        self.text[at..end].chars().next()
+    }
+
+    /// The fields between two bytes; `depth` counts the specs around them.
+    fn fields(&mut self, start: usize, end: usize, depth: usize) -> Vec<Field> {
+        let mut fields = Vec::new();
+        let mut at = start;
+        while let Some(offset) = self.text[at..end].find(['{', '}']) {
+            if self.faults.len() >= FAULTS_MAX {
+                break;
+            }
+            let brace = at + offset;
+            at = brace + 1;
+            let c = &self.text[brace..at];
+            if self.text[at..end].starts_with(c) {
+                at += 1;
+            } else if c == "}" {
+                self.fault(brace, "`}` has no `{` before it; a brace as text is written `}}`");
+            } else if depth == 2 {
+                self.fault(brace, "a field within a field within a field is nested too deep");
+                return fields;
+            } else {
+                let Some(pieces) = self.pieces(brace, end) else { return fields };
+                at = pieces.end;
+                fields.extend(self.field(brace, &pieces, depth));
+            }
+        }
+        fields
+    }
+
+    /// Splits the field whose `{` is at `brace` as CPython's `parse_field` does; `None` when it never ends.
+    fn pieces(&mut self, brace: usize, end: usize) -> Option<Pieces> {
+        let name = brace + 1;
+        let stop = self.name_end(brace, end)?;
+        let pieces = |conversion, spec, end| Some(Pieces { name: (name, stop), conversion, spec, end });
+        let mut at = stop + 1;
+        let mut conversion = None;
+        match &self.text[stop..at] {
+            "}" => return pieces(None, (stop, stop), at),
+            "!" => {
+                conversion = self.peek(at, end);
+                at += conversion.map_or(0, char::len_utf8);
+                if self.peek(at, end) == Some('}') {
+                    return pieces(conversion, (at, at), at + 1);
+                }
+                if self.peek(at, end) != Some(':') {
+                    self.fault(stop, "after `!` comes one of `s`, `r`, `a` and then `:` or `}`");
+                    return None;
+                }
+                at += 1;
+            }
+            _ => {}
+        }
+        let mut open = 1usize;
+        for (i, c) in self.text[at..end].char_indices() {
+            match c {
+                '{' => open += 1,
+                '}' => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                return pieces(conversion, (at, at + i), at + i + 1);
+            }
+        }
+        self.fault(brace, "`{` has no `}` after it; a brace as text is written `{{`");
+        None
+    }
+
+    /// Where the name of a field ends: at `}`, `:` or `!` outside brackets.
+    fn name_end(&mut self, brace: usize, end: usize) -> Option<usize> {
+        let mut in_key = false;
+        for (i, c) in self.text[brace + 1..end].char_indices() {
+            let at = brace + 1 + i;
+            match c {
+                ']' if in_key => in_key = false,
+                _ if in_key => {}
+                '[' => in_key = true,
+                '}' | ':' | '!' => return Some(at),
+                '{' => {
+                    self.fault(at, "`{` within the name of a field; a brace as text is written `{{`");
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        let what = if in_key { "`{` has a `[` without `]` after it" } else { "`{` has no `}` after it" };
+        self.fault(brace, format!("{what}; a brace as text is written `{{{{`"));
+        None
+    }
+
+    fn field(&mut self, brace: usize, pieces: &Pieces, depth: usize) -> Option<Field> {
+        let known = self.faults.len();
+        let Place { line, column, .. } = self.place_of(brace);
+        let full = &self.text[pieces.name.0..pieces.name.1];
+        let (first, rest) = full.split_at(full.find(['.', '[']).unwrap_or(full.len()));
+        // The number comes before those of the fields within the spec, as in CPython.
+        let name = self.variable(brace, first);
+        let path = self.path(brace, rest);
+        if let Some(c) = pieces.conversion.filter(|c| !matches!(c, 's' | 'r' | 'a')) {
+            self.fault(brace, format!("`!{}` is not a conversion; there is `!s`, `!r` and `!a`", c.escape_debug()));
+        }
+        let spec = &self.text[pieces.spec.0..pieces.spec.1];
+        let nested = self.fields(pieces.spec.0, pieces.spec.1, depth + 1);
+        if nested.is_empty()
+            && self.faults.len() == known
+            && let Err(why) = check_spec(spec, pieces.conversion.is_some())
+        {
+            let shown = crate::base::text::ellipsis(spec, 40);
+            self.fault(pieces.spec.0, format!("`{shown}` is not a format of text or numbers: {why}"));
+        }
+        let spec = spec.to_owned();
+        (self.faults.len() == known).then_some(Field { name, path, conversion: pieces.conversion, spec, nested, line, column })
+    }
+
+    /// The variable of a field, with automatic numbers filled in.
+    fn variable(&mut self, brace: usize, name: &str) -> String {
+        let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+        if !name.is_empty() && !digits {
+            return name.to_owned();
+        }
+        if digits && name.parse::<usize>().map_or(true, |n| n > NUMBER_MAX) {
+            self.fault(brace, "the number of the field is too large");
+        }
+        match (self.numbering, digits) {
+            (Numbering::Automatic(_), true) | (Numbering::Manual, false) => {
+                self.fault(brace, "fields without a name (`{}`) and numbered fields (`{0}`) cannot be mixed");
+            }
+            (Numbering::Unknown | Numbering::Manual, true) => self.numbering = Numbering::Manual,
+            (Numbering::Unknown, false) => self.numbering = Numbering::Automatic(1),
+            (Numbering::Automatic(n), false) => {
+                self.numbering = Numbering::Automatic(n + 1);
+                return n.to_string();
+            }
+        }
+        if digits { name.parse().map_or_else(|_| name.to_owned(), |n: usize| n.to_string()) } else { "0".to_owned() }
+    }
+
+    /// The keys after the name: `[a][0]`.
+    fn path(&mut self, brace: usize, mut rest: &str) -> Vec<String> {
+        let mut path = Vec::new();
+        while !rest.is_empty() {
+            let Some(inner) = rest.strip_prefix('[') else {
+                let why = if let Some(attribute) = rest.strip_prefix('.') {
+                    let attribute = crate::base::text::ellipsis(attribute, 40);
+                    format!("attributes (`.{attribute}`) are not read from values; write `[{attribute}]`")
+                } else {
+                    "only `[` may follow `]` in a field".to_owned()
+                };
+                self.fault(brace, why);
+                return path;
+            };
+            let Some((key, after)) = inner.split_once(']') else {
+                self.fault(brace, "`[` has no `]` after it");
+                return path;
+            };
+            if key.is_empty() {
+                self.fault(brace, "`[]` has no key in it");
+            }
+            path.push(key.to_owned());
+            rest = after;
+        }
+        path
+    }
+}
+
+/// Checks `[[fill]align][sign][z][#][0][width][grouping][.precision][type]` for values that are text or numbers; `text` says
+/// that a conversion made text of the value.
+fn check_spec(spec: &str, text: bool) -> Result<(), String> {
+    let chars: Vec<char> = spec.chars().collect();
+    let is_align = |i: usize| chars.get(i).is_some_and(|c| matches!(c, '<' | '>' | '=' | '^'));
+    let mut at = if is_align(1) { 2 } else { usize::from(is_align(0)) };
+    let pads_number = at > 0 && chars[at - 1] == '=';
+    let take = |at: &mut usize, set: &[char]| {
+        let found = chars.get(*at).copied().filter(|c| set.contains(c));
+        *at += usize::from(found.is_some());
+        found
+    };
+    let digits = |at: &mut usize| {
+        let from = *at;
+        *at += chars[from..].iter().take_while(|c| c.is_ascii_digit()).count();
+        chars[from..*at].iter().collect::<String>()
+    };
+    let fits = |n: &str| n.is_empty() || n.parse::<usize>().is_ok_and(|n| n <= NUMBER_MAX);
+    let sign = take(&mut at, &['+', '-', ' ']);
+    let no_minus_zero = take(&mut at, &['z']);
+    let alternate = take(&mut at, &['#']);
+    let width = digits(&mut at);
+    let grouping = take(&mut at, &[',', '_']);
+    let mut precision = String::new();
+    if take(&mut at, &['.']).is_some() {
+        precision = digits(&mut at);
+        if precision.is_empty() {
+            return Err("`.` needs a number after it".to_owned());
+        }
+    }
+    if !fits(&width) || !fits(&precision) {
+        return Err("its number is too large".to_owned());
+    }
+    let kind = match chars.get(at..).unwrap_or_default() {
+        [] => None,
+        [c] if "bcdeEfFgGnosxX%".contains(*c) => Some(*c),
+        _ => return Err("expected such as `>10`, `,`, `.2f`, `d`, `%`; a brace as text is written `{{` and `}}`".to_owned()),
+    };
+    let numeric = sign.is_some() || no_minus_zero.is_some() || alternate.is_some() || grouping.is_some() || pads_number;
+    if numeric && (kind == Some('s') || text) {
+        return Err("sign, `=`, `#`, `z` and grouping are for numbers, not for text".to_owned());
+    }
+    if text && kind.is_some_and(|k| k != 's') {
+        return Err("the conversion made text of the value".to_owned());
+    }
+    check_number(kind, grouping, !precision.is_empty(), no_minus_zero.is_some())
+}
+
+/// What numeric types refuse whatever the number is.
+fn check_number(kind: Option<char>, grouping: Option<char>, precision: bool, no_minus_zero: bool) -> Result<(), String> {
+    let Some(kind) = kind else { return Ok(()) };
+    if precision && "bcdoxX".contains(kind) {
+        return Err(format!("`{kind}` is for whole numbers, which have no precision"));
+    }
+    if no_minus_zero && "bcdoxX".contains(kind) {
+        return Err(format!("`{kind}` is for whole numbers, which have no negative zero"));
+    }
+    let refused = match grouping {
+        Some(',') => "bcnoxX",
+        Some(_) => "cn",
+        None => "",
+    };
+    if refused.contains(kind) {
+        return Err(format!("`{kind}` does not group digits"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, variables: &[&str]) {
+        let template = Template::parse(text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+        let mut sorted = variables.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(template.variables().iter().map(String::as_str).collect::<Vec<_>>(), sorted, "{text}");
+    }
+
+    fn check_faults(text: &str, expected: &[(usize, usize, &str)]) {
+        let faults = Template::parse(text).expect_err(text);
+        assert_eq!(faults.len(), expected.len(), "{text}: {faults:?}");
+        for (fault, (line, column, words)) in faults.iter().zip(expected) {
+            assert_eq!((fault.line, fault.column), (*line, *column), "{text}: {fault:?}");
+            assert!(fault.message.contains(words), "{text}: {fault:?}");
+        }
+    }
+
+    /// The requirement's own examples, and those of the Python Library Reference ("Format examples").
+    #[test]
+    fn variables_are_found() {
+        check("🔥 {hook_text} - {cta} #trending #{hashtag}", &["cta", "hashtag", "hook_text"]);
+        check("{config[key]} costs {price:.2f}", &["config[key]", "price"]);
+        check("{0}{1}{0}", &["0", "1"]);
+        check("{}, {}", &["0", "1"]);
+        check("{:<30}|{:*^30}|{:+f}|{: f}|{:,}|{:.2%}", &["0", "1", "2", "3", "4", "5"]);
+        check("{0:{fill}{align}16}", &["0", "align", "fill"]);
+        check("{:{}} {}", &["0", "1", "2"]);
+        check("{0!r:20} {0!s}", &["0"]);
+        check("{{not a field}} {{{name}}}", &["name"]);
+        check("{d[a.b:c!d{]}", &["d[a.b:c!d{]"]);
+        check("{a b-c|d}", &["a b-c|d"]);
+        check("{m[x][0]}", &["m[x][0]"]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn a_field_keeps_all_its_pieces() {
+        let template = Template::parse("a\n é{m[k]!r:>{w}}").expect("valid");
+        let field = &template.fields()[0];
+        assert_eq!((field.name.as_str(), field.path.as_slice()), ("m", &["k".to_owned()][..]));
+        assert_eq!((field.conversion, field.spec.as_str()), (Some('r'), ">{w}"));
+        assert_eq!((field.line, field.column), (2, 3));
+        assert_eq!((field.nested[0].name.as_str(), field.nested[0].column), ("w", 12));
+    }
+
+    #[test]
+    fn unbalanced_braces_are_placed() {
+        check_faults("a } b", &[(1, 3, "no `{` before")]);
+        check_faults("line\nété {name", &[(2, 5, "no `}` after")]);
+        check_faults("{", &[(1, 1, "no `}` after")]);
+        check_faults("{a{b}}", &[(1, 3, "within the name")]);
+        check_faults("{a:{b}", &[(1, 1, "no `}` after")]);
+        check_faults("{a[b}", &[(1, 1, "`[` without `]`")]);
+        check_faults("} {x} }\n}", &[(1, 1, "no `{`"), (1, 7, "no `{`"), (2, 1, "no `{`")]);
+        check_faults("{a!}", &[(1, 3, "after `!`")]);
+        check_faults("{a!rx}", &[(1, 3, "after `!`")]);
+    }
+
+    #[test]
+    fn names_that_python_or_we_refuse() {
+        check_faults("{user.name}", &[(1, 1, "write `[name]`")]);
+        check_faults("{a[]}", &[(1, 1, "no key")]);
+        check_faults("{a[x]y}", &[(1, 1, "only `[`")]);
+        check_faults("{} {0}", &[(1, 4, "cannot be mixed")]);
+        check_faults("{0:{}}", &[(1, 4, "cannot be mixed")]);
+        check_faults("{99999999999999999999}", &[(1, 1, "too large")]);
+        check_faults("{a!x}", &[(1, 1, "not a conversion")]);
+        check_faults("{a:{b:{c}}}", &[(1, 7, "too deep")]);
+        check_faults("{.x} {y.z:é}", &[(1, 1, "attributes"), (1, 6, "attributes")]);
+    }
+
+    /// The mini-language of the Python Library Reference; refused are what CPython refuses for every str, int and float.
+    #[test]
+    fn specs_are_checked() {
+        for good in [
+            "", "s", "10", "<10", "^^10", "=+8.3f", "+,.2f", "08,", "_x", "#x", "z.1f", ".3", ".0%", "n", "e", "G", "010s",
+            "é>5", "x<#b",
+        ] {
+            assert_eq!(check_spec(good, false), Ok(()), "{good}");
+        }
+        for bad in
+            ["%Y-%m-%d", "y", ".f", "ss", ",s", "+s", "=5s", "#s", ".2d", ",x", ",n", "_c", "zd", "9999999999", "2.2.2", ",_"]
+        {
+            assert!(check_spec(bad, false).is_err(), "{bad}");
+        }
+        assert!(check_spec(">5", true).is_ok() && check_spec(".2f", true).is_err() && check_spec("+", true).is_err());
+        check_faults("ok {a:.2q}", &[(1, 7, "`.2q` is not a format")]);
+        check_faults("{\"role\": \"user\"}", &[(1, 9, "written `{{` and `}}`")]);
+    }
+
+    #[test]
+    fn a_long_line_of_fields_or_faults_is_read_in_linear_time() {
+        let fields = "{a}".repeat(300_000);
+        assert_eq!(Template::parse(&fields).expect("valid").fields().last().map(|f| f.column), Some(899_998));
+        assert_eq!(Template::parse(&"}x".repeat(300_000)).expect_err("faults").len(), FAULTS_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "[{}\\[\\]!:.,<=>^+0-9a-zé🔥\n]{0,40}") {
+            match Template::parse(&text) {
+                Ok(t) => prop_assert!(t.fields().len() <= text.len()),
+                Err(faults) => prop_assert!(!faults.is_empty() && faults.iter().all(|f| f.line >= 1 && f.column >= 1)),
+            }
+        }
+
+        #[test]
+        fn escaped_text_has_no_fields(text in ".{0,60}") {
+            let escaped = text.replace('{', "{{").replace('}', "}}");
+            prop_assert_eq!(Template::parse(&escaped).expect("escaped").variables().len(), 0);
+        }
+
+        #[test]
+        fn any_name_without_syntax_is_found(name in "[a-z][a-zé0-9 _-]{0,12}", key in "[a-z.:!{ ]{1,8}") {
+            let found = Template::parse(&format!("x{{{name}[{key}]:>3}}")).expect("valid").variables();
+            let expected = format!("{name}[{key}]");
+            prop_assert!(found.contains(&expected), "{:?}", found);
+        }
+    }
+}

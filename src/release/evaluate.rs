@@ -1,0 +1,271 @@
+//! Evaluating a version: a golden dataset, answers, scores, and what is recorded about them.
+
+use super::checkout::{check_out, manifest_of};
+use super::dataset::{self, Dataset};
+use super::gates::DETERMINISTIC;
+use crate::base::error::{Context, Error, Result};
+use crate::domain::eval::metrics::{self, MetricId};
+use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
+use crate::domain::eval::score::{Scores, score_all};
+use crate::domain::golden::{self, Answer, Golden};
+use crate::domain::registry::table::{self, VersionRow};
+use crate::seams::answerer::{Answerer, Question};
+use crate::stats::{interval, paired, power};
+use crate::store::Store;
+use crate::store::objects::Objects;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+/// The golden dataset, read, with what identifies it.
+pub struct Loaded {
+    /// Name and digest.
+    pub dataset: Dataset,
+    /// The rows.
+    pub golden: Golden,
+}
+
+/// Reads a golden dataset.
+///
+/// # Errors
+/// When it is not there, or with every problem found in it.
+pub fn load(store: &Store, objects: &Objects, root: &Path, wanted: &str, map: &BTreeMap<String, String>) -> Result<Loaded> {
+    let dataset = store.read(|view| dataset::load(view, objects, root, wanted))?;
+    let golden = golden::read(&dataset.file, &dataset.bytes, map).map_err(|p| problems(&dataset.name, &p))?;
+    Ok(Loaded { dataset, golden })
+}
+
+fn problems(name: &str, found: &[golden::Problem]) -> Error {
+    let lines: Vec<String> = found.iter().map(|p| format!("{name}:{}: {}", p.line, p.message)).collect();
+    let more = if found.len() >= golden::PROBLEMS_MAX { "\n(there may be more)" } else { "" };
+    Error::new(format!("the dataset cannot be used:\n{}{more}", lines.join("\n")))
+        .hint("mend these lines; `--map COLUMN=FIELD` says which column is which field")
+}
+
+/// The answers that stand beside the questions.
+///
+/// # Errors
+/// When there is none.
+pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
+    let answers: HashMap<String, Answer> =
+        loaded.golden.rows.iter().filter_map(|r| Some((r.id.clone(), r.answer.clone()?))).collect();
+    if answers.is_empty() {
+        return Err(Error::new(format!("{} holds no answers, and nothing says how a version answers", loaded.dataset.name))
+            .hint(
+                "give recorded answers with `--answers FILE`, or set `[system] kind = \"command\"` or \"http\" in mlops.toml",
+            ));
+    }
+    Ok(answers)
+}
+
+/// Answers from a file, and how many of them answer no row.
+///
+/// # Errors
+/// When it cannot be read, or with every problem found in it.
+pub fn answers_from_file(
+    path: &Path,
+    loaded: &Loaded,
+    map: &BTreeMap<String, String>,
+) -> Result<(HashMap<String, Answer>, usize)> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).context(|| format!("cannot read the answers {name}"))?;
+    let (answers, _, unmatched) =
+        golden::read_answers(&name, &bytes, &loaded.golden.rows, map).map_err(|p| problems(&name, &p))?;
+    if answers.is_empty() {
+        return Err(Error::new(format!("no answer in {name} belongs to a row of {}", loaded.dataset.name))
+            .hint("answers are joined by `id`, or by `question` where they have no id"));
+    }
+    Ok((answers, unmatched.len()))
+}
+
+/// Asks a system every question of the dataset.
+///
+/// # Errors
+/// When the system cannot be asked at all; a question that fails is an answer with its error.
+pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn()) -> Result<HashMap<String, Answer>> {
+    let questions: Vec<Question> = loaded
+        .golden
+        .rows
+        .iter()
+        .map(|r| Question { id: r.id.clone(), question: r.question.clone(), contexts: None, meta: r.extra.clone() })
+        .collect();
+    let mut answers = HashMap::new();
+    system.answer(&questions, &mut |answered| {
+        progress();
+        let answer = match answered.outcome {
+            Ok(a) => Answer {
+                text: Some(a.text),
+                contexts: a.contexts.unwrap_or_default(),
+                context_ids: a.context_ids.unwrap_or_default(),
+                latency_ms: a.latency_ms,
+                cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
+                error: None,
+            },
+            Err(error) => Answer { error: Some(error), ..Answer::default() },
+        };
+        answers.insert(answered.id, answer);
+        Ok(())
+    })?;
+    Ok(answers)
+}
+
+/// Writes a version's files into a scratch folder, for a system that answers with them.
+///
+/// # Errors
+/// When an object is missing or damaged.
+pub fn unpack(objects: &Objects, version: &VersionRow) -> Result<tempfile::TempDir> {
+    let dir = tempfile::tempdir().context(|| "cannot make a scratch folder")?;
+    check_out(objects, &manifest_of(objects, version)?, dir.path(), false)?;
+    Ok(dir)
+}
+
+/// The metrics asked for, or all.
+///
+/// # Errors
+/// When a name is no metric.
+pub fn metrics_of(names: &[String]) -> Result<Vec<MetricId>> {
+    if names.is_empty() {
+        return Ok(metrics::all().iter().map(|m| m.id).collect());
+    }
+    let known = || metrics::all().iter().map(|m| m.name);
+    names
+        .iter()
+        .map(|name| {
+            metrics::find(name).map(|m| m.id).ok_or_else(|| {
+                let e = Error::usage(format!("there is no metric `{name}`"));
+                match crate::base::text::closest(name, known()).first() {
+                    Some(near) => e.hint(format!("did you mean `{near}`?")),
+                    None => e.hint(format!("there is: {}", known().collect::<Vec<_>>().join(", "))),
+                }
+            })
+        })
+        .collect()
+}
+
+/// Scores the answers.
+pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize, jobs: usize) -> Scores {
+    score_all(&loaded.golden.rows, answers, wanted, k, jobs)
+}
+
+/// Records an evaluation: rows first, then the sums with their event. A kill between the two leaves rows that nothing names.
+///
+/// # Errors
+/// When the state cannot be written.
+pub fn keep(store: &Store, version: &VersionRow, loaded: &Loaded, system: &str, scores: &Scores) -> Result<Evaluation> {
+    let id = store.random().uuid(store.now()).to_string();
+    let new = NewEvaluation {
+        id: id.clone(),
+        version: version.clone(),
+        dataset: loaded.dataset.name.clone(),
+        dataset_digest: loaded.dataset.digest,
+        judge: DETERMINISTIC.into(),
+        system: system.into(),
+        rows: i64::try_from(loaded.golden.rows.len()).unwrap_or(i64::MAX),
+        rows_digest: record::digest_of(&scores.rows)?,
+        metrics: scores.sums.clone(),
+    };
+    store.feed(|feed| record::append_rows(feed, &id, &scores.rows))?;
+    store.write(|tx| {
+        let event = record::record(tx, &new)?;
+        Ok(Evaluation {
+            id: id.clone(),
+            digest: version.digest,
+            dataset: new.dataset.clone(),
+            dataset_digest: new.dataset_digest,
+            judge: new.judge.clone(),
+            system: new.system.clone(),
+            rows: new.rows,
+            rows_digest: new.rows_digest,
+            at: tx.now(),
+            actor: tx.actor().to_owned(),
+            event,
+            metrics: new.metrics.clone(),
+        })
+    })
+}
+
+/// A metric of two versions, paired by row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Compared {
+    /// The metric.
+    pub metric: String,
+    /// The candidate's mean over the rows that both have.
+    pub candidate: f64,
+    /// Production's.
+    pub production: f64,
+    /// Candidate minus production.
+    pub difference: f64,
+    /// Lower end of its 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    pub high: Option<f64>,
+    /// Rows that both have.
+    pub n: usize,
+    /// `better`, `worse` or `inconclusive`.
+    pub verdict: &'static str,
+    /// About how many rows would decide it, when it is inconclusive.
+    pub needed: Option<u64>,
+}
+
+/// Compares an evaluation with the newest one of the version in production on the same dataset; `None` when there is none.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn compare(
+    store: &Store,
+    version: &VersionRow,
+    evaluation: &Evaluation,
+    scores: &Scores,
+) -> Result<Option<(VersionRow, Vec<Compared>)>> {
+    store.read(|view| {
+        let Some(production) = table::in_production(view, version.model)?.filter(|p| p.id != version.id) else { return Ok(None) };
+        let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, DETERMINISTIC)? else { return Ok(None) };
+        let mut compared = Vec::new();
+        for sum in &evaluation.metrics {
+            let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();
+            let now = scores.rows.iter().filter(|r| r.metric == sum.metric);
+            let pairs: Vec<(f64, f64)> = now.filter_map(|r| Some((*before.get(&r.row)?, r.value?))).collect();
+            compared.extend(compare_pairs(&sum.metric, &pairs));
+        }
+        Ok(Some((production, compared)))
+    })
+}
+
+/// The seed of drawn permutations: fixed, so that the same rows always give the same answer.
+const SEED: u64 = 20_261_121;
+
+fn compare_pairs(metric: &str, pairs: &[(f64, f64)]) -> Option<Compared> {
+    let found = paired::compare(pairs, interval::CONFIDENCE, SEED)?;
+    let higher_is_better = metrics::find(metric).is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+    let n = pairs.len() as f64;
+    let verdict = match found.interval {
+        Some(i) if i.low > 0.0 => Some(higher_is_better),
+        Some(i) if i.high < 0.0 => Some(!higher_is_better),
+        _ => None,
+    };
+    Some(Compared {
+        metric: metric.to_owned(),
+        candidate: pairs.iter().map(|p| p.1).sum::<f64>() / n,
+        production: pairs.iter().map(|p| p.0).sum::<f64>() / n,
+        difference: found.difference,
+        low: found.interval.map(|i| i.low),
+        high: found.interval.map(|i| i.high),
+        n: found.n,
+        verdict: match verdict {
+            Some(true) => "better",
+            Some(false) => "worse",
+            None => "inconclusive",
+        },
+        needed: if verdict.is_none() { found.sd.and_then(|sd| power::rows_needed(sd, found.difference)) } else { None },
+    })
+}
+
+/// Where a file of a report goes: `KIND=PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFile {
+    /// `junit`, `html`, `markdown` or `json`.
+    pub kind: String,
+    /// The file.
+    pub path: PathBuf,
+}

@@ -1,0 +1,111 @@
+//! The gates of a stage, judged on what is recorded about exactly this version's digest.
+//!
+//! A gate reads the newest evaluation of this version on the gate's dataset, byte for byte, by the deterministic judge.
+//! Recorded answers count for production only with `allow-recorded`, because they prove nothing about who gave them.
+
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::base::name::Stage;
+use crate::base::verdict::Verdict;
+use crate::config::{Bound, Budget, Gate, Project, Rule};
+use crate::domain::eval::gate::{Condition, Judged, Paired, judge_regression, judge_value};
+use crate::domain::eval::metrics;
+use crate::domain::eval::record::{self, Evaluation};
+use crate::domain::registry::table::{self, VersionRow};
+use crate::release::dataset;
+use crate::store::View;
+use std::path::Path;
+
+/// The judge of metrics that are computed, not asked for.
+pub const DETERMINISTIC: &str = "deterministic";
+
+/// Judges every gate of a stage for a version, in the order of their names.
+///
+/// # Errors
+/// When the state or a dataset cannot be read.
+pub fn judge_all(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, stage: Stage) -> Result<Vec<Judged>> {
+    project
+        .gates
+        .iter()
+        .filter(|gate| gate.guards(&version.name, stage))
+        .map(|gate| judge(view, project, root, version, stage, gate))
+        .collect()
+}
+
+/// The verdict over all gates.
+pub fn overall(judged: &[Judged]) -> Verdict {
+    Verdict::all(judged.iter().map(|j| j.verdict))
+}
+
+fn judge(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, stage: Stage, gate: &Gate) -> Result<Judged> {
+    let condition = condition_of(gate);
+    let (name_of_gate, metric) = (gate.name.as_str(), gate.metric());
+    let open = |reason: String| Ok(Judged::open(name_of_gate, metric, &condition, reason));
+    let Some(wanted) = gate.dataset.as_ref().or(project.golden.dataset.as_ref()).map(ToString::to_string) else {
+        return open("no golden dataset is named: set `[golden] dataset` in mlops.toml, or `dataset` in this gate".into());
+    };
+    let (name, digest) = match dataset::identify(view, root, &wanted) {
+        Ok(found) => found,
+        Err(e) => return open(format!("the golden dataset {wanted} cannot be read: {e}")),
+    };
+    let evaluate = format!("run `kf eval {} --dataset {wanted}`", version.reference());
+    let Some(found) = newest(view, version, &digest)? else {
+        return open(format!("{} has no evaluation on {name} ({}): {evaluate}", version.reference(), digest.short()));
+    };
+    if found.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
+        return open(format!(
+            "its evaluation used recorded answers: set `allow-recorded = true` in this gate, or answer live and {evaluate}"
+        ));
+    }
+    if let Condition::Regression { .. } = condition {
+        return compare(view, version, &digest, gate, &condition, &found);
+    }
+    match found.metric(metric) {
+        Some(summary) => Ok(judge_value(name_of_gate, metric, &condition, summary)),
+        None => open(format!("the evaluation has no {metric}: {evaluate}")),
+    }
+}
+
+fn newest(view: View<'_>, version: &VersionRow, dataset: &Digest) -> Result<Option<Evaluation>> {
+    record::newest(view, version.id, dataset, DETERMINISTIC)
+}
+
+fn compare(
+    view: View<'_>,
+    version: &VersionRow,
+    dataset: &Digest,
+    gate: &Gate,
+    condition: &Condition,
+    found: &Evaluation,
+) -> Result<Judged> {
+    let (name, metric) = (gate.name.as_str(), gate.metric());
+    let open = |reason: String| Ok(Judged::open(name, metric, condition, reason));
+    let Some(production) = table::in_production(view, version.model)? else {
+        let reason = format!("no version of {} is in production to compare with yet", version.name);
+        return Ok(Judged { first_release: true, ..Judged::open(name, metric, condition, reason) });
+    };
+    let Some(base) = newest(view, &production, dataset)? else {
+        return open(format!(
+            "{} in production has no evaluation on this dataset: run `kf eval {}`",
+            production.reference(),
+            production.reference()
+        ));
+    };
+    let candidate = record::scored_rows(view, &found.id, metric)?;
+    let production = record::scored_rows(view, &base.id, metric)?;
+    Ok(judge_regression(name, metric, condition, &Paired { candidate: &candidate, production: &production }))
+}
+
+fn condition_of(gate: &Gate) -> Condition {
+    match &gate.rule {
+        Rule::Absolute { min, max, .. } => {
+            Condition::Absolute { min: *min, max: *max, by_interval: gate.bound == Bound::Interval }
+        }
+        Rule::Budget { metric: Budget::Coverage, limit } => Condition::Budget { min: Some(*limit), max: None },
+        Rule::Budget { limit, .. } => Condition::Budget { min: None, max: Some(*limit) },
+        Rule::Regression { metric, margin, .. } => {
+            let higher_is_better = metrics::find(metric).is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
+            Condition::Regression { margin: *margin, higher_is_better }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Promoting a version: policy first, then the stage's gates, then the move, in one transaction with its event. A refusal is an
+//! event too.
+
+use super::gates;
+use crate::base::error::{Error, Result};
+use crate::base::event::{Event, Outcome};
+use crate::base::name::Stage;
+use crate::base::reference::Reference;
+use crate::base::verdict::Verdict;
+use crate::base::version::Version;
+use crate::config::{OnInconclusive, Project};
+use crate::domain::eval::gate::Judged;
+use crate::domain::registry::change::{self, Move, move_to};
+use crate::domain::registry::table::{self, VersionRow};
+use crate::store::Tx;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// What is asked for.
+pub struct Request<'a> {
+    /// The version.
+    pub reference: &'a Reference,
+    /// Where to: staging or production.
+    pub to: Stage,
+    /// True when regression gates may stay open because nothing is in production to compare with.
+    pub first_release: bool,
+    /// The version that must be in that stage now.
+    pub expect: Option<Version>,
+    /// The ticket.
+    pub ticket: Option<&'a str>,
+    /// The reason.
+    pub reason: Option<&'a str>,
+}
+
+/// What came of it.
+pub struct Promotion {
+    /// The version, as it stands now.
+    pub version: VersionRow,
+    /// Where it stood.
+    pub from: Stage,
+    /// The gates with their verdicts.
+    pub gates: Vec<Judged>,
+    /// The verdict over all gates.
+    pub verdict: Verdict,
+    /// True when the version moved.
+    pub changed: bool,
+    /// The version that left production for it.
+    pub replaced: Option<VersionRow>,
+    /// The audit event of the move or the refusal.
+    pub event: Option<i64>,
+}
+
+/// Judges the gates and moves the version when they let it.
+///
+/// # Errors
+/// When the reference names nothing, policy forbids the way, or the stage is not as expected. A gate that says no is no error.
+pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Promotion> {
+    let view = tx.view();
+    let version = table::resolve(view, request.reference)?;
+    expect(tx, &version, request)?;
+    if version.stage == request.to {
+        let from = version.stage;
+        return Ok(Promotion {
+            version,
+            from,
+            gates: Vec::new(),
+            verdict: Verdict::Pass,
+            changed: false,
+            replaced: None,
+            event: None,
+        });
+    }
+    allowed(project, &version, request)?;
+    let judged = gates::judge_all(view, project, root, &version, request.to)?;
+    let verdict = gates::overall(&judged);
+    let passes = match verdict {
+        Verdict::Pass => true,
+        Verdict::Fail => false,
+        Verdict::Inconclusive => {
+            project.policy.inconclusive == OnInconclusive::Allow || (request.first_release && only_first_release_is_open(&judged))
+        }
+    };
+    let mut detail = Map::new();
+    detail.insert("gates".into(), Value::Array(judged.iter().map(gate_fact).collect()));
+    let from = version.stage;
+    if !passes {
+        let mut event = Event::new("version.promotion-refused", change::resource(&version))
+            .outcome(Outcome::Denied)
+            .because(request.ticket, request.reason);
+        event.detail = detail;
+        let event = tx.record(event.with("from", from.word()).with("to", request.to.word()));
+        return Ok(Promotion { version, from, gates: judged, verdict, changed: false, replaced: None, event: Some(event) });
+    }
+    let change = Move {
+        how: "promote",
+        action: "version.promoted",
+        to: request.to,
+        ticket: request.ticket,
+        reason: request.reason,
+        detail,
+    };
+    let moved = move_to(tx, &version, &change)?;
+    let version = table::version_by_id(view, version.id)?.unwrap_or(version);
+    Ok(Promotion { version, from, gates: judged, verdict, changed: true, replaced: moved.replaced, event: Some(moved.event) })
+}
+
+/// True when nothing but the lack of a production version leaves gates open: a first release has nothing to be compared with.
+fn only_first_release_is_open(judged: &[Judged]) -> bool {
+    judged.iter().all(|j| j.verdict == Verdict::Pass || j.first_release)
+}
+
+fn gate_fact(j: &Judged) -> Value {
+    json!({
+        "gate": j.gate,
+        "metric": j.metric,
+        "measured": j.measured.map(|v| v.to_string()),
+        "threshold": j.threshold,
+        "verdict": j.verdict,
+        "n": j.n,
+    })
+}
+
+fn expect(tx: &Tx<'_>, version: &VersionRow, request: &Request<'_>) -> Result<()> {
+    let Some(expected) = request.expect else { return Ok(()) };
+    let stage = Reference { name: version.name.clone(), selector: crate::base::reference::Selector::Stage(request.to) };
+    let now = table::resolve(tx.view(), &stage).ok();
+    if now.as_ref().map(|v| v.version) == Some(expected) {
+        return Ok(());
+    }
+    let found = now.map_or("nothing".to_owned(), |v| v.reference());
+    Err(Error::new(format!("expected {}@{expected} in {}, found {found}", version.name, request.to))
+        .hint(format!("somebody changed it meanwhile: look at `kf history {}` before trying again", version.name)))
+}
+
+fn allowed(project: &Project, version: &VersionRow, request: &Request<'_>) -> Result<()> {
+    let reference = version.reference();
+    if !matches!(request.to, Stage::Staging | Stage::Production) {
+        return Err(Error::usage(format!("nothing is promoted to {}", request.to))
+            .hint("promote to staging or production; `kf archive` and `kf restore` do the rest"));
+    }
+    if version.stage == Stage::Archived {
+        return Err(Error::new(format!("{reference} is archived")).hint(format!(
+            "bring it back first: `kf restore {reference}`, or put a former production version back: `kf rollback {}`",
+            version.name
+        )));
+    }
+    if version.stage == Stage::Production {
+        return Err(Error::new(format!("{reference} is in production and cannot go back to {}", request.to))
+            .hint(format!("`kf rollback {}` puts the version before it back", version.name)));
+    }
+    if request.to == Stage::Production && version.stage != Stage::Staging && !project.policy.skip_staging {
+        return Err(Error::new(format!("{reference} is in {}, and production takes versions from staging only", version.stage))
+            .hint(format!("run `kf promote {reference} --to staging` first, or set `policy.skip-staging = true`")));
+    }
+    if request.ticket.is_none() && project.policy.require_ticket.contains(&request.to) {
+        return Err(Error::usage(format!("policy asks for a ticket to promote to {}", request.to)).hint("add `--ticket ID`"));
+    }
+    if project.policy.require_clean_git && version.git.as_ref().is_none_or(|g| g.dirty) {
+        return Err(Error::new(format!(
+            "{reference} was not registered from a clean Git commit, as `policy.require-clean-git` asks"
+        ))
+        .hint("commit the changes and register the version again"));
+    }
+    Ok(())
+}

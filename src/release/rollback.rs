@@ -1,0 +1,92 @@
+//! Rolling back a model: the registry's part, in one transaction.
+
+use crate::base::error::{Error, Result};
+use crate::base::name::{Name, Stage};
+use crate::base::version::Version;
+use crate::domain::registry::change::{Move, move_to};
+use crate::domain::registry::rollback::last_good;
+use crate::domain::registry::table::{self, VersionRow};
+use crate::store::Tx;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The model.
+    pub name: &'a Name,
+    /// The version to put back; the last good one when not given.
+    pub to: Option<Version>,
+    /// The version that must be in production now.
+    pub expect: Option<Version>,
+    /// The ticket.
+    pub ticket: Option<&'a str>,
+    /// The reason.
+    pub reason: Option<&'a str>,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct RolledBack {
+    /// The version in production now.
+    pub version: VersionRow,
+    /// The version it took the place of.
+    pub replaced: Option<VersionRow>,
+    /// The audit event; `None` when the version was there already.
+    pub event: Option<i64>,
+}
+
+/// Puts a version back into production.
+///
+/// # Errors
+/// When there is no earlier good version, the version was never in production, or production is not what was expected.
+pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
+    let view = tx.view();
+    let model = table::model(view, request.name)?;
+    let now = table::in_production(view, model.id)?;
+    expect(request, now.as_ref())?;
+    let history = table::history(view, model.id, u32::MAX)?;
+    let target = match request.to {
+        Some(version) => table::find_version(view, model.id, version)?.ok_or_else(|| {
+            Error::new(format!("there is no {}@{version}", model.name))
+                .hint(format!("`kf history {}` shows what was in production", model.name))
+        })?,
+        None => last_good(&history, now.as_ref())
+            .and_then(|id| table::version_by_id(view, id).transpose())
+            .transpose()?
+            .ok_or_else(|| {
+                Error::new(format!("{} has no earlier good production version", model.name)).hint(format!(
+                    "`kf history {0}` shows what was in production; `kf rollback {0} --to VERSION` chooses one",
+                    model.name
+                ))
+            })?,
+    };
+    if target.stage == Stage::Production {
+        return Ok(RolledBack { version: target, replaced: None, event: None });
+    }
+    let served = history.iter().any(|c| c.version_id == target.id && c.to == Stage::Production);
+    if !served {
+        return Err(Error::new(format!("{} was never in production, so it is nothing to roll back to", target.reference()))
+            .hint(format!("release it with its gates: `kf promote {} --to production`", target.reference())));
+    }
+    let change = Move {
+        how: "rollback",
+        action: "version.rolled-back",
+        to: Stage::Production,
+        ticket: request.ticket,
+        reason: request.reason,
+        detail: serde_json::Map::new(),
+    };
+    let moved = move_to(tx, &target, &change)?;
+    let version = table::version_by_id(view, target.id)?.unwrap_or(target);
+    Ok(RolledBack { version, replaced: moved.replaced, event: Some(moved.event) })
+}
+
+fn expect(request: &Request<'_>, now: Option<&VersionRow>) -> Result<()> {
+    match request.expect {
+        Some(version) if now.map(|v| v.version) != Some(version) => {
+            let found = now.map_or("nothing".to_owned(), VersionRow::reference);
+            Err(Error::new(format!("expected {}@{version} in production, found {found}", request.name))
+                .hint("somebody changed it meanwhile: look at `kf history` before trying again"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,342 @@
+//! Objects in files: `sha256/ab/cdef…`, mode 0444, with temporaries in `tmp/` and removed ones in `trash/`.
+//!
+//! Publish = write while hashing, fsync, rename, fsync the fan-out directory. A name is never trusted: what is there already
+//! is hashed, because a power cut before the fsync of another program, or a bad disk, leaves wrong bytes under a right name;
+//! wrong ones are replaced. A rename over right bytes by a second writer of the same object changes nothing.
+//!
+//! Many files share two flushes of the whole file system (`syncfs`, which reports lost writes since Linux 5.8) instead of two
+//! for each; where there is no `syncfs` every file is flushed by the thread that wrote it.
+
+use super::atomic::{is_disk_error, make_dirs, parent, rename, shown, sync_dir, sync_file, temporary, worded};
+use super::source::{Sink, Source, drain};
+use super::{ALGORITHM, Backend, Each, Health, Stored, Trashed, digest_of_hex, health, pool};
+use crate::base::digest::{Digest, Hasher};
+use crate::base::error::{Error, Result};
+use crate::base::time::Timestamp;
+use std::collections::BTreeSet;
+use std::fs::{DirEntry, File, Metadata};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use tempfile::{NamedTempFile, TempPath};
+
+/// From this many on, one flush of the file system is cheaper than one for each.
+const MANY: usize = 8;
+
+pub(super) struct Files {
+    root: PathBuf,
+}
+
+/// An object written to a temporary; none when the object is there already.
+struct Written {
+    digest: Digest,
+    size: u64,
+    temporary: Option<TempPath>,
+}
+
+impl Files {
+    pub(super) fn new(root: &Path) -> Result<Self> {
+        match std::fs::metadata(root) {
+            Ok(m) if !m.is_dir() => Err(Error::new(format!("{} is not a directory", shown(root)))
+                .hint("move that file away, or set `artifacts.url` to another folder")),
+            _ => Ok(Self { root: root.to_owned() }),
+        }
+    }
+
+    fn place(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.root.join(ALGORITHM).join(&hex[..2]).join(&hex[2..])
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    fn trash_dir(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
+    /// Makes the layout when the first object comes. All 256 fan-out directories appear at once, durably, so that no writer
+    /// ever relies on a directory that another has made but not flushed.
+    fn prepare(&self) -> Result<()> {
+        let objects = self.root.join(ALGORITHM);
+        make_dirs(&self.tmp())?;
+        if objects.is_dir() {
+            return Ok(());
+        }
+        let failed = |e| worded(e, format!("cannot lay out {}", shown(&self.root)));
+        let fresh = tempfile::Builder::new().prefix("kf-").tempdir_in(self.tmp()).map_err(failed)?;
+        let fan_out = fresh.path().join(ALGORITHM);
+        std::fs::create_dir(&fan_out).map_err(failed)?;
+        for i in 0..=u8::MAX {
+            std::fs::create_dir(fan_out.join(format!("{i:02x}"))).map_err(failed)?;
+        }
+        sync_dir(&fan_out)?;
+        match std::fs::rename(&fan_out, &objects) {
+            // Another process was faster.
+            Err(_) if objects.is_dir() => Ok(()),
+            Err(e) => Err(failed(e)),
+            Ok(()) => sync_dir(&self.root),
+        }
+    }
+
+    /// Writes the bytes that `fill` gives to its sink to a temporary, not yet flushed.
+    fn write(&self, fill: impl FnOnce(Sink<'_>) -> Result<(Digest, u64)>) -> Result<(NamedTempFile, Digest, u64)> {
+        let mut temporary = temporary(&self.tmp(), 0o444)?;
+        let (digest, size) = fill(&mut |bytes| {
+            temporary.write_all(bytes).map_err(|e| worded(e, format!("cannot write to {}", shown(&self.root))))
+        })?;
+        Ok((temporary, digest, size))
+    }
+
+    /// Whether the object is there and right. What the disk cannot read is as wrong as other bytes: writing anew heals both.
+    fn is_right(&self, digest: &Digest, size: u64) -> Result<bool> {
+        let place = self.place(digest);
+        let words = |e| worded(e, format!("cannot read {}", shown(&place)));
+        let mut file = match File::open(&place) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(words(e)),
+        };
+        if file.metadata().map_err(words)?.len() != size {
+            return Ok(false);
+        }
+        let mut hasher = Hasher::new();
+        let read = drain(
+            &mut file,
+            |bytes| {
+                hasher.update(bytes);
+                Ok(())
+            },
+            words,
+        );
+        match read {
+            Ok(()) => {}
+            Err(e) if e.cause::<std::io::Error>().is_some_and(is_disk_error) => return Ok(false),
+            Err(e) => return Err(e),
+        }
+        // Whoever wrote it may not have flushed it, and our caller is about to rely on it.
+        file.sync_all().map_err(|e| worded(e, format!("cannot sync {} to disk", shown(&place))))?;
+        Ok(health(digest, Some((hasher.finish(), size))) == Health::Ok)
+    }
+
+    /// Gives a durable temporary its place.
+    fn publish(&self, temporary: TempPath, digest: &Digest) -> Result<()> {
+        let place = self.place(digest);
+        // Absent only in a store that was copied without its empty directories.
+        make_dirs(parent(&place))?;
+        rename(temporary, &place)
+    }
+
+    fn put(&self, fill: impl FnOnce(Sink<'_>) -> Result<(Digest, u64)>) -> Result<Stored> {
+        self.prepare()?;
+        let (temporary, digest, size) = self.write(fill)?;
+        let new = !self.is_right(&digest, size)?;
+        if new {
+            self.publish(sync_file(temporary)?, &digest)?;
+        }
+        sync_dir(parent(&self.place(&digest)))?;
+        Ok(Stored { digest, size, new })
+    }
+
+    fn write_one(&self, path: &Path, flush: bool, tick: &mut dyn FnMut(u64)) -> Result<Written> {
+        let source = Source::open(path)?;
+        let (temporary, digest, size) = self.write(|sink| {
+            source.read(&mut |bytes| {
+                tick(bytes.len() as u64);
+                sink(bytes)
+            })
+        })?;
+        let temporary = match self.is_right(&digest, size)? {
+            true => None,
+            false if flush => Some(sync_file(temporary)?),
+            false => Some(temporary.into_temp_path()),
+        };
+        Ok(Written { digest, size, temporary })
+    }
+
+    /// The entries of a directory by name; none when there is no such directory.
+    fn entries(&self, dir: &Path) -> Result<Vec<(String, DirEntry)>> {
+        let words = |e| worded(e, format!("cannot list {}", shown(dir)));
+        let mut entries = Vec::new();
+        match std::fs::read_dir(dir) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(entries),
+            Err(e) => return Err(words(e)),
+            Ok(all) => {
+                for entry in all {
+                    let entry = entry.map_err(words)?;
+                    entries.push((entry.file_name().to_string_lossy().into_owned(), entry));
+                }
+            }
+        }
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(entries)
+    }
+}
+
+/// Flushes a file system once for all that was written to it, errors since it was opened included.
+struct Flush {
+    #[cfg(target_os = "linux")]
+    anchor: File,
+}
+
+impl Flush {
+    /// To be opened before the writes whose errors it shall see. None where there is no such call, or too little to do.
+    fn open(root: &Path, files: usize) -> Result<Option<Self>> {
+        #[cfg(target_os = "linux")]
+        if files >= MANY {
+            let anchor = File::open(root).map_err(|e| worded(e, format!("cannot open {}", shown(root))))?;
+            return Ok(Some(Self { anchor }));
+        }
+        let _ = (root, files);
+        Ok(None)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn all(&self, root: &Path) -> Result<()> {
+        rustix::fs::syncfs(&self.anchor).map_err(|e| worded(e.into(), format!("cannot sync {} to disk", shown(root))))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn all(&self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Backend for Files {
+    fn put_file(&self, path: &Path) -> Result<Stored> {
+        let source = Source::open(path)?;
+        self.put(|sink| source.read(sink))
+    }
+
+    fn put_bytes(&self, bytes: &[u8]) -> Result<Stored> {
+        self.put(|sink| sink(bytes).map(|()| (Digest::of(bytes), bytes.len() as u64)))
+    }
+
+    fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
+        self.prepare()?;
+        let flush = Flush::open(&self.root, paths.len())?;
+        let written = pool::each(paths, jobs, progress, &|path, tick| self.write_one(path, flush.is_none(), tick))?;
+        if let Some(flush) = &flush {
+            flush.all(&self.root)?;
+        }
+        let mut stored = Vec::with_capacity(written.len());
+        let (mut published, mut dirs) = (BTreeSet::new(), BTreeSet::new());
+        for Written { digest, size, temporary } in written {
+            dirs.insert(parent(&self.place(&digest)).to_owned());
+            // The same bytes under two paths are one object.
+            let temporary = temporary.filter(|_| published.insert(digest));
+            stored.push(Stored { digest, size, new: temporary.is_some() });
+            if let Some(temporary) = temporary {
+                self.publish(temporary, &digest)?;
+            }
+        }
+        match &flush {
+            Some(flush) if dirs.len() >= MANY => flush.all(&self.root)?,
+            _ => dirs.iter().try_for_each(|dir| sync_dir(dir))?,
+        }
+        Ok(stored)
+    }
+
+    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {
+        let place = self.place(digest);
+        let words = |e| worded(e, format!("cannot read {}", shown(&place)));
+        match File::open(&place) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(words(e)),
+            Ok(mut file) => drain(&mut file, sink, words).map(|()| true),
+        }
+    }
+
+    fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
+        let place = self.place(digest);
+        match std::fs::metadata(&place) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(worded(e, format!("cannot read {}", shown(&place)))),
+            Ok(m) => Ok(Some(m.len())),
+        }
+    }
+
+    fn list(&self, each: Each<'_>) -> Result<()> {
+        for (fan, dir) in self.entries(&self.root.join(ALGORITHM))? {
+            if fan.len() != 2 || !dir.path().is_dir() {
+                continue;
+            }
+            for (rest, entry) in self.entries(&dir.path())? {
+                let Some(digest) = digest_of_hex(&format!("{fan}{rest}")) else { continue };
+                match entry.metadata() {
+                    // Moved to the trash meanwhile.
+                    Err(e) if e.kind() == ErrorKind::NotFound => {}
+                    Err(e) => return Err(worded(e, format!("cannot read {}", shown(&entry.path())))),
+                    Ok(m) => each(digest, m.len(), modified(&m))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn trash(&self, item: &Trashed) -> Result<bool> {
+        let place = self.place(&item.digest);
+        if self.stat(&item.digest)?.is_none() {
+            return Ok(false);
+        }
+        make_dirs(&self.trash_dir())?;
+        match std::fs::rename(&place, self.trash_dir().join(item.name())) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(worded(e, format!("cannot move {} to the trash", shown(&place)))),
+            Ok(()) => {}
+        }
+        // The new name first: between the two an object has two names, never none.
+        sync_dir(&self.trash_dir())?;
+        sync_dir(parent(&place))?;
+        Ok(true)
+    }
+
+    fn trashed(&self) -> Result<Vec<Trashed>> {
+        Ok(self.entries(&self.trash_dir())?.iter().filter_map(|(name, _)| Trashed::parse(name)).collect())
+    }
+
+    fn restore(&self, item: &Trashed) -> Result<()> {
+        let place = self.place(&item.digest);
+        make_dirs(parent(&place))?;
+        std::fs::rename(self.trash_dir().join(item.name()), &place)
+            .map_err(|e| worded(e, format!("cannot take {} out of the trash", item.digest)))?;
+        sync_dir(parent(&place))?;
+        sync_dir(&self.trash_dir())
+    }
+
+    fn purge(&self, item: &Trashed) -> Result<()> {
+        match std::fs::remove_file(self.trash_dir().join(item.name())) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(worded(e, format!("cannot delete {} from the trash", item.digest))),
+            _ => sync_dir(&self.trash_dir()),
+        }
+    }
+
+    fn sweep_temporaries(&self, older_than: Timestamp) -> Result<u64> {
+        let mut swept = 0;
+        for (_, entry) in self.entries(&self.tmp())? {
+            let path = entry.path();
+            let removed = match entry.metadata() {
+                Ok(m) if modified(&m) >= older_than => continue,
+                Ok(m) if m.is_dir() => std::fs::remove_dir_all(&path),
+                Ok(_) => std::fs::remove_file(&path),
+                Err(e) => Err(e),
+            };
+            match removed {
+                Ok(()) => swept += 1,
+                // Its writer finished or cleaned up meanwhile.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(worded(e, format!("cannot remove {}", shown(&path)))),
+            }
+        }
+        Ok(swept)
+    }
+
+    fn describe(&self) -> String {
+        format!("files in {}", shown(&self.root))
+    }
+}
+
+fn modified(m: &Metadata) -> Timestamp {
+    Timestamp::from_micros(m.mtime().saturating_mul(1_000_000).saturating_add(m.mtime_nsec() / 1000))
+}

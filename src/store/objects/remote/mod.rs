@@ -1,0 +1,221 @@
+//! Objects in an object store: key `<prefix>/sha256/ab/cdef…`, removed ones under `<prefix>/trash/`.
+//!
+//! A key gets bytes only when their digest is known, by a conditional put (or a multipart upload above 64 MiB, which appears
+//! as a whole when it is completed); every request carries the SHA-256 of its body, so the server refuses what was damaged on
+//! the way. A reply that is lost leaves it open whether the object is there: the key is asked again before anything is
+//! repeated. An object of the right size is trusted to be right, as the server checked it when it came; [`Objects::verify`]
+//! reads it. Callbacks never run inside a task, so they may call `store` themselves.
+//!
+//! [`Objects::verify`]: super::Objects::verify
+
+mod errors;
+mod open;
+mod upload;
+
+pub use open::RemoteOptions;
+
+use super::source::{Sink, Source};
+use super::{ALGORITHM, Backend, Each, Stored, Trashed, digest_of_hex, pool};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::base::time::Timestamp;
+use crate::store::runtime::block_on;
+use futures_util::StreamExt as _;
+use object_store::path::Path as Key;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Above this many bytes an object is uploaded in parts.
+const ONE_PUT: u64 = 64 << 20;
+/// Files above this size are uploaded one after the other, so that memory stays below `UPLOADS` × this + 64 MiB.
+const SMALL: u64 = 4 << 20;
+/// Uploads at the same time.
+const UPLOADS: usize = 16;
+/// The largest object that S3 copies in one request (Amazon S3 API Reference, CopyObject).
+const ONE_COPY: u64 = 5 << 30;
+
+pub(super) struct Remote {
+    store: Arc<dyn ObjectStore>,
+    prefix: Key,
+    /// Where it is, for people.
+    place: String,
+    /// Set once the bucket has answered: "no such object" and "no such bucket" look alike when only a head is asked for.
+    bucket_seen: OnceLock<()>,
+    large: Mutex<()>,
+}
+
+impl Remote {
+    pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<Self> {
+        let (store, prefix, place) = open::open(url, options)?;
+        Ok(Self { store, prefix, place, bucket_seen: OnceLock::new(), large: Mutex::default() })
+    }
+
+    fn key(&self, digest: &Digest) -> Key {
+        let hex = digest.hex();
+        self.prefix.clone().join(ALGORITHM).join(&hex[..2]).join(&hex[2..])
+    }
+
+    fn trash_key(&self, item: &Trashed) -> Key {
+        self.prefix.clone().join("trash").join(item.name())
+    }
+
+    fn worded(&self, e: StoreError, what: impl std::fmt::Display) -> crate::base::error::Error {
+        errors::worded(&e, what, &self.place)
+    }
+
+    /// The size of what is under a key; none when there is nothing.
+    fn size_of(&self, key: &Key) -> Result<Option<u64>> {
+        match block_on(self.store.head(key))? {
+            Ok(meta) => {
+                let _ = self.bucket_seen.set(());
+                Ok(Some(meta.size))
+            }
+            Err(StoreError::NotFound { .. }) => {
+                self.see_bucket()?;
+                Ok(None)
+            }
+            // The answer to a head has no body, hence no reason: a get tells it.
+            Err(e) => match block_on(self.store.get(key))? {
+                Ok(found) => Ok(Some(found.meta.size)),
+                Err(told) if errors::code(&told).is_some() => Err(self.worded(told, "cannot look for an object")),
+                Err(_) => Err(self.worded(e, "cannot look for an object")),
+            },
+        }
+    }
+
+    fn see_bucket(&self) -> Result<()> {
+        if self.bucket_seen.get().is_some() {
+            return Ok(());
+        }
+        let mut list = self.store.list(Some(&self.prefix.clone().join(ALGORITHM)));
+        if let Some(Err(e)) = block_on(list.next())? {
+            return Err(self.worded(e, "cannot look for an object"));
+        }
+        let _ = self.bucket_seen.set(());
+        Ok(())
+    }
+
+    /// Goes through the keys under a directory of the prefix: name below it, size, time.
+    fn walk(&self, dir: &str, each: &mut dyn FnMut(&str, u64, Timestamp) -> Result<()>) -> Result<()> {
+        let dir = self.prefix.clone().join(dir);
+        let mut list = self.store.list(Some(&dir));
+        while let Some(next) = block_on(list.next())? {
+            let meta = next.map_err(|e| self.worded(e, "cannot list the objects"))?;
+            let Some(name) = meta.location.as_ref().strip_prefix(dir.as_ref()) else { continue };
+            let time = Timestamp::from_micros(meta.last_modified.timestamp_micros());
+            each(name.trim_start_matches('/'), meta.size, time)?;
+        }
+        Ok(())
+    }
+
+    /// Copies within the store; what is too large for one request goes through this machine.
+    fn copy(&self, from: &Key, to: &Key, size: u64) -> Result<()> {
+        if size <= ONE_COPY {
+            return block_on(self.store.copy(from, to))?.map_err(|e| self.worded(e, format!("cannot copy an object to {to}")));
+        }
+        let failed = |e| self.worded(e, format!("cannot copy an object to {to}"));
+        let mut stream = block_on(self.store.get(from))?.map_err(failed)?.into_stream();
+        let sent = self.send_parts(to, size, &mut || block_on(stream.next())?.transpose().map_err(failed))?;
+        sent.map_err(failed)
+    }
+
+    fn delete(&self, key: &Key) -> Result<()> {
+        match block_on(self.store.delete(key))? {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.worded(e, format!("cannot delete {key}"))),
+        }
+    }
+}
+
+impl Backend for Remote {
+    fn put_file(&self, path: &Path) -> Result<Stored> {
+        let mut source = Source::open(path)?;
+        let size = source.size();
+        let _alone = (size > SMALL).then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
+        if size <= ONE_PUT {
+            let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+            let read = source.fill(&mut bytes)?;
+            source.finish(read as u64)?;
+            return self.put_small(bytes.into());
+        }
+        let (digest, size) = source.read(&mut |_| Ok(()))?;
+        self.put_large(digest, size, &mut || upload::of_file(path, digest))
+    }
+
+    fn put_bytes(&self, bytes: &[u8]) -> Result<Stored> {
+        if bytes.len() as u64 <= ONE_PUT {
+            return self.put_small(bytes::Bytes::copy_from_slice(bytes));
+        }
+        self.put_large(Digest::of(bytes), bytes.len() as u64, &mut || Ok(upload::of_bytes(bytes)))
+    }
+
+    fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
+        pool::each(paths, jobs.min(UPLOADS), progress, &|path, tick| {
+            let stored = self.put_file(path)?;
+            tick(stored.size);
+            Ok(stored)
+        })
+    }
+
+    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {
+        let failed = |e| self.worded(e, format!("cannot read object {digest}"));
+        let found = match block_on(self.store.get(&self.key(digest)))? {
+            Ok(found) => found,
+            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => return Ok(false),
+            Err(e) => return Err(failed(e)),
+        };
+        let mut stream = found.into_stream();
+        while let Some(bytes) = block_on(stream.next())? {
+            sink(&bytes.map_err(failed)?)?;
+        }
+        Ok(true)
+    }
+
+    fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.size_of(&self.key(digest))
+    }
+
+    fn list(&self, each: Each<'_>) -> Result<()> {
+        self.walk(ALGORITHM, &mut |name, size, time| match digest_of_hex(&name.replacen('/', "", 1)) {
+            Some(digest) if name.find('/') == Some(2) => each(digest, size, time),
+            _ => Ok(()),
+        })
+    }
+
+    fn trash(&self, item: &Trashed) -> Result<bool> {
+        let key = self.key(&item.digest);
+        let Some(size) = self.size_of(&key)? else { return Ok(false) };
+        self.copy(&key, &self.trash_key(item), size)?;
+        self.delete(&key)?;
+        Ok(true)
+    }
+
+    fn trashed(&self) -> Result<Vec<Trashed>> {
+        let mut all = Vec::new();
+        self.walk("trash", &mut |name, _, _| {
+            all.extend(Trashed::parse(name));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    fn restore(&self, item: &Trashed) -> Result<()> {
+        let (from, to) = (self.trash_key(item), self.key(&item.digest));
+        let Some(size) = self.size_of(&from)? else { return Ok(()) };
+        self.copy(&from, &to, size)?;
+        self.delete(&from)
+    }
+
+    fn purge(&self, item: &Trashed) -> Result<()> {
+        self.delete(&self.trash_key(item))
+    }
+
+    fn sweep_temporaries(&self, _: Timestamp) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn describe(&self) -> String {
+        self.place.clone()
+    }
+}
