@@ -200,7 +200,7 @@ impl Cx {
                 let options = RemoteOptions {
                     endpoint: s3.endpoint.clone().or_else(|| named("AWS_ENDPOINT_URL_S3")).or_else(|| named("AWS_ENDPOINT_URL")),
                     region: s3.region.clone().or_else(|| named("AWS_REGION")).or_else(|| named("AWS_DEFAULT_REGION")),
-                    access_key: keys.as_ref().map(|(a, _)| a.expose().to_owned()).or_else(|| named("AWS_ACCESS_KEY_ID")),
+                    access_key: keys.as_ref().map(|(a, _)| a.clone()).or_else(|| self.env.secret("AWS_ACCESS_KEY_ID")),
                     secret_key: keys.as_ref().map(|(_, s)| s.clone()).or_else(|| self.env.secret("AWS_SECRET_ACCESS_KEY")),
                     session_token: if keys.is_some() { None } else { self.env.secret("AWS_SESSION_TOKEN") },
                     allow_http: s3.allow_http,
