@@ -3,7 +3,6 @@
 use super::promote::gate_table;
 use super::version_doc::VersionDoc;
 use crate::adapters::system_command::CommandSystem;
-use crate::adapters::system_http::HttpSystem;
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
@@ -15,11 +14,10 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{self, Block, Report};
-use crate::config::{HeaderValue, System};
+use crate::config::System;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
-use crate::domain::eval::view;
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
@@ -29,6 +27,7 @@ use crate::store::{Mode, Store};
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Score a version on a golden dataset, compare it with production, judge its gates
@@ -275,28 +274,12 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
                 version_dir: files.path().to_owned(),
                 model: version.name.to_string(),
                 version: version.version.to_string(),
-                in_flight: usize::try_from(*concurrency).ok().and_then(std::num::NonZeroUsize::new),
+                concurrency: NonZeroUsize::new(usize::try_from(*concurrency).unwrap_or(1)).unwrap_or(NonZeroUsize::MIN),
                 timeout: *timeout,
             };
             (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "command")
         }
-        System::Http { url, timeout, concurrency, headers } => {
-            let header = |(name, value): (&String, &HeaderValue)| {
-                Ok((name.clone(), match value {
-                    HeaderValue::Plain(text) => crate::config::Secret::new(text.clone()),
-                    HeaderValue::Secret(reference) => cx.secret(reference)?,
-                }))
-            };
-            let system = HttpSystem {
-                url: url.clone(),
-                headers: headers.iter().map(header).collect::<Result<_>>()?,
-                model: version.name.to_string(),
-                version: version.version.to_string(),
-                concurrency: usize::try_from(*concurrency).unwrap_or(1),
-                timeout: *timeout,
-            };
-            (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "http")
-        }
+        System::Http { .. } => return Err(Error::new("http is not here yet")),
     };
     bar.finish_and_clear();
     Ok(done)
@@ -326,18 +309,7 @@ fn write_report(
     answers: &HashMap<String, Answer>,
     scores: &Scores,
 ) -> Result<()> {
-    let parts = view::Parts {
-        evaluation: &report.evaluation,
-        model: report.version.name.as_str(),
-        version: report.version.version,
-        rows: &loaded.golden.rows,
-        answers,
-        scores,
-        gates: &report.gates,
-    };
     let text = match file.kind.as_str() {
-        "junit" => view::junit(&parts)?,
-        "html" => view::html(&parts)?,
         "markdown" => report::markdown(report),
         _ => serde_json::to_string_pretty(&report::json(report)?).context(|| "cannot write JSON")?,
     };

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod diff;
 mod doctor;
+mod eval;
 mod help;
 mod history;
 mod init;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Config(config::Command),
     Diff(diff::Args),
     Doctor(doctor::Args),
+    Eval(eval::Args),
     Help(help::Args),
     History(history::Args),
     Init(init::Args),
@@ -64,6 +66,7 @@ impl Command {
             Self::Config(command) => command.run(cx),
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
+            Self::Eval(args) => eval::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
             Self::Init(args) => init::run(cx, args),
