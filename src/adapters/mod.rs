@@ -2,5 +2,6 @@
 
 mod answer;
 pub mod git;
+pub mod http;
 pub mod process;
 pub mod system_command;

@@ -4,6 +4,7 @@
 
 mod alias;
 mod archive;
+mod audit;
 mod checkout;
 mod completions;
 mod config;
@@ -34,6 +35,8 @@ use crate::cli::cx::Cx;
 pub(crate) enum Command {
     Alias(alias::Args),
     Archive(archive::Args),
+    #[command(subcommand)]
+    Audit(audit::Command),
     Checkout(checkout::Args),
     Completions(completions::Args),
     #[command(subcommand)]
@@ -61,6 +64,7 @@ impl Command {
         match self {
             Self::Alias(args) => alias::run(cx, args),
             Self::Archive(args) => archive::run(cx, args),
+            Self::Audit(command) => command.run(cx),
             Self::Checkout(args) => checkout::run(cx, args),
             Self::Completions(args) => completions::run(cx, args),
             Self::Config(command) => command.run(cx),

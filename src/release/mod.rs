@@ -3,8 +3,12 @@
 pub mod checkout;
 pub mod dataset;
 pub mod evaluate;
+pub mod fsck;
 pub mod gates;
 pub mod gather;
+pub mod gc;
+pub mod move_state;
+mod parallel;
 pub mod promote;
 pub mod register;
 pub mod rollback;

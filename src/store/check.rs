@@ -151,28 +151,20 @@ impl Pass {
 }
 
 impl Store {
-    /// Stores hashes of tiles that were missing, and records what else was repaired in the same event.
+    /// Stores hashes of tiles that were missing and records the repair with `facts` about what else was repaired.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn record_repair(&self, tiles: &[Tile], objects: &[Digest]) -> Result<i64> {
+    pub fn record_repair(&self, tiles: &[Tile], facts: Map<String, Value>) -> Result<i64> {
         self.write(|tx| {
             for (level, index, hash) in tiles {
                 let sql = "INSERT INTO tile (level, idx, hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
                 tx.execute(sql, values![*level, *index, hash.to_vec()])?;
             }
             let id = super::meta(tx.view().db(), super::META_STATE_ID)?.unwrap_or_default();
-            // An entry has 64 KiB: the first of very many names stand for all.
-            let named: Vec<String> = objects.iter().take(OBJECTS_NAMED).map(Digest::to_string).collect();
-            Ok(tx.record(
-                Event::new("state.repaired", Resource::new("state", id))
-                    .with("tiles", tiles.len())
-                    .with("quarantined", objects.len())
-                    .with("objects", named),
-            ))
+            let mut event = Event::new("state.repaired", Resource::new("state", id));
+            event.detail = facts;
+            Ok(tx.record(event.with("tiles", tiles.len())))
         })
     }
 }
-
-/// The most objects that the event of a repair names.
-const OBJECTS_NAMED: usize = 500;

@@ -150,6 +150,11 @@ impl Store {
         self.dry_run.set(dry_run);
     }
 
+    /// True when transactions are given up at their end: what cannot be given up must then not be done at all.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.get()
+    }
+
     /// The current connection.
     pub fn db(&self) -> Rc<Db> {
         Rc::clone(&self.db.borrow())

@@ -175,7 +175,7 @@ fn tiles_that_are_missing_are_rebuilt_as_they_were() {
     let before = tiles();
     store.db().execute("DELETE FROM tile WHERE idx <> 1", &[]).expect("deleted");
     let missing = || store.read(|view| read_log(view, &mut |_, _| {})).expect("read");
-    store.record_repair(&missing(), &[]).expect("repaired");
+    store.record_repair(&missing(), serde_json::Map::new()).expect("repaired");
     assert_eq!((tiles(), before.len(), missing()), (before, 3, Vec::new()));
     store.db().execute("DELETE FROM tile WHERE idx = 1", &[]).expect("deleted");
     store.db().execute("UPDATE eb SET body = body || ' ' WHERE seq = 7", &[]).expect("edited");
