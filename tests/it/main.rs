@@ -4,3 +4,4 @@ mod faults;
 mod layers;
 mod objects_s3;
 mod support;
+mod surface;
