@@ -7,6 +7,7 @@ pub mod bump;
 pub mod card;
 pub mod diff;
 pub mod document;
+mod format_spec;
 pub mod lineage;
 pub mod manifest;
 pub mod parts;
