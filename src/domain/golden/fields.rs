@@ -80,127 +80,56 @@ pub(super) enum Mode {
 const INVERTED: &[&str] = &["unanswerable", "is_unanswerable", "is_impossible"];
 
 /// Names of fields in the order they are tried; `a.b` is `b` within `a`.
-fn aliases(field: Field) -> &'static [&'static str] {
-    match field {
-        Field::Id => &[
-            "id",
-            "row_id",
-            "question_id",
-            "query_id",
-            "qid",
-            "example_id",
-            "sample_id",
-            "test_id",
-            "case_id",
-            "uuid",
-            "_id",
-            "metadata.id",
-        ],
-        Field::Question => &[
-            "question",
-            "user_input",
-            "query",
-            "question_text",
-            "inputs.question",
-            "inputs.query",
-            "inputs.user_input",
-            "inputs.input",
-            "inputs.prompt",
-            "inputs.messages",
-            "inputs.message",
-            "vars.question",
-            "vars.query",
-            "vars.user_input",
-            "vars.input",
-            "vars.prompt",
-            "vars.message",
-            "input.question",
-            "input.query",
-            "input.input",
-            "input.messages",
-            "input",
-            "prompt",
-            "messages",
-            "instruction",
-            "inputs",
-            "vars",
-        ],
-        Field::References => &[
-            "references",
-            "reference",
-            "reference_answers",
-            "reference_answer",
-            "ground_truths",
-            "ground_truth",
-            "ideal_answers",
-            "ideal_answer",
-            "ideal",
-            "expected_answers",
-            "expected_answer",
-            "expected_outputs",
-            "expected_output",
-            "expected_response",
-            "expected",
-            "targets",
-            "target",
-            "correct_answer",
-            "gold_answer",
-            "expectations.expected_response",
-            "reference_outputs.answer",
-            "reference_outputs",
-            "answers.text",
-            "answers",
-            "__expected",
-            "assert",
-        ],
-        Field::Answer => {
-            &["response", "actual_output", "model_output", "prediction", "predicted_answer", "generated_answer", "completion"]
-        }
-        Field::Contexts => RETRIEVED,
-        Field::ReferenceContexts => &[
-            "reference_contexts",
-            "reference_context",
-            "ideal_contexts",
-            "gold_contexts",
-            "relevant_contexts",
-            "context",
-            "expectations.expected_retrieved_context",
-        ],
-        Field::ContextIds => &["context_ids", "retrieved_context_ids", "retrieved_ids", "retrieved_doc_ids"],
-        Field::ReferenceContextIds => &[
-            "reference_context_ids",
-            "relevant_ids",
-            "relevant_doc_ids",
-            "relevant_context_ids",
-            "gold_ids",
-            "expected_context_ids",
-        ],
-        Field::Relevance => &["relevance", "relevances", "qrels", "grades"],
-        Field::Answerable => &["answerable", "is_answerable", "unanswerable", "is_unanswerable", "is_impossible"],
-        Field::Language => &["language", "lang", "locale", "metadata.language", "metadata.lang"],
-        Field::Tags => &["tags", "tag", "category", "metadata.tags", "metadata.category"],
-        Field::Cluster => {
-            &["cluster", "cluster_id", "group", "group_id", "thread_id", "conversation_id", "document_id", "metadata.cluster"]
-        }
-        Field::Split => &["split", "subset", "metadata.split"],
-        Field::Weight => &["weight", "metadata.weight"],
-        Field::LatencyMs => &["latency_ms", "duration_ms", "response_time_ms"],
-        Field::CostUsd => &["cost_usd", "total_cost_usd", "cost"],
-        Field::Tokens => &["tokens", "total_tokens", "token_count", "usage.total_tokens"],
-        Field::MustPass => &["must_pass"],
-        Field::Error => &["error", "error_message"],
-    }
-}
-
-const RETRIEVED: &[&str] = &[
-    "retrieved_contexts",
-    "retrieved_context",
-    "retrieval_context",
-    "retrieved_documents",
-    "retrieved",
-    "vars.contexts",
-    "vars.context",
+const ALIASES: &[(Field, &str)] = &[
+    (Field::Id, "id row_id question_id query_id qid example_id sample_id test_id case_id uuid _id metadata.id"),
+    (
+        Field::Question,
+        "question user_input query question_text inputs.question inputs.query inputs.user_input inputs.input \
+        inputs.prompt inputs.messages inputs.message vars.question vars.query vars.user_input vars.input \
+        vars.prompt vars.message input.question input.query input.input input.messages input prompt messages \
+        instruction inputs vars",
+    ),
+    (
+        Field::References,
+        "references reference reference_answers reference_answer ground_truths ground_truth ideal_answers \
+        ideal_answer ideal expected_answers expected_answer expected_outputs expected_output \
+        expected_response expected targets target correct_answer gold_answer expectations.expected_response \
+        reference_outputs.answer reference_outputs answers.text answers __expected assert",
+    ),
+    (Field::Answer, "response actual_output model_output prediction predicted_answer generated_answer completion"),
+    (
+        Field::Contexts,
+        "retrieved_contexts retrieved_context retrieval_context retrieved_documents retrieved vars.contexts \
+        vars.context",
+    ),
+    (
+        Field::ReferenceContexts,
+        "reference_contexts reference_context ideal_contexts gold_contexts relevant_contexts context \
+        expectations.expected_retrieved_context",
+    ),
+    (Field::ContextIds, "context_ids retrieved_context_ids retrieved_ids retrieved_doc_ids"),
+    (
+        Field::ReferenceContextIds,
+        "reference_context_ids relevant_ids relevant_doc_ids relevant_context_ids gold_ids \
+        expected_context_ids",
+    ),
+    (Field::Relevance, "relevance relevances qrels grades"),
+    (Field::Answerable, "answerable is_answerable unanswerable is_unanswerable is_impossible"),
+    (Field::Language, "language lang locale metadata.language metadata.lang"),
+    (Field::Tags, "tags tag category metadata.tags metadata.category"),
+    (Field::Cluster, "cluster cluster_id group group_id thread_id conversation_id document_id metadata.cluster"),
+    (Field::Split, "split subset metadata.split"),
+    (Field::Weight, "weight metadata.weight"),
+    (Field::LatencyMs, "latency_ms duration_ms response_time_ms"),
+    (Field::CostUsd, "cost_usd total_cost_usd cost"),
+    (Field::Tokens, "tokens total_tokens token_count usage.total_tokens"),
+    (Field::MustPass, "must_pass"),
+    (Field::Error, "error error_message"),
 ];
+
+fn aliases(field: Field) -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().filter(move |(f, _)| *f == field).flat_map(|(_, names)| names.split_whitespace())
+}
 
 /// Outputs of a system, or of an expert: where they hold an answer, in the order it is looked for.
 const OUTPUTS: &[&str] = &["outputs.answer", "outputs.response", "outputs.output", "outputs.content", "outputs"];
@@ -240,7 +169,7 @@ pub(super) fn normal(name: &str) -> String {
 pub(super) fn names_question(key: &str, overrides: &[Override]) -> bool {
     let key = normal(key);
     let first = |path: &str| path.split('.').next() == Some(key.as_str());
-    aliases(Field::Question).iter().any(|a| first(a)) || overrides.iter().any(|o| o.field == Field::Question && first(&o.source))
+    aliases(Field::Question).any(first) || overrides.iter().any(|o| o.field == Field::Question && first(&o.source))
 }
 
 /// `SOURCE=FIELD`: the field of the file that is a field of ours, against the table.
@@ -318,23 +247,23 @@ pub(super) struct Source {
 pub(super) fn plan(rows: &[RawRow], mode: Mode, overrides: &[Override]) -> Vec<Source> {
     let present = present(rows);
     let has = |path: &str| present.contains(path);
-    let any = |paths: &[&str]| paths.iter().any(|p| has(p));
+    let any = |field| aliases(field).any(has);
     let forced = |field| overrides.iter().any(|o| o.field == field);
     let source = |path: &str, field, note| Source { path: path.to_owned(), field, note, inverted: INVERTED.contains(&path) };
     let mut sources: Vec<Source> =
         overrides.iter().map(|o| source(&o.source, o.field, Some("as asked"))).filter(|s| has(&s.path)).collect();
     let fields = if mode == Mode::Answers { OF_ANSWERS } else { Field::ALL };
     for field in fields.iter().copied().filter(|f| mode == Mode::Answers || *f != Field::Error) {
-        sources.extend(aliases(field).iter().map(|path| source(path, field, None)));
+        sources.extend(aliases(field).map(|path| source(path, field, None)));
     }
-    let referenced = forced(Field::References) || any(aliases(Field::References));
+    let referenced = forced(Field::References) || any(Field::References);
     let as_answer = |paths: &'static [&'static str], note| paths.iter().map(move |p| source(p, Field::Answer, note));
     if mode == Mode::Answers {
         sources.extend(as_answer(&["answer", "result", "text"], None));
         sources.extend(as_answer(OUTPUTS, None).chain(as_answer(OUTPUT, None)));
         sources.push(source("contexts", Field::Contexts, None));
     } else {
-        let retrieved = forced(Field::Contexts) || any(RETRIEVED);
+        let retrieved = forced(Field::Contexts) || any(Field::Contexts);
         sources.push(match retrieved {
             true => source("contexts", Field::ReferenceContexts, Some("the file says elsewhere what was retrieved")),
             false => source("contexts", Field::Contexts, Some("taken as what was retrieved, as in ragas")),
@@ -344,7 +273,7 @@ pub(super) fn plan(rows: &[RawRow], mode: Mode, overrides: &[Override]) -> Vec<S
             let (field, note) = if other { (Field::Answer, known) } else { (Field::References, "taken as the right answer") };
             sources.extend(paths.iter().map(|p| source(p, field, Some(note))));
         }
-        let lone = !referenced && !retrieved && !any(&["contexts", "outputs", "output", "expectations"]);
+        let lone = !referenced && !retrieved && !["contexts", "outputs", "output", "expectations"].into_iter().any(has);
         sources.push(match lone {
             true => source("answer", Field::References, Some("taken as the right answer, there is no other")),
             false => source("answer", Field::Answer, None),
