@@ -14,3 +14,6 @@ mod parallel;
 pub mod promote;
 pub mod register;
 pub mod rollback;
+
+#[cfg(test)]
+mod testing;

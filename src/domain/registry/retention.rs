@@ -64,7 +64,7 @@ fn by_stage(version: &VersionRow, rules: Rules, now: Timestamp) -> Option<String
     }
     // An archived version without the time of its retirement is damage, not a reason to remove it.
     let Some(retired) = version.retired else { return Some("archived, nobody knows when".into()) };
-    let until = retired.plus_micros(i64::from(rules.retention_days) * DAY);
+    let until = retired.plus_micros(i64::from(rules.retention_days).saturating_mul(DAY));
     (now < until).then(|| format!("retention until {}", until.day()))
 }
 
