@@ -1,9 +1,10 @@
 //! `system.kind = "command"`: a program that answers, one JSON line in for each question and one out for each answer.
 //!
 //! The program finds the files of the version in the directory `KF_VERSION_DIR`, and `KF_MODEL` and `KF_VERSION` say which
-//! it is. It may answer in any order. Lines go to it all at once, which suits programs that read to the end first or do
-//! not flush; how long one question took cannot be told then, so a latency is only known if the program states it. With
-//! `in_flight` no more than that many lines are unanswered at a time, and latency is measured from line to line.
+//! it is. It may answer in any order. No more than `concurrency` lines are unanswered at a time, and the latency of an
+//! answer is the time between the two lines, so a program that answers one by one is measured rightly with a concurrency
+//! of 1. A program that has answered nothing for half its time may be one that reads to the end first: it gets all the
+//! rest and the end of its input, and from then on a latency is only known if the program states it.
 //!
 //! Standard output is the protocol: a line that is not an answer ends the run with its number and text, because a program
 //! that mixes logs into answers cannot be trusted to have answered. Its end, however it comes, is the reason of whatever is
@@ -41,8 +42,8 @@ pub struct CommandSystem {
     pub model: String,
     /// Its version.
     pub version: String,
-    /// How many questions may be unanswered at a time; `None` hands over all at once.
-    pub in_flight: Option<NonZeroUsize>,
+    /// How many questions may be unanswered at a time.
+    pub concurrency: NonZeroUsize,
     /// How long the program may go without answering anything.
     pub timeout: Duration,
 }
@@ -60,6 +61,8 @@ impl Answerer for CommandSystem {
             running: self.program()?.start()?,
             sent: vec![None; questions.len()],
             answered: vec![false; questions.len()],
+            room: self.concurrency.get(),
+            measured: true,
             next: 0,
             open: 0,
             left: questions.len(),
@@ -95,6 +98,10 @@ struct Talk<'a> {
     /// When each question was handed over.
     sent: Vec<Option<Instant>>,
     answered: Vec<bool>,
+    /// How many questions may be open.
+    room: usize,
+    /// True while the time from line to line says how long an answer took.
+    measured: bool,
     /// The next question to hand over.
     next: usize,
     /// Questions handed over and not answered.
@@ -110,8 +117,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     /// Hands over as many questions as may be open.
     fn hand_over(&mut self) {
-        let room = self.system.in_flight.map_or(usize::MAX, NonZeroUsize::get);
-        while let Some(question) = self.questions.get(self.next).filter(|_| self.open < room) {
+        while let Some(question) = self.questions.get(self.next).filter(|_| self.open < self.room) {
             let mut line = answer::asked(question, &self.system.model, &self.system.version).to_string();
             line.push('\n');
             self.running.feed(line.into_bytes());
@@ -126,11 +132,25 @@ impl Talk<'_> {
         }
     }
 
+    /// Hands over everything: the program seems to wait for the end of its input.
+    fn hand_over_all(&mut self) {
+        if self.next < self.questions.len() {
+            (self.room, self.measured) = (usize::MAX, false);
+            self.hand_over();
+        }
+    }
+
     fn listen(&mut self, each: &mut dyn FnMut(Answered) -> Result<()>) -> Result<()> {
+        let mut patience = Some(Instant::now() + self.system.timeout / 2);
         loop {
-            match self.running.next()? {
-                Event::Stdout(bytes) => {
+            match self.running.next_before(patience)? {
+                None => {
+                    patience = None;
+                    self.hand_over_all();
+                }
+                Some(Event::Stdout(bytes)) => {
                     let now = Instant::now();
+                    patience = None;
                     for piece in bytes.split_inclusive(|b| *b == b'\n') {
                         self.partial.extend_from_slice(piece);
                         if piece.ends_with(b"\n") {
@@ -144,7 +164,7 @@ impl Talk<'_> {
                     }
                     self.hand_over();
                 }
-                Event::Ended(ended) => {
+                Some(Event::Ended(ended)) => {
                     let rest = std::mem::take(&mut self.partial);
                     // A line that the program was writing when it was ended is no answer and no breach of the protocol.
                     if matches!(ended, Ended::Status(_)) {
@@ -177,7 +197,8 @@ impl Talk<'_> {
             self.running.end_within(AFTER_LAST);
         }
         let mut outcome = answer::outcome(&object);
-        if let (Ok(found), Some(sent), Some(_)) = (&mut outcome, self.sent.get(at).copied().flatten(), self.system.in_flight) {
+        let sent = self.sent.get(at).copied().flatten().filter(|_| self.measured);
+        if let (Ok(found), Some(sent)) = (&mut outcome, sent) {
             found.latency_ms = found.latency_ms.or(Some(now.duration_since(sent).as_secs_f64() * 1e3));
         }
         each(Answered { id, outcome })
@@ -194,10 +215,7 @@ impl Talk<'_> {
     /// Gives every question that is unanswered the reason.
     fn leave(&self, ended: &Ended, each: &mut dyn FnMut(Answered) -> Result<()>) -> Result<()> {
         let name = self.system.argv.first().map(String::as_str).unwrap_or_default();
-        let mut reason = format!("no answer: {}", why(name, ended, &self.running.stderr()));
-        if matches!(ended, Ended::Quiet(_)) && self.system.in_flight.is_some() {
-            reason.push_str("; it must flush after each line, or be given all questions at once");
-        }
+        let reason = answer::bounded(&format!("no answer: {}", why(name, ended, &self.running.stderr())));
         let unanswered = self.questions.iter().zip(&self.answered).filter(|(_, answered)| !**answered);
         for (question, _) in unanswered {
             each(Answered { id: question.id.clone(), outcome: Err(reason.clone()) })?;

@@ -8,11 +8,11 @@ pub(crate) mod report;
 
 use crate::base::error::{Error, Kind};
 use crate::base::exit::{self, Exit};
+use crate::base::format::Format;
 use crate::commands::Command;
 use crate::config::env::Env;
 use clap::{CommandFactory as _, Parser};
 use cx::Cx;
-use report::Format;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Versions, evaluates, promotes and rolls back LLM and RAG systems, with an audit trail a stranger can verify
 #[derive(Parser, Debug)]
-#[command(name = "kf", version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "kf", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
     after_long_help = "Examples:\n  kf demo                              see a release from end to end\n  kf init && kf status                 start in this directory\n  kf register bot config/              a new version of a model\n  kf promote bot --to production       release it, if its gates pass\n\nExit codes: 0 done or pass, 1 failed, 2 usage, 3 no, 4 inconclusive, 5 partly done, 10 no state, 11 locked."
 )]
@@ -102,7 +102,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let cx = match Cx::new(cli.global, env) {
         Ok(cx) => cx,
-        Err((out, e)) => return end(&out, Err(e)),
+        Err(failed) => {
+            let (out, e) = *failed;
+            return end(&out, Err(e));
+        }
     };
     let done = cli.command.run(&cx);
     end(&cx.out, done)

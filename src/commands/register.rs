@@ -18,11 +18,13 @@ use crate::release::register::{Outcome, Place, Request, Wanted, register};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Register a version of a model: its files, metrics, metadata and what it depends on
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf register support-bot config/\n  kf register support-bot config/ --version 1.2.0 --metric f1=0.83 --meta author=ada\n  kf register support-bot config/ --bump minor --depends embedder@1.0.0 --dataset golden@2.0.0\n  kf register --all")]
+#[command(
+    after_long_help = "Examples:\n  kf register support-bot config/\n  kf register support-bot config/ --version 1.2.0 --metric f1=0.83 --meta author=ada\n  kf register support-bot config/ --bump minor --depends embedder@1.0.0 --dataset golden@2.0.0\n  kf register --all"
+)]
 pub(crate) struct Args {
     /// The model
     #[arg(required_unless_present = "all", add = ArgValueCompleter::new(complete::models))]
@@ -192,7 +194,11 @@ impl Item {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
     let place = Place { store: cx.store(Mode::Write)?, objects: cx.objects()?, root: loaded.root.clone(), jobs: cx.jobs() };
-    let requests = if args.all { all_requests(&loaded.project)? } else { vec![one_request(cx, args, &loaded.project)?] };
+    let requests = if args.all {
+        all_requests(&loaded.project, &loaded.root)?
+    } else {
+        vec![one_request(cx, args, &loaded.project, &loaded.root)?]
+    };
     let mut models = Vec::new();
     for request in requests {
         let bar = progress::bytes(&cx.out, "registering", 0);
@@ -240,9 +246,9 @@ fn item(name: Name, done: Result<Outcome>) -> Item {
     }
 }
 
-fn one_request(cx: &Cx, args: &Args, project: &Project) -> Result<Request> {
+fn one_request(cx: &Cx, args: &Args, project: &Project, root: &Path) -> Result<Request> {
     let name = args.name.clone().ok_or_else(|| Error::usage("no model named"))?;
-    let mut request = Request::of_model(project, &name);
+    let mut request = Request::of_model(project, root, &name)?;
     if !args.paths.is_empty() {
         request.paths = args.paths.iter().map(|p| cx.cwd.join(p)).collect();
     } else if request.paths.is_empty() {
@@ -256,7 +262,7 @@ fn one_request(cx: &Cx, args: &Args, project: &Project) -> Result<Request> {
     };
     request.kind = args.kind.or(request.kind);
     request.metrics.clone_from(&args.metrics);
-    request.meta.clone_from(&args.meta);
+    request.meta.extend(args.meta.iter().cloned());
     request.tags.extend(args.tags.iter().map(ToString::to_string));
     request.depends.extend(args.depends.iter().cloned());
     request.dataset = args.dataset.clone().or(request.dataset);
@@ -265,8 +271,8 @@ fn one_request(cx: &Cx, args: &Args, project: &Project) -> Result<Request> {
     Ok(request)
 }
 
-fn all_requests(project: &Project) -> Result<Vec<Request>> {
-    let requests: Vec<Request> = project.models.keys().map(|name| Request::of_model(project, name)).collect();
+fn all_requests(project: &Project, root: &Path) -> Result<Vec<Request>> {
+    let requests = project.models.iter().map(|m| Request::of_model(project, root, &m.name)).collect::<Result<Vec<_>>>()?;
     if requests.is_empty() {
         return Err(Error::usage("mlops.toml has no models").hint("add a table: `[model.NAME]` with `type` and `path`"));
     }

@@ -51,7 +51,9 @@ pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
         loaded.golden.rows.iter().filter_map(|r| Some((r.id.clone(), r.answer.clone()?))).collect();
     if answers.is_empty() {
         return Err(Error::new(format!("{} holds no answers, and nothing says how a version answers", loaded.dataset.name))
-            .hint("give recorded answers with `--answers FILE`, or set `[system] kind = \"command\"` or \"http\" in mlops.toml"));
+            .hint(
+                "give recorded answers with `--answers FILE`, or set `[system] kind = \"command\"` or \"http\" in mlops.toml",
+            ));
     }
     Ok(answers)
 }
@@ -60,7 +62,11 @@ pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
 ///
 /// # Errors
 /// When it cannot be read, or with every problem found in it.
-pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &BTreeMap<String, String>) -> Result<(HashMap<String, Answer>, usize)> {
+pub fn answers_from_file(
+    path: &Path,
+    loaded: &Loaded,
+    map: &BTreeMap<String, String>,
+) -> Result<(HashMap<String, Answer>, usize)> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).context(|| format!("cannot read the answers {name}"))?;
     let (answers, _, unmatched) =
@@ -205,7 +211,12 @@ pub struct Compared {
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn compare(store: &Store, version: &VersionRow, evaluation: &Evaluation, scores: &Scores) -> Result<Option<(VersionRow, Vec<Compared>)>> {
+pub fn compare(
+    store: &Store,
+    version: &VersionRow,
+    evaluation: &Evaluation,
+    scores: &Scores,
+) -> Result<Option<(VersionRow, Vec<Compared>)>> {
     store.read(|view| {
         let Some(production) = table::in_production(view, version.model)?.filter(|p| p.id != version.id) else { return Ok(None) };
         let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, DETERMINISTIC)? else { return Ok(None) };

@@ -4,6 +4,7 @@
 //! appended only through [`Store::feed`]. A change without an event is refused as a bug. The rooms above bring their own SQL;
 //! nothing here knows what a table means, except the audit log's.
 
+pub mod check;
 pub mod db;
 pub mod feed;
 pub mod lock;
@@ -147,6 +148,11 @@ impl Store {
     /// From now on transactions run to their end and are then given up, so that nothing changes.
     pub fn set_dry_run(&self, dry_run: bool) {
         self.dry_run.set(dry_run);
+    }
+
+    /// True when transactions are given up at their end: what cannot be given up must then not be done at all.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.get()
     }
 
     /// The current connection.

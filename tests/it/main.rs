@@ -1,2 +1,7 @@
-//! Integration tests.
-fn main() {}
+//! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
+
+mod faults;
+mod layers;
+mod objects_s3;
+mod support;
+mod surface;

@@ -191,10 +191,22 @@ impl Running {
     #[expect(clippy::should_implement_trait, reason = "an iterator would have to end after `Ended`; callers match on it")]
     pub fn next(&mut self) -> Result<Event> {
         loop {
-            if self.exited && self.open_pipes == 0 {
-                return self.reap();
+            if let Some(event) = self.next_before(None)? {
+                return Ok(event);
             }
-            let message = match self.deadline() {
+        }
+    }
+
+    /// Waits for what happens next, at most until `at`; `None` when nothing did.
+    ///
+    /// # Errors
+    /// When the system cannot tell how the program ended.
+    pub fn next_before(&mut self, at: Option<Instant>) -> Result<Option<Event>> {
+        loop {
+            if self.exited && self.open_pipes == 0 {
+                return self.reap().map(Some);
+            }
+            let message = match self.deadline().into_iter().chain(at).min() {
                 Some(at) => self.messages.recv_timeout(at.saturating_duration_since(Instant::now())),
                 None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -203,7 +215,7 @@ impl Running {
                     if self.stopping == Stopping::No && !self.exited {
                         self.since = Instant::now();
                     }
-                    return Ok(Event::Stdout(bytes));
+                    return Ok(Some(Event::Stdout(bytes)));
                 }
                 Ok(Message::Stderr(bytes)) => self.keep_stderr(&bytes),
                 Ok(Message::PipeEnd) => self.open_pipes = self.open_pipes.saturating_sub(1),
@@ -211,7 +223,8 @@ impl Running {
                     self.exited = true;
                     self.since = Instant::now();
                 }
-                Err(RecvTimeoutError::Timeout) => self.overdue(),
+                Err(RecvTimeoutError::Timeout) if self.deadline().is_some_and(|d| Instant::now() >= d) => self.overdue(),
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
                 // Every thread has said its last word: nothing more can come.
                 Err(RecvTimeoutError::Disconnected) => (self.exited, self.open_pipes) = (true, 0),
             }

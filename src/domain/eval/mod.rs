@@ -1,5 +1,7 @@
 //! Evaluation: scores of one version on one golden dataset, kept with their intervals, and the gates that read them.
 
+pub mod check;
 pub mod gate;
 pub mod metrics;
 pub mod record;
+pub mod score;

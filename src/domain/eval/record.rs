@@ -128,13 +128,16 @@ pub fn append_rows(feed: &Feed<'_>, id: &str, rows: &[RowScore]) -> Result<u64> 
     feed.append("eval_row", &["evaluation", "pos", "row_id", "metric", "value", "reason"], rows.iter().map(values))
 }
 
-/// Records an evaluation and gives the index of its event.
-pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
-    let sums: Map<_, _> = new
-        .metrics
+/// Metrics in sum as the event states them: numbers with a fraction are text there.
+pub fn sums(metrics: &[Summary]) -> Map<String, serde_json::Value> {
+    metrics
         .iter()
         .map(|m| (m.metric.clone(), json!({"mean": m.mean.map(|v| v.to_string()), "n": m.n, "total": m.total})))
-        .collect();
+        .collect()
+}
+
+/// Records an evaluation and gives the index of its event.
+pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
     let event = tx.record(
         Event::new("evaluation.recorded", resource(&new.version))
             .with("evaluation", new.id.as_str())
@@ -142,7 +145,7 @@ pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
             .with("judge", new.judge.as_str())
             .with("system", new.system.as_str())
             .with("rows", json!({"n": new.rows, "digest": new.rows_digest}))
-            .with("metrics", sums),
+            .with("metrics", sums(&new.metrics)),
     );
     tx.execute(
         "INSERT INTO evaluation (id, version, digest, dataset, dataset_digest, judge, system, row_count, rows_digest, ts, actor, event) \

@@ -130,9 +130,15 @@ mod tests {
 
     fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
         let rows: Vec<Row> = (0..n)
-            .map(|i| Row { id: format!("r{i}"), question: "q".into(), references: vec!["a b c d".into()], ..Row::default() })
+            .map(|i| Row {
+                id: format!("r{i}"),
+                question: "q".into(),
+                references: vec!["one two three four".into()],
+                ..Row::default()
+            })
             .collect();
-        let answer = |i: usize| Answer { text: (i % 4 != 3).then(|| "a b".into()), latency_ms: Some(100.0), ..Answer::default() };
+        let answer =
+            |i: usize| Answer { text: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
         let answers = rows.iter().enumerate().map(|(i, r)| (r.id.clone(), answer(i))).collect();
         (rows, answers)
     }
@@ -145,7 +151,10 @@ mod tests {
         assert_eq!((f1.n, f1.total), (6, 8));
         assert!((f1.mean.expect("a mean") - 2.0 / 3.0).abs() < 1e-12, "zeros of unscored rows would lower it");
         let of = |m: &str| scores.sums.iter().find(|s| s.metric == m).and_then(|s| s.mean);
-        assert_eq!((of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)), (Some(0.75), Some(0.25), Some(100.0), None));
+        assert_eq!(
+            (of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)),
+            (Some(0.75), Some(0.25), Some(100.0), None)
+        );
     }
 
     #[test]

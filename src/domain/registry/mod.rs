@@ -2,10 +2,18 @@
 //!
 //! `table` reads and `change` writes the registry's own tables; everything else is pure: bytes and values in, values out.
 
+pub mod bump;
+pub mod card;
 pub mod change;
+pub mod check;
+pub mod diff;
 pub mod document;
+pub mod lineage;
 pub mod manifest;
+pub mod parts;
+pub mod retention;
 pub mod rollback;
 mod select;
 pub mod table;
 pub mod template;
+pub mod tree;

@@ -1,4 +1,4 @@
-//! Objects in files: `sha256/ab/cdef…`, mode 0444, with temporaries in `tmp/` and removed ones in `trash/`.
+//! Objects in files: `sha256/ab/cdef…`, mode 0444, with temporaries in `tmp/` removed ones in `trash/` and corrupt ones in `quarantine/`.
 //!
 //! Publish = write while hashing, fsync, rename, fsync the fan-out directory. A name is never trusted: what is there already
 //! is hashed, because a power cut before the fsync of another program, or a bad disk, leaves wrong bytes under a right name;
@@ -9,7 +9,7 @@
 
 use super::atomic::{is_disk_error, make_dirs, parent, rename, shown, sync_dir, sync_file, temporary, worded};
 use super::source::{Sink, Source, drain};
-use super::{ALGORITHM, Backend, Each, Health, Stored, Trashed, digest_of_hex, health, pool};
+use super::{ALGORITHM, Backend, Each, Health, Stored, TRASH, Trashed, digest_of_hex, health, pool};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
@@ -38,7 +38,7 @@ impl Files {
     pub(super) fn new(root: &Path) -> Result<Self> {
         match std::fs::metadata(root) {
             Ok(m) if !m.is_dir() => Err(Error::new(format!("{} is not a directory", shown(root)))
-                .hint("move that file away, or keep the state elsewhere with `KF_DIR`")),
+                .hint("move that file away, or set `artifacts.url` to another folder")),
             _ => Ok(Self { root: root.to_owned() }),
         }
     }
@@ -53,7 +53,7 @@ impl Files {
     }
 
     fn trash_dir(&self) -> PathBuf {
-        self.root.join("trash")
+        self.root.join(TRASH)
     }
 
     /// Makes the layout when the first object comes. All 256 fan-out directories appear at once, durably, so that no writer
@@ -275,19 +275,19 @@ impl Backend for Files {
         Ok(())
     }
 
-    fn trash(&self, item: &Trashed) -> Result<bool> {
-        let place = self.place(&item.digest);
+    fn set_aside(&self, folder: &str, item: &Trashed) -> Result<bool> {
+        let (place, folder) = (self.place(&item.digest), self.root.join(folder));
         if self.stat(&item.digest)?.is_none() {
             return Ok(false);
         }
-        make_dirs(&self.trash_dir())?;
-        match std::fs::rename(&place, self.trash_dir().join(item.name())) {
+        make_dirs(&folder)?;
+        match std::fs::rename(&place, folder.join(item.name())) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(worded(e, format!("cannot move {} to the trash", shown(&place)))),
+            Err(e) => return Err(worded(e, format!("cannot move {} to {}", shown(&place), shown(&folder)))),
             Ok(()) => {}
         }
         // The new name first: between the two an object has two names, never none.
-        sync_dir(&self.trash_dir())?;
+        sync_dir(&folder)?;
         sync_dir(parent(&place))?;
         Ok(true)
     }

@@ -26,6 +26,12 @@ use std::path::{Path, PathBuf};
 /// The hash algorithm's name, the first part of every object's place.
 const ALGORITHM: &str = "sha256";
 
+/// The folder of what garbage collection removed.
+const TRASH: &str = "trash";
+
+/// The folder of what was found corrupt.
+const QUARANTINE: &str = "quarantine";
+
 /// What storing some bytes came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -33,7 +39,7 @@ pub struct Stored {
     pub digest: Digest,
     /// Their number.
     pub size: u64,
-    /// True when they were written now: they were not there, or what was there was wrong.
+    /// True when they were not there before, or what was there was wrong. Of several writers at once each may say so.
     pub new: bool,
 }
 
@@ -118,7 +124,8 @@ trait Backend: Send + Sync {
     fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool>;
     fn stat(&self, digest: &Digest) -> Result<Option<u64>>;
     fn list(&self, each: Each<'_>) -> Result<()>;
-    fn trash(&self, item: &Trashed) -> Result<bool>;
+    /// Moves an object to a folder beside the objects; false when there is no such object.
+    fn set_aside(&self, folder: &str, item: &Trashed) -> Result<bool>;
     fn trashed(&self) -> Result<Vec<Trashed>>;
     /// Moves an object back; the place is known to hold nothing that is right.
     fn restore(&self, item: &Trashed) -> Result<()>;
@@ -243,7 +250,16 @@ impl Objects {
     /// # Errors
     /// When it cannot be moved.
     pub fn trash(&self, digest: &Digest, now: Timestamp) -> Result<bool> {
-        self.backend.trash(&Trashed { digest: *digest, since: now })
+        self.backend.set_aside(TRASH, &Trashed { digest: *digest, since: now })
+    }
+
+    /// Moves an object that is corrupt out of the way, so that storing the right bytes makes it anew; false when there is no
+    /// such object. Nothing deletes what is in the quarantine: it may be the last that is left of those bytes.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn quarantine(&self, digest: &Digest, now: Timestamp) -> Result<bool> {
+        self.backend.set_aside(QUARANTINE, &Trashed { digest: *digest, since: now })
     }
 
     /// Everything in the trash, by digest, then time.

@@ -54,7 +54,7 @@ pub(super) fn worded(e: &StoreError, what: impl Display, place: &str) -> Error {
     let (why, hint) = match code.as_deref() {
         Some(c @ ("ExpiredToken" | "TokenRefreshRequired" | "RequestExpired")) => (
             format!("the credentials have expired ({c})"),
-            "get new ones and set `artifacts.access-key`, `artifacts.secret-key` and `artifacts.session-token` in mlops.toml, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            "get new ones and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or `artifacts.access-key` and `artifacts.secret-key`",
         ),
         Some(c @ ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "AuthFailure")) => {
             (format!("the server does not accept the credentials ({c})"), CREDENTIALS)
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_refusal_says_why_and_what_helps_and_shows_no_credentials() {
-        check(&answer("ExpiredToken"), "expired", "artifacts.session-token");
+        check(&answer("ExpiredToken"), "expired", "AWS_SESSION_TOKEN");
         check(&answer("SignatureDoesNotMatch"), "does not accept", "artifacts.secret-key");
         check(&answer("NoSuchBucket"), "bucket does not exist", "artifacts.url");
         check(&answer("AccessDenied"), "may not", "s3:PutObject");

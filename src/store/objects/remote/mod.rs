@@ -1,4 +1,5 @@
-//! Objects in an object store: key `<prefix>/sha256/ab/cdef…`, removed ones under `<prefix>/trash/`.
+//! Objects in an object store: key `<prefix>/sha256/ab/cdef…`, removed ones under `<prefix>/trash/`, corrupt
+//! ones under `<prefix>/quarantine/`.
 //!
 //! A key gets bytes only when their digest is known, by a conditional put (or a multipart upload above 64 MiB, which appears
 //! as a whole when it is completed); every request carries the SHA-256 of its body, so the server refuses what was damaged on
@@ -15,7 +16,7 @@ mod upload;
 pub use open::RemoteOptions;
 
 use super::source::{Sink, Source};
-use super::{ALGORITHM, Backend, Each, Stored, Trashed, digest_of_hex, pool};
+use super::{ALGORITHM, Backend, Each, Stored, TRASH, Trashed, digest_of_hex, pool};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::time::Timestamp;
@@ -56,8 +57,8 @@ impl Remote {
         self.prefix.clone().join(ALGORITHM).join(&hex[..2]).join(&hex[2..])
     }
 
-    fn trash_key(&self, item: &Trashed) -> Key {
-        self.prefix.clone().join("trash").join(item.name())
+    fn aside_key(&self, folder: &str, item: &Trashed) -> Key {
+        self.prefix.clone().join(folder).join(item.name())
     }
 
     fn worded(&self, e: StoreError, what: impl std::fmt::Display) -> crate::base::error::Error {
@@ -183,17 +184,17 @@ impl Backend for Remote {
         })
     }
 
-    fn trash(&self, item: &Trashed) -> Result<bool> {
+    fn set_aside(&self, folder: &str, item: &Trashed) -> Result<bool> {
         let key = self.key(&item.digest);
         let Some(size) = self.size_of(&key)? else { return Ok(false) };
-        self.copy(&key, &self.trash_key(item), size)?;
+        self.copy(&key, &self.aside_key(folder, item), size)?;
         self.delete(&key)?;
         Ok(true)
     }
 
     fn trashed(&self) -> Result<Vec<Trashed>> {
         let mut all = Vec::new();
-        self.walk("trash", &mut |name, _, _| {
+        self.walk(TRASH, &mut |name, _, _| {
             all.extend(Trashed::parse(name));
             Ok(())
         })?;
@@ -201,14 +202,14 @@ impl Backend for Remote {
     }
 
     fn restore(&self, item: &Trashed) -> Result<()> {
-        let (from, to) = (self.trash_key(item), self.key(&item.digest));
+        let (from, to) = (self.aside_key(TRASH, item), self.key(&item.digest));
         let Some(size) = self.size_of(&from)? else { return Ok(()) };
         self.copy(&from, &to, size)?;
         self.delete(&from)
     }
 
     fn purge(&self, item: &Trashed) -> Result<()> {
-        self.delete(&self.trash_key(item))
+        self.delete(&self.aside_key(TRASH, item))
     }
 
     fn sweep_temporaries(&self, _: Timestamp) -> Result<u64> {

@@ -1,10 +1,10 @@
-//! From a URL and options to a client. Nothing is read from the environment, and nothing is asked over the network yet.
+//! From a URL and options to a client. No credentials are read from the environment, and nothing is asked over the network yet.
 
 use crate::base::error::{Context, Error, Result};
 use crate::config::secret::Secret;
 use crate::store::runtime::runtime;
 use object_store::path::Path as Key;
-use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{Certificate, ClientOptions, ObjectStore};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -17,7 +17,7 @@ pub struct RemoteOptions {
     /// The region of the bucket; `us-east-1` when not set. Only S3 has one.
     pub region: Option<String>,
     /// S3: access key id. Azure: the account's name.
-    pub access_key: Option<String>,
+    pub access_key: Option<Secret>,
     /// S3: secret access key. Azure: the account's key. Google: the service account's key (JSON).
     pub secret_key: Option<Secret>,
     /// S3: the token that belongs to temporary credentials.
@@ -26,8 +26,6 @@ pub struct RemoteOptions {
     pub allow_http: bool,
     /// Certificates (PEM) to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// The HTTP proxy to go through.
-    pub proxy: Option<String>,
 }
 
 /// A parsed place: `scheme://bucket/prefix`.
@@ -110,28 +108,28 @@ fn client_options(options: &RemoteOptions) -> Result<ClientOptions> {
     if let Some(pem) = &options.ca_pem {
         let bundle = Certificate::from_pem_bundle(pem).unwrap_or_default();
         if bundle.is_empty() {
-            return Err(Error::usage("`artifacts.ca-file` holds no certificates in PEM")
+            return Err(Error::usage("AWS_CA_BUNDLE names a file without certificates")
                 .hint("give a file with `-----BEGIN CERTIFICATE-----`"));
         }
         client = bundle.into_iter().fold(client, ClientOptions::with_root_certificate);
     }
-    if let Some(proxy) = &options.proxy {
-        client = client.with_proxy_url(proxy);
-    }
     Ok(client)
 }
 
-/// A client, or what is wrong with its options; the values themselves are not repeated, a proxy's may hold a password.
+/// A client, or what is wrong with its options.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 fn built<S: ObjectStore>(client: object_store::Result<S>, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
     match client {
         Ok(store) => Ok(Arc::new(store)),
         Err(_) => Err(Error::usage(format!("`artifacts` gives no working connection to {bucket}"))
-            .hint("check the certificates of `artifacts.ca-file` (PEM), the proxy and the names in `artifacts.url`")),
+            .hint("check the names in `artifacts.url` and the certificates of AWS_CA_BUNDLE (PEM)")),
     }
 }
 
 /// About half a minute of patience with 5xx and broken connections.
-fn retries() -> RetryConfig {
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+fn retries() -> object_store::RetryConfig {
+    use object_store::{BackoffConfig, RetryConfig};
     let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };
     RetryConfig { backoff, max_retries: 8, retry_timeout: Duration::from_secs(30) }
 }
@@ -150,7 +148,7 @@ fn s3(bucket: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Ar
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
     }
     match (&options.access_key, &options.secret_key) {
-        (Some(id), Some(key)) => builder = builder.with_access_key_id(id).with_secret_access_key(key.expose()),
+        (Some(id), Some(key)) => builder = builder.with_access_key_id(id.expose()).with_secret_access_key(key.expose()),
         (None, None) => {}
         _ => {
             return Err(Error::usage("only one of `artifacts.access-key` and `artifacts.secret-key` is set")
@@ -182,7 +180,7 @@ fn azure(container: &str, options: &RemoteOptions, client: ClientOptions) -> Res
         builder = builder.with_endpoint(endpoint.clone());
     }
     if let Some(account) = &options.access_key {
-        builder = builder.with_account(account);
+        builder = builder.with_account(account.expose());
     }
     if let Some(key) = &options.secret_key {
         builder = builder.with_access_key(key.expose());
@@ -215,7 +213,13 @@ fn built_without(service: &str, feature: &str) -> Error {
 mod tests {
     use super::*;
     use crate::base::error::Kind;
+    use crate::config::env::Env;
+    use crate::config::secret::SecretRef;
     use proptest::prelude::*;
+
+    fn secret(text: &str) -> Secret {
+        SecretRef::Env("X".into()).resolve(&Env::new([("X", text)]), std::path::Path::new(".")).unwrap()
+    }
 
     fn refused(url: &str, options: &RemoteOptions) -> Error {
         let e = open(url, options).map(|o| o.2).unwrap_err();
@@ -244,10 +248,9 @@ mod tests {
         assert!(with(|o| o.endpoint = Some("http://h:1".into())).hints()[0].contains("allow-http"));
         with(|o| o.endpoint = Some("h:1".into()));
         with(|o| o.endpoint = Some("https://me:hunter2@h".into()));
-        with(|o| o.access_key = Some("a".into()));
-        with(|o| o.secret_key = Some(Secret::new("hunter2".into())));
+        with(|o| o.access_key = Some(secret("hunter2")));
+        with(|o| o.secret_key = Some(secret("hunter2")));
         with(|o| o.ca_pem = Some(b"no certificate".to_vec()));
-        with(|o| o.proxy = Some("http://me:hunter2@[".into()));
         with(|o| o.ca_pem = Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()));
     }
 
@@ -262,8 +265,8 @@ mod tests {
     fn a_place_is_described_without_credentials() {
         let options = RemoteOptions {
             endpoint: Some("https://minio.example:9000/".into()),
-            access_key: Some("id".into()),
-            secret_key: Some(Secret::new("hunter2".into())),
+            access_key: Some(secret("hunter2")),
+            secret_key: Some(secret("hunter2")),
             ..RemoteOptions::default()
         };
         let (_, prefix, words) = open("s3://models/team%20a/kf/", &options).unwrap();

@@ -52,19 +52,17 @@ impl Remote {
 
     /// Sends until the key holds `size` bytes; false when it did before. `send` is told whether wrong bytes are to be replaced.
     fn settle(&self, key: &Key, size: u64, send: &mut dyn FnMut(bool) -> Result<Result<(), StoreError>>) -> Result<bool> {
-        let mut unanswered = false;
         let mut attempt = 1;
         loop {
             let found = self.size_of(key)?;
             if found == Some(size) {
-                return Ok(unanswered);
+                return Ok(attempt > 1);
             }
             match send(found.is_some())? {
                 Ok(()) => return Ok(true),
-                // Somebody else was faster, or our own put whose reply was lost.
+                // Our own put whose reply was lost, or somebody who was faster.
                 Err(StoreError::AlreadyExists { .. }) if attempt < ATTEMPTS => {}
                 Err(e) if attempt < ATTEMPTS && errors::may_have_happened(&e) => {
-                    unanswered = true;
                     std::thread::sleep(Duration::from_millis(100 << attempt));
                 }
                 Err(e) => return Err(self.worded(e, format!("cannot store an object as {key}"))),

@@ -1,0 +1,245 @@
+//! Whether everything that makes a state agrees: the engine's files, the audit log, the rows, the manifests, the objects.
+//!
+//! The log is verified by reading all of it and replayed against the rows; every object that a version names is read again
+//! and hashed. A quick check reads the log and the rows too, but only asks for the sizes of objects and does not recompute the
+//! digests of row scores: what it saw is called present, never verified. Nothing is changed without `repair`, and even then
+//! nothing is deleted but temporaries: what is corrupt is set aside, and storing the same bytes again heals it.
+
+mod content;
+
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Kind, Result};
+use crate::base::time::Timestamp;
+use crate::base::verdict::Verdict;
+use crate::domain::audit::key::VerifierKey;
+use crate::domain::audit::verify;
+use crate::domain::registry::table::{self, VersionRow};
+use crate::domain::{eval, registry};
+use crate::store::check::{Entry, Finding, Tile, read_log, restore_fix};
+use crate::store::objects::Objects;
+use crate::store::{Store, View};
+pub use content::Content;
+use serde::Serialize;
+use serde_json::{Map, json};
+
+/// Microseconds of a day: what is older and still a temporary belongs to a process that died.
+const DAY: i64 = 86_400_000_000;
+
+/// How to check.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Only ask whether objects are there and how large they are.
+    pub quick: bool,
+    /// Mend what can be mended.
+    pub repair: bool,
+    /// How many threads read.
+    pub jobs: usize,
+    /// The public keys that may have signed checkpoints of the log.
+    pub keys: &'a [VerifierKey],
+}
+
+/// The audit log in sum.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Log {
+    /// Entries read.
+    pub entries: u64,
+    /// The root they lead to; `None` when some are missing.
+    pub root: Option<Digest>,
+    /// How many of them a checkpoint of a known key covers.
+    pub signed: u64,
+}
+
+/// The rows in sum.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Rows {
+    /// Versions whose rows were compared with the log.
+    pub versions: u64,
+    /// Those among them whose files garbage collection removed.
+    pub purged: u64,
+    /// Evaluations whose rows were compared with the log.
+    pub evaluations: u64,
+    /// Row scores whose digest was computed again; 0 in a quick check.
+    pub scores: u64,
+    /// Row scores of evaluations that were never finished; harmless.
+    pub unfinished: u64,
+}
+
+/// What was mended.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Repaired {
+    /// Hashes of full tiles of the log that were missing and are there again.
+    pub tiles: u64,
+    /// Corrupt objects that were set aside; storing the same bytes again heals them.
+    pub quarantined: Vec<Digest>,
+    /// Objects that are needed and were taken back out of the trash.
+    pub restored: Vec<Digest>,
+    /// Temporaries of writes that never finished.
+    pub temporaries: u64,
+    /// The audit event, when something was mended.
+    pub event: Option<i64>,
+}
+
+/// What checking a state gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Where the state is.
+    pub state: String,
+    /// Where the objects are.
+    pub artifacts: String,
+    /// True when objects were only asked for, not read.
+    pub quick: bool,
+    /// The audit log.
+    pub log: Log,
+    /// The rows.
+    pub rows: Rows,
+    /// The objects.
+    pub content: Content,
+    /// What was mended.
+    pub repaired: Repaired,
+    /// What does not agree.
+    pub findings: Vec<Finding>,
+    /// Pass when nothing was found that is still wrong.
+    pub verdict: Verdict,
+}
+
+/// Checks a state. `progress` is told how many objects of how many are done.
+///
+/// # Errors
+/// When the state is locked or a repair fails. What cannot be read is a finding.
+pub fn check(store: &Store, objects: &Objects, options: Options<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+    let now = store.now();
+    let mut findings = engine(store)?;
+    let seen = store.read(|view| see(view, options, &mut findings))?;
+    let mut content = content::check(objects, &seen.versions, &seen.lists, options, progress)?;
+    findings.append(&mut content.findings);
+    let repaired = match options.repair && !store.is_dry_run() {
+        true => repair(store, objects, &seen.tiles, &content, now)?,
+        false => Repaired::default(),
+    };
+    findings.retain(|f| !repaired.restored.iter().any(|d| content::is_about(f, d)));
+    let log = store.read(|view| verify_log(view, options, seen.tiles.len() as u64 > repaired.tiles, &mut findings))?;
+    findings.sort();
+    findings.dedup();
+    Ok(Report {
+        state: store.describe(),
+        artifacts: objects.describe(),
+        quick: options.quick,
+        log,
+        rows: seen.rows,
+        content: content.sum,
+        repaired,
+        verdict: if findings.is_empty() { Verdict::Pass } else { Verdict::Fail },
+        findings,
+    })
+}
+
+/// Keeps what a part of the check gave, or makes a finding of its failure so that the other parts still run.
+fn part<T: Default>(subject: &str, done: Result<T>, findings: &mut Vec<Finding>) -> Result<T> {
+    match done {
+        Err(e) if matches!(e.kind(), Kind::Locked | Kind::Bug) => Err(e),
+        Err(e) => {
+            findings.push(unreadable(subject, &e));
+            Ok(T::default())
+        }
+        Ok(done) => Ok(done),
+    }
+}
+
+fn unreadable(subject: &str, e: &Error) -> Finding {
+    let fix = e.hints().first().cloned().filter(|h| !h.contains("kf fsck"));
+    Finding::new(subject, format!("it cannot be read: {e}"), fix.unwrap_or_else(|| restore_fix(None)))
+}
+
+fn engine(store: &Store) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let problems = part("state", store.db().check(), &mut findings)?;
+    findings
+        .extend(problems.into_iter().map(|p| Finding::new("state", format!("the database engine says: {p}"), restore_fix(None))));
+    Ok(findings)
+}
+
+/// What one consistent read of the state gave.
+#[derive(Default)]
+struct Seen {
+    versions: Vec<VersionRow>,
+    /// Objects in which runs of garbage collection listed what they removed.
+    lists: Vec<Digest>,
+    tiles: Vec<Tile>,
+    rows: Rows,
+}
+
+fn see(view: View<'_>, options: Options<'_>, findings: &mut Vec<Finding>) -> Result<Seen> {
+    let mut registry_told = registry::check::Replay::default();
+    let mut eval_told = eval::check::Replay::default();
+    let mut lists = Vec::new();
+    let actions: Vec<&str> = [registry::check::ACTIONS, eval::check::ACTIONS].concat();
+    let replay = &mut |seq: i64, body: &str| {
+        let Some(entry) = Entry::governed(body, &actions) else { return };
+        registry_told.take(seq, &entry);
+        eval_told.take(seq, &entry);
+        lists.extend(super::gc::list_of(&entry));
+    };
+    let tiles = part("audit log", read_log(view, replay), findings)?;
+    let differences = part("registry", registry_told.compare(view), findings)?;
+    findings.extend(differences);
+    let versions = part("registry", table::all_versions(view, None, None, u32::MAX), findings)?;
+    let checked = part("evaluations", eval_told.compare(view, &versions, !options.quick), findings)?;
+    findings.extend(checked.findings);
+    let rows = Rows {
+        versions: versions.len() as u64,
+        purged: versions.iter().filter(|v| v.purged.is_some()).count() as u64,
+        evaluations: checked.evaluations,
+        scores: checked.rows,
+        unfinished: checked.unfinished,
+    };
+    Ok(Seen { versions, lists, tiles, rows })
+}
+
+fn verify_log(view: View<'_>, options: Options<'_>, can_rebuild: bool, findings: &mut Vec<Finding>) -> Result<Log> {
+    let verified = part("audit log", verify::verify(view, options.keys, &[], options.jobs).map(Some), findings)?;
+    let Some(verified) = verified else { return Ok(Log::default()) };
+    let fix = match can_rebuild {
+        true => "`kf fsck --repair` rebuilds missing hashes of tiles; for anything else restore the state from a backup".into(),
+        false => format!("`kf audit verify` tells more; {}", restore_fix(None)),
+    };
+    findings.extend(verified.findings.iter().map(|f| {
+        let subject = f.index.map_or("audit log".to_owned(), |i| format!("audit log entry {i}"));
+        Finding::new(subject, &f.what, &fix)
+    }));
+    let untold = verified.finding_count.saturating_sub(verified.findings.len() as u64);
+    if untold > 0 {
+        findings.push(Finding::new("audit log", format!("{untold} more findings of this kind"), fix));
+    }
+    Ok(Log { entries: verified.entries, root: verified.root, signed: verified.signed })
+}
+
+/// The most objects that the event of a repair names: an entry has 64 KiB.
+const NAMED_MAX: usize = 400;
+
+fn repair(store: &Store, objects: &Objects, tiles: &[Tile], content: &content::Checked, now: Timestamp) -> Result<Repaired> {
+    let mut repaired = Repaired { tiles: tiles.len() as u64, ..Repaired::default() };
+    for digest in &content.corrupt {
+        if objects.quarantine(digest, now)? {
+            repaired.quarantined.push(*digest);
+        }
+    }
+    for digest in &content.in_trash {
+        if objects.untrash(digest)? {
+            repaired.restored.push(*digest);
+        }
+    }
+    repaired.temporaries = objects.sweep_temporaries(now.plus_micros(-DAY))?;
+    let nothing = repaired.tiles + repaired.temporaries == 0 && repaired.quarantined.is_empty() && repaired.restored.is_empty();
+    if !nothing {
+        let named = |all: &[Digest]| json!({"n": all.len(), "objects": all.iter().take(NAMED_MAX).collect::<Vec<_>>()});
+        let mut facts = Map::new();
+        facts.insert("quarantined".into(), named(&repaired.quarantined));
+        facts.insert("restored".into(), named(&repaired.restored));
+        facts.insert("temporaries".into(), repaired.temporaries.into());
+        repaired.event = Some(store.record_repair(tiles, facts)?);
+    }
+    Ok(repaired)
+}
+
+#[cfg(test)]
+mod tests;

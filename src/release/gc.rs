@@ -1,0 +1,296 @@
+//! Garbage collection: removes the files of versions that nothing needs any more, and objects that nothing names.
+//!
+//! What is needed is decided by `domain::registry::retention`; the manifests and files of what is kept, the datasets that
+//! evaluations of kept versions name, and the lists of earlier runs stay. Invariants: the rows change, with an event that
+//! lists every digest, before a byte moves; bytes go to the trash first and are deleted by a run after the grace period;
+//! objects younger than the grace are never touched, so a registration that is under way loses nothing. One that finds old
+//! bytes in place and names them while a run decides is covered too: after the move the run takes the writer's lock, and what
+//! has come to be needed meanwhile goes back. A run that dies anywhere leaves objects that the next run finds again.
+
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Result};
+use crate::base::event::{Event, Resource};
+use crate::base::time::Timestamp;
+use crate::domain::eval::record;
+use crate::domain::registry::retention::{self, Rules, Sorted};
+use crate::domain::registry::table::VersionRow;
+use crate::release::checkout::manifest_of;
+use crate::store::check::{Entry, read_log};
+use crate::store::lock::Lock;
+use crate::store::objects::Objects;
+use crate::store::{META_STATE_ID, Store, Tx, View, meta};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long objects and trash are left alone when nothing else is said: 14 days.
+pub const GRACE: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The shortest grace without force: longer than any registration between its first object and its row.
+pub const GRACE_MIN: Duration = Duration::from_secs(3600);
+
+/// The longest list that an event carries itself, in bytes; an entry of the log has 65,535.
+const INLINE_MAX: usize = 60_000;
+
+/// How to collect.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which versions are kept.
+    pub rules: Rules,
+    /// Objects younger than this are not touched, and what is in the trash is deleted after it.
+    pub grace: Duration,
+    /// Allows a grace below [`GRACE_MIN`]: whoever says so knows that nothing registers at the moment.
+    pub force: bool,
+    /// False to only tell what would be done.
+    pub apply: bool,
+}
+
+/// A version that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// `m@1.2.0`.
+    pub version: String,
+    /// What needs it.
+    pub why: String,
+}
+
+/// A version whose files go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Expired {
+    /// `m@1.2.0`.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Since when it is archived.
+    pub retired: Option<Timestamp>,
+}
+
+/// An object that goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// The object.
+    pub object: Digest,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// What a run did, or would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// False when it only tells what would be done.
+    pub applied: bool,
+    /// Versions that are kept, with the reason.
+    pub kept: Vec<Kept>,
+    /// Versions whose files go.
+    pub expired: Vec<Expired>,
+    /// Objects that go to the trash.
+    pub removed: Vec<Removed>,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Objects that nothing needs, left alone because they are younger than the grace.
+    pub young: u64,
+    /// Objects taken back out of the trash because something needs them.
+    pub restored: Vec<Digest>,
+    /// Objects deleted for good: they were in the trash for longer than the grace.
+    pub deleted: u64,
+    /// Temporaries of writes that never finished.
+    pub temporaries: u64,
+    /// The audit event that lists what went.
+    pub event: Option<i64>,
+}
+
+/// Collects. The lock is the one of long work: one process at a time.
+///
+/// # Errors
+/// When the grace is too short, a manifest of a kept version cannot be read (nothing can then be known to be unneeded), or
+/// state or objects cannot be written.
+pub fn run(store: &Store, objects: &Objects, _lock: &Lock, options: Options) -> Result<Report> {
+    let grace = grace(options)?;
+    let now = store.now();
+    let old = now.plus_micros(-grace);
+    let mut reach = Reach { objects, manifests: BTreeMap::new() };
+    let mut stored = Vec::new();
+    objects.list(&mut |digest, size, at| {
+        stored.push((digest, size, at));
+        Ok(())
+    })?;
+    // Also reads the manifests, so that nobody waits for that when the lock is held.
+    let plan = store.read(|view| plan(view, &mut reach, &stored, options.rules, now, old))?;
+    if !options.apply || store.is_dry_run() {
+        let deleted = objects.trashed()?.iter().filter(|t| t.since < old).count() as u64;
+        return Ok(Report { deleted, ..plan.report() });
+    }
+    let (plan, event) = match plan.is_empty() {
+        true => (plan, None),
+        false => store.write(|tx| decide(tx, &mut reach, &stored, options, now, old))?,
+    };
+    for removed in &plan.removed {
+        objects.trash(&removed.object, now)?;
+    }
+    let restored = store.write(|tx| give_back(tx.view(), &mut reach, options.rules, now))?;
+    let deleted = delete(store, objects, old)?;
+    let temporaries = objects.sweep_temporaries(old)?;
+    Ok(Report { applied: true, restored, deleted, temporaries, event, ..plan.report() })
+}
+
+/// The grace in microseconds.
+fn grace(options: Options) -> Result<i64> {
+    if options.grace < GRACE_MIN && !options.force {
+        return Err(Error::usage(format!(
+            "a grace of {} s is shorter than an hour: a registration that runs now could lose its files",
+            options.grace.as_secs()
+        ))
+        .hint("give `--grace 1h` or more; when nothing registers at the moment, `--force` allows less"));
+    }
+    i64::try_from(options.grace.as_micros()).context(|| "the grace is longer than time itself")
+}
+
+/// What goes and what stays.
+struct Plan {
+    sorted: Sorted,
+    removed: Vec<Removed>,
+    young: u64,
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.sorted.expired.is_empty()
+    }
+
+    fn report(self) -> Report {
+        let kept = |(v, why): (VersionRow, String)| Kept { version: v.reference(), why };
+        let expired = |v: VersionRow| Expired { version: v.reference(), digest: v.digest, retired: v.retired };
+        Report {
+            applied: false,
+            kept: self.sorted.kept.into_iter().map(kept).collect(),
+            expired: self.sorted.expired.into_iter().map(expired).collect(),
+            bytes: self.removed.iter().map(|r| r.bytes).sum(),
+            removed: self.removed,
+            young: self.young,
+            restored: Vec::new(),
+            deleted: 0,
+            temporaries: 0,
+            event: None,
+        }
+    }
+}
+
+type Stored = (Digest, u64, Timestamp);
+
+fn plan(view: View<'_>, reach: &mut Reach<'_>, stored: &[Stored], rules: Rules, now: Timestamp, old: Timestamp) -> Result<Plan> {
+    let sorted = retention::sort(view, rules, now)?;
+    let needed = reach.needed(view, &sorted)?;
+    let (aged, young): (Vec<&Stored>, Vec<&Stored>) =
+        stored.iter().filter(|(digest, ..)| !needed.contains(digest)).partition(|(.., at)| *at < old);
+    let removed = aged.into_iter().map(|(object, bytes, _)| Removed { object: *object, bytes: *bytes }).collect();
+    Ok(Plan { sorted, removed, young: young.len() as u64 })
+}
+
+/// Decides anew under the writer's lock, as somebody may have promoted what had expired, and records it.
+fn decide(
+    tx: &Tx<'_>,
+    reach: &mut Reach<'_>,
+    stored: &[Stored],
+    options: Options,
+    now: Timestamp,
+    old: Timestamp,
+) -> Result<(Plan, Option<i64>)> {
+    let plan = plan(tx.view(), reach, stored, options.rules, now, old)?;
+    if plan.is_empty() {
+        return Ok((plan, None));
+    }
+    for version in &plan.sorted.expired {
+        retention::purge(tx, version)?;
+    }
+    let event = event_of(tx, reach.objects, &plan, options)?;
+    Ok((plan, Some(tx.record(event))))
+}
+
+fn event_of(tx: &Tx<'_>, objects: &Objects, plan: &Plan, options: Options) -> Result<Event> {
+    let versions: Vec<_> = plan.sorted.expired.iter().map(|v| json!({"version": v.reference(), "digest": v.digest})).collect();
+    let gone: Vec<Digest> = plan.removed.iter().map(|r| r.object).collect();
+    let name = meta(tx.view().db(), META_STATE_ID)?.unwrap_or_default();
+    let event = Event::new("gc.run", Resource::new("state", name))
+        .with("bytes", plan.removed.iter().map(|r| r.bytes).sum::<u64>())
+        .with("grace-seconds", options.grace.as_secs())
+        .with("retention-days", options.rules.retention_days)
+        .with("rollback-window", options.rules.rollback_window);
+    let inline = json!({"versions": versions, "objects": gone});
+    if inline.to_string().len() <= INLINE_MAX {
+        return Ok(event.with("versions", versions).with("objects", json!(gone)));
+    }
+    let lines: String = versions
+        .iter()
+        .map(|v| format!("{v}\n"))
+        .chain(plan.removed.iter().map(|r| format!("{}\n", json!({"object": r.object, "bytes": r.bytes}))))
+        .collect();
+    // Before the row that names it; should the transaction fail, it is one more object that nothing names.
+    let list = objects.put_bytes(lines.as_bytes()).context(|| "cannot store the list of what is collected")?.digest;
+    Ok(event.with("list", json!(list)).with("versions", json!({"n": versions.len()})).with("objects", json!({"n": gone.len()})))
+}
+
+/// The object in which a run listed what it removed, when the event was too small for that.
+pub fn list_of(entry: &Entry) -> Option<Digest> {
+    (entry.action == "gc.run").then(|| entry.text("list")?.parse().ok()).flatten()
+}
+
+/// Takes back out of the trash what is needed and not in its place.
+fn give_back(view: View<'_>, reach: &mut Reach<'_>, rules: Rules, now: Timestamp) -> Result<Vec<Digest>> {
+    let sorted = retention::sort(view, rules, now)?;
+    let needed = reach.needed(view, &sorted)?;
+    let trashed: BTreeSet<Digest> = reach.objects.trashed()?.into_iter().map(|t| t.digest).collect();
+    let mut restored = Vec::new();
+    for digest in trashed.intersection(&needed) {
+        if reach.objects.stat(digest)?.is_none() && reach.objects.untrash(digest)? {
+            restored.push(*digest);
+        }
+    }
+    Ok(restored)
+}
+
+/// Deletes what was in the trash for longer than the grace. Its digests are in the events of the runs that put it there.
+fn delete(store: &Store, objects: &Objects, old: Timestamp) -> Result<u64> {
+    let deleted = objects.empty_trash(old)?.len() as u64;
+    if deleted > 0 {
+        store.write(|tx| {
+            let name = meta(tx.view().db(), META_STATE_ID)?.unwrap_or_default();
+            tx.record(Event::new("gc.emptied", Resource::new("state", name)).with("objects", deleted));
+            Ok(())
+        })?;
+    }
+    Ok(deleted)
+}
+
+/// Finds the objects that versions need. Manifests never change, so each is read once.
+struct Reach<'a> {
+    objects: &'a Objects,
+    manifests: BTreeMap<Digest, Vec<Digest>>,
+}
+
+impl Reach<'_> {
+    fn needed(&mut self, view: View<'_>, sorted: &Sorted) -> Result<BTreeSet<Digest>> {
+        let mut needed = BTreeSet::new();
+        for (version, _) in &sorted.kept {
+            needed.insert(version.digest);
+            needed.extend(self.files(version)?);
+            needed.extend(record::of_version(view, version.id, u32::MAX)?.iter().map(|e| e.dataset_digest));
+        }
+        read_log(view, &mut |_, body| needed.extend(Entry::governed(body, &["gc.run"]).as_ref().and_then(list_of)))?;
+        Ok(needed)
+    }
+
+    fn files(&mut self, version: &VersionRow) -> Result<&[Digest]> {
+        if !self.manifests.contains_key(&version.digest) {
+            let manifest = manifest_of(self.objects, version)
+                .context(|| "nothing is collected: it cannot be told what is still needed")
+                .hint(|| "run `kf fsck` and mend what it finds first".into())?;
+            let files = manifest.files().iter().map(|f| f.digest).collect();
+            self.manifests.insert(version.digest, files);
+        }
+        Ok(self.manifests.get(&version.digest).map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests;

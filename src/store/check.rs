@@ -1,0 +1,170 @@
+//! What checking a state needs of the log: one pass over its bodies, which hands each on to whoever compares it with the rows
+//! it speaks of, and finds the hashes of full tiles that are missing.
+//!
+//! Those can be rebuilt, because the bodies that lead to the root of the log lead to one hash for each tile only.
+
+use super::log::{self, TILE_WIDTH, tile_root};
+use super::{Store, View};
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Result};
+use crate::base::event::{Event, Resource};
+use crate::base::merkle::{Frontier, Hash, leaf_hash};
+use crate::base::time::Timestamp;
+use crate::base::version::Version;
+use crate::values;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Something that does not agree.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// What is damaged: `audit log`, `version m@1.2.0`, `object sha256:…`.
+    pub subject: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to type.
+    pub fix: String,
+}
+
+impl Finding {
+    /// A finding; the fix holds commands in backticks.
+    pub fn new(subject: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { subject: subject.into(), problem: problem.into(), fix: fix.into() }
+    }
+}
+
+/// What to do about rows or entries that somebody edited: nothing here can tell what they were.
+pub fn restore_fix(event: Option<i64>) -> String {
+    let restore = "restore the state from a backup";
+    event.map_or_else(|| restore.to_owned(), |seq| format!("`kf audit show {seq}` prints what was recorded; {restore}"))
+}
+
+/// An entry of the log as it was recorded.
+#[derive(Debug, Deserialize)]
+pub struct Entry {
+    /// When.
+    #[serde(rename = "ts", deserialize_with = "micros")]
+    pub at: Timestamp,
+    /// What was done: `version.promoted`.
+    pub action: String,
+    /// To what.
+    pub res: Subject,
+    /// How it ended.
+    pub outcome: String,
+    /// Facts about it.
+    #[serde(default)]
+    pub detail: Map<String, Value>,
+}
+
+/// What an entry is about.
+#[derive(Debug, Deserialize)]
+pub struct Subject {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Option<Version>,
+    /// Its digest.
+    pub digest: Option<Digest>,
+}
+
+fn micros<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error> {
+    i64::deserialize(d).map(Timestamp::from_micros)
+}
+
+impl Entry {
+    /// Reads a body when it tells of something that took effect and its action starts with one of these words. `action` is the
+    /// first key of canonical JSON, so the bodies of no interest are not parsed.
+    pub fn governed(body: &str, actions: &[&str]) -> Option<Self> {
+        let action = body.strip_prefix("{\"action\":\"")?;
+        if !actions.iter().any(|a| action.starts_with(a)) {
+            return None;
+        }
+        serde_json::from_str(body).ok().filter(|e: &Self| e.outcome == "ok")
+    }
+
+    /// A fact that is text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.detail.get(key)?.as_str()
+    }
+}
+
+/// A hash over a full tile of the log: level, index, hash.
+pub type Tile = (i64, i64, Hash);
+
+/// Gives every body of the log with its index to `each`, which must not query, and tells which hashes of full tiles are not
+/// stored, with what they must be: none when the bodies do not lead to the head, as then nothing can be rebuilt from them.
+///
+/// # Errors
+/// When the log cannot be read at all.
+pub fn read_log(view: View<'_>, each: &mut dyn FnMut(i64, &str)) -> Result<Vec<Tile>> {
+    let mut pass = Pass::default();
+    view.each("SELECT seq, body FROM eb ORDER BY seq", &[], |row| {
+        // A body that is no text any more is a finding of whoever verifies the log; here it only breaks the tree.
+        let body = row.text(1).unwrap_or_default();
+        pass.take(leaf_hash(body.as_bytes()));
+        each(row.int(0)?, body);
+        Ok(())
+    })
+    .context(|| "cannot read the audit log")?;
+    if log::head(view.db()).map_or(true, |head| head.frontier != pass.frontier) {
+        return Ok(Vec::new());
+    }
+    view.each("SELECT level, idx FROM tile", &[], |row| {
+        pass.sealed.remove(&(row.int(0)?, row.int(1)?));
+        Ok(())
+    })?;
+    Ok(pass.sealed.into_iter().map(|((level, index), hash)| (level, index, hash)).collect())
+}
+
+/// A pass over the leaves of the log.
+#[derive(Default)]
+struct Pass {
+    frontier: Frontier,
+    /// For each level, how many tiles are full, and the hashes since the last one.
+    open: Vec<(i64, Vec<Hash>)>,
+    /// The hash of each full tile, by level and index.
+    sealed: BTreeMap<(i64, i64), Hash>,
+}
+
+impl Pass {
+    fn take(&mut self, leaf: Hash) {
+        self.frontier.push(leaf);
+        let mut hash = leaf;
+        for level in 0.. {
+            if self.open.len() == level {
+                self.open.push((0, Vec::new()));
+            }
+            let (full, row) = &mut self.open[level];
+            row.push(hash);
+            if (row.len() as u64) < TILE_WIDTH {
+                break;
+            }
+            hash = tile_root(row);
+            row.clear();
+            self.sealed.insert((level as i64 + 1, *full), hash);
+            *full += 1;
+        }
+    }
+}
+
+impl Store {
+    /// Stores hashes of tiles that were missing and records the repair with `facts` about what else was repaired.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn record_repair(&self, tiles: &[Tile], facts: Map<String, Value>) -> Result<i64> {
+        self.write(|tx| {
+            for (level, index, hash) in tiles {
+                let sql = "INSERT INTO tile (level, idx, hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+                tx.execute(sql, values![*level, *index, hash.to_vec()])?;
+            }
+            let id = super::meta(tx.view().db(), super::META_STATE_ID)?.unwrap_or_default();
+            let mut event = Event::new("state.repaired", Resource::new("state", id));
+            event.detail = facts;
+            Ok(tx.record(event.with("tiles", tiles.len())))
+        })
+    }
+}

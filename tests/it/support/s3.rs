@@ -1,0 +1,114 @@
+//! An S3 server: `moto_server`, one a test process, started when first asked for, on a free loopback port.
+//!
+//! moto is a fake of S3 made by others from its published API, conditional puts included; kf shares no code with it.
+
+use super::daemon::Daemon;
+use super::{free_port, program, project, variable, wait_until};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The bucket of the tests.
+pub(crate) const BUCKET: &str = "kf-test";
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    port: u16,
+    prefixes: AtomicU32,
+    _daemon: Daemon,
+}
+
+/// The server that the tests of this process share.
+pub(crate) fn shared() -> Result<&'static Server, &'static str> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    SERVER.get_or_init(Server::start).as_ref().map_err(String::as_str)
+}
+
+impl Server {
+    /// Starts a server with an empty bucket.
+    pub(crate) fn start() -> Result<Self, String> {
+        let moto = find().ok_or("moto_server is not installed (`pip install 'moto[server]'`; KF_TEST_MOTO may name it)")?;
+        let dir = tempfile::Builder::new().prefix("kf-s3-").tempdir().map_err(|e| format!("no temporary directory: {e}"))?.keep();
+        let port = free_port();
+        let command = [moto.display().to_string(), "-H".into(), "127.0.0.1".into(), "-p".into(), port.to_string()];
+        let daemon = Daemon::start(&dir, &dir.join("log"), &command)?;
+        if !wait_until(60, || TcpStream::connect(("127.0.0.1", port)).is_ok()) {
+            return Err(format!("moto_server does not start: {}", std::fs::read_to_string(dir.join("log")).unwrap_or_default()));
+        }
+        let server = Self { port, prefixes: AtomicU32::new(0), _daemon: daemon };
+        match server.request("PUT", &format!("/{BUCKET}"), "")? {
+            (200, _) => Ok(server),
+            (status, body) => Err(format!("moto_server made no bucket: {status} {body}")),
+        }
+    }
+
+    /// The port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a place in the bucket that nothing else uses.
+    pub(crate) fn fresh(&self) -> String {
+        format!("s3://{BUCKET}/t{}", self.prefixes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What kf needs in its environment to reach the server through `port` (its own or a proxy's).
+    pub(crate) fn environment(&self, port: u16) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+            ("AWS_ALLOW_HTTP", "true".into()),
+            ("AWS_ACCESS_KEY_ID", "test".into()),
+            ("AWS_SECRET_ACCESS_KEY", "test".into()),
+            ("AWS_REGION", "us-east-1".into()),
+        ]
+    }
+
+    /// One plain HTTP/1.1 request: status and body. moto wants a signature but does not check it.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| format!("moto_server: {e}"))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(|e| e.to_string())?;
+        let length = body.len();
+        let host = format!("127.0.0.1:{}", self.port);
+        let signed = "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let headers = format!("Host: {host}\r\nAuthorization: {signed}\r\nContent-Length: {length}\r\nConnection: close");
+        write!(stream, "{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n{body}").map_err(|e| format!("moto_server: {e}"))?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|e| format!("moto_server: {e}"))?;
+        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| format!("no HTTP: {answer}"))?;
+        Ok((status, answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default()))
+    }
+}
+
+/// Where `.ci/run` puts the Python tools of the tests, seen from the project's root.
+const TOOLS: &str = "target/test-tools/bin";
+
+fn find() -> Option<PathBuf> {
+    if let Some(file) = variable("KF_TEST_MOTO") {
+        return Some(PathBuf::from(file));
+    }
+    let ours = project().join(TOOLS).join("moto_server");
+    if ours.is_file() { Some(ours) } else { program("moto_server", &[]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::skip;
+
+    #[test]
+    fn objects_are_kept() {
+        let server = match shared() {
+            Ok(server) => server,
+            Err(why) => return skip(why),
+        };
+        let path = format!("/{BUCKET}/self-test/x");
+        assert_eq!(server.request("PUT", &path, "hello").map(|(s, _)| s), Ok(200));
+        assert_eq!(server.request("GET", &path, ""), Ok((200, "hello".into())));
+        assert_eq!(server.request("GET", &format!("{path}y"), "").map(|(s, _)| s), Ok(404));
+        assert_ne!(server.fresh(), server.fresh());
+    }
+}
