@@ -109,18 +109,14 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, open });
         }
         let head = log::head(view.db())?;
-        let signed = view.first("SELECT MAX(size) FROM checkpoint", &[], |r| r.opt_int(0))?.flatten();
+        let signed = log::signed_size(view.db())?;
         Ok(Status {
             project: loaded.project.project.name.to_string(),
             state: store.describe(),
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
-            audit: AuditState {
-                origin: head.origin.clone(),
-                size: head.frontier.size(),
-                signed: signed.and_then(|n| u64::try_from(n).ok()),
-            },
+            audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
         })
     })?;
     cx.out.emit(&report)
