@@ -2,4 +2,5 @@
 
 mod layers;
 mod objects_s3;
+mod state;
 mod support;
