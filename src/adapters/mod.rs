@@ -2,5 +2,7 @@
 
 mod answer;
 pub mod git;
+pub mod http;
 pub mod process;
 pub mod system_command;
+pub mod system_http;

@@ -13,6 +13,7 @@ pub use running::{Ended, Event, Running};
 use crate::base::error::{Context, Error, Result};
 use crate::base::quantity::Bytes;
 use crate::base::text::ellipsis;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -212,14 +213,16 @@ fn cannot_run(program: &OsStr, e: io::Error) -> Error {
     let kind = e.kind();
     let shown = program.to_string_lossy().into_owned();
     let path = shown.contains('/');
-    let worded = Err::<(), _>(e).context(|| format!("cannot run `{shown}`"));
     let hint = match kind {
         io::ErrorKind::NotFound if path => format!("check that `{shown}` and the interpreter in its first line exist"),
         io::ErrorKind::NotFound => format!("install `{shown}`, or put its directory on PATH"),
         io::ErrorKind::PermissionDenied => format!("make it executable: `chmod +x {shown}`"),
         _ => String::new(),
     };
-    let error = worded.err().unwrap_or_else(|| Error::new(format!("cannot run `{shown}`")));
+    let error = match Err::<Infallible, _>(e).context(|| format!("cannot run `{shown}`")) {
+        Err(e) => e,
+        Ok(never) => match never {},
+    };
     if hint.is_empty() { error } else { error.hint(hint) }
 }
 

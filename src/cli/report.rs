@@ -5,26 +5,10 @@
 
 use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
-use crate::base::name::words;
+use crate::base::format::Format;
 use crate::base::table::{Align, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-words! {
-    /// How a report is written.
-    Format, "format" {
-        /// Aligned text for people.
-        Table = "table",
-        /// One JSON document.
-        Json = "json",
-        /// One JSON document a line.
-        Jsonl = "jsonl",
-        /// Comma-separated values with a header line.
-        Csv = "csv",
-        /// GitHub-flavoured Markdown.
-        Markdown = "markdown",
-    }
-}
 
 /// A part of a report for people.
 pub(crate) enum Block {
@@ -215,6 +199,9 @@ mod tests {
         assert_eq!(r(Format::Jsonl), "{\"schema\":\"kf.sample/1\",\"n\":1}\n");
         assert_eq!(r(Format::Csv), "name,n\na\u{1b}[31m,1\n\"long, \"\"quoted\"\"\",12\n");
         assert_eq!(r(Format::Table), "NAME             N\na\u{fffd}[31m           1\nlong, \"quoted\"  12\n\nx ``` y\n");
-        assert_eq!(r(Format::Markdown), "| name | n |\n| --- | ---: |\n| a\u{1b}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n");
+        assert_eq!(
+            r(Format::Markdown),
+            "| name | n |\n| --- | ---: |\n| a\u{1b}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n"
+        );
     }
 }

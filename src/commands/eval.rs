@@ -2,8 +2,6 @@
 
 use super::promote::gate_table;
 use super::version_doc::VersionDoc;
-use crate::adapters::system_command::CommandSystem;
-use crate::adapters::system_http::HttpSystem;
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
@@ -15,15 +13,16 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{self, Block, Report};
-use crate::config::{HeaderValue, System};
+use crate::config::System;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
-use crate::domain::eval::view;
+use crate::domain::eval::{html, junit};
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::{self, VersionRow};
+use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
-use crate::release::gates;
+use crate::release::{gates, system};
 use crate::store::objects::{Objects, atomic};
 use crate::store::{Mode, Store};
 use clap_complete::engine::ArgValueCompleter;
@@ -33,7 +32,9 @@ use std::path::PathBuf;
 
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive.")]
+#[command(
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive."
+)]
 pub(crate) struct Args {
     /// The version
     #[arg(add = ArgValueCompleter::new(complete::references))]
@@ -107,7 +108,14 @@ impl Report for Evaluated {
 
     fn blocks(&self) -> Vec<Block> {
         let e = &self.evaluation;
-        let mut lines = vec![format!("{} on {} ({}, {}), answers: {}", self.version.reference(), e.dataset, count(rows_of(e), "row"), e.dataset_digest.short(), e.system)];
+        let mut lines = vec![format!(
+            "{} on {} ({}, {}), answers: {}",
+            self.version.reference(),
+            e.dataset,
+            count(rows_of(e), "row"),
+            e.dataset_digest.short(),
+            e.system
+        )];
         if !self.mapping.is_empty() {
             let mapped: Vec<String> = self.mapping.iter().map(|(c, f)| format!("{c} → {f}")).collect();
             lines.push(format!("read as: {}", mapped.join(", ")));
@@ -129,11 +137,14 @@ impl Report for Evaluated {
     fn summary(&self) -> String {
         let v = self.version.reference();
         match (self.stage, self.gates.is_empty()) {
-            (Some(stage), false) => format!("{v}: the gates of {stage} {}", match self.verdict {
-                Verdict::Pass => "pass",
-                Verdict::Fail => "fail",
-                Verdict::Inconclusive => "are inconclusive",
-            }),
+            (Some(stage), false) => format!(
+                "{v}: the gates of {stage} {}",
+                match self.verdict {
+                    Verdict::Pass => "pass",
+                    Verdict::Fail => "fail",
+                    Verdict::Inconclusive => "are inconclusive",
+                }
+            ),
             _ => format!("{v}: {} recorded", count(self.evaluation.metrics.len(), "metric")),
         }
     }
@@ -230,8 +241,17 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         rows: args.rows.then(|| row_docs(&scores)),
         evaluation,
     };
+    let parts = Parts {
+        version: &version,
+        evaluation: &report.evaluation,
+        loaded: &loaded,
+        answers: &answers,
+        scores: &scores,
+        gates: &report.gates,
+        compared: report.comparison.as_deref(),
+    };
     for file in &args.reports {
-        write_report(cx, file, &report, &loaded, &answers, &scores)?;
+        write_report(cx, file, &report, &parts)?;
     }
     cx.out.emit(&report)
 }
@@ -254,52 +274,37 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(O
 
 type Answers = (HashMap<String, Answer>, &'static str);
 
-fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &BTreeMap<String, String>) -> Result<Answers> {
+fn answers(
+    cx: &Cx,
+    args: &Args,
+    objects: &Objects,
+    version: &VersionRow,
+    loaded: &Loaded,
+    map: &BTreeMap<String, String>,
+) -> Result<Answers> {
     if let Some(path) = &args.answers {
         let (answers, unmatched) = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
         if unmatched > 0 {
-            cx.out.note(&format!("warning: {} of {} belong to no row of {}", count(unmatched, "answer"), path.display(), loaded.dataset.name));
+            cx.out.note(&format!(
+                "warning: {} of {} belong to no row of {}",
+                count(unmatched, "answer"),
+                path.display(),
+                loaded.dataset.name
+            ));
         }
         return Ok((answers, "recorded"));
     }
     let config = cx.project()?;
+    if config.project.system == System::Recorded {
+        return Ok((evaluate::answers_in_dataset(loaded)?, "recorded"));
+    }
+    let files = evaluate::unpack(objects, version)?;
+    let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
+    let Some(system) = system else { return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")) };
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
-    let done = match &config.project.system {
-        System::Recorded => return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")),
-        System::Command { command, timeout, concurrency } => {
-            let files = evaluate::unpack(objects, version)?;
-            let system = CommandSystem {
-                argv: command.clone(),
-                env: Vec::new(),
-                dir: config.root.clone(),
-                version_dir: files.path().to_owned(),
-                model: version.name.to_string(),
-                version: version.version.to_string(),
-                in_flight: usize::try_from(*concurrency).ok().and_then(std::num::NonZeroUsize::new),
-                timeout: *timeout,
-            };
-            (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "command")
-        }
-        System::Http { url, timeout, concurrency, headers } => {
-            let header = |(name, value): (&String, &HeaderValue)| {
-                Ok((name.clone(), match value {
-                    HeaderValue::Plain(text) => crate::config::Secret::new(text.clone()),
-                    HeaderValue::Secret(reference) => cx.secret(reference)?,
-                }))
-            };
-            let system = HttpSystem {
-                url: url.clone(),
-                headers: headers.iter().map(header).collect::<Result<_>>()?,
-                model: version.name.to_string(),
-                version: version.version.to_string(),
-                concurrency: usize::try_from(*concurrency).unwrap_or(1),
-                timeout: *timeout,
-            };
-            (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "http")
-        }
-    };
+    let answers = evaluate::answers_from(system.as_ref(), loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(done)
+    Ok((answers, system.kind()))
 }
 
 fn row_docs(scores: &Scores) -> Vec<RowDoc> {
@@ -318,26 +323,10 @@ fn row_docs(scores: &Scores) -> Vec<RowDoc> {
     docs
 }
 
-fn write_report(
-    cx: &Cx,
-    file: &ReportFile,
-    report: &Evaluated,
-    loaded: &Loaded,
-    answers: &HashMap<String, Answer>,
-    scores: &Scores,
-) -> Result<()> {
-    let parts = view::Parts {
-        evaluation: &report.evaluation,
-        model: report.version.name.as_str(),
-        version: report.version.version,
-        rows: &loaded.golden.rows,
-        answers,
-        scores,
-        gates: &report.gates,
-    };
+fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated, parts: &Parts<'_>) -> Result<()> {
     let text = match file.kind.as_str() {
-        "junit" => view::junit(&parts)?,
-        "html" => view::html(&parts)?,
+        "junit" => junit::render(&view(parts))?,
+        "html" => html::render(&view(parts))?,
         "markdown" => report::markdown(report),
         _ => serde_json::to_string_pretty(&report::json(report)?).context(|| "cannot write JSON")?,
     };

@@ -6,7 +6,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::note::Note;
-use super::prove::{Stored, damaged, newest_checkpoint, stored_hashes, unsigned};
+use super::prove::{self, Stored, damaged, newest_checkpoint, stored_hashes};
 use super::tiles::{Row, TileFile, encode_bundle, encode_tile, read_tree, tree_files};
 use crate::base::error::{Context, Error, Result};
 use crate::store::View;
@@ -44,8 +44,7 @@ pub struct Exported {
 /// # Errors
 /// When nothing is signed, `dir` holds another log or other contents, the files cannot be written, or the log is damaged.
 pub fn tiles(view: View<'_>, dir: &Path) -> Result<Exported> {
-    let Stored { checkpoint, note } =
-        newest_checkpoint(view)?.ok_or_else(|| unsigned("there is no signed checkpoint to export the tree of"))?;
+    let Stored { checkpoint, note } = prove::checkpoint(view)?;
     same_log(dir, &checkpoint)?;
     let mut done = Exported {
         origin: checkpoint.origin.clone(),
@@ -301,7 +300,7 @@ mod tests {
         copy.alter("DELETE FROM checkpoint WHERE size > 501", &[]);
         assert!(export(&copy).contains("holds 600 entries of this log, which has 501"), "{}", export(&copy));
         copy.alter("DELETE FROM checkpoint", &[]);
-        assert!(export(&copy).contains("no signed checkpoint"), "{}", export(&copy));
+        assert!(export(&copy).contains("nothing in the audit log is signed yet"), "{}", export(&copy));
         let other = log.checkpoint().replace("kf/demo", "kf/other");
         fs::write(out.path().join("checkpoint"), other).expect("written");
         assert!(export(&log).contains("holds the log `kf/other"));

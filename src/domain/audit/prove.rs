@@ -30,7 +30,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// When what is stored is not a checkpoint.
-pub fn newest_checkpoint(view: View<'_>) -> Result<Option<Stored>> {
+pub(super) fn newest_checkpoint(view: View<'_>) -> Result<Option<Stored>> {
     let sql = "SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1";
     let text = view.first(sql, values![], |row| Ok(row.text(0)?.to_owned()))?;
     text.map(|text| {
@@ -41,6 +41,14 @@ pub fn newest_checkpoint(view: View<'_>) -> Result<Option<Stored>> {
         read().context(|| "the newest checkpoint of the audit log is damaged").hint(|| "run `kf audit verify`".into())
     })
     .transpose()
+}
+
+/// The newest signed checkpoint.
+///
+/// # Errors
+/// When nothing is signed yet, or what is stored is not a checkpoint.
+pub fn checkpoint(view: View<'_>) -> Result<Stored> {
+    newest_checkpoint(view)?.ok_or_else(|| unsigned("nothing in the audit log is signed yet"))
 }
 
 /// An entry with the proof that it is in the log.
@@ -82,7 +90,7 @@ pub fn inclusion(view: View<'_>, index: u64) -> Result<Included> {
 pub fn consistency(view: View<'_>, old: u64, known: Option<&Hash>) -> Result<(ConsistencyProof, Checkpoint)> {
     let Stored { checkpoint, note } = match old.checked_sub(1) {
         Some(last) => signed(view, last)?,
-        None => newest_checkpoint(view)?.ok_or_else(|| unsigned("nothing in the audit log is signed yet"))?,
+        None => checkpoint(view)?,
     };
     let mut nodes = |level, at| node(view, level, at);
     let hashes = merkle::consistency_proof(old, checkpoint.size, &mut nodes)?;
@@ -103,14 +111,14 @@ fn signed(view: View<'_>, index: u64) -> Result<Stored> {
         return Err(Error::new(format!("there is no entry {index} in the audit log: it has {size}, counted from 0"))
             .hint("list entries with `kf audit log`"));
     }
-    match newest_checkpoint(view)? {
-        Some(stored) if stored.checkpoint.size > index => Ok(stored),
-        Some(stored) => {
-            let covered = stored.checkpoint.size;
-            Err(unsigned(&format!("entry {index} is not signed yet: the newest checkpoint covers the first {covered} entries")))
-        }
-        None => Err(unsigned("nothing in the audit log is signed yet")),
+    let stored = checkpoint(view)?;
+    let covered = stored.checkpoint.size;
+    if covered <= index {
+        return Err(unsigned(&format!(
+            "entry {index} is not signed yet: the newest checkpoint covers the first {covered} entries"
+        )));
     }
+    Ok(stored)
 }
 
 /// The hash of the perfect subtree `(level, index)`, as [`merkle::root`] counts them.
@@ -140,7 +148,7 @@ pub(super) fn damaged(what: String) -> Error {
     Error::new(what).hint("the audit log is damaged: `kf audit verify` names what was altered")
 }
 
-pub(super) fn unsigned(what: &str) -> Error {
+fn unsigned(what: &str) -> Error {
     Error::new(what)
         .hint("sign it with `kf audit checkpoint` on a host that has the log key; `kf audit key --generate` makes one")
 }

@@ -3,10 +3,13 @@
 //! `table` reads and `change` writes the registry's own tables; everything else is pure: bytes and values in, values out.
 
 pub mod bump;
+pub mod card;
 pub mod change;
 pub mod check;
 pub mod diff;
 pub mod document;
+mod format_spec;
+pub mod lineage;
 pub mod manifest;
 pub mod parts;
 pub mod retention;

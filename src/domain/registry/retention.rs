@@ -6,6 +6,7 @@ use crate::base::error::Result;
 use crate::base::name::Stage;
 use crate::base::time::Timestamp;
 use crate::store::{Tx, View, values};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long versions are kept.
@@ -91,10 +92,10 @@ fn keep_what_is_needed(view: View<'_>, all: &BTreeMap<i64, VersionRow>, kept: &m
     while let Some(id) = open.pop() {
         let Some(by) = all.get(&id) else { continue };
         for (_, target) in table::links_from(view, id)? {
-            kept.entry(target.id).or_insert_with(|| {
+            if let Entry::Vacant(slot) = kept.entry(target.id) {
+                slot.insert(format!("needed by {}", by.reference()));
                 open.push(target.id);
-                format!("needed by {}", by.reference())
-            });
+            }
         }
     }
     Ok(())

@@ -16,11 +16,7 @@ fn slowly(entries: &[Entry], f: &Filter, limit: usize) -> Vec<u64> {
             Some(_) => e.action.starts_with(a),
             None => e.action == a,
         };
-        let said = |t: &str| {
-            e.detail.iter().any(|(_, v)| v.to_string() == t)
-                || e.reason.as_ref().is_some_and(|r| r.contains(t))
-                || e.id.contains(t)
-        };
+        let said = |t: &str| e.reason.as_ref().is_some_and(|r| r.contains(t)) || e.id.contains(t);
         f.actor.as_ref().is_none_or(|a| e.actor == *a || e.actor_id == *a)
             && f.action.as_deref().is_none_or(action)
             && f.resource.as_deref().is_none_or(resource)

@@ -1,0 +1,163 @@
+//! A request that can be sent again, and its answer.
+
+use super::wait;
+use crate::base::error::{Context, Error, Result};
+use crate::config::secret::Secret;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+use std::fmt;
+use std::time::Duration;
+use url::Url;
+
+/// The shortest part of a secret that is looked for in what a service says; shorter ones would hit ordinary words.
+const SECRET_MIN: usize = 6;
+
+/// A request.
+#[derive(Clone)]
+pub struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    path_is_secret: bool,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Request {
+    /// A request without a body.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Vec::new(), path_is_secret: false, timeout: None }
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Sets a JSON value as the body.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.body(body.to_string().into_bytes())
+    }
+
+    /// Sets a header.
+    ///
+    /// # Errors
+    /// When the name or the value cannot be one (RFC 9110 §5).
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
+        let (name, value) = header(name, value)?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// Sets a header whose value is secret: it is in no error and no log.
+    ///
+    /// # Errors
+    /// When the name or the value cannot be one (RFC 9110 §5).
+    pub fn secret_header(self, name: &str, value: &Secret) -> Result<Self> {
+        self.hidden_header(name, value.expose())
+    }
+
+    pub(super) fn hidden_header(mut self, name: &str, value: &str) -> Result<Self> {
+        let (name, mut value) = header(name, value)?;
+        value.set_sensitive(true);
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// How long it may take, in place of the client's limit.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Keeps the path out of errors too, for addresses that are secrets themselves (webhooks).
+    #[must_use]
+    pub fn secret_path(mut self) -> Self {
+        self.path_is_secret = true;
+        self
+    }
+
+    /// Method and address as errors may show them.
+    pub(super) fn what(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port().map(|p| format!(":{p}")).unwrap_or_default();
+        let path = if self.path_is_secret { "/…" } else { self.url.path() };
+        format!("{} {}://{host}{port}{path}", self.method, self.url.scheme())
+    }
+
+    /// The text with every secret of this request taken out.
+    pub(super) fn redacted(&self, text: &str) -> String {
+        let mut secrets: Vec<String> = Vec::new();
+        for value in self.headers.values().filter(|v| v.is_sensitive()) {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            // A service repeats the token of `Bearer TOKEN` rather than the whole value.
+            secrets.extend(value.split_ascii_whitespace().map(str::to_owned));
+            secrets.push(value);
+        }
+        secrets.extend(self.url.password().map(str::to_owned));
+        if self.path_is_secret {
+            secrets.push(self.url.path().to_owned());
+        }
+        secrets.retain(|s| s.len() >= SECRET_MIN);
+        // The longest first, so that none is cut in two by another.
+        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    }
+
+    pub(super) fn build(&self, client: &Client) -> RequestBuilder {
+        client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()).body(self.body.clone())
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).context(|| format!("`{name}` cannot be the name of a header"))?;
+    // The value may be a secret, so no cause and no text of it.
+    let value = HeaderValue::from_str(value)
+        .map_err(|_| Error::new(format!("the value of the header `{name}` has control characters")))?;
+    Ok((parsed, value))
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long the attempt took that brought it, without attempts and waits before.
+    pub elapsed: Duration,
+}
+
+impl Response {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_slice(&self.body).context(|| "the answer is not JSON")
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// How long the service asks to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let text = |name: &str| self.headers.get(name).and_then(|v| v.to_str().ok());
+        wait::retry_after(text("retry-after")?, text("date"))
+    }
+}

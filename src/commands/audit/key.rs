@@ -1,0 +1,118 @@
+//! `kf audit key`: the public key of the log, and a new private one.
+
+use crate::base::error::{Context, Error, Result};
+use crate::base::event::{Event, Resource};
+use crate::base::exit::Exit;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::config::env;
+use crate::domain::audit::key::SignerKey;
+use crate::store::{Mode, log};
+use serde::Serialize;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Print the public key that checks the signatures of the log, or make a new key
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf audit key                  the public key, to be given to whoever checks the log\n  kf audit key --generate       a new key in ~/.config/kf/keys\n\nThe private key belongs outside the state and outside Git. Hosts without it append, a host with it signs."
+)]
+pub(crate) struct Args {
+    /// Make a new key for this log
+    #[arg(long)]
+    generate: bool,
+    /// Write the new private key to this file
+    #[arg(long, value_name = "FILE", requires = "generate")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Key {
+    origin: String,
+    key: String,
+    /// Where the new private key is.
+    file: Option<PathBuf>,
+}
+
+impl Report for Key {
+    const SCHEMA: &'static str = "kf.audit-key/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let Some(file) = &self.file else { return vec![Block::Verbatim(self.key.clone())] };
+        vec![
+            format!("The private key is in {}; only you can read it. Keep a copy where the state is not.", file.display()).into(),
+            "This host signs the log when mlops.toml says:".into(),
+            Block::Verbatim(format!("[signing]\nlog-key = {:?}", format!("file:{}", file.display()))),
+            "Give the public key to whoever checks the log:".into(),
+            Block::Verbatim(self.key.clone()),
+        ]
+    }
+
+    fn summary(&self) -> String {
+        format!("the public key of {} is {}", self.origin, self.key)
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        vec![("key", self.key.clone())]
+    }
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if args.generate {
+        return cx.out.emit(&generate(cx, args.out.as_deref())?);
+    }
+    let signer = cx.log_signer()?.ok_or_else(|| {
+        Error::new("this host has no key for the audit log")
+            .hint("set `signing.log-key` in mlops.toml or KF_LOG_KEY, or make a key with `kf audit key --generate`")
+    })?;
+    let key = signer.key().public();
+    cx.out.emit(&Key { origin: key.name().to_owned(), key: key.to_string(), file: None })
+}
+
+fn generate(cx: &Cx, out: Option<&Path>) -> Result<Key> {
+    let store = cx.store(Mode::Write)?;
+    let origin = store.read(|view| Ok(log::head(view.db())?.origin))?;
+    let path = match out {
+        Some(path) => cx.cwd.join(path),
+        None => default_path(cx, &origin)?,
+    };
+    let key = SignerKey::generate(&origin)?;
+    let public = key.public().to_string();
+    if !cx.global.dry_run {
+        write(&path, &key.secret_text())?;
+    }
+    let event = Event::new("audit.key-generated", Resource::new("log-key", &origin)).with("key", public.clone());
+    let recorded = store.write(|tx| Ok(tx.record(event)));
+    if recorded.is_err() && !cx.global.dry_run {
+        // A key that nobody was told of must not lie around; if it does, the error is still the first one.
+        let _ = std::fs::remove_file(&path);
+    }
+    recorded?;
+    Ok(Key { origin, key: public, file: Some(path) })
+}
+
+/// `~/.config/kf/keys/ORIGIN.key`, with `-` for `/`.
+fn default_path(cx: &Cx, origin: &str) -> Result<PathBuf> {
+    let home = cx.env.os(env::HOME).ok_or_else(|| {
+        Error::new("there is no home directory to put the key in: HOME is not set").hint("name a file with `--out FILE`")
+    })?;
+    Ok(Path::new(home).join(".config/kf/keys").join(format!("{}.key", origin.replace('/', "-"))))
+}
+
+/// Writes a file that only its owner can read; one that is there is never overwritten.
+fn write(path: &Path, secret: &str) -> Result<()> {
+    let what = || format!("cannot write the key to {}", path.display());
+    if let Some(dir) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).context(what)?;
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .context(what)
+        .hint(|| "choose another file with `--out FILE`; a key that is there is never overwritten".into())?;
+    writeln!(file, "{secret}").and_then(|()| file.sync_all()).context(what)
+}
