@@ -4,5 +4,6 @@ mod crash;
 mod faults;
 mod layers;
 mod objects_s3;
+mod state;
 mod support;
 mod surface;
