@@ -49,7 +49,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Five attempts over at most a minute and a half, 60 s for each, answers of 16 MiB.
+    /// Five attempts of at most 60 s each, waits that grow from half a second to at most a minute, answers of 16 MiB.
     fn default() -> Self {
         Self {
             attempts: 5,
@@ -61,7 +61,7 @@ impl Default for Policy {
     }
 }
 
-/// The client. Cheap to share behind an `Arc`; it keeps connections open.
+/// The client of one service: its patience with a service that is away is shared by all requests. It keeps connections open.
 #[derive(Debug)]
 pub struct Http {
     client: reqwest::Client,

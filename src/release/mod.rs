@@ -14,3 +14,8 @@ mod parallel;
 pub mod promote;
 pub mod register;
 pub mod rollback;
+
+pub mod eval_view;
+pub mod system;
+#[cfg(test)]
+mod testing;
