@@ -8,7 +8,7 @@ use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
 use crate::base::table::Table;
-use crate::base::text::count;
+use crate::base::text::{count, ellipsis};
 use crate::base::verdict::Verdict;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
@@ -18,7 +18,7 @@ use crate::config::System;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
-use crate::domain::golden::Answer;
+use crate::domain::golden::{Answer, Mapped, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
 use crate::release::gates;
@@ -52,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     k: u16,
     /// Read this column as this field, COLUMN=FIELD; again for more
-    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pair_of)]
-    map: Vec<(String, String)>,
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = override_of)]
+    map: Vec<Override>,
     /// Judge the gates of this stage (default: the next one)
     #[arg(long, value_name = "STAGE", conflicts_with = "no_gates", add = ArgValueCompleter::new(complete::stages))]
     gate: Option<Stage>,
@@ -68,8 +68,9 @@ pub(crate) struct Args {
     rows: bool,
 }
 
-fn pair_of(text: &str) -> Result<(String, String), String> {
-    text.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or_else(|| "expected COLUMN=FIELD".to_owned())
+fn override_of(text: &str) -> Result<Override, String> {
+    text.parse()
+        .map_err(|e: Error| std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; "))
 }
 
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
@@ -93,7 +94,8 @@ struct RowDoc {
 struct Evaluated {
     version: VersionDoc,
     evaluation: Evaluation,
-    mapping: BTreeMap<String, String>,
+    mapping: Mapping,
+    answers_mapping: Option<Mapping>,
     production: Option<VersionDoc>,
     comparison: Option<Vec<Compared>>,
     stage: Option<Stage>,
@@ -116,10 +118,8 @@ impl Report for Evaluated {
             e.dataset_digest.short(),
             e.system
         )];
-        if !self.mapping.is_empty() {
-            let mapped: Vec<String> = self.mapping.iter().map(|(c, f)| format!("{c} → {f}")).collect();
-            lines.push(format!("read as: {}", mapped.join(", ")));
-        }
+        lines.extend(read_as("read as", &self.mapping));
+        lines.extend(self.answers_mapping.as_ref().and_then(|m| read_as("answers read as", m)));
         let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
@@ -160,6 +160,17 @@ impl Report for Evaluated {
     fn annotations(&self) -> Vec<(Option<String>, String, String)> {
         super::promote::gate_annotations(&self.gates)
     }
+}
+
+/// The fields that were read under another name than their own, or for a reason.
+fn read_as(what: &str, mapping: &Mapping) -> Option<String> {
+    let told = |m: &&Mapped| m.source != m.field.word() || m.note.is_some();
+    let one = |m: &Mapped| match &m.note {
+        Some(note) => format!("{} → {} ({note})", m.source, m.field),
+        None => format!("{} → {}", m.source, m.field),
+    };
+    let mapped: Vec<String> = mapping.used.iter().filter(told).map(one).collect();
+    (!mapped.is_empty()).then(|| format!("{what}: {}", mapped.join(", ")))
 }
 
 fn rows_of(e: &Evaluation) -> usize {
@@ -221,10 +232,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let dataset = dataset.ok_or_else(|| {
         Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
     })?;
-    let mut map = config.project.golden.map.clone();
-    map.extend(args.map.iter().cloned());
+    let map = overrides(args, &config.project.golden.map)?;
     let loaded = evaluate::load(&store, &objects, &config.root, &dataset, &map)?;
-    let (answers, system) = answers(cx, args, &objects, &version, &loaded, &map)?;
+    let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &map)?;
     let scores = evaluate::score(&loaded, &answers, &wanted, usize::from(args.k), cx.jobs());
     let evaluation = evaluate::keep(&store, &version, &loaded, system, &scores)?;
     let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
@@ -232,7 +242,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
     let report = Evaluated {
         version: (&version).into(),
-        mapping: loaded.golden.mapping.renamed().into_iter().map(|(c, f)| (c, f.word().to_owned())).collect(),
+        mapping: loaded.golden.mapping.clone(),
+        answers_mapping,
         production,
         comparison,
         stage,
@@ -242,7 +253,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         evaluation,
     };
     for file in &args.reports {
-        write_report(cx, file, &report, &loaded, &answers, &scores)?;
+        write_report(cx, file, &report)?;
     }
     cx.out.emit(&report)
 }
@@ -263,32 +274,36 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(O
     Ok((Some(stage), judged))
 }
 
-type Answers = (HashMap<String, Answer>, &'static str);
-
-fn answers(
-    cx: &Cx,
-    args: &Args,
-    objects: &Objects,
-    version: &VersionRow,
-    loaded: &Loaded,
-    map: &BTreeMap<String, String>,
-) -> Result<Answers> {
-    if let Some(path) = &args.answers {
-        let (answers, unmatched) = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
-        if unmatched > 0 {
-            cx.out.note(&format!(
-                "warning: {} of {} belong to no row of {}",
-                count(unmatched, "answer"),
-                path.display(),
-                loaded.dataset.name
-            ));
-        }
-        return Ok((answers, "recorded"));
+/// What is asked for on the command line, then what mlops.toml says; of two for one column the first counts.
+fn overrides(args: &Args, configured: &BTreeMap<String, String>) -> Result<Vec<Override>> {
+    let mut map = args.map.clone();
+    for (column, field) in configured {
+        map.push(Override::new(column, field).context(|| format!("`golden.map.{column}` in mlops.toml is wrong"))?);
     }
+    Ok(map)
+}
+
+struct Answers {
+    answers: HashMap<String, Answer>,
+    system: &'static str,
+    /// How a file of recorded answers was read.
+    mapping: Option<Mapping>,
+}
+
+fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
+    if let Some(path) = &args.answers {
+        let file = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
+        Mapping::check(&[&loaded.golden.mapping, &file.mapping])?;
+        for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
+            cx.out.note(&warning);
+        }
+        return Ok(Answers { answers: file.answers, system: "recorded", mapping: Some(file.mapping) });
+    }
+    Mapping::check(&[&loaded.golden.mapping])?;
     let config = cx.project()?;
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
-    let done = match &config.project.system {
-        System::Recorded => return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")),
+    let (answers, system) = match &config.project.system {
+        System::Recorded => (evaluate::answers_in_dataset(loaded)?, "recorded"),
         System::Command { command, timeout, concurrency } => {
             let files = evaluate::unpack(objects, version)?;
             let system = CommandSystem {
@@ -306,7 +321,19 @@ fn answers(
         System::Http { .. } => return Err(Error::new("http is not here yet")),
     };
     bar.finish_and_clear();
-    Ok(done)
+    Ok(Answers { answers, system, mapping: None })
+}
+
+/// One line for each reason why answers belong to no row.
+fn warnings(file: &str, dataset: &str, unmatched: &[(usize, String, Unmatched)]) -> Vec<String> {
+    let reasons = [(Unmatched::NoRow, "that no row of"), (Unmatched::Ambiguous, "without id that several rows of")];
+    let one = |(reason, words): (Unmatched, &str)| {
+        let of: Vec<_> = unmatched.iter().filter(|(.., why)| *why == reason).collect();
+        let (line, names, _) = of.first()?;
+        let (n, names) = (count(of.len(), "answer"), ellipsis(names, 60));
+        Some(format!("warning: {file} has {n} {words} {dataset} asks for, the first on line {line}: `{names}`"))
+    };
+    reasons.into_iter().filter_map(one).collect()
 }
 
 fn row_docs(scores: &Scores) -> Vec<RowDoc> {
@@ -325,14 +352,7 @@ fn row_docs(scores: &Scores) -> Vec<RowDoc> {
     docs
 }
 
-fn write_report(
-    cx: &Cx,
-    file: &ReportFile,
-    report: &Evaluated,
-    loaded: &Loaded,
-    answers: &HashMap<String, Answer>,
-    scores: &Scores,
-) -> Result<()> {
+fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated) -> Result<()> {
     let text = match file.kind.as_str() {
         "markdown" => report::markdown(report),
         _ => serde_json::to_string_pretty(&report::json(report)?).context(|| "cannot write JSON")?,
