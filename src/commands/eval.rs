@@ -326,14 +326,16 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
 
 /// One line for each reason why answers belong to no row.
 fn warnings(file: &str, dataset: &str, unmatched: &[(usize, String, Unmatched)]) -> Vec<String> {
-    let reasons = [(Unmatched::NoRow, "that no row of"), (Unmatched::Ambiguous, "without id that several rows of")];
-    let one = |(reason, words): (Unmatched, &str)| {
+    let one = |(reason, rows, which): (Unmatched, &str, &str)| {
         let of: Vec<_> = unmatched.iter().filter(|(.., why)| *why == reason).collect();
         let (line, names, _) = of.first()?;
         let (n, names) = (count(of.len(), "answer"), ellipsis(names, 60));
-        Some(format!("warning: {file} has {n} {words} {dataset} asks for, the first on line {line}: `{names}`"))
+        Some(format!("warning: {rows} of {dataset} for {n} of {file}{which}, the first on line {line}: `{names}`"))
     };
-    reasons.into_iter().filter_map(one).collect()
+    [(Unmatched::NoRow, "no row", ""), (Unmatched::Ambiguous, "several rows", " without id")]
+        .into_iter()
+        .filter_map(one)
+        .collect()
 }
 
 fn row_docs(scores: &Scores) -> Vec<RowDoc> {
@@ -359,4 +361,50 @@ fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated) -> Result<()> {
     };
     let path = cx.cwd.join(&file.path);
     atomic::write_file(&path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::golden::Field;
+
+    #[test]
+    fn answers_without_row_are_told_by_reason() {
+        let unmatched = [(3, "r9", Unmatched::NoRow), (4, "twice", Unmatched::Ambiguous), (5, "r8", Unmatched::NoRow)];
+        let unmatched = unmatched.map(|(line, names, why)| (line, names.to_owned(), why));
+        assert_eq!(
+            warnings("a.jsonl", "d.csv", &unmatched),
+            [
+                "warning: no row of d.csv for 2 answers of a.jsonl, the first on line 3: `r9`",
+                "warning: several rows of d.csv for 1 answer of a.jsonl without id, the first on line 4: `twice`",
+            ]
+        );
+        assert!(warnings("a.jsonl", "d.csv", &[]).is_empty());
+    }
+
+    #[test]
+    fn what_was_read_as_something_else_is_told() {
+        let mapped = |source: &str, field, note: Option<&str>| Mapped {
+            source: source.into(),
+            field,
+            rows: 1,
+            note: note.map(str::to_owned),
+        };
+        let used = vec![
+            mapped("question", Field::Question, None),
+            mapped("ground_truth", Field::References, None),
+            mapped("contexts", Field::Contexts, Some("as in ragas")),
+        ];
+        let mapping = Mapping { used, ..Mapping::default() };
+        let told = "read as: ground_truth → references, contexts → contexts (as in ragas)";
+        assert_eq!(read_as("read as", &mapping).as_deref(), Some(told));
+        assert_eq!(read_as("read as", &Mapping::default()), None);
+    }
+
+    #[test]
+    fn a_column_is_mapped_to_a_field_that_is_there() {
+        assert_eq!(override_of("a=id"), Ok(Override::new("a", "id").expect("a field")));
+        let e = override_of("a=idd").expect_err("no field");
+        assert!(e.ends_with("; did you mean `id`?"), "{e}");
+    }
 }

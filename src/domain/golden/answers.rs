@@ -86,10 +86,12 @@ pub fn read_answers(name: &str, bytes: &[u8], overrides: &[Override]) -> Result<
     let mut problems = Problems::new(name);
     let file = File::read(name, bytes, Mode::Answers, overrides, &mut problems);
     let (mut answers, mut lines) = (Vec::new(), Vec::new());
+    let needed = file.missing(overrides, &[Field::Id, Field::Question, Field::Answer, Field::Error]);
     for mut values in file.rows {
         lines.push(values.line);
         answers.push(answer_of(&mut values, &mut problems));
     }
+    problems.because(needed);
     problems.or(Answers { answers, lines, mapping: file.mapping, format: file.format, digest: Digest::of(bytes) })
 }
 

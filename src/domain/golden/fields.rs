@@ -207,6 +207,11 @@ impl Override {
     pub(super) fn source(&self) -> &str {
         &self.source
     }
+
+    /// The field of ours.
+    pub(super) fn field(&self) -> Field {
+        self.field
+    }
 }
 
 /// One field of the file and what it was read as.

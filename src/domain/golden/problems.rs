@@ -39,6 +39,15 @@ impl Problems {
         }
     }
 
+    /// Puts reasons before the problems that follow from them; without any problem they are none.
+    pub(super) fn because(&mut self, reasons: Vec<String>) {
+        if !self.list.is_empty() {
+            self.list.splice(0..0, reasons.into_iter().map(|message| Problem { line: 1, message }));
+            self.more += self.list.len().saturating_sub(PROBLEMS_MAX);
+            self.list.truncate(PROBLEMS_MAX);
+        }
+    }
+
     /// How many there are, listed or not.
     pub(super) fn total(&self) -> usize {
         self.list.len() + self.more

@@ -36,6 +36,7 @@ pub fn read(name: &str, bytes: &[u8], overrides: &[Override]) -> Result<Dataset,
     let mut rows = Vec::with_capacity(file.rows.len());
     let mut lines = Vec::with_capacity(file.rows.len());
     let mut ids: BTreeMap<String, usize> = BTreeMap::new();
+    let needed = file.missing(overrides, &[Field::Question]);
     for mut values in file.rows {
         let line = values.line;
         let Some(row) = row_of(&mut values, &mut problems) else { continue };
@@ -49,6 +50,7 @@ pub fn read(name: &str, bytes: &[u8], overrides: &[Override]) -> Result<Dataset,
         rows.push(row);
         lines.push(line);
     }
+    problems.because(needed);
     problems.or(Dataset { rows, lines, mapping: file.mapping, format: file.format, digest: Digest::of(bytes) })
 }
 
@@ -83,6 +85,15 @@ impl File {
         });
         let mapping = Mapping { used: used.collect(), kept: kept.into_iter().collect(), missing };
         Self { rows, mapping, format }
+    }
+
+    /// What to say of overrides for fields that a row cannot do without, when no row has what they name: the reason why the
+    /// rows are refused.
+    pub(super) fn missing(&self, overrides: &[Override], needed: &[Field]) -> Vec<String> {
+        let missing = |o: &&Override| needed.contains(&o.field()) && self.mapping.missing.iter().any(|m| m == o.source());
+        let told =
+            |o: &Override| format!("no row has the field `{}` that is to be mapped to `{}`", ellipsis(o.source(), 60), o.field());
+        overrides.iter().filter(missing).map(told).collect()
     }
 }
 

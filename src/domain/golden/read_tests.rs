@@ -143,9 +143,17 @@ fn the_mapping_can_be_printed_and_overruled() {
     );
     let there = read_with(r#"[{"question": "q", "notes": "x"}]"#, "notes=tags");
     assert!(Mapping::check(&[&here, &there]).is_ok(), "one of the files has it");
+    let e = read("a.json", b"[{\"Frage\": \"q\"}]", &["Fragen=question".parse().expect("a mapping")]).expect_err("no such field");
+    assert_eq!(
+        e.to_string(),
+        "a.json:1: no row has the field `fragen` that is to be mapped to `question`\na.json:1: the row has no question; it has: Frage"
+    );
     let e = "a=quesion".parse::<Override>().expect_err("no such field");
     assert_eq!(e.hints(), ["did you mean `question`?"]);
     assert!("question".parse::<Override>().is_err());
+    let two = ["note=tags", "note=id"].map(|m| m.parse().expect("a mapping"));
+    let row = read("a.json", text.as_bytes(), &two).expect("valid").rows.remove(0);
+    assert_eq!((row.tags, row.id.len()), (vec!["1".to_owned()], 16), "the first of two overrides counts");
     let data = read("a.csv", b"Frage,x\nq,1\n", &["Frage=question".parse().expect("a mapping")]).expect("valid");
     assert_eq!(data.rows[0].question, "q");
 }
