@@ -47,7 +47,8 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) yes: bool,
     /// Act in this name; asserted, not proven
-    #[arg(long = "as", global = true, value_name = "ACTOR", env = "KF_AS", help_heading = "Global options")]
+    // An id of its own: clap takes an argument of a command with the same id for this one.
+    #[arg(id = "global-actor", long = "as", global = true, value_name = "ACTOR", env = "KF_AS", help_heading = "Global options")]
     pub(crate) actor: Option<String>,
     /// Use this profile of mlops.toml
     #[arg(long, global = true, value_name = "NAME", env = "KF_PROFILE", help_heading = "Global options")]
@@ -59,7 +60,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", env = "KF_JOBS", help_heading = "Global options")]
     pub(crate) jobs: Option<usize>,
     /// Run as if started in this directory
-    #[arg(short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(id = "global-dir", short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) dir: Option<PathBuf>,
 }
 
