@@ -17,7 +17,7 @@ export GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY="$scratch/summary" GITHUB_OUTPUT=
 # Version 2 of the example, with one more line: better than what the demo left in production.
 printf '\nBe brief.\n' >> config/current/prompts/answer.txt
 "$here/release.sh" bot answers/2.jsonl GH-1 || fail "a version whose gates pass was not released"
-grep -q '^verdict=pass' "$GITHUB_OUTPUT" || fail "no verdict among the outputs"
+sed -n '/^verdict<</{n;p;}' "$GITHUB_OUTPUT" | grep -qx pass || fail "no verdict among the outputs"
 grep -q 'gates of staging' "$GITHUB_STEP_SUMMARY" || fail "no gates in the step summary"
 grep -q '<testsuites' eval.xml || fail "no JUnit report"
 
