@@ -47,6 +47,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) yes: bool,
     /// Act in this name; asserted, not proven
+    // An id of its own: clap takes an argument of a command with the same id for this one.
     #[arg(
         id = "global-as",
         long = "as",

@@ -78,10 +78,10 @@ impl Report for Collected {
         let would = if r.applied { "" } else { "would go: " };
         let went = if r.applied { " went to the trash" } else { "" };
         format!(
-            "{would}{} of {}, {}{went}",
+            "{would}{} ({}){went}; past retention: {}",
             count(r.removed.len(), "object"),
-            count(r.expired.len(), "version past its retention").replace("retentions", "retention"),
-            Bytes(r.bytes)
+            Bytes(r.bytes),
+            count(r.expired.len(), "version")
         )
     }
 }

@@ -76,7 +76,8 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
             pos,
             row: row.id.clone(),
             metric: metric.word().to_owned(),
-            value: score.value(),
+            // SQLite keeps no negative zero, and the digest that seals the rows must be that of what is read back.
+            value: score.value().map(|v| v + 0.0),
             reason: score.reason().map(str::to_owned),
         }
     };
@@ -127,6 +128,7 @@ fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
         let rows: Vec<Row> = (0..n)
@@ -155,6 +157,18 @@ mod tests {
             (of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)),
             (Some(0.75), Some(0.25), Some(100.0), None)
         );
+    }
+
+    #[test]
+    fn no_score_is_a_negative_zero() {
+        let row = Row { id: "r".into(), question: "q".into(), references: vec!["one two".into()], ..Row::default() };
+        let row = Row { relevance: Some(BTreeMap::from([("d1".into(), 1.0)])), answerable: Some(true), ..row };
+        let answer = Answer { text: Some("three".into()), context_ids: vec!["d2".into()], ..Answer::default() };
+        let answers = HashMap::from([("r".to_owned(), answer)]);
+        let scores = score_all(&[row], &answers, MetricId::ALL, 5, 1);
+        let zeros: Vec<f64> = scores.rows.iter().filter_map(|r| r.value).filter(|v| *v == 0.0).collect();
+        assert!(zeros.len() > 5, "{zeros:?}");
+        assert!(zeros.iter().all(|v| v.is_sign_positive()), "{:?}", scores.rows);
     }
 
     #[test]
