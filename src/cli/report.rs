@@ -215,6 +215,9 @@ mod tests {
         assert_eq!(r(Format::Jsonl), "{\"schema\":\"kf.sample/1\",\"n\":1}\n");
         assert_eq!(r(Format::Csv), "name,n\na\u{1b}[31m,1\n\"long, \"\"quoted\"\"\",12\n");
         assert_eq!(r(Format::Table), "NAME             N\na\u{fffd}[31m           1\nlong, \"quoted\"  12\n\nx ``` y\n");
-        assert_eq!(r(Format::Markdown), "| name | n |\n| --- | ---: |\n| a\u{1b}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n");
+        assert_eq!(
+            r(Format::Markdown),
+            "| name | n |\n| --- | ---: |\n| a\u{1b}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n"
+        );
     }
 }

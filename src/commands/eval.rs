@@ -32,7 +32,9 @@ use std::path::PathBuf;
 
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive.")]
+#[command(
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive."
+)]
 pub(crate) struct Args {
     /// The version
     #[arg(add = ArgValueCompleter::new(complete::references))]
@@ -106,7 +108,14 @@ impl Report for Evaluated {
 
     fn blocks(&self) -> Vec<Block> {
         let e = &self.evaluation;
-        let mut lines = vec![format!("{} on {} ({}, {}), answers: {}", self.version.reference(), e.dataset, count(rows_of(e), "row"), e.dataset_digest.short(), e.system)];
+        let mut lines = vec![format!(
+            "{} on {} ({}, {}), answers: {}",
+            self.version.reference(),
+            e.dataset,
+            count(rows_of(e), "row"),
+            e.dataset_digest.short(),
+            e.system
+        )];
         if !self.mapping.is_empty() {
             let mapped: Vec<String> = self.mapping.iter().map(|(c, f)| format!("{c} → {f}")).collect();
             lines.push(format!("read as: {}", mapped.join(", ")));
@@ -128,11 +137,14 @@ impl Report for Evaluated {
     fn summary(&self) -> String {
         let v = self.version.reference();
         match (self.stage, self.gates.is_empty()) {
-            (Some(stage), false) => format!("{v}: the gates of {stage} {}", match self.verdict {
-                Verdict::Pass => "pass",
-                Verdict::Fail => "fail",
-                Verdict::Inconclusive => "are inconclusive",
-            }),
+            (Some(stage), false) => format!(
+                "{v}: the gates of {stage} {}",
+                match self.verdict {
+                    Verdict::Pass => "pass",
+                    Verdict::Fail => "fail",
+                    Verdict::Inconclusive => "are inconclusive",
+                }
+            ),
             _ => format!("{v}: {} recorded", count(self.evaluation.metrics.len(), "metric")),
         }
     }
@@ -253,11 +265,23 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(O
 
 type Answers = (HashMap<String, Answer>, &'static str);
 
-fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &BTreeMap<String, String>) -> Result<Answers> {
+fn answers(
+    cx: &Cx,
+    args: &Args,
+    objects: &Objects,
+    version: &VersionRow,
+    loaded: &Loaded,
+    map: &BTreeMap<String, String>,
+) -> Result<Answers> {
     if let Some(path) = &args.answers {
         let (answers, unmatched) = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
         if unmatched > 0 {
-            cx.out.note(&format!("warning: {} of {} belong to no row of {}", count(unmatched, "answer"), path.display(), loaded.dataset.name));
+            cx.out.note(&format!(
+                "warning: {} of {} belong to no row of {}",
+                count(unmatched, "answer"),
+                path.display(),
+                loaded.dataset.name
+            ));
         }
         return Ok((answers, "recorded"));
     }

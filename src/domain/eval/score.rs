@@ -130,9 +130,15 @@ mod tests {
 
     fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
         let rows: Vec<Row> = (0..n)
-            .map(|i| Row { id: format!("r{i}"), question: "q".into(), references: vec!["one two three four".into()], ..Row::default() })
+            .map(|i| Row {
+                id: format!("r{i}"),
+                question: "q".into(),
+                references: vec!["one two three four".into()],
+                ..Row::default()
+            })
             .collect();
-        let answer = |i: usize| Answer { text: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
+        let answer =
+            |i: usize| Answer { text: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
         let answers = rows.iter().enumerate().map(|(i, r)| (r.id.clone(), answer(i))).collect();
         (rows, answers)
     }
