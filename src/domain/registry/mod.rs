@@ -17,3 +17,6 @@ mod select;
 pub mod table;
 pub mod template;
 pub mod tree;
+
+#[cfg(test)]
+mod table_tests;
