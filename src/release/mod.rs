@@ -15,5 +15,7 @@ pub mod promote;
 pub mod register;
 pub mod rollback;
 
+pub mod eval_view;
+pub mod system;
 #[cfg(test)]
 mod testing;

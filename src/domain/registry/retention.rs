@@ -91,8 +91,8 @@ fn keep_what_is_needed(view: View<'_>, all: &BTreeMap<i64, VersionRow>, kept: &m
     while let Some(id) = open.pop() {
         let Some(by) = all.get(&id) else { continue };
         for (_, target) in table::links_from(view, id)? {
-            if !kept.contains_key(&target.id) {
-                kept.insert(target.id, format!("needed by {}", by.reference()));
+            if let Entry::Vacant(slot) = kept.entry(target.id) {
+                slot.insert(format!("needed by {}", by.reference()));
                 open.push(target.id);
             }
         }

@@ -180,7 +180,11 @@ fn edited_rows_and_entries_are_findings_and_not_errors() {
     };
     case("UPDATE version SET stage = 'staging' WHERE minor = 1", "version m@1.1.0", "stage is staging");
     case("UPDATE eval_row SET value = 0.9 WHERE pos = 1", "evaluation eval-m@1.1.0", "row scores have the digest");
-    case("UPDATE eb SET body = replace(body, 'evaluation.recorded', 'evaluation.forgotten')", "audit log entry 7", "does not have the hash");
+    case(
+        "UPDATE eb SET body = replace(body, 'evaluation.recorded', 'evaluation.forgotten')",
+        "audit log entry 7",
+        "does not have the hash",
+    );
     case("DELETE FROM log_head", "audit log", "the head of the log is missing");
     case("UPDATE model SET name = '' WHERE id = 1", "registry", "cannot be read");
     case("DELETE FROM eb WHERE seq = 4", "audit log entry 4", "entry 4 is missing");
