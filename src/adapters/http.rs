@@ -49,7 +49,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Five attempts over at most a minute and a half, 60 s for each, answers of 16 MiB.
+    /// Five attempts of at most 60 s each, waits that grow from half a second to at most a minute, answers of 16 MiB.
     fn default() -> Self {
         Self {
             attempts: 5,
@@ -61,7 +61,7 @@ impl Default for Policy {
     }
 }
 
-/// The client. Cheap to share behind an `Arc`; it keeps connections open.
+/// The client of one service: its patience with a service that is away is shared by all requests. It keeps connections open.
 #[derive(Debug)]
 pub struct Http {
     client: reqwest::Client,
@@ -236,17 +236,13 @@ fn innermost(e: &reqwest::Error) -> String {
 }
 
 /// True when TLS failed because of a certificate, which no retry changes.
-fn is_certificate(e: &reqwest::Error) -> bool {
-    let mut next: Option<&dyn StdError> = Some(e);
-    while let Some(this) = next {
-        let inner = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = inner.and_then(|i| i.downcast_ref()).or(this.downcast_ref::<rustls::Error>());
-        if matches!(found, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        next = this.source();
+fn is_certificate(e: &(dyn StdError + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = e.downcast_ref() {
+        return true;
     }
-    false
+    // The source of an I/O error is the source of what it wraps; what it wraps is found only by asking for it.
+    let wrapped = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.map(|w| w as &(dyn StdError + 'static)).or(e.source()).is_some_and(is_certificate)
 }
 
 /// Words a status that is not success.
@@ -281,4 +277,4 @@ fn the_error(failed: Result<Infallible>) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::adapters) mod tests;

@@ -5,3 +5,4 @@ pub mod git;
 pub mod http;
 pub mod process;
 pub mod system_command;
+pub mod system_http;

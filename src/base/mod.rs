@@ -7,6 +7,7 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod format;
 pub mod merkle;
 pub mod name;
 pub mod quantity;

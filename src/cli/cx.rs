@@ -2,10 +2,10 @@
 
 use super::Global;
 use super::out::Out;
-use super::report::Format;
 use crate::adapters::git;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Result};
+use crate::base::format::Format;
 use crate::base::random::Random;
 use crate::base::time::Clock;
 use crate::config::env::{self, Env};
@@ -46,7 +46,7 @@ impl Cx {
     ///
     /// # Errors
     /// With a way to say it, when the current directory or the clock for tests cannot be used.
-    pub(crate) fn new(global: Global, env: Env) -> std::result::Result<Self, (Out, Error)> {
+    pub(crate) fn new(global: Global, env: Env) -> std::result::Result<Self, Box<(Out, Error)>> {
         let random = Arc::new(match env.text(env::KF_SEED).and_then(|s| s.parse().ok()) {
             Some(seed) => Random::seeded(seed),
             None => Random::System,
@@ -55,7 +55,7 @@ impl Cx {
         let out = Out::new(&env, global.format.unwrap_or(Format::Table), global.quiet, delimiter);
         match start(&global, &env) {
             Ok((cwd, clock)) => Ok(Self { global, env, cwd, out, clock: Arc::new(clock), random, loaded: OnceCell::new() }),
-            Err(e) => Err((out, e)),
+            Err(e) => Err(Box::new((out, e))),
         }
     }
 
@@ -180,6 +180,12 @@ impl Cx {
         Identity { kind: "user".into(), name, host }
     }
 
+    /// The certificates of a private CA, as the AWS tools are told them.
+    fn ca_bundle(&self) -> Result<Option<Vec<u8>>> {
+        let Some(path) = self.env.text("AWS_CA_BUNDLE") else { return Ok(None) };
+        std::fs::read(path).context(|| format!("cannot read AWS_CA_BUNDLE {path}")).map(Some)
+    }
+
     /// The object store.
     pub(crate) fn objects(&self) -> Result<Objects> {
         let loaded = self.project()?;
@@ -197,14 +203,17 @@ impl Cx {
                     Some((access, secret)) => Some((self.secret(access)?, self.secret(secret)?)),
                     None => None,
                 };
+                let from_env = named("AWS_ENDPOINT_URL_S3").or_else(|| named("AWS_ENDPOINT_URL"));
+                // Whoever sets an endpoint without TLS in the environment means it, as with the AWS tools.
+                let plain = s3.endpoint.is_none() && from_env.as_ref().is_some_and(|e| e.starts_with("http://"));
                 let options = RemoteOptions {
-                    endpoint: s3.endpoint.clone().or_else(|| named("AWS_ENDPOINT_URL_S3")).or_else(|| named("AWS_ENDPOINT_URL")),
+                    endpoint: s3.endpoint.clone().or(from_env),
                     region: s3.region.clone().or_else(|| named("AWS_REGION")).or_else(|| named("AWS_DEFAULT_REGION")),
                     access_key: keys.as_ref().map(|(a, _)| a.clone()).or_else(|| self.env.secret("AWS_ACCESS_KEY_ID")),
                     secret_key: keys.as_ref().map(|(_, s)| s.clone()).or_else(|| self.env.secret("AWS_SECRET_ACCESS_KEY")),
                     session_token: if keys.is_some() { None } else { self.env.secret("AWS_SESSION_TOKEN") },
-                    allow_http: s3.allow_http,
-                    ..RemoteOptions::default()
+                    allow_http: s3.allow_http || plain,
+                    ca_pem: self.ca_bundle()?,
                 };
                 Objects::open(&format!("s3://{}/{}", s3.bucket, s3.prefix), &options)
             }

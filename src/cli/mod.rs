@@ -8,11 +8,11 @@ pub(crate) mod report;
 
 use crate::base::error::{Error, Kind};
 use crate::base::exit::{self, Exit};
+use crate::base::format::Format;
 use crate::commands::Command;
 use crate::config::env::Env;
 use clap::{CommandFactory as _, Parser};
 use cx::Cx;
-use report::Format;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,7 +102,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let cx = match Cx::new(cli.global, env) {
         Ok(cx) => cx,
-        Err((out, e)) => return end(&out, Err(e)),
+        Err(failed) => {
+            let (out, e) = *failed;
+            return end(&out, Err(e));
+        }
     };
     let done = cli.command.run(&cx);
     end(&cx.out, done)

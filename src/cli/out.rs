@@ -1,8 +1,9 @@
 //! The two streams: standard output carries the report, standard error everything else.
 
-use super::report::{self, Block, Format, Report};
+use super::report::{self, Block, Report};
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::config::env::Env;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};

@@ -5,26 +5,10 @@
 
 use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
-use crate::base::name::words;
+use crate::base::format::Format;
 use crate::base::table::{Align, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-words! {
-    /// How a report is written.
-    Format, "format" {
-        /// Aligned text for people.
-        Table = "table",
-        /// One JSON document.
-        Json = "json",
-        /// One JSON document a line.
-        Jsonl = "jsonl",
-        /// Comma-separated values with a header line.
-        Csv = "csv",
-        /// GitHub-flavoured Markdown.
-        Markdown = "markdown",
-    }
-}
 
 /// A part of a report for people.
 pub(crate) enum Block {

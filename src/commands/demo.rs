@@ -62,7 +62,9 @@ enum Step {
 use Step::{Append, Kf, Say, Use};
 
 const STORY: &[Step] = &[
-    Say("A support bot answers customers in four languages. Its configuration (prompts, routing, retrieval, agents) is one model."),
+    Say(
+        "A support bot answers customers in four languages. Its configuration (prompts, routing, retrieval, agents) is one model.",
+    ),
     Kf(&["init"], 0),
     Say("A key signs the audit log from the start."),
     Kf(&["audit", "key", "--generate", "--out", "log.key"], 0),
@@ -117,7 +119,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         }
     }
     let kept = if args.dir.is_some() { format!("\nThe folder stays: cd {}\n", dir.display()) } else { String::new() };
-    cx.out.print(&format!("\nDone: a worse version was refused, a better one released and rolled back, and the log verified.\n{kept}"))?;
+    cx.out.print(&format!(
+        "\nDone: a worse version was refused, a better one released and rolled back, and the log verified.\n{kept}"
+    ))?;
     Ok(Exit::Ok)
 }
 
@@ -151,7 +155,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn use_version(dir: &Path, version: &str) -> Result<()> {
     let prefix = format!("config/{version}/");
     let current = dir.join("config/current");
-    FILES.iter().filter_map(|(path, text)| Some((path.strip_prefix(&prefix)?, text))).try_for_each(|(p, text)| write(&current.join(p), text))
+    FILES
+        .iter()
+        .filter_map(|(path, text)| Some((path.strip_prefix(&prefix)?, text)))
+        .try_for_each(|(p, text)| write(&current.join(p), text))
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {
@@ -165,8 +172,7 @@ fn unwanted(cx: &Cx) -> Vec<OsString> {
 }
 
 fn kf_step(cx: &Cx, kf: &Path, dir: &Path, words: &[&str], expected: u8) -> Result<()> {
-    let shown: Vec<String> =
-        words.iter().map(|w| if w.contains(' ') { format!("\"{w}\"") } else { (*w).to_owned() }).collect();
+    let shown: Vec<String> = words.iter().map(|w| if w.contains(' ') { format!("\"{w}\"") } else { (*w).to_owned() }).collect();
     cx.out.print(&format!("\n$ kf {}\n", shown.join(" ")))?;
     let mut program = Program::new(kf).args(words).dir(dir).timeout(STEP_TIMEOUT);
     for name in unwanted(cx) {
@@ -184,7 +190,10 @@ fn kf_step(cx: &Cx, kf: &Path, dir: &Path, words: &[&str], expected: u8) -> Resu
             }
             Ok(())
         }
-        ended => Err(Error::new(format!("`kf {}` ended otherwise than the story says: {ended:?} instead of {expected}", shown.join(" ")))
-            .hint("look around with `kf demo --dir DIR`")),
+        ended => Err(Error::new(format!(
+            "`kf {}` ended otherwise than the story says: {ended:?} instead of {expected}",
+            shown.join(" ")
+        ))
+        .hint("look around with `kf demo --dir DIR`")),
     }
 }

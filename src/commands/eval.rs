@@ -2,7 +2,6 @@
 
 use super::promote::gate_table;
 use super::version_doc::VersionDoc;
-use crate::adapters::system_command::CommandSystem;
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
@@ -18,16 +17,17 @@ use crate::config::System;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
+use crate::domain::eval::{html, junit};
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::{self, VersionRow};
+use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
-use crate::release::gates;
+use crate::release::{gates, system};
 use crate::store::objects::{Objects, atomic};
 use crate::store::{Mode, Store};
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Score a version on a golden dataset, compare it with production, judge its gates
@@ -241,8 +241,17 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         rows: args.rows.then(|| row_docs(&scores)),
         evaluation,
     };
+    let parts = Parts {
+        version: &version,
+        evaluation: &report.evaluation,
+        loaded: &loaded,
+        answers: &answers,
+        scores: &scores,
+        gates: &report.gates,
+        compared: report.comparison.as_deref(),
+    };
     for file in &args.reports {
-        write_report(cx, file, &report, &loaded, &answers, &scores)?;
+        write_report(cx, file, &report, &parts)?;
     }
     cx.out.emit(&report)
 }
@@ -286,27 +295,16 @@ fn answers(
         return Ok((answers, "recorded"));
     }
     let config = cx.project()?;
+    if config.project.system == System::Recorded {
+        return Ok((evaluate::answers_in_dataset(loaded)?, "recorded"));
+    }
+    let files = evaluate::unpack(objects, version)?;
+    let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
+    let Some(system) = system else { return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")) };
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
-    let done = match &config.project.system {
-        System::Recorded => return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")),
-        System::Command { command, timeout, concurrency } => {
-            let files = evaluate::unpack(objects, version)?;
-            let system = CommandSystem {
-                argv: command.clone(),
-                env: Vec::new(),
-                dir: config.root.clone(),
-                version_dir: files.path().to_owned(),
-                model: version.name.to_string(),
-                version: version.version.to_string(),
-                concurrency: NonZeroUsize::new(usize::try_from(*concurrency).unwrap_or(1)).unwrap_or(NonZeroUsize::MIN),
-                timeout: *timeout,
-            };
-            (evaluate::answers_from(&system, loaded, &|| bar.inc(1))?, "command")
-        }
-        System::Http { .. } => return Err(Error::new("http is not here yet")),
-    };
+    let answers = evaluate::answers_from(system.as_ref(), loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(done)
+    Ok((answers, system.kind()))
 }
 
 fn row_docs(scores: &Scores) -> Vec<RowDoc> {
@@ -325,15 +323,10 @@ fn row_docs(scores: &Scores) -> Vec<RowDoc> {
     docs
 }
 
-fn write_report(
-    cx: &Cx,
-    file: &ReportFile,
-    report: &Evaluated,
-    loaded: &Loaded,
-    answers: &HashMap<String, Answer>,
-    scores: &Scores,
-) -> Result<()> {
+fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated, parts: &Parts<'_>) -> Result<()> {
     let text = match file.kind.as_str() {
+        "junit" => junit::render(&view(parts))?,
+        "html" => html::render(&view(parts))?,
         "markdown" => report::markdown(report),
         _ => serde_json::to_string_pretty(&report::json(report)?).context(|| "cannot write JSON")?,
     };

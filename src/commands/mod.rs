@@ -5,15 +5,20 @@
 mod alias;
 mod archive;
 mod audit;
+mod card;
 mod checkout;
 mod completions;
 mod config;
+mod demo;
 mod diff;
 mod doctor;
 mod eval;
+mod fsck;
+mod gc;
 mod help;
 mod history;
 mod init;
+mod lineage;
 mod list;
 mod log;
 mod moved;
@@ -22,6 +27,7 @@ mod register;
 mod restore;
 mod rollback;
 mod show;
+mod state;
 mod status;
 mod tag;
 mod version_doc;
@@ -37,16 +43,21 @@ pub(crate) enum Command {
     Archive(archive::Args),
     #[command(subcommand)]
     Audit(audit::Command),
+    Card(card::Args),
     Checkout(checkout::Args),
     Completions(completions::Args),
     #[command(subcommand)]
     Config(config::Command),
+    Demo(demo::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
     Eval(eval::Args),
+    Fsck(fsck::Args),
+    Gc(gc::Args),
     Help(help::Args),
     History(history::Args),
     Init(init::Args),
+    Lineage(lineage::Args),
     List(list::Args),
     Log(log::Args),
     Promote(promote::Args),
@@ -54,6 +65,8 @@ pub(crate) enum Command {
     Restore(restore::Args),
     Rollback(rollback::Args),
     Show(show::Args),
+    #[command(subcommand)]
+    State(state::Command),
     Status(status::Args),
     Tag(tag::Args),
 }
@@ -65,15 +78,20 @@ impl Command {
             Self::Alias(args) => alias::run(cx, args),
             Self::Archive(args) => archive::run(cx, args),
             Self::Audit(command) => command.run(cx),
+            Self::Card(args) => card::run(cx, args),
             Self::Checkout(args) => checkout::run(cx, args),
             Self::Completions(args) => completions::run(cx, args),
             Self::Config(command) => command.run(cx),
+            Self::Demo(args) => demo::run(cx, args),
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
             Self::Eval(args) => eval::run(cx, args),
+            Self::Fsck(args) => fsck::run(cx, args),
+            Self::Gc(args) => gc::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
             Self::Init(args) => init::run(cx, args),
+            Self::Lineage(args) => lineage::run(cx, args),
             Self::List(args) => list::run(cx, args),
             Self::Log(args) => log::run(cx, args),
             Self::Promote(args) => promote::run(cx, args),
@@ -81,6 +99,7 @@ impl Command {
             Self::Restore(args) => restore::run(cx, args),
             Self::Rollback(args) => rollback::run(cx, args),
             Self::Show(args) => show::run(cx, args),
+            Self::State(command) => command.run(cx),
             Self::Status(args) => status::run(cx, args),
             Self::Tag(args) => tag::run(cx, args),
         }

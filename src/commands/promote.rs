@@ -77,14 +77,12 @@ impl Report for Promoted {
 
     fn summary(&self) -> String {
         let v = self.version.reference();
-        let would = if self.dry_run { "would be " } else { "" };
         match (self.changed, self.refused) {
             (_, true) => format!("{v} stays in {}: {}", self.from, refusal(&self.gates)),
             (true, _) => {
-                let replaced = self.replaced.as_ref().map(|r| format!("; {} {would}archived", r.version)).unwrap_or_default();
-                format!("{v}: {} → {} {}{replaced}", self.from, self.to, if self.dry_run { "(dry run)" } else { "" })
-                    .trim_end()
-                    .to_owned()
+                let replaced = self.replaced.as_ref().map(|r| format!("; {} is archived", r.version)).unwrap_or_default();
+                let dry = if self.dry_run { " (dry run: nothing was changed)" } else { "" };
+                format!("{v}: {} → {}{replaced}{dry}", self.from, self.to)
             }
             (false, false) => format!("{v} is in {} already", self.to),
         }

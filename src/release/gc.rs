@@ -5,7 +5,8 @@
 //! lists every digest, before a byte moves; bytes go to the trash first and are deleted by a run after the grace period;
 //! objects younger than the grace are never touched, so a registration that is under way loses nothing. One that finds old
 //! bytes in place and names them while a run decides is covered too: after the move the run takes the writer's lock, and what
-//! has come to be needed meanwhile goes back. A run that dies anywhere leaves objects that the next run finds again.
+//! has come to be needed meanwhile goes back; a registration whose row came later than that looks once more itself
+//! ([`give_back_found`]). A run that dies anywhere leaves objects that the next run finds again.
 
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
@@ -15,6 +16,7 @@ use crate::domain::eval::record;
 use crate::domain::registry::retention::{self, Rules, Sorted};
 use crate::domain::registry::table::VersionRow;
 use crate::release::checkout::manifest_of;
+use crate::release::parallel;
 use crate::store::check::{Entry, read_log};
 use crate::store::lock::Lock;
 use crate::store::objects::Objects;
@@ -247,6 +249,21 @@ fn give_back(view: View<'_>, reach: &mut Reach<'_>, rules: Rules, now: Timestamp
         }
     }
     Ok(restored)
+}
+
+/// For a registration after its row is written: takes back those of the objects it found in place that have gone to the trash
+/// since. A run that moves them later sees the row.
+///
+/// # Errors
+/// When the objects cannot be asked or moved.
+pub fn give_back_found(objects: &Objects, found: &[Digest], jobs: usize) -> Result<()> {
+    let mut failed = None;
+    let look = |digest: &Digest| match objects.stat(digest)? {
+        Some(_) => Ok(()),
+        None => objects.untrash(digest).map(|_| ()),
+    };
+    parallel::each(found, jobs, &look, &mut |_, done: Result<()>, _| failed = failed.take().or(done.err()));
+    failed.map_or(Ok(()), Err)
 }
 
 /// Deletes what was in the trash for longer than the grace. Its digests are in the events of the runs that put it there.

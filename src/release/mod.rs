@@ -1,5 +1,6 @@
 //! What needs several domain rooms and adapters at once.
 
+pub mod card;
 pub mod checkout;
 pub mod dataset;
 pub mod evaluate;
@@ -7,8 +8,14 @@ pub mod fsck;
 pub mod gates;
 pub mod gather;
 pub mod gc;
+pub mod lineage;
 pub mod move_state;
 mod parallel;
 pub mod promote;
 pub mod register;
 pub mod rollback;
+
+pub mod eval_view;
+pub mod system;
+#[cfg(test)]
+mod testing;

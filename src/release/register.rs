@@ -6,7 +6,9 @@
 use super::checkout::manifest_of;
 use super::dataset::FILE_DIGEST;
 use super::gather::{Gathered, gather};
+use super::gc::give_back_found;
 use crate::adapters::git;
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::{ModelType, Name};
 use crate::base::reference::Reference;
@@ -152,7 +154,7 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
     check_parts(kind, &request.layout, &files)?;
     let git = git_facts(place, request)?;
     let total = files.iter().map(|f| f.size).sum();
-    let manifest = publish(place, kind, &files, &links, &|done| progress(total, done))?;
+    let (manifest, found) = publish(place, kind, &files, &links, &|done| progress(total, done))?;
     let warnings = warnings_of(git.as_ref());
     let (number, advised_from, bump, advice) = number(place, request, &manifest, &links)?;
     let mut meta = request.meta.clone();
@@ -176,6 +178,8 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
         reason: request.reason.clone(),
     };
     let done = place.store.write(|tx| change::register(tx, &new))?;
+    // Garbage collection may have decided about them before the row was there.
+    give_back_found(&place.objects, &found, place.jobs)?;
     let (bump, advice) = if done.changed { (bump, advice) } else { (None, Vec::new()) };
     Ok(Outcome { version: done.version, changed: done.changed, bump, advice, warnings })
 }
@@ -241,9 +245,17 @@ fn warnings_of(git: Option<&GitFacts>) -> Vec<String> {
     dirty.into_iter().collect()
 }
 
-fn publish(place: &Place, kind: ModelType, files: &[Gathered], links: &Links, progress: &dyn Fn(u64)) -> Result<Manifest> {
+/// Stores the files and the manifest; also gives the objects that were there before.
+fn publish(
+    place: &Place,
+    kind: ModelType,
+    files: &[Gathered],
+    links: &Links,
+    progress: &dyn Fn(u64),
+) -> Result<(Manifest, Vec<Digest>)> {
     let paths: Vec<PathBuf> = files.iter().map(|f| f.source.clone()).collect();
     let stored = place.objects.put_files(&paths, place.jobs, progress)?;
+    let mut found: Vec<Digest> = stored.iter().filter(|s| !s.new).map(|s| s.digest).collect();
     let mut entries = Vec::with_capacity(files.len());
     for (file, stored) in files.iter().zip(stored) {
         let media = media_type(&file.name, &head(&file.source)?).to_owned();
@@ -251,8 +263,9 @@ fn publish(place: &Place, kind: ModelType, files: &[Gathered], links: &Links, pr
     }
     let depends = links.iter().filter(|(relation, _)| relation == "depends").map(|(_, v)| v.digest).collect();
     let manifest = Manifest::new(kind, entries, depends)?;
-    place.objects.put_bytes(&manifest.to_bytes())?;
-    Ok(manifest)
+    let stored = place.objects.put_bytes(&manifest.to_bytes())?;
+    found.extend((!stored.new).then_some(stored.digest));
+    Ok((manifest, found))
 }
 
 fn head(path: &Path) -> Result<Vec<u8>> {
@@ -262,7 +275,7 @@ fn head(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-type Numbered = (Number, Option<crate::base::digest::Digest>, Option<Bump>, Vec<String>);
+type Numbered = (Number, Option<Digest>, Option<Bump>, Vec<String>);
 
 fn number(place: &Place, request: &Request, manifest: &Manifest, links: &Links) -> Result<Numbered> {
     let highest = place.store.read(|view| {

@@ -30,18 +30,18 @@ impl Request {
         Self { method, url, headers: HeaderMap::new(), body: Vec::new(), path_is_secret: false, timeout: None }
     }
 
-    /// Posts a JSON value.
-    pub fn post_json(url: Url, body: &Value) -> Self {
-        let mut request = Self::new(Method::POST, url).body(body.to_string().into_bytes());
-        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        request
-    }
-
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self
+    }
+
+    /// Sets a JSON value as the body.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.body(body.to_string().into_bytes())
     }
 
     /// Sets a header.

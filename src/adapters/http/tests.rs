@@ -24,7 +24,7 @@ pub(in crate::adapters) fn serve(app: Router) -> Url {
 }
 
 /// A port that nobody listens on.
-fn nowhere() -> Url {
+pub(in crate::adapters) fn nowhere() -> Url {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL")
 }
@@ -188,7 +188,7 @@ fn what_is_sent_arrives() {
         let of = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("-").to_owned();
         format!("{}|{}|{}|{body}", of("user-agent"), of("content-type"), of("x-a"))
     }));
-    let request = Request::post_json(serve(app), &serde_json::json!({"a": 1})).header("X-A", "1").expect("fits");
+    let request = Request::new(Method::POST, serve(app)).json(&serde_json::json!({"a": 1})).header("X-A", "1").expect("fits");
     let response = send(&client(Policy::default()), &request).expect("sent");
     assert_eq!(
         String::from_utf8_lossy(&response.body),
@@ -220,4 +220,12 @@ fn redirects_stay_at_home_and_keep_the_method() {
         assert!(e.hints().iter().any(|h| h.contains("redirects")), "{path}");
     }
     assert_eq!(seen.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn an_untrusted_certificate_is_found_however_deep_it_is_wrapped() {
+    let certificate = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    assert!(is_certificate(&std::io::Error::other(std::io::Error::other(certificate()))));
+    assert!(!is_certificate(&std::io::Error::other(rustls::Error::DecryptError)));
+    assert!(!is_certificate(&std::io::Error::other("invalid peer certificate")));
 }

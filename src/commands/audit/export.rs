@@ -3,10 +3,11 @@
 use super::entries;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::base::quantity::Bytes;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
-use crate::cli::report::{Block, Format, Report};
+use crate::cli::report::{Block, Report};
 use crate::domain::audit::export::{self, Exported};
 use crate::store::Mode;
 use serde::Serialize;

@@ -86,10 +86,12 @@ impl<'a> Scan<'a> {
         format!("{what} at byte {}", self.at)
     }
 
+    #[inline]
     fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
+    #[inline]
     fn take(&mut self, wanted: u8) -> Result<(), String> {
         if self.peek() != wanted {
             return Err(self.wrong(&format!("no `{}`", char::from(wanted))));
@@ -232,6 +234,9 @@ fn order(a: &str, b: &str) -> Ordering {
 
 /// A text as canonical JSON spells it, without quotes.
 pub(super) fn spelt(text: &str) -> String {
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        return text.to_owned();
+    }
     let quoted = crate::base::canonical::to_string(text).expect("every text has a canonical form");
     quoted[1..quoted.len() - 1].to_owned()
 }

@@ -2,6 +2,9 @@
 
 pub mod check;
 pub mod gate;
+pub mod html;
+pub mod junit;
 pub mod metrics;
 pub mod record;
 pub mod score;
+pub mod view;

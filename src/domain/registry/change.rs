@@ -80,7 +80,10 @@ pub fn register(tx: &Tx<'_>, new: &NewVersion) -> Result<Registered> {
                 new.name
             )));
         }
-        return Ok(Registered { version: found, changed: false });
+        return match found.purged {
+            Some(_) => refill(tx, &found, new).map(|version| Registered { version, changed: true }),
+            None => Ok(Registered { version: found, changed: false }),
+        };
     }
     let version = number(tx, &model, new)?;
     let event = tx.record(registered_event(new, version));
@@ -116,6 +119,17 @@ pub fn register(tx: &Tx<'_>, new: &NewVersion) -> Result<Registered> {
     }
     let version = table::version_by_id(view, id)?.ok_or_else(|| Error::new("a version just registered is not there"))?;
     Ok(Registered { version, changed: true })
+}
+
+/// The files of a version that garbage collection had removed are there again: it stays archived, and its retention starts anew.
+fn refill(tx: &Tx<'_>, version: &VersionRow, new: &NewVersion) -> Result<VersionRow> {
+    let archived = Stage::Archived;
+    let event = Event::new("version.refilled", resource(version)).because(new.ticket.as_deref(), new.reason.as_deref());
+    let event = tx.record(event.with("from", version.stage.word()).with("to", archived.word()));
+    tx.execute("UPDATE version SET purged = NULL WHERE id = ?1", values![version.id])?;
+    set_stage(tx, version, archived)?;
+    log_change(tx, version, "refill", archived, None, new.ticket.as_deref(), event)?;
+    table::version_by_id(tx.view(), version.id)?.ok_or_else(|| Error::new("a version just refilled is not there"))
 }
 
 fn registered_event(new: &NewVersion, version: Version) -> Event {

@@ -8,6 +8,7 @@ pub mod change;
 pub mod check;
 pub mod diff;
 pub mod document;
+mod format_spec;
 pub mod lineage;
 pub mod manifest;
 pub mod parts;

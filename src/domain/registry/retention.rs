@@ -64,7 +64,7 @@ fn by_stage(version: &VersionRow, rules: Rules, now: Timestamp) -> Option<String
     }
     // An archived version without the time of its retirement is damage, not a reason to remove it.
     let Some(retired) = version.retired else { return Some("archived, nobody knows when".into()) };
-    let until = retired.plus_micros(i64::from(rules.retention_days) * DAY);
+    let until = retired.plus_micros(i64::from(rules.retention_days).saturating_mul(DAY));
     (now < until).then(|| format!("retention until {}", until.day()))
 }
 
@@ -91,8 +91,8 @@ fn keep_what_is_needed(view: View<'_>, all: &BTreeMap<i64, VersionRow>, kept: &m
     while let Some(id) = open.pop() {
         let Some(by) = all.get(&id) else { continue };
         for (_, target) in table::links_from(view, id)? {
-            if !kept.contains_key(&target.id) {
-                kept.insert(target.id, format!("needed by {}", by.reference()));
+            if let Entry::Vacant(slot) = kept.entry(target.id) {
+                slot.insert(format!("needed by {}", by.reference()));
                 open.push(target.id);
             }
         }

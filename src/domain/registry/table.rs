@@ -94,7 +94,7 @@ pub struct StageChange {
     pub version: Version,
     /// Its number in the state.
     pub version_id: i64,
-    /// `promote`, `rollback`, `archive`, `restore` or `replaced`.
+    /// `promote`, `rollback`, `archive`, `restore`, `refill` or `replaced`.
     pub how: String,
     /// Where it stood.
     pub from: Option<Stage>,

@@ -1,1 +1,203 @@
+//! A sound state, and then each kind of damage, found and named; and what a repair and a second registration heal.
 
+use super::*;
+use crate::base::name::Stage;
+use crate::release::testing::Bench;
+
+const READ: Options<'_> = Options { quick: false, repair: false, jobs: 3, keys: &[] };
+const QUICK: Options<'_> = Options { quick: true, ..READ };
+const REPAIR: Options<'_> = Options { repair: true, ..READ };
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.register("base@1.0.0", &[]);
+    bench.register("m@1.0.0", &["base@1.0.0"]);
+    bench.register("m@1.1.0", &[]);
+    bench.stage("m@1.0.0", Stage::Production);
+    bench.stage("m@1.1.0", Stage::Production);
+    bench.alias("m@1.0.0", "best");
+    bench.evaluate("m@1.1.0", Digest::of(b"golden"));
+    bench
+}
+
+fn run(bench: &Bench, options: Options<'_>) -> Report {
+    check(&bench.store, &bench.objects, options, &mut |_, _| {}).expect("checked")
+}
+
+fn file_of(reference: &str) -> Digest {
+    Digest::of(reference.as_bytes())
+}
+
+/// Expects findings about this subject only, the first of which says this.
+fn expect(report: &Report, subject: &str, says: &str) {
+    assert_eq!(report.verdict, Verdict::Fail);
+    let about: Vec<_> = report.findings.iter().filter(|f| f.subject == subject).collect();
+    assert!(about.iter().any(|f| f.problem.contains(says)), "{subject}: {says}: {:#?}", report.findings);
+    assert_eq!(about.len(), report.findings.len(), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_sound_state_passes_and_everything_was_read() {
+    let bench = bench();
+    bench.objects.put_bytes(b"nobody names this").expect("stored");
+    let mut last = (0, 0);
+    let report = check(&bench.store, &bench.objects, READ, &mut |done, all| last = (done, all)).expect("checked");
+    assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Pass));
+    // Three manifests, three files of their own, one that all share.
+    assert_eq!((report.content.named, report.content.verified, report.content.present), (7, 7, 0));
+    assert_eq!((report.content.orphans, report.content.orphan_bytes), (1, 17));
+    assert_eq!((report.rows.versions, report.rows.evaluations, report.rows.scores), (3, 1, 2));
+    assert_eq!(last, (7, 7));
+    assert_eq!(report.log.entries, 8);
+    assert_eq!(bench.actions(1), ["evaluation.recorded"], "a check writes nothing");
+}
+
+#[test]
+fn a_quick_check_claims_nothing_to_be_verified() {
+    let bench = bench();
+    let flipped = file_of("m@1.0.0");
+    bench.spoil(&flipped, b"m@1.0.1");
+    let report = run(&bench, QUICK);
+    assert_eq!((report.content.verified, report.content.present, report.rows.scores), (0, 7, 0));
+    assert_eq!(report.verdict, Verdict::Pass, "the same size looks right from outside");
+    bench.spoil(&flipped, b"");
+    expect(&run(&bench, QUICK), &format!("object {flipped}"), "it has 0 bytes instead of 7");
+}
+
+#[test]
+fn each_damage_to_an_object_is_found_with_the_command_that_heals_it() {
+    let bench = bench();
+    let file = file_of("m@1.0.0");
+    let subject = format!("object {file}");
+    bench.spoil(&file, b"m@1.0.1");
+    let report = run(&bench, READ);
+    expect(&report, &subject, "its 7 bytes have the digest");
+    assert!(report.findings[0].problem.contains("file a.txt of m@1.0.0"), "{:?}", report.findings);
+    assert!(report.findings[0].fix.contains("`kf register m PATH --version 1.0.0`"), "{:?}", report.findings);
+    std::fs::remove_file(bench.path(&file)).expect("removed");
+    expect(&run(&bench, READ), &subject, "it is missing");
+}
+
+#[test]
+fn a_damaged_manifest_is_found() {
+    let bench = bench();
+    let manifest = bench.version("m@1.1.0").digest;
+    bench.spoil(&manifest, b"{}");
+    expect(&run(&bench, READ), &format!("object {manifest}"), "it is the manifest of m@1.1.0");
+    bench.spoil(&manifest, b"");
+    expect(&run(&bench, QUICK), &format!("object {manifest}"), "it is empty");
+}
+
+#[test]
+fn a_manifest_that_is_not_the_versions_is_found() {
+    let bench = Bench::new();
+    let manifest = bench.publish(&[("a.txt", "a")]);
+    let other = bench.publish(&[("a.txt", "a"), ("b.txt", "b")]);
+    bench.add("m@1.0.0", &manifest, &[]);
+    // The row and its event agree about a manifest that has another number of files.
+    let new = other.digest();
+    bench.store.db().execute("UPDATE version SET digest = ?1", &[new.into()]).expect("edited");
+    let report = run(&bench, READ);
+    let problems: Vec<_> = report.findings.iter().map(|f| f.problem.as_str()).collect();
+    assert!(
+        problems.iter().any(|p| p.contains("its row says 1 file and 1 bytes, its manifest 2 files and 2 bytes")),
+        "{problems:?}"
+    );
+    assert!(problems.iter().any(|p| p.contains("digest is")), "{problems:?}");
+}
+
+#[test]
+fn a_repair_sets_aside_what_is_corrupt_and_storing_it_again_heals_it() {
+    let bench = bench();
+    let files = [("a.txt", "m@1.0.0"), ("shared.txt", "shared")];
+    let (empty, wrong) = (file_of("m@1.0.0"), Digest::of(b"shared"));
+    bench.spoil(&empty, b"");
+    bench.spoil(&wrong, b"SHARED");
+    let report = run(&bench, REPAIR);
+    assert_eq!(report.verdict, Verdict::Fail, "they are still missing");
+    let mut expected = vec![empty, wrong];
+    expected.sort();
+    assert_eq!(report.repaired.quarantined, expected);
+    assert_eq!(bench.actions(1), ["state.repaired"]);
+    let kept = std::fs::read_dir(bench.dir.path().join("objects/quarantine")).expect("a quarantine").count();
+    assert_eq!(kept, 2, "nothing is thrown away");
+    assert!(!bench.path(&empty).exists());
+
+    let manifest = bench.publish(&files);
+    assert!(!bench.add("m@1.0.0", &manifest, &["base@1.0.0"]).changed);
+    let report = run(&bench, READ);
+    assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Pass));
+}
+
+#[test]
+fn a_repair_takes_back_from_the_trash_what_is_needed_and_sweeps_temporaries() {
+    let bench = bench();
+    let file = file_of("m@1.0.0");
+    assert!(bench.objects.trash(&file, bench.now()).expect("trashed"));
+    expect(&run(&bench, READ), &format!("object {file}"), "it is in the trash");
+    let left = bench.dir.path().join("objects/tmp/left-behind");
+    std::fs::write(&left, b"half").expect("written");
+    bench.later(400);
+    let report = run(&bench, REPAIR);
+    assert_eq!((report.findings, report.repaired.restored, report.repaired.temporaries), (Vec::new(), vec![file], 1));
+    assert!(bench.path(&file).exists() && !left.exists());
+}
+
+#[test]
+fn a_repair_without_damage_records_nothing_and_a_dry_run_changes_nothing() {
+    let bench = bench();
+    let report = run(&bench, REPAIR);
+    assert_eq!((report.repaired.event, report.verdict), (None, Verdict::Pass));
+    assert_eq!(bench.actions(1), ["evaluation.recorded"]);
+    let file = file_of("m@1.0.0");
+    bench.spoil(&file, b"");
+    bench.store.set_dry_run(true);
+    assert!(run(&bench, REPAIR).repaired.quarantined.is_empty() && bench.path(&file).exists());
+}
+
+#[test]
+fn missing_hashes_of_tiles_are_rebuilt() {
+    let bench = bench();
+    for i in 0..260 {
+        bench.alias(if i % 2 == 0 { "m@1.1.0" } else { "m@1.0.0" }, "moving");
+    }
+    bench.store.db().execute("DELETE FROM tile", &[]).expect("deleted");
+    let report = run(&bench, READ);
+    assert!(report.findings.iter().all(|f| f.fix.contains("kf fsck --repair")) && report.verdict == Verdict::Fail, "{report:#?}");
+    let report = run(&bench, REPAIR);
+    assert_eq!((report.findings, report.repaired.tiles), (Vec::new(), 1));
+    assert_eq!(run(&bench, READ).verdict, Verdict::Pass);
+}
+
+#[test]
+fn edited_rows_and_entries_are_findings_and_not_errors() {
+    let case = |sql: &str, subject: &str, says: &str| {
+        let bench = bench();
+        assert!(bench.store.db().execute(sql, &[]).expect("edited") > 0, "{sql}");
+        let report = run(&bench, READ);
+        let found = report.findings.iter().any(|f| f.subject.contains(subject) && f.problem.contains(says));
+        assert!(found && report.verdict == Verdict::Fail, "{sql}: {:#?}", report.findings);
+    };
+    case("UPDATE version SET stage = 'staging' WHERE minor = 1", "version m@1.1.0", "stage is staging");
+    case("UPDATE eval_row SET value = 0.9 WHERE pos = 1", "evaluation eval-m@1.1.0", "row scores have the digest");
+    case(
+        "UPDATE eb SET body = replace(body, 'evaluation.recorded', 'evaluation.forgotten')",
+        "audit log entry 7",
+        "does not have the hash",
+    );
+    case("DELETE FROM log_head", "audit log", "the head of the log is missing");
+    case("UPDATE model SET name = '' WHERE id = 1", "registry", "cannot be read");
+    case("DELETE FROM eb WHERE seq = 4", "audit log entry 4", "entry 4 is missing");
+}
+
+#[test]
+fn versions_whose_files_were_collected_need_none() {
+    let bench = bench();
+    bench.stage("base@1.0.0", Stage::Archived);
+    let version = bench.version("base@1.0.0");
+    bench.store.db().execute("UPDATE version SET purged = 1 WHERE id = ?1", &[version.id.into()]).expect("edited");
+    std::fs::remove_file(bench.path(&version.digest)).expect("removed");
+    let report = run(&bench, READ);
+    expect(&report, "version base@1.0.0", "no garbage collection ran then");
+    assert_eq!(report.rows.purged, 1);
+}

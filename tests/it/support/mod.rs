@@ -3,12 +3,15 @@
 //! A test that needs a program this machine lacks calls [`skip`], which says so on stderr and, where `CI` is set, fails:
 //! nothing is skipped in silence and nothing is skipped in CI.
 
+pub(crate) mod crash;
 pub(crate) mod daemon;
 pub(crate) mod pg;
 pub(crate) mod proxy;
 pub(crate) mod s3;
 pub(crate) mod sandbox;
 pub(crate) mod source;
+pub(crate) mod strace;
+pub(crate) mod tty;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

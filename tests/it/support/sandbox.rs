@@ -64,6 +64,7 @@ impl Drop for NamedOnPanic {
 /// A hermetic place; everything in it goes when it is dropped.
 pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
+    engine: Engine,
     variables: BTreeMap<String, String>,
     runs: AtomicI64,
     hidden: Vec<(String, &'static str)>,
@@ -78,7 +79,7 @@ impl Sandbox {
     /// A fresh sandbox on an engine; the error says which program is missing.
     pub(crate) fn on(engine: Engine) -> Result<Self, String> {
         let dir = tempfile::Builder::new().prefix("kf-it-").tempdir().map_err(|e| format!("no temporary directory: {e}"))?;
-        let mut sandbox = Self { dir, variables: BTreeMap::new(), runs: AtomicI64::new(0), hidden: Vec::new() };
+        let mut sandbox = Self { dir, engine, variables: BTreeMap::new(), runs: AtomicI64::new(0), hidden: Vec::new() };
         for part in ["home", "tmp", "bin", "work"] {
             std::fs::create_dir(sandbox.root().join(part)).map_err(|e| format!("cannot make {part}: {e}"))?;
         }
@@ -165,6 +166,24 @@ impl Sandbox {
         std::fs::create_dir_all(file.parent().expect("a file in a directory")).expect("directories of the sandbox");
         std::fs::write(&file, text).expect("a file in the sandbox");
         file
+    }
+
+    /// Makes a repository with an empty state; `config` is added to its `mlops.toml`.
+    pub(crate) fn repository(&self, config: &str) {
+        // The test's S3 server has no TLS, which nobody gets without asking.
+        let place = if self.engine == Engine::Servers { "[artifacts]\nallow-http = true\n" } else { "" };
+        self.write("mlops.toml", format!("[project]\nname = \"shop\"\n{place}{config}"));
+        self.works(["init"]);
+    }
+
+    /// Runs kf, which must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub(crate) fn works<const N: usize>(&self, args: [&str; N]) -> Run {
+        let run = self.kf(args);
+        assert_eq!(run.code, Some(0), "kf {args:?}\n{run}");
+        run
     }
 
     /// Reads a file below the working directory.
@@ -349,6 +368,8 @@ mod tests {
         on_both_engines(|sandbox| {
             let place = sandbox.environment().get("KF_STATE_URL").cloned();
             assert!(seen.borrow_mut().insert(place), "each engine once");
+            sandbox.repository("# kept\n");
+            assert!(sandbox.read("mlops.toml").contains("kept"), "init leaves the file alone");
         });
         assert!(seen.borrow().contains(&None), "SQLite is where no URL is set");
     }

@@ -241,3 +241,21 @@ fn a_clock_that_went_back_is_told_and_an_unsigned_tail_can_be_signed_later() {
     let found = log.verify();
     assert_eq!((found.verdict(), found.size, found.unsigned), (Verdict::Pass, 301, 0));
 }
+
+/// Three levels of tiles: the rows together are the frontier of RFC 6962.
+#[test]
+fn the_rows_of_tiles_make_the_root_of_the_leaves() {
+    let log = Log::new(2);
+    let mut tree = log.store.read(tree::Tree::new).expect("a tree");
+    let (mut frontier, mut findings) = (crate::base::merkle::Frontier::new(), Vec::new());
+    for i in 0..70_000u64 {
+        let leaf = crate::base::merkle::leaf_hash(&i.to_be_bytes());
+        frontier.push(leaf);
+        tree.push(i, leaf, &mut findings);
+        if i % 1009 == 0 || [254, 255, 256, 65_534, 65_535, 65_536].contains(&i) {
+            assert_eq!((tree.size(), tree.root()), (i + 1, Some(frontier.root())));
+        }
+    }
+    // 273 tiles of leaves and one of tiles, none of which is stored here.
+    assert_eq!((tree.tiles, findings.len()), (274, 274));
+}

@@ -3,7 +3,7 @@
 
 use super::Finding;
 use crate::base::error::Result;
-use crate::base::merkle::{Frontier, Hash, fold};
+use crate::base::merkle::{Frontier, Hash};
 use crate::store::View;
 use crate::store::log::TILE_WIDTH;
 use crate::values;
@@ -14,9 +14,9 @@ const HOLE_MAX: u64 = 65_536;
 
 /// The tree of the entries read so far.
 pub(super) struct Tree {
-    frontier: Frontier,
-    /// For each tile level: how many tiles are full, and the hashes since.
-    rows: Vec<(u64, Vec<Hash>)>,
+    size: u64,
+    /// For each tile level: how many tiles are full, and the frontier over the hashes since.
+    rows: Vec<(u64, Frontier)>,
     /// Hashes of sealed tiles as stored, by tile level and index; taken out as they are compared.
     sealed: BTreeMap<(i64, i64), Option<Hash>>,
     /// How many sealed tiles were compared.
@@ -31,17 +31,23 @@ impl Tree {
             sealed.insert((row.int(0)?, row.int(1)?), row.blob(2)?.try_into().ok());
             Ok(())
         })?;
-        Ok(Self { frontier: Frontier::new(), rows: Vec::new(), sealed, tiles: 0, broken: false })
+        Ok(Self { size: 0, rows: Vec::new(), sealed, tiles: 0, broken: false })
     }
 
     /// Entries taken so far.
     pub(super) fn size(&self) -> u64 {
-        self.frontier.size()
+        self.size
+    }
+
+    /// The frontier over the leaves: those of the rows, the highest first.
+    fn frontier(&self) -> Frontier {
+        let hashes: Vec<u8> = self.rows.iter().rev().flat_map(|(_, since)| since.to_bytes()).collect();
+        Frontier::from_bytes(self.size, &hashes).expect("a hash for each set bit of the size, eight bits a row")
     }
 
     /// The root over them; `None` after a hole too large to fill.
     pub(super) fn root(&self) -> Option<Hash> {
-        (!self.broken).then(|| self.frontier.root())
+        (!self.broken).then(|| self.frontier().root())
     }
 
     /// Takes the leaf of entry `seq`, saying what is missing before it.
@@ -62,19 +68,18 @@ impl Tree {
     }
 
     fn grow(&mut self, leaf: Hash, findings: &mut Vec<Finding>) {
-        self.frontier.push(leaf);
+        self.size += 1;
         let (mut level, mut hash) = (0, leaf);
         loop {
             if self.rows.len() == level {
-                self.rows.push((0, Vec::with_capacity(TILE_WIDTH as usize)));
+                self.rows.push((0, Frontier::new()));
             }
-            let (index, row) = &mut self.rows[level];
-            row.push(hash);
-            if (row.len() as u64) < TILE_WIDTH {
+            let (index, since) = &mut self.rows[level];
+            since.push(hash);
+            if since.size() < TILE_WIDTH {
                 return;
             }
-            hash = fold(row);
-            row.clear();
+            hash = std::mem::take(since).root();
             let at = *index;
             *index += 1;
             level += 1;
@@ -111,7 +116,7 @@ impl Tree {
             return;
         }
         let mut from = 0;
-        let (ours, stored) = (self.frontier.to_bytes(), head.to_bytes());
+        let (ours, stored) = (self.frontier().to_bytes(), head.to_bytes());
         let subtrees = (0..u64::BITS).rev().filter(|level| self.size() >> level & 1 == 1);
         for (level, (ours, stored)) in subtrees.zip(ours.chunks(32).zip(stored.chunks(32))) {
             let to = from + (1u64 << level);

@@ -1,0 +1,108 @@
+//! `kf fsck`: whether rows, objects, manifests and log agree; reads everything.
+
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::quantity::Bytes;
+use crate::base::table::Table;
+use crate::base::text::count;
+use crate::cli::cx::Cx;
+use crate::cli::progress;
+use crate::cli::report::{Block, Report};
+use crate::release::fsck::{self, Options};
+use crate::store::Mode;
+use serde::Serialize;
+
+/// Check that rows, objects, manifests and the audit log agree, by reading all of them
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf fsck\n  kf fsck --repair       mend what can be mended, set damaged objects aside\n  kf fsck --quick        only ask whether objects are there\n\nExits 3 when something is wrong."
+)]
+pub(crate) struct Args {
+    /// Only ask whether objects are there and how large they are; verifies nothing
+    #[arg(long)]
+    quick: bool,
+    /// Mend what can be mended, and set damaged objects aside so that registering the same files heals them
+    #[arg(long, conflicts_with = "quick")]
+    repair: bool,
+}
+
+#[derive(Serialize)]
+struct Checked {
+    #[serde(flatten)]
+    report: fsck::Report,
+}
+
+impl Report for Checked {
+    const SCHEMA: &'static str = "kf.fsck/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let r = &self.report;
+        let size = |n: u64| Bytes(n).to_string();
+        let counted = |n: u64, noun: &str| count(usize::try_from(n).unwrap_or(usize::MAX), noun);
+        let read = if r.quick {
+            format!("{} present, none read", counted(r.content.present, "object"))
+        } else {
+            format!("{} of {} verified, {}", r.content.verified, counted(r.content.named, "object"), size(r.content.bytes))
+        };
+        let mut lines = vec![
+            format!("state      {}", r.state),
+            format!("log        {}, {} signed", counted(r.log.entries, "entry").replace("entrys", "entries"), r.log.signed),
+            format!("rows       {}, {}", counted(r.rows.versions, "version"), counted(r.rows.evaluations, "evaluation")),
+            format!("artifacts  {}: {read}", r.artifacts),
+        ];
+        if r.content.orphans > 0 {
+            let orphans = counted(r.content.orphans, "object");
+            lines.push(format!("unneeded   {orphans}, {}: `kf gc` removes them in time", size(r.content.orphan_bytes)));
+        }
+        let mended = &r.repaired;
+        if mended.event.is_some() {
+            lines.push(format!(
+                "repaired   {} rebuilt, {} set aside, {} taken out of the trash, {} swept",
+                counted(mended.tiles, "tile"),
+                counted(mended.quarantined.len() as u64, "object"),
+                counted(mended.restored.len() as u64, "object"),
+                counted(mended.temporaries, "temporary file")
+            ));
+        }
+        let mut blocks = vec![Block::Verbatim(lines.join("\n"))];
+        if !r.findings.is_empty() {
+            let mut t = Table::new(&["what", "problem", "what to do"]);
+            for f in &r.findings {
+                t.row([f.subject.clone(), f.problem.clone(), f.fix.clone()]);
+            }
+            blocks.push(t.into());
+        }
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        match (self.report.findings.len(), self.report.quick) {
+            (0, true) => "nothing is missing; nothing was read".into(),
+            (0, false) => "rows, objects, manifests and log agree".into(),
+            (n, _) => format!("{} do not agree", count(n, "thing")),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        self.report.verdict.into()
+    }
+
+    fn annotations(&self) -> Vec<(Option<String>, String, String)> {
+        self.report.findings.iter().map(|f| (None, f.subject.clone(), format!("{}: {}", f.problem, f.fix))).collect()
+    }
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let store = cx.store(if args.repair { Mode::Write } else { Mode::Read })?;
+    let objects = cx.objects()?;
+    let keys: Vec<_> = cx.log_signer()?.map(|s| s.key().public().clone()).into_iter().collect();
+    let options = Options { quick: args.quick, repair: args.repair && !cx.global.dry_run, jobs: cx.jobs(), keys: &keys };
+    let bar = progress::things(&cx.out, "checking", 0);
+    let report = fsck::check(&store, &objects, options, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    cx.out.emit(&Checked { report })
+}

@@ -1,0 +1,139 @@
+//! An evaluation laid out for its files: JUnit for CI, HTML for people.
+
+use super::evaluate::{Compared, Loaded};
+use crate::base::verdict::Verdict;
+use crate::domain::eval::gate::Judged;
+use crate::domain::eval::metrics;
+use crate::domain::eval::record::Evaluation;
+use crate::domain::eval::score::Scores;
+use crate::domain::eval::view::{CompareView, Direction, EvalView, GateView, MetricView, RowView, ScoreView};
+use crate::domain::golden::Answer;
+use crate::domain::registry::table::VersionRow;
+use std::collections::HashMap;
+
+/// What an evaluation gave.
+pub struct Parts<'a> {
+    /// The version.
+    pub version: &'a VersionRow,
+    /// The sums.
+    pub evaluation: &'a Evaluation,
+    /// The dataset.
+    pub loaded: &'a Loaded,
+    /// The answers by row id.
+    pub answers: &'a HashMap<String, Answer>,
+    /// The scores of the rows.
+    pub scores: &'a Scores,
+    /// The gates.
+    pub gates: &'a [Judged],
+    /// The comparison with production.
+    pub compared: Option<&'a [Compared]>,
+}
+
+/// Lays it out.
+pub fn view(parts: &Parts<'_>) -> EvalView {
+    let e = parts.evaluation;
+    EvalView {
+        model: parts.version.name.to_string(),
+        version: parts.version.version.to_string(),
+        digest: e.digest,
+        dataset: e.dataset.clone(),
+        dataset_digest: e.dataset_digest,
+        judge: e.judge.clone(),
+        system: e.system.clone(),
+        metrics: e
+            .metrics
+            .iter()
+            .map(|m| MetricView {
+                name: m.metric.clone(),
+                group: group(&m.metric).to_owned(),
+                direction: direction(&m.metric),
+                mean: m.mean,
+                low: m.low,
+                high: m.high,
+                n: m.n,
+                total: m.total,
+            })
+            .collect(),
+        rows: rows(parts),
+        gates: parts.gates.iter().map(gate).collect(),
+        comparison: parts.compared.map(|all| all.iter().map(compare).collect()),
+        at: e.at,
+    }
+}
+
+fn rows(parts: &Parts<'_>) -> Vec<RowView> {
+    let mut scores: HashMap<&str, Vec<ScoreView>> = HashMap::new();
+    for s in &parts.scores.rows {
+        let score = ScoreView { metric: s.metric.clone(), value: s.value, reason: s.reason.clone() };
+        scores.entry(s.row.as_str()).or_default().push(score);
+    }
+    let answer = |id: &str| {
+        let found = parts.answers.get(id);
+        let failed = || found.and_then(|a| a.error.clone()).unwrap_or_else(|| "there is no answer".to_owned());
+        found.and_then(|a| a.text.clone()).ok_or_else(failed)
+    };
+    let row = |r: &crate::domain::golden::Row| RowView {
+        id: r.id.clone(),
+        question: r.question.clone(),
+        answer: answer(&r.id),
+        scores: scores.remove(r.id.as_str()).unwrap_or_default(),
+    };
+    parts.loaded.golden.rows.iter().map(row).collect()
+}
+
+fn gate(j: &Judged) -> GateView {
+    GateView {
+        name: j.gate.clone(),
+        metric: j.metric.clone(),
+        measured: j.measured,
+        threshold: j.threshold.clone(),
+        verdict: j.verdict,
+        reason: j.reason.clone(),
+    }
+}
+
+fn compare(c: &Compared) -> CompareView {
+    CompareView {
+        metric: c.metric.clone(),
+        candidate: Some(c.candidate),
+        production: Some(c.production),
+        diff: Some(c.difference),
+        low: c.low,
+        high: c.high,
+        verdict: match c.verdict {
+            "better" => Verdict::Pass,
+            "worse" => Verdict::Fail,
+            _ => Verdict::Inconclusive,
+        },
+        needed: c.needed,
+    }
+}
+
+/// Retrieval looks at what was found, text at what was said, budget at what it took.
+fn group(metric: &str) -> &'static str {
+    const RETRIEVAL: [&str; 9] = [
+        "context-precision",
+        "context-recall",
+        "precision-at-k",
+        "recall-at-k",
+        "hit-at-k",
+        "mrr",
+        "map",
+        "ndcg",
+        "ndcg-exponential",
+    ];
+    match metrics::find(metric) {
+        None => "budget",
+        Some(m) if RETRIEVAL.contains(&m.name) => "retrieval",
+        Some(_) => "text",
+    }
+}
+
+/// Budgets are better low, except coverage.
+fn direction(metric: &str) -> Direction {
+    match metrics::find(metric).map(|m| m.direction) {
+        Some(metrics::Direction::LowerIsBetter) => Direction::Lower,
+        None if metric != crate::domain::eval::score::COVERAGE => Direction::Lower,
+        _ => Direction::Higher,
+    }
+}

@@ -1,0 +1,140 @@
+//! The database goes away at the worst moment: what was acknowledged is there, once, and what was refused is not.
+//!
+//! On SQLite the worst moments are system calls, which `crash.rs` strikes; here it is the server and the wire to it.
+
+use crate::support::pg::{self, Server};
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::skip;
+use kf::base::error::Result;
+use kf::base::event::{Event, Resource};
+use kf::base::random::Random;
+use kf::base::time::Clock;
+use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store, log};
+use kf::values;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+fn settings(url: &str) -> Settings {
+    let target = PostgresTarget { url: url.to_owned(), password: None, schema: "kf".into() };
+    Settings {
+        target: DbTarget::Postgres(target),
+        lock_timeout: Duration::from_secs(30),
+        identity: Identity { kind: "user".into(), name: "ada@example.com".into(), host: "engine".into() },
+        clock: Arc::new(Clock::stepping("2026-11-21T08:00:00Z".parse().expect("a time"))),
+        random: Arc::new(Random::System),
+        seal: None,
+        project: "faults".into(),
+        copies: std::env::temp_dir(),
+    }
+}
+
+/// Adds a model once: a retry finds it and changes nothing, as every command of kf does it.
+fn add(store: &Store, name: &str) -> Result<()> {
+    store.write(|tx| {
+        if tx.view().count("SELECT count(*) FROM model WHERE name = ?1", values![name])? == 0 {
+            tx.record(Event::new("model.made", Resource::new("model", name)));
+            tx.insert("INSERT INTO model (name, kind, created) VALUES (?1, ?2, ?3)", values![name, "config", tx.now()])?;
+        }
+        Ok(())
+    })
+}
+
+/// The names of the models, and the numbers of the log's entries.
+fn found(store: &Store) -> (BTreeSet<String>, Vec<i64>) {
+    let read = store.read(|v| {
+        let names = v.all("SELECT name FROM model", &[], |r| r.text(0).map(str::to_owned))?;
+        let numbers = v.all("SELECT seq FROM eb ORDER BY seq", &[], |r| r.int(0))?;
+        Ok((names.into_iter().collect(), numbers))
+    });
+    read.expect("the state can be read")
+}
+
+/// Loses one message around COMMIT; `kept` says whether the change must be there afterwards.
+fn check_commit(fault: Fault, kept: bool) {
+    let server = match pg::shared() {
+        Ok(server) => server,
+        Err(why) => return skip(why),
+    };
+    let database = server.database();
+    let proxy = Proxy::to(server.port());
+    let (store, _) = Store::init(settings(&server.url(&database, proxy.port()))).expect("a new state");
+    proxy.arm("COMMIT", fault);
+    let outcome = add(&store, "m");
+    assert_eq!(proxy.fired(), 1, "the fault happened");
+    assert_eq!(outcome.is_ok(), kept, "{outcome:?}");
+    let direct = Store::open(settings(&server.url(&database, server.port())), Mode::Read).expect("the state");
+    let (names, numbers) = found(&direct);
+    assert_eq!((names.len(), numbers.len()), if kept { (1, 2) } else { (0, 1) });
+    add(&store, "m").expect("a retry is harmless");
+    let (names, numbers) = found(&direct);
+    assert_eq!((names.len(), numbers.len()), (1, 2), "and has taken effect once");
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_is_known_to_have_happened() {
+    check_commit(Fault::CutReply(0), true);
+}
+
+#[test]
+fn a_commit_that_never_arrived_is_known_not_to_have_happened() {
+    check_commit(Fault::Drop, false);
+}
+
+const WRITERS: usize = 8;
+const EACH: usize = 40;
+
+/// One writer: every name it was told is kept. After an error it opens the state again and retries.
+fn write_all(url: &str, writer: usize, done: &AtomicUsize) -> Vec<String> {
+    let mut store = None;
+    let mut acknowledged = Vec::new();
+    for i in 0..EACH {
+        let name = format!("m-{writer}-{i}");
+        for _ in 0..600 {
+            let open = match store.take() {
+                Some(open) => Ok(open),
+                None => Store::open(settings(url), Mode::Write),
+            };
+            if let Ok(open) = open
+                && add(&open, &name).is_ok()
+            {
+                store = Some(open);
+                acknowledged.push(name);
+                done.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    acknowledged
+}
+
+#[test]
+fn eight_writers_lose_nothing_when_the_server_dies() {
+    let mut server = match Server::start() {
+        Ok(server) => server,
+        Err(why) => return skip(&why),
+    };
+    let database = server.database();
+    let url = server.url(&database, server.port());
+    Store::init(settings(&url)).expect("a new state");
+    let done = AtomicUsize::new(0);
+    let acknowledged: Vec<String> = std::thread::scope(|scope| {
+        let (url, done) = (url.as_str(), &done);
+        let writers: Vec<_> = (0..WRITERS).map(|w| scope.spawn(move || write_all(url, w, done))).collect();
+        for deaths in 1..=3 {
+            let soon = WRITERS * EACH * deaths / 4;
+            assert!(crate::support::wait_until(60, || done.load(Ordering::SeqCst) >= soon), "the writers go on");
+            server.kill().expect("killed");
+            server.start_again().expect("started again");
+        }
+        writers.into_iter().flat_map(|w| w.join().expect("a writer ends")).collect()
+    });
+    assert_eq!(acknowledged.len(), WRITERS * EACH, "every writer came through");
+    let store = Store::open(settings(&url), Mode::Read).expect("the state");
+    let (names, numbers) = found(&store);
+    assert_eq!(names, acknowledged.into_iter().collect());
+    assert_eq!(numbers, (0..=(WRITERS * EACH) as i64).collect::<Vec<_>>(), "one entry each, without a gap");
+    assert_eq!(log::head(&store.db()).expect("a head").frontier.size(), (WRITERS * EACH) as u64 + 1);
+}
