@@ -8,7 +8,7 @@ use crate::base::reference::{Reference, Selector};
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::base::version::Version;
-use crate::store::{Row, View, values};
+use crate::store::{Row, Value, View, values};
 
 /// A registered model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,13 +197,27 @@ pub fn overview(view: View<'_>) -> Result<Vec<VersionRow>> {
     view.all(&sql, &[], version_row)
 }
 
-/// Every version of every model that a filter lets through, by name and descending version.
-pub fn all_versions(view: View<'_>, stage: Option<Stage>, tag: Option<&str>, limit: u32) -> Result<Vec<VersionRow>> {
-    let sql = format!(
-        "{VERSION} WHERE (?1 = '' OR v.stage = ?1) AND (?2 = '' OR EXISTS (SELECT 1 FROM version_note n WHERE n.version = v.id \
-         AND n.kind = 'tag' AND n.key = ?2)) ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC LIMIT ?3"
-    );
-    view.all(&sql, values![stage.map_or("", Stage::word), tag.unwrap_or(""), limit], version_row)
+/// Every version that a filter lets through, by name and descending version, at most `limit`; without `model`, of all models.
+pub fn all_versions(
+    view: View<'_>,
+    model: Option<i64>,
+    stage: Option<Stage>,
+    tag: Option<&str>,
+    limit: u32,
+) -> Result<Vec<VersionRow>> {
+    // Only what is asked for is a condition, so that an index can serve it.
+    let mut values: Vec<Value> = Vec::new();
+    let mut conditions = String::from("TRUE");
+    let mut only = |condition: &str, value: Value| {
+        values.push(value);
+        conditions += &format!(" AND {}", condition.replace('?', &format!("?{}", values.len())));
+    };
+    model.into_iter().for_each(|id| only("v.model = ?", id.into()));
+    stage.into_iter().for_each(|s| only("v.stage = ?", s.word().into()));
+    let tagged = "v.id IN (SELECT n.version FROM version_note n WHERE n.kind = 'tag' AND n.key = ?)";
+    tag.into_iter().for_each(|t| only(tagged, t.into()));
+    let sql = format!("{VERSION} WHERE {conditions} ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC LIMIT {limit}");
+    view.all(&sql, &values, version_row)
 }
 
 /// The version with this number.

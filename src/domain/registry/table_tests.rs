@@ -177,3 +177,30 @@ fn a_number_is_checked_against_its_own_line() {
     assert!(register(Version::new(1, 0, 293)).unwrap_err().contains("1.0.293 is not above a@1.0.294"));
     assert_eq!(register(Version::new(1, 0, 295)), Ok(Version::new(1, 0, 295)));
 }
+
+#[test]
+fn a_filter_lets_through_what_fits_and_the_limit_counts_only_that() {
+    let (_dir, store) = filled();
+    store
+        .write(|tx| {
+            let a = all(tx.view(), "a");
+            for row in a.iter().step_by(7) {
+                change::tag(tx, row, "weekly", false)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let check = |view: View<'_>| {
+        let id = table::model(view, &"a".parse().unwrap())?.id;
+        let rows = all(view, "a");
+        assert_eq!(table::all_versions(view, Some(id), None, None, u32::MAX)?, rows);
+        let weekly: Vec<_> = rows.iter().step_by(7).cloned().collect();
+        assert_eq!(table::all_versions(view, None, None, Some("weekly"), u32::MAX)?, weekly);
+        assert_eq!(table::all_versions(view, Some(id), None, Some("weekly"), 3)?, weekly[..3]);
+        let staged = table::all_versions(view, Some(id), Some(Stage::Staging), None, 1)?;
+        assert_eq!(staged.iter().map(|r| r.stage).collect::<Vec<_>>(), [Stage::Staging], "however far down it is");
+        assert_eq!(table::all_versions(view, None, None, None, u32::MAX)?.len(), 321);
+        Ok(())
+    };
+    store.read(check).unwrap();
+}
