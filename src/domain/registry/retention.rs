@@ -6,6 +6,7 @@ use crate::base::error::Result;
 use crate::base::name::Stage;
 use crate::base::time::Timestamp;
 use crate::store::{Tx, View, values};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long versions are kept.
