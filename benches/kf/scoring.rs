@@ -47,7 +47,7 @@ fn row(i: usize) -> Row {
 
 /// An answer that shares about two words of three with its reference, in order.
 fn answer(i: usize) -> Answer {
-    Answer { text: Some(text(i, 3)), ..Answer::default() }
+    Answer { answer: Some(text(i, 3)), ..Answer::default() }
 }
 
 fn text(seed: usize, every: usize) -> String {

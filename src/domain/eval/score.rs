@@ -163,7 +163,7 @@ mod tests {
     fn no_score_is_a_negative_zero() {
         let row = Row { id: "r".into(), question: "q".into(), references: vec!["one two".into()], ..Row::default() };
         let row = Row { relevance: Some(BTreeMap::from([("d1".into(), 1.0)])), answerable: Some(true), ..row };
-        let answer = Answer { text: Some("three".into()), context_ids: vec!["d2".into()], ..Answer::default() };
+        let answer = Answer { answer: Some("three".into()), context_ids: vec!["d2".into()], ..Answer::default() };
         let answers = HashMap::from([("r".to_owned(), answer)]);
         let scores = score_all(&[row], &answers, MetricId::ALL, 5, 1);
         let zeros: Vec<f64> = scores.rows.iter().filter_map(|r| r.value).filter(|v| *v == 0.0).collect();
