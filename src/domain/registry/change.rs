@@ -174,6 +174,7 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
             Ok(highest.map_or(Version::FIRST, |v| v.version.bump(bump)))
         }
         Number::Exactly(version) => {
+            let line = |v: &&VersionRow| v.version.major == version.major && v.version.minor == version.minor;
             if let Some(taken) = all.iter().find(|v| v.version == version) {
                 return Err(Error::new(format!(
                     "{} exists already with other bytes ({})",
@@ -183,10 +184,9 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
                 .hint(format!(
                     "a version never changes: register {}@{} instead",
                     new.name,
-                    version.bump(Bump::Patch)
+                    all.iter().find(line).unwrap_or(taken).version.bump(Bump::Patch)
                 )));
             }
-            let line = |v: &&VersionRow| v.version.major == version.major && v.version.minor == version.minor;
             match all.iter().find(line) {
                 Some(highest) if highest.version > version => {
                     let next = highest.version.bump(Bump::Patch);
