@@ -53,17 +53,8 @@ fn state_on_servers_is_named_without_its_password() {
     s.set("KF_STATE_URL", &url);
     let run = ends(&s, 2, ["init", "--name", "shop"]);
     assert!(!run.to_string().contains("hunter2"), "{run}");
-    assert_snapshot!(run, @r#"
-    -- stderr --
-    error: `state.url` holds a secret
-     --> environment:1:14
-      |
-    1 | KF_STATE_URL=********************************************************
-      |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-      = help: take the password out and add `password = "env:PGPASSWORD"` to `[state]`
-    -- exit status: 2 --
-    "#);
+    let told = ["`state.url` holds a secret", "KF_STATE_URL=****", "add `password = \"env:PGPASSWORD\"` to `[state]`"];
+    told.iter().for_each(|part| assert!(run.stderr.contains(part), "{part}: {run}"));
 }
 
 #[test]
