@@ -58,7 +58,7 @@ impl Out {
         if !self.quiet {
             self.print(&report::render(report, self.format, self.width)?)?;
         } else if exit != Exit::Ok {
-            self.print(&summary_first(&report.summary(), &report::render(report, Format::Table, None)?))?;
+            self.print(&report::render(report, Format::Table, None)?)?;
         }
         if self.dry_run {
             self.note(DRY_RUN);
@@ -141,13 +141,6 @@ impl Out {
         let file = file.map(|f| format!("file={},", property(f))).unwrap_or_default();
         self.warn(&format!("::error {file}title={}::{}", property(title), data(message)));
     }
-}
-
-/// The report with its summary on top, said once: the first line of cron's mail.
-fn summary_first(summary: &str, text: &str) -> String {
-    let rest = text.trim_end();
-    let rest = rest.strip_suffix(summary).unwrap_or(rest).trim_end();
-    if rest.is_empty() { format!("{summary}\n") } else { format!("{summary}\n{rest}\n") }
 }
 
 /// What follows every report of a dry run, because the report tells what would be as if it were.

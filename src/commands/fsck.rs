@@ -80,6 +80,7 @@ impl Report for Checked {
         match (self.report.findings.len(), self.report.quick) {
             (0, true) => "nothing is missing; nothing was read".into(),
             (0, false) => "rows, objects, manifests and log agree".into(),
+            (1, _) => "1 thing does not agree".into(),
             (n, _) => format!("{} do not agree", count(n, "thing")),
         }
     }

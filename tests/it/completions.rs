@@ -1,47 +1,79 @@
-//! `kf completions` and what Tab offers.
+//! Tab completes commands, names and versions from the state, in the shells people use, in a real terminal.
 
-use crate::repo::{ends, next_bot, ok, on_both, with_bot};
 use crate::support::sandbox::Sandbox;
-use insta::assert_snapshot;
+use crate::support::skip;
+use crate::support::tty::{Shell, Tty};
 
-#[test]
-fn a_script_for_each_shell() {
-    let s = Sandbox::new();
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let run = ok(&s, ["completions", shell]);
-        assert!(run.stdout.contains("KF_COMPLETE"), "{run}");
+/// A repository with the versions 1.0.0 and 1.1.0 of `support-bot`.
+fn repository() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.repository("");
+    for (text, version) in [("one", "1.0.0"), ("two", "1.1.0")] {
+        sandbox.write("cfg/prompt.txt", text);
+        sandbox.works(["register", "support-bot", "cfg", "--type", "other", "--version", version]);
     }
-    assert_snapshot!(ends(&s, 2, ["completions", "tcsh"]), @"
-    -- stderr --
-    error: there is no completion for `tcsh`
-    hint: choose one of: bash, elvish, fish, powershell, zsh
-    -- exit status: 2 --
-    ");
+    sandbox
 }
 
-/// What bash is offered for the words typed so far.
-fn offered(s: &Sandbox, words: &[&str]) -> Vec<String> {
-    let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-    let index = words.len().to_string();
-    command.env("KF_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n").args(["--", "kf"]).args(words);
-    let run = s.finish(&mut command);
-    assert_eq!(run.stderr, "", "{run}");
-    run.stdout.lines().map(str::to_owned).collect()
+/// How the help of `kf completions` says that completion is switched on.
+fn switch_on(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => "source <(kf completions bash)",
+        Shell::Zsh => "source <(kf completions zsh)",
+        Shell::Fish => "kf completions fish | source",
+    }
+}
+
+/// Types a beginning, presses Tab, and waits for what must stand there then.
+fn check(shell: Shell, typed: &str, completed: &str) {
+    let sandbox = repository();
+    let tty = match Tty::start(&sandbox, shell) {
+        Ok(tty) => tty,
+        Err(why) => return skip(&why),
+    };
+    tty.line(switch_on(shell));
+    tty.key("C-l");
+    tty.text(typed);
+    tty.wait_for(typed);
+    tty.key("Tab");
+    tty.wait_for(completed);
 }
 
 #[test]
-fn names_come_from_the_state() {
-    on_both(|s| {
-        assert!(offered(s, &["show", ""]).iter().all(|o| o.starts_with('-')), "nothing, and no error, without a repository");
-        with_bot(s);
-        next_bot(s, 8);
-        ok(s, ["alias", "bot", "champion"]);
-        assert!(offered(s, &["show", "b"]).contains(&"bot".to_owned()));
-        let references = offered(s, &["promote", "bot@"]);
-        for reference in ["bot@1.0.0", "bot@1.0.1", "bot@champion", "bot@production", "bot@latest"] {
-            assert!(references.contains(&reference.to_owned()), "{reference}: {references:?}");
+fn a_command() {
+    for shell in Shell::ALL {
+        check(shell, "kf regis", "kf register");
+    }
+}
+
+#[test]
+fn the_name_of_a_model() {
+    for shell in Shell::ALL {
+        check(shell, "kf show sup", "kf show support-bot");
+    }
+}
+
+#[test]
+fn a_version() {
+    for shell in Shell::ALL {
+        check(shell, "kf show support-bot@1.1", "kf show support-bot@1.1.0");
+    }
+}
+
+#[test]
+fn several_are_listed() {
+    for shell in Shell::ALL {
+        let sandbox = repository();
+        let tty = match Tty::start(&sandbox, shell) {
+            Ok(tty) => tty,
+            Err(why) => return skip(&why),
+        };
+        tty.line(switch_on(shell));
+        tty.text("kf show support-bot@1.");
+        for _ in 0..2 {
+            tty.key("Tab");
         }
-        assert_eq!(offered(s, &["promote", "bot", "--to", "s"]), ["staging"]);
-        assert!(offered(s, &["regis"]).contains(&"register".to_owned()));
-    });
+        tty.wait_for("1.0.0");
+        tty.wait_for("1.1.0");
+    }
 }

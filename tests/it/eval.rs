@@ -24,6 +24,7 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         s.write("mlops.toml", GATED);
         assert_snapshot!(s.kf(["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match"]), @"
         bot@1.0.0 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
+        read as: reference → references
 
         METRIC         MEAN  95 % INTERVAL    SCORED  OF
         coverage     1.0000                        8   8
@@ -42,6 +43,7 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         golden(s, 8);
         assert_snapshot!(ends(s, 3, ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match"]), @"
         bot@1.0.1 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
+        read as: reference → references
 
         METRIC         MEAN  95 % INTERVAL    SCORED  OF
         coverage     1.0000                        8   8
@@ -123,25 +125,24 @@ fn data_that_cannot_be_used() {
         s.write("bad.jsonl", "{\"question\": \"Q\", \"answer\": \"A\"}\n{\"answer\": \"A\"}\n{\"question\": \"\"}\n");
         assert_snapshot!(refused(s, 1, ["eval", "bot", "--dataset", "bad.jsonl"]), @"
         -- stderr --
-        error: the dataset cannot be used:
-        bad.jsonl:2: it has no question
-        bad.jsonl:3: it has no question
-        bad.jsonl:3: the id `aa5598c670c7` stands on line 2 already
+        error: the dataset bad.jsonl cannot be used:
+        bad.jsonl:2: the row has no question; it has: answer
+        bad.jsonl:3: the row has no question; it has: question
         hint: mend these lines; `--map COLUMN=FIELD` says which column is which field
         -- exit status: 1 --
         ");
         s.write("broken.jsonl", "{\"question\": \"Q\", \"answer\": \"A\"}\nnot json\n");
         assert_snapshot!(refused(s, 1, ["eval", "bot", "--dataset", "broken.jsonl"]), @"
         -- stderr --
-        error: the dataset cannot be used:
-        broken.jsonl:2: it is not JSON: expected ident at line 1 column 2
+        error: the dataset broken.jsonl cannot be used:
+        broken.jsonl:2: not JSON: expected ident (column 2)
         hint: mend these lines; `--map COLUMN=FIELD` says which column is which field
         -- exit status: 1 --
         ");
         s.write("empty.jsonl", "");
         assert_snapshot!(refused(s, 1, ["eval", "bot", "--dataset", "empty.jsonl"]), @"
         -- stderr --
-        error: the dataset cannot be used:
+        error: the dataset empty.jsonl cannot be used:
         empty.jsonl:1: the file is empty
         hint: mend these lines; `--map COLUMN=FIELD` says which column is which field
         -- exit status: 1 --

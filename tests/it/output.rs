@@ -68,9 +68,10 @@ fn quiet_is_silent_on_success_and_speaks_on_failure() {
         s.write("golden.jsonl", "{\"question\": \"Q\", \"answer\": \"A\"}\n");
         s.write("mlops.toml", GATED);
         assert_snapshot!(ends(s, 4, ["promote", "bot", "--to", "staging", "--quiet"]), @"
-        bot@1.0.0 stays in development: gates inconclusive: exact
         GATE   METRIC       MEASURED  95 % INTERVAL  THRESHOLD  N  VERDICT       WHY
         exact  exact-match                           ≥ 0.9      0  inconclusive  bot@1.0.0 has no evaluation on golden.jsonl (42864cb42d09): run `kf eval bot@1.0.0 --dataset golden.jsonl`
+
+        bot@1.0.0 stays in development: gates inconclusive: exact
         -- exit status: 4 --
         ");
     });

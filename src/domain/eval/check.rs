@@ -94,7 +94,7 @@ impl Replay {
 }
 
 fn fix(event: Option<i64>) -> String {
-    format!("{}, or run `kf evaluate` again", restore_fix(event))
+    format!("{}, or run `kf eval` again", restore_fix(event))
 }
 
 /// What the rows say otherwise.

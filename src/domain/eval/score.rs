@@ -57,7 +57,7 @@ fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricI
 fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize) -> Vec<RowScore> {
     let answer = answers.get(&row.id);
     let view = metrics::Row {
-        answer: answer.and_then(|a| a.text.as_deref()),
+        answer: answer.and_then(|a| a.answer.as_deref()),
         references: &row.references,
         contexts: answer.map_or(&[], |a| &a.contexts),
         reference_contexts: &row.reference_contexts,
@@ -66,7 +66,7 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
         relevance: row.relevance.as_ref(),
         answerable: row.answerable,
     };
-    let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.text.is_none()));
+    let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.answer.is_none()));
     let one = |metric: &MetricId| {
         let score = match failed {
             Some(error) => metrics::Score::Unscored(format!("the system failed: {error}").into()),
@@ -76,7 +76,8 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
             pos,
             row: row.id.clone(),
             metric: metric.word().to_owned(),
-            value: score.value(),
+            // SQLite keeps no negative zero, and the digest that seals the rows must be that of what is read back.
+            value: score.value().map(|v| v + 0.0),
             reason: score.reason().map(str::to_owned),
         }
     };
@@ -109,7 +110,7 @@ fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
         let (n, total) = (count(n), count(rows.len()));
         value.map(|v| Summary { metric: metric.to_owned(), mean: Some(v), low: None, high: None, n, total })
     };
-    let answered = given.iter().filter(|a| a.text.is_some()).count();
+    let answered = given.iter().filter(|a| a.answer.is_some()).count();
     let failed = rows.len() - answered;
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
     let share = |n: usize| (!rows.is_empty()).then(|| n as f64 / rows.len() as f64);
@@ -127,6 +128,7 @@ fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
         let rows: Vec<Row> = (0..n)
@@ -138,7 +140,7 @@ mod tests {
             })
             .collect();
         let answer =
-            |i: usize| Answer { text: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
+            |i: usize| Answer { answer: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
         let answers = rows.iter().enumerate().map(|(i, r)| (r.id.clone(), answer(i))).collect();
         (rows, answers)
     }
@@ -155,6 +157,18 @@ mod tests {
             (of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)),
             (Some(0.75), Some(0.25), Some(100.0), None)
         );
+    }
+
+    #[test]
+    fn no_score_is_a_negative_zero() {
+        let row = Row { id: "r".into(), question: "q".into(), references: vec!["one two".into()], ..Row::default() };
+        let row = Row { relevance: Some(BTreeMap::from([("d1".into(), 1.0)])), answerable: Some(true), ..row };
+        let answer = Answer { answer: Some("three".into()), context_ids: vec!["d2".into()], ..Answer::default() };
+        let answers = HashMap::from([("r".to_owned(), answer)]);
+        let scores = score_all(&[row], &answers, MetricId::ALL, 5, 1);
+        let zeros: Vec<f64> = scores.rows.iter().filter_map(|r| r.value).filter(|v| *v == 0.0).collect();
+        assert!(zeros.len() > 5, "{zeros:?}");
+        assert!(zeros.iter().all(|v| v.is_sign_positive()), "{:?}", scores.rows);
     }
 
     #[test]

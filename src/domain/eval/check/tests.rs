@@ -88,7 +88,7 @@ fn check(sql: &str, says: &str) {
     assert!(store.db().execute(sql, &[]).expect("edited") > 0, "{sql} changed nothing");
     let found = checked(&store, true).findings;
     assert!(found.len() == 1 && found[0].problem.contains(says), "{sql}: {found:#?}");
-    assert!(found[0].subject.contains("e1") && found[0].fix.contains("kf evaluate"), "{found:#?}");
+    assert!(found[0].subject.contains("e1") && found[0].fix.contains("`kf eval`"), "{found:#?}");
 }
 
 #[test]
