@@ -52,7 +52,7 @@ impl Cx {
             None => Random::System,
         });
         let delimiter = format!("kf-{}", hex(&random.bytes::<8>()));
-        let out = Out::new(&env, global.format.unwrap_or(Format::Table), global.quiet, delimiter);
+        let out = Out::new(&env, global.format.unwrap_or(Format::Table), global.quiet, global.dry_run, delimiter);
         match start(&global, &env) {
             Ok((cwd, clock)) => Ok(Self { global, env, cwd, out, clock: Arc::new(clock), random, loaded: OnceCell::new() }),
             Err(e) => Err(Box::new((out, e))),

@@ -15,6 +15,8 @@ pub(crate) struct Out {
     pub(crate) format: Format,
     /// Says nothing when all is well.
     pub(crate) quiet: bool,
+    /// Nothing is changed, and every report says so.
+    dry_run: bool,
     /// Shows progress to a person.
     pub(crate) progress: bool,
     width: Option<u16>,
@@ -32,7 +34,7 @@ struct Github {
 
 impl Out {
     /// Reads from the environment how to speak.
-    pub(crate) fn new(env: &Env, format: Format, quiet: bool, delimiter: String) -> Self {
+    pub(crate) fn new(env: &Env, format: Format, quiet: bool, dry_run: bool, delimiter: String) -> Self {
         let stderr_tty = std::io::stderr().is_terminal();
         let set = |name: &str| env.is_set(name);
         let colour = !set("NO_COLOR") && (stderr_tty || set("CLICOLOR_FORCE"));
@@ -47,7 +49,7 @@ impl Out {
             delimiter,
         };
         let progress = stderr_tty && !quiet && !set("CI") && !set("KF_NO_PROGRESS");
-        Self { format, quiet, progress, width, colour, github }
+        Self { format, quiet, dry_run, progress, width, colour, github }
     }
 
     /// Says the result of a command and how it ends.
@@ -57,6 +59,9 @@ impl Out {
             self.print(&report::render(report, self.format, self.width)?)?;
         } else if exit != Exit::Ok {
             self.print(&report::render(report, Format::Table, None)?)?;
+        }
+        if self.dry_run {
+            self.note(DRY_RUN);
         }
         self.tell_github(report, exit)?;
         Ok(exit)
@@ -111,7 +116,8 @@ impl Out {
     fn tell_github<R: Report>(&self, report: &R, exit: Exit) -> Result<()> {
         if let Some(path) = &self.github.summary {
             let name = R::SCHEMA.split('/').next().unwrap_or_default().replace('.', " ");
-            let text = format!("### {name}: {}\n\n{}\n", report.summary(), report::markdown(report));
+            let dry = if self.dry_run { format!("{DRY_RUN}\n\n") } else { String::new() };
+            let text = format!("### {name}: {}\n\n{dry}{}\n", report.summary(), report::markdown(report));
             append(Path::new(path), cut(&text, SUMMARY_MAX))?;
         }
         if let Some(path) = &self.github.output {
@@ -136,6 +142,9 @@ impl Out {
         self.warn(&format!("::error {file}title={}::{}", property(title), data(message)));
     }
 }
+
+/// What follows every report of a dry run, because the report tells what would be as if it were.
+const DRY_RUN: &str = "dry run: nothing was changed";
 
 /// GitHub refuses a step summary above 1 MiB; leave room for other steps' words.
 const SUMMARY_MAX: usize = 900_000;

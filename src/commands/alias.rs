@@ -72,7 +72,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 /// An alias must not read as something else after the `@`.
 fn check(alias: &Name) -> Result<()> {
     let text = alias.as_str();
-    let taken = text == "latest" || text.eq_ignore_ascii_case("none") || text.parse::<Stage>().is_ok();
+    let lower = text.to_ascii_lowercase();
+    let taken = lower == "latest" || lower == "none" || lower.parse::<Stage>().is_ok();
     if taken || text.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(Error::usage(format!("`{text}` cannot be an alias: after `@` it means something else"))
             .hint("choose a word that is no stage, no version and not `latest`"));

@@ -27,7 +27,8 @@ pub(crate) struct Args {
     #[arg(add = ArgValueCompleter::new(complete::references))]
     reference: Reference,
     /// The folder; made when it is not there
-    dir: PathBuf,
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
     /// Overwrite files that are there
     #[arg(long)]
     force: bool,
@@ -39,6 +40,8 @@ struct CheckedOut {
     dir: PathBuf,
     files: usize,
     bytes: u64,
+    #[serde(skip)]
+    dry_run: bool,
 }
 
 impl Report for CheckedOut {
@@ -51,10 +54,12 @@ impl Report for CheckedOut {
     fn summary(&self) -> String {
         let files = count(self.files, "file");
         format!(
-            "{}: {files}, {} written to {}, every byte verified",
+            "{}: {files}, {} {} {}{}",
             self.version.reference(),
             Bytes(self.bytes),
-            self.dir.display()
+            if self.dry_run { "would be written to" } else { "written to" },
+            self.dir.display(),
+            if self.dry_run { "" } else { ", every byte verified" },
         )
     }
 }
@@ -63,14 +68,15 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let version = cx.store(Mode::Read)?.read(|view| table::resolve(view, &args.reference))?;
     let objects = cx.objects()?;
     let manifest = manifest_of(&objects, &version)?;
-    let dir = cx.cwd.join(&args.dir);
+    let dir = cx.cwd.join(&args.folder);
     if !cx.global.dry_run {
         check_out(&objects, &manifest, &dir, args.force)?;
     }
     cx.out.emit(&CheckedOut {
         version: (&version).into(),
-        dir: args.dir.clone(),
+        dir: args.folder.clone(),
         files: manifest.files().len(),
         bytes: manifest.total_size(),
+        dry_run: cx.global.dry_run,
     })
 }

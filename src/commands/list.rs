@@ -36,12 +36,18 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Listed {
     versions: Vec<VersionDoc>,
+    /// True when only some versions were asked for.
+    #[serde(skip)]
+    filtered: bool,
 }
 
 impl Report for Listed {
     const SCHEMA: &'static str = "kf.list/1";
 
     fn blocks(&self) -> Vec<Block> {
+        if self.versions.is_empty() && self.filtered {
+            return vec!["No version is like that.".into()];
+        }
         if self.versions.is_empty() {
             return vec!["Nothing is registered here yet: `kf register NAME PATH` registers a version.".into()];
         }
@@ -80,5 +86,6 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let model = args.name.as_ref().map(|name| table::model(view, name)).transpose()?;
         table::all_versions(view, model.map(|m| m.id), args.stage, args.tag.as_deref(), args.limit)
     })?;
-    cx.out.emit(&Listed { versions: rows.iter().map(VersionDoc::from).collect() })
+    let filtered = args.name.is_some() || args.stage.is_some() || args.tag.is_some();
+    cx.out.emit(&Listed { versions: rows.iter().map(VersionDoc::from).collect(), filtered })
 }

@@ -30,7 +30,11 @@ impl Report for MovedDoc {
 
     fn summary(&self) -> String {
         let v = self.version.reference();
-        if self.changed { format!("{v}: {} → {}", self.from, self.to) } else { format!("{v} is in {} already", self.to) }
+        match (self.changed, self.to) {
+            (true, _) => format!("{v}: {} → {}", self.from, self.to),
+            (false, Stage::Archived) => format!("{v} is archived already"),
+            (false, _) => format!("{v} is in {} already", self.to),
+        }
     }
 }
 

@@ -54,8 +54,6 @@ struct Promoted {
     replaced: Option<VersionDoc>,
     event: Option<i64>,
     #[serde(skip)]
-    dry_run: bool,
-    #[serde(skip)]
     refused: bool,
 }
 
@@ -81,8 +79,7 @@ impl Report for Promoted {
             (_, true) => format!("{v} stays in {}: {}", self.from, refusal(&self.gates)),
             (true, _) => {
                 let replaced = self.replaced.as_ref().map(|r| format!("; {} is archived", r.version)).unwrap_or_default();
-                let dry = if self.dry_run { " (dry run: nothing was changed)" } else { "" };
-                format!("{v}: {} → {}{replaced}{dry}", self.from, self.to)
+                format!("{v}: {} → {}{replaced}", self.from, self.to)
             }
             (false, false) => format!("{v} is in {} already", self.to),
         }
@@ -158,10 +155,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         reason: args.reason.as_deref(),
     };
     let done = cx.store(Mode::Write)?.write(|tx| promote(tx, &loaded.project, &loaded.root, &request))?;
-    cx.out.emit(&report(done, args.to, cx.global.dry_run))
+    cx.out.emit(&report(done, args.to))
 }
 
-fn report(done: Promotion, to: Stage, dry_run: bool) -> Promoted {
+fn report(done: Promotion, to: Stage) -> Promoted {
     Promoted {
         refused: !done.changed && done.event.is_some(),
         version: (&done.version).into(),
@@ -172,6 +169,5 @@ fn report(done: Promotion, to: Stage, dry_run: bool) -> Promoted {
         gates: done.gates,
         replaced: done.replaced.as_ref().map(VersionDoc::from),
         event: done.event,
-        dry_run,
     }
 }

@@ -184,7 +184,8 @@ impl Item {
             format!("{} is already registered ({})", v.reference(), v.digest.short())
         }];
         if let Some(bump) = self.bump {
-            lines.push(format!("{} version:", bump.word()));
+            let colon = if self.advice.is_empty() { "" } else { ":" };
+            lines.push(format!("{} version{colon}", bump.word()));
         }
         lines.extend(self.advice.iter().map(|a| format!("  - {a}")));
         lines.join("\n")

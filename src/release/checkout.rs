@@ -2,6 +2,7 @@
 //! when it is whole.
 
 use crate::base::error::{Context, Error, Result};
+use crate::base::text::count;
 use crate::domain::registry::manifest::Manifest;
 use crate::domain::registry::table::VersionRow;
 use crate::store::objects::Objects;
@@ -53,10 +54,12 @@ fn refuse_overwriting(manifest: &Manifest, dir: &Path) -> Result<()> {
     let taken: Vec<&str> =
         manifest.files().iter().map(|f| f.path.as_str()).filter(|p| dir.join(p).symlink_metadata().is_ok()).collect();
     match taken.first() {
-        Some(first) => {
-            Err(Error::new(format!("{} holds {} files of this version already, such as {first}", dir.display(), taken.len()))
-                .hint("choose an empty folder, or overwrite them with `--force`"))
-        }
+        Some(first) => Err(Error::new(format!(
+            "{} holds {} of this version already, such as {first}",
+            dir.display(),
+            count(taken.len(), "file")
+        ))
+        .hint("choose an empty folder, or overwrite them with `--force`")),
         None => Ok(()),
     }
 }

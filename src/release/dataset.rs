@@ -62,7 +62,8 @@ pub fn identify(view: View<'_>, root: &Path, wanted: &str) -> Result<(String, Di
             }
         }
         Place::Registered(reference) => {
-            let version = table::resolve(view, &reference)?;
+            let version = table::resolve(view, &reference)
+                .context(|| format!("no file of the repository and no registered dataset is called {wanted}"))?;
             let noted = table::notes(view, version.id)?.meta.into_iter().find(|(k, _)| k == FILE_DIGEST);
             let digest = noted.and_then(|(_, d)| d.parse().ok()).ok_or_else(|| not_one_file(&version.reference()))?;
             Ok((version.reference(), digest))
@@ -94,7 +95,8 @@ pub fn load(view: View<'_>, objects: &Objects, root: &Path, wanted: &str) -> Res
             Ok(Dataset { name: wanted.to_owned(), file: wanted.to_owned(), digest: Digest::of(&bytes), bytes })
         }
         Place::Registered(reference) => {
-            let version = table::resolve(view, &reference)?;
+            let version = table::resolve(view, &reference)
+                .context(|| format!("no file of the repository and no registered dataset is called {wanted}"))?;
             if version.kind != ModelType::Dataset {
                 return Err(Error::new(format!("{} is a model of type {}, not a dataset", version.reference(), version.kind))
                     .hint("register the golden dataset: `kf register NAME FILE --type dataset`"));

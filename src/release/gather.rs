@@ -19,6 +19,9 @@ pub struct Gathered {
     pub size: u64,
 }
 
+/// Folders that are never part of a version: the repository's history and the state itself.
+const NEVER: [&str; 2] = [".git", ".kf"];
+
 /// The most files that one version may have.
 pub const FILES_MAX: usize = 1_000_000;
 
@@ -51,6 +54,11 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     if !real.starts_with(root) {
         return Err(Error::new(format!("{} is outside the repository {}", path.display(), root.display()))
             .hint("put the files inside the repository, or run kf with `-C` in the repository that holds them"));
+    }
+    let below = real.strip_prefix(root).unwrap_or(&real);
+    if below.components().any(|c| NEVER.iter().any(|n| c.as_os_str() == *n)) {
+        return Err(Error::new(format!("{} belongs to {}, not to a model", path.display(), NEVER.join(" or ")))
+            .hint("name the files of the model"));
     }
     Ok(real)
 }
@@ -99,14 +107,14 @@ impl Walk<'_> {
     fn folder(&mut self, path: &Path) -> Result<()> {
         let real = path.canonicalize().map_err(|e| worded(e, path))?;
         if self.above.contains(&real) {
-            return Err(Error::new(format!("{} is a link that runs in a circle", path.display())).hint("remove the link"));
+            return Err(Error::new(format!("a link on the way to {} runs in a circle", path.display())).hint("remove the link"));
         }
         self.above.push(real);
         let mut entries =
             fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(|e| worded(e, path))?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
-            if entry.file_name() != ".git" && entry.file_name() != ".kf" {
+            if NEVER.iter().all(|n| entry.file_name() != *n) {
                 self.visit(&entry.path())?;
             }
         }

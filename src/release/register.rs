@@ -9,7 +9,7 @@ use super::gather::{Gathered, gather};
 use super::gc::give_back_found;
 use crate::adapters::git;
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::{ModelType, Name};
 use crate::base::reference::Reference;
 use crate::base::version::{Bump, Version};
@@ -156,15 +156,14 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
     let total = files.iter().map(|f| f.size).sum();
     let (manifest, found) = publish(place, kind, &files, &links, &|done| progress(total, done))?;
     let warnings = warnings_of(git.as_ref());
-    let (number, advised_from, bump, advice) = number(place, request, &manifest, &links)?;
     let mut meta = request.meta.clone();
     if let (ModelType::Dataset, [file]) = (kind, manifest.files()) {
         meta.push((FILE_DIGEST.to_owned(), file.digest.to_string()));
     }
-    let new = NewVersion {
+    let mut new = NewVersion {
         name: request.name.clone(),
         kind,
-        number,
+        number: Number::Bumped(Bump::Major),
         digest: manifest.digest(),
         files: i64::try_from(manifest.files().len()).unwrap_or(i64::MAX),
         bytes: i64::try_from(manifest.total_size()).unwrap_or(i64::MAX),
@@ -173,15 +172,46 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
         meta,
         tags: request.tags.clone(),
         links,
-        advised_from,
+        advised_from: None,
         ticket: request.ticket.clone(),
         reason: request.reason.clone(),
     };
-    let done = place.store.write(|tx| change::register(tx, &new))?;
+    let (done, bump, advice) = enter(place, request, &manifest, &mut new)?;
     // Garbage collection may have decided about them before the row was there.
     give_back_found(&place.objects, &found, place.jobs)?;
     let (bump, advice) = if done.changed { (bump, advice) } else { (None, Vec::new()) };
     Ok(Outcome { version: done.version, changed: done.changed, bump, advice, warnings })
+}
+
+/// Enters the version under the number that is wanted. Advice is made against the highest version outside the writer's lock, so that
+/// reading files holds up nobody; when somebody was faster it is made again. Each turn means that somebody else got on.
+fn enter(
+    place: &Place,
+    request: &Request,
+    manifest: &Manifest,
+    new: &mut NewVersion,
+) -> Result<(change::Registered, Option<Bump>, Vec<String>)> {
+    loop {
+        let (number, advised_from, bump, advice) = number(place, request, manifest, &new.links)?;
+        new.number = number;
+        new.advised_from = advised_from;
+        match place.store.write(|tx| change::register(tx, new)) {
+            Err(e) if e.kind() == Kind::Failed && overtaken(place, request, number, advised_from)? => {}
+            done => return Ok((done?, bump, advice)),
+        }
+    }
+}
+
+/// True when the highest version is no longer the one that the advice was made against.
+fn overtaken(place: &Place, request: &Request, number: Number, from: Option<Digest>) -> Result<bool> {
+    Ok(matches!(number, Number::Bumped(_)) && highest(place, request)?.map(|v| v.digest) != from)
+}
+
+fn highest(place: &Place, request: &Request) -> Result<Option<VersionRow>> {
+    place.store.read(|view| {
+        let Some(model) = table::find_model(view, &request.name)? else { return Ok(None) };
+        Ok(table::versions(view, model.id, 1)?.into_iter().next())
+    })
 }
 
 type Links = Vec<(String, VersionRow)>;
@@ -278,10 +308,7 @@ fn head(path: &Path) -> Result<Vec<u8>> {
 type Numbered = (Number, Option<Digest>, Option<Bump>, Vec<String>);
 
 fn number(place: &Place, request: &Request, manifest: &Manifest, links: &Links) -> Result<Numbered> {
-    let highest = place.store.read(|view| {
-        let Some(model) = table::find_model(view, &request.name)? else { return Ok(None) };
-        Ok(table::versions(view, model.id, 1)?.into_iter().next())
-    })?;
+    let highest = highest(place, request)?;
     let from = highest.as_ref().map(|v| v.digest);
     match (request.number, highest) {
         (Wanted::Exactly(version), _) => Ok((Number::Exactly(version), None, None, Vec::new())),

@@ -85,7 +85,7 @@ fn expect(request: &Request<'_>, now: Option<&VersionRow>) -> Result<()> {
         Some(version) if now.map(|v| v.version) != Some(version) => {
             let found = now.map_or("nothing".to_owned(), VersionRow::reference);
             Err(Error::new(format!("expected {}@{version} in production, found {found}", request.name))
-                .hint("somebody changed it meanwhile: look at `kf history` before trying again"))
+                .hint(format!("somebody changed it meanwhile: look at `kf history {}` before trying again", request.name)))
         }
         _ => Ok(()),
     }

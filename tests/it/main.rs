@@ -1,11 +1,34 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
+mod alias;
+mod archive;
+mod checkout;
 mod completions;
+mod config;
 mod crash;
+mod diff;
+mod doctor;
+mod eval;
 mod faults;
+mod history;
+mod init;
 mod layers;
+mod list;
+mod log;
 mod objects_s3;
+mod offers;
+mod output;
+mod paths;
+mod promote;
+mod register;
+mod repo;
+mod restore;
+mod rollback;
+mod show;
 mod state;
+mod status;
 mod support;
 mod surface;
+mod tag;
+mod trouble;
 mod writers;

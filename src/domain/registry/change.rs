@@ -175,6 +175,7 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
             Ok(highest.map_or(Version::FIRST, |v| v.version.bump(bump)))
         }
         Number::Exactly(version) => {
+            let highest = table::highest_of_line(view, model.id, version)?;
             if let Some(taken) = table::find_version(view, model.id, version)? {
                 return Err(Error::new(format!(
                     "{} exists already with other bytes ({})",
@@ -184,10 +185,10 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
                 .hint(format!(
                     "a version never changes: register {}@{} instead",
                     new.name,
-                    version.bump(Bump::Patch)
+                    highest.as_ref().unwrap_or(&taken).version.bump(Bump::Patch)
                 )));
             }
-            match table::highest_of_line(view, model.id, version)? {
+            match highest {
                 Some(highest) if highest.version > version => {
                     let next = highest.version.bump(Bump::Patch);
                     Err(Error::new(format!("{version} is not above {}, the highest of its line", highest.reference()))

@@ -104,6 +104,7 @@ impl rusqlite::ToSql for Value {
 /// Words an error of SQLite so that a person knows what to do.
 pub(super) fn worded(e: rusqlite::Error, sql: &str) -> Error {
     let code = e.sqlite_error_code();
+    let extended = e.sqlite_error().map(|e| e.extended_code);
     let failed = Err::<(), _>(e);
     let hinted = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
     let (message, hint) = match code {
@@ -117,12 +118,17 @@ pub(super) fn worded(e: rusqlite::Error, sql: &str) -> Error {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             hinted("the state file is damaged", "run `kf fsck`; restore `.kf/state.db` from a backup if it says so")
         }
+        // SQLite's shared-memory file could not grow.
+        Some(ErrorCode::SystemIoFailure) if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+            hinted("the disk is full", "free some space and run the command again: nothing was changed")
+        }
         Some(ErrorCode::SystemIoFailure) => {
             hinted("the disk failed while the state was read or written", "check the disk, then run `kf fsck`")
         }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            hinted("the state file cannot be opened", "check who may read and write `.kf/` (`kf doctor` tells)")
-        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => hinted(
+            "the state file cannot be opened",
+            "check who may read and write `.kf/`, and that its file system is not read-only (`kf doctor` tells)",
+        ),
         _ => (format!("SQLite refused `{}`", sql.split_whitespace().take(6).collect::<Vec<_>>().join(" ")), String::new()),
     };
     let e = match failed.context(|| message) {

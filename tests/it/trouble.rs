@@ -1,0 +1,284 @@
+//! A state that is missing, locked, read-only, newer than the program, damaged, or on a full disk.
+
+use crate::repo::{ends, init, next_bot, ok, on_both, refused, with_bot, write_bot};
+use crate::support::sandbox::{Engine, Sandbox};
+use crate::support::{pg, skip, wait_until};
+use insta::assert_snapshot;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+}
+
+#[test]
+fn no_repository() {
+    on_both(|s| {
+        assert_snapshot!(ends(s, 10, ["status"]), @"
+        -- stderr --
+        error: no `mlops.toml` in `[ROOT]/work` or in a directory above it
+        hint: `kf init` makes one here, `-C DIR` looks elsewhere
+        -- exit status: 10 --
+        ");
+        assert_snapshot!(ends(s, 10, ["register", "bot", "bot", "--format", "json"]), @r#"
+        -- stderr --
+        {"schema":"kf.error/1","error":"no `mlops.toml` in `[ROOT]/work` or in a directory above it","causes":[],"hints":["`kf init` makes one here, `-C DIR` looks elsewhere"]}
+        -- exit status: 10 --
+        "#);
+    });
+}
+
+#[test]
+fn a_clone_without_its_state_is_told_so() {
+    let s = Sandbox::new();
+    s.write("mlops.toml", "[project]\nname = \"shop\"\n");
+    assert_snapshot!(ends(&s, 10, ["status"]), @"
+    -- stderr --
+    error: no state here: [ROOT]/work/.kf/state.db does not exist
+    hint: run `kf init` to start a new state here, or set `state.url` in mlops.toml to the state your team shares
+    -- exit status: 10 --
+    ");
+    write_bot(&s);
+    assert_snapshot!(ends(&s, 10, ["register", "bot", "bot"]), @"
+    -- stderr --
+    error: no state here: [ROOT]/work/.kf/state.db does not exist
+    hint: run `kf init` to start a new state here, or set `state.url` in mlops.toml to the state your team shares
+    -- exit status: 10 --
+    ");
+    assert!(!s.work().join(".kf").exists(), "no state is made behind one's back");
+    let Ok(servers) = Sandbox::on(Engine::Servers) else { return skip("PostgreSQL or S3 is missing") };
+    servers.write("mlops.toml", "[project]\nname = \"shop\"\n");
+    assert_snapshot!(ends(&servers, 10, ["status"]), @"
+    -- stderr --
+    error: no state here: PostgreSQL [PG] schema kf does not exist
+    hint: run `kf init` to start a new state here, or set `state.url` in mlops.toml to the state your team shares
+    -- exit status: 10 --
+    ");
+}
+
+#[test]
+fn a_state_that_another_process_writes_is_waited_for_and_reads_go_on() {
+    on_both(|s| {
+        with_bot(s);
+        let held = hold(s);
+        s.write("bot/routing.yaml", "default: large\n");
+        let started = std::time::Instant::now();
+        let run = ends(s, 11, ["register", "bot", "bot", "--lock-timeout", "1s"]);
+        assert!(started.elapsed().as_secs_f64() >= 0.9, "it waits before it gives up");
+        let engine = ["caused by: database is locked", "caused by: Error code 5", "caused by: db error", "caused by: ERROR:"];
+        let told = run.to_string();
+        let told: Vec<&str> = told.lines().filter(|l| engine.iter().all(|c| !l.starts_with(c))).collect();
+        assert_snapshot!(told.join("\n"), @"
+        -- stderr --
+        error: cannot start to write
+        caused by: the state is locked by another process
+        hint: try again, or wait longer with `--lock-timeout 5m`
+        -- exit status: 11 --
+        ");
+        assert_eq!(ok(s, ["list", "bot"]).stdout.lines().count(), 2, "reads do not wait");
+        drop(held);
+        ok(s, ["register", "bot", "bot", "--lock-timeout", "20s"]);
+    });
+}
+
+/// Holds the writer's lock until dropped.
+enum Held {
+    Sqlite(#[expect(dead_code, reason = "the lock goes with the connection")] rusqlite::Connection),
+    Postgres(String, Option<std::thread::JoinHandle<()>>),
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Self::Postgres(database, thread) = self {
+            let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {}", sleeping(database));
+            pg::shared().expect("running").query("postgres", &end).expect("ended");
+            thread.take().map(std::thread::JoinHandle::join);
+        }
+    }
+}
+
+fn sleeping(database: &str) -> String {
+    format!("datname = '{database}' AND wait_event = 'PgSleep'")
+}
+
+fn hold(s: &Sandbox) -> Held {
+    let Some(database) = database(s) else {
+        let db = rusqlite::Connection::open(s.work().join(".kf/state.db")).expect("the state");
+        db.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+        return Held::Sqlite(db);
+    };
+    let server = pg::shared().expect("running");
+    let name = database.clone();
+    let sql = format!("{SCHEMA} BEGIN; SELECT size FROM log_head FOR UPDATE; SELECT pg_sleep(600)");
+    let thread = std::thread::spawn(move || drop(server.query(&name, &sql)));
+    let asked = format!("SELECT count(*) FROM pg_stat_activity WHERE {}", sleeping(&database));
+    assert!(wait_until(20, || server.query("postgres", &asked).as_deref() == Ok("1")), "the lock is taken");
+    Held::Postgres(database, Some(thread))
+}
+
+/// The name of the sandbox's database, when it is on PostgreSQL.
+fn database(s: &Sandbox) -> Option<String> {
+    let url = s.environment().get("KF_STATE_URL").cloned()?;
+    url.rsplit('/').next().and_then(|d| d.split('?').next()).map(str::to_owned)
+}
+
+/// Where the tables are on PostgreSQL.
+const SCHEMA: &str = "SET search_path = kf, public;";
+
+#[test]
+fn a_state_from_a_newer_kf_is_left_alone() {
+    on_both(|s| {
+        with_bot(s);
+        let sql = "UPDATE meta SET value = '999' WHERE key = 'schema'";
+        change(s, sql);
+        change(s, "UPDATE meta SET value = '9.9.9' WHERE key = 'writer'");
+        assert_snapshot!(ends(s, 1, ["list"]), @"
+        -- stderr --
+        error: this state has schema 999, written by kf 9.9.9; this kf 0.1.0 knows up to 1
+        hint: install kf 9.9.9 or newer
+        -- exit status: 1 --
+        ");
+        assert_snapshot!(ends(s, 1, ["register", "bot", "bot"]), @"
+        -- stderr --
+        error: this state has schema 999, written by kf 9.9.9; this kf 0.1.0 knows up to 1
+        hint: install kf 9.9.9 or newer
+        -- exit status: 1 --
+        ");
+    });
+}
+
+/// Changes the state behind kf's back.
+fn change(s: &Sandbox, sql: &str) {
+    match database(s) {
+        None => {
+            let db = rusqlite::Connection::open(s.work().join(".kf/state.db")).expect("the state");
+            assert!(db.execute(sql, []).expect(sql) > 0, "{sql}");
+        }
+        Some(database) => {
+            pg::shared().expect("running").query(&database, &format!("{SCHEMA} {sql}")).expect(sql);
+        }
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_written_can_be_read() {
+    if !is_root() {
+        return skip("a read-only mount needs root");
+    }
+    let s = Sandbox::new();
+    with_bot(&s);
+    next_bot(&s, 8);
+    let mount = Mount::read_only(&s.work());
+    let Some(mount) = mount else { return skip("this machine does not allow mounts") };
+    assert_eq!(ok(&s, ["list", "bot"]).stdout.lines().count(), 3);
+    ok(&s, ["show", "bot"]);
+    ok(&s, ["status"]);
+    assert_snapshot!(ends(&s, 1, ["tag", "bot", "x"]), @"
+    -- stderr --
+    error: cannot open [ROOT]/work/.kf/state.db
+    caused by: the state file cannot be opened
+    caused by: unable to open database file
+    caused by: Error code 14: unable to open database file
+    hint: check who may read and write `.kf/`, and that its file system is not read-only (`kf doctor` tells)
+    -- exit status: 1 --
+    ");
+    assert_snapshot!(ends(&s, 1, ["register", "bot", "bot", "--version", "3.0.0"]), @"
+    -- stderr --
+    error: cannot open [ROOT]/work/.kf/state.db
+    caused by: the state file cannot be opened
+    caused by: unable to open database file
+    caused by: Error code 14: unable to open database file
+    hint: check who may read and write `.kf/`, and that its file system is not read-only (`kf doctor` tells)
+    -- exit status: 1 --
+    ");
+    drop(mount);
+    ok(&s, ["tag", "bot", "x"]);
+}
+
+#[test]
+fn files_of_a_state_without_permission_to_write() {
+    if is_root() {
+        return crate::support::say("root may write anything: the read-only mount stands for this test");
+    }
+    let s = Sandbox::new();
+    with_bot(&s);
+    let mode = |path: &str, mode: u32| {
+        std::fs::set_permissions(s.work().join(path), std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    mode(".kf/state.db", 0o444);
+    mode(".kf", 0o555);
+    ok(&s, ["list", "bot"]);
+    let run = ends(&s, 1, ["tag", "bot", "x"]);
+    mode(".kf", 0o755);
+    assert!(run.stderr.contains("read-only"), "{run}");
+}
+
+/// A mount of the test, gone when dropped.
+struct Mount(std::path::PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+impl Mount {
+    fn read_only(path: &Path) -> Option<Self> {
+        let mount = |args: &[&str]| Command::new("mount").args(args).arg(path).stderr(std::process::Stdio::null()).status();
+        let shown = path.display().to_string();
+        if !mount(&["--bind", &shown]).is_ok_and(|s| s.success()) {
+            return None;
+        }
+        let mounted = Self(path.to_owned());
+        mount(&["-o", "remount,ro,bind"]).is_ok_and(|s| s.success()).then_some(mounted)
+    }
+
+    fn tiny(path: &Path, size: &str) -> Option<Self> {
+        let options = format!("size={size}");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(path).status();
+        done.is_ok_and(|s| s.success()).then(|| Self(path.to_owned()))
+    }
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_named() {
+    if !is_root() {
+        return skip("a small file system needs root");
+    }
+    let s = Sandbox::new();
+    std::fs::create_dir(s.work().join(".kf")).expect("a folder");
+    let Some(mount) = Mount::tiny(&s.work().join(".kf"), "2M") else { return skip("this machine does not allow mounts") };
+    with_bot(&s);
+    s.write("big.bin", vec![7; 4_000_000]);
+    let run = refused(&s, 1, ["register", "big", "big.bin"]);
+    assert!(run.stderr.starts_with("error: cannot write to [ROOT]/work/.kf/objects\n"), "{run}");
+    assert!(run.stderr.contains("hint: free some space on that file system"), "{run}");
+    let left = s.command("df").args(["--output=avail", "-B1", ".kf"]).output().expect("df runs").stdout;
+    let left: usize = String::from_utf8_lossy(&left).lines().nth(1).and_then(|l| l.trim().parse().ok()).expect("a number");
+    std::fs::write(s.work().join(".kf/filler"), vec![0; left.saturating_sub(4096)]).expect("room");
+    let _ = std::fs::write(s.work().join(".kf/filler2"), vec![0; 4096]);
+    let run = s.kf(["tag", "bot", "x"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(run.stderr.contains("full"), "{run}");
+    std::fs::remove_file(s.work().join(".kf/filler")).expect("room again");
+    ok(&s, ["tag", "bot", "x"]);
+    drop(mount);
+}
+
+#[test]
+fn a_damaged_state_file_is_named() {
+    let s = Sandbox::new();
+    init(&s);
+    s.write(".kf/state.db", vec![b'x'; 20_000]);
+    let _ = std::fs::remove_file(s.work().join(".kf/state.db-wal"));
+    assert_snapshot!(ends(&s, 1, ["status"]), @"
+    -- stderr --
+    error: cannot open [ROOT]/work/.kf/state.db
+    caused by: the state file is damaged
+    caused by: file is not a database
+    caused by: Error code 26: file is not a database
+    hint: run `kf fsck`; restore `.kf/state.db` from a backup if it says so
+    -- exit status: 1 --
+    ");
+}
