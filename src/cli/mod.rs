@@ -31,7 +31,7 @@ pub struct Cli {
     pub(crate) command: Command,
 }
 
-/// Flags that every command takes.
+/// Flags that every command takes. An id that a command uses for an argument of its own would give it the flag's value.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Global {
     /// How the report is written: table, json, jsonl, csv or markdown
@@ -47,7 +47,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) yes: bool,
     /// Act in this name; asserted, not proven
-    #[arg(long = "as", global = true, value_name = "ACTOR", env = "KF_AS", help_heading = "Global options")]
+    #[arg(long = "as", id = "as", global = true, value_name = "ACTOR", env = "KF_AS", help_heading = "Global options")]
     pub(crate) actor: Option<String>,
     /// Use this profile of mlops.toml
     #[arg(long, global = true, value_name = "NAME", env = "KF_PROFILE", help_heading = "Global options")]
@@ -59,7 +59,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", env = "KF_JOBS", help_heading = "Global options")]
     pub(crate) jobs: Option<usize>,
     /// Run as if started in this directory
-    #[arg(short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(short = 'C', id = "start", global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) dir: Option<PathBuf>,
 }
 
