@@ -31,7 +31,7 @@ pub struct Cli {
     pub(crate) command: Command,
 }
 
-/// Flags that every command takes.
+/// Flags that every command takes. An id that a command uses for an argument of its own would give it the flag's value.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Global {
     /// How the report is written: table, json, jsonl, csv or markdown
