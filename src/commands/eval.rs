@@ -89,11 +89,19 @@ struct RowDoc {
     unscored: BTreeMap<String, String>,
 }
 
+/// Why there is no answer, and to how many rows.
+#[derive(Serialize)]
+struct FailureDoc {
+    reason: String,
+    rows: usize,
+}
+
 #[derive(Serialize)]
 struct Evaluated {
     version: VersionDoc,
     evaluation: Evaluation,
     mapping: BTreeMap<String, String>,
+    failures: Vec<FailureDoc>,
     production: Option<VersionDoc>,
     comparison: Option<Vec<Compared>>,
     stage: Option<Stage>,
@@ -120,6 +128,9 @@ impl Report for Evaluated {
             let mapped: Vec<String> = self.mapping.iter().map(|(c, f)| format!("{c} → {f}")).collect();
             lines.push(format!("read as: {}", mapped.join(", ")));
         }
+        lines.extend(
+            self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
+        );
         let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
@@ -160,6 +171,20 @@ impl Report for Evaluated {
     fn annotations(&self) -> Vec<(Option<String>, String, String)> {
         super::promote::gate_annotations(&self.gates)
     }
+}
+
+/// How many different reasons a person is shown.
+const FAILURES_SHOWN: usize = 3;
+
+/// Why answers are missing, the most frequent reason first.
+fn failures(answers: &HashMap<String, Answer>) -> Vec<FailureDoc> {
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in answers.values().filter(|a| a.text.is_none()).filter_map(|a| a.error.as_deref()) {
+        *counted.entry(reason).or_default() += 1;
+    }
+    let mut failures: Vec<_> = counted.into_iter().map(|(r, rows)| FailureDoc { reason: r.to_owned(), rows }).collect();
+    failures.sort_by_key(|f| std::cmp::Reverse(f.rows));
+    failures
 }
 
 fn rows_of(e: &Evaluation) -> usize {
@@ -233,6 +258,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let report = Evaluated {
         version: (&version).into(),
         mapping: loaded.golden.mapping.renamed().into_iter().map(|(c, f)| (c, f.word().to_owned())).collect(),
+        failures: failures(&answers),
         production,
         comparison,
         stage,
