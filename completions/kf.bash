@@ -1,3 +1,4 @@
+COMP_WORDBREAKS=${COMP_WORDBREAKS//@}
 
 _clap_complete_kf() {
     local IFS=$'\013'

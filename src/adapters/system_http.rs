@@ -1,7 +1,7 @@
 //! `system.kind = "http"`: a service that answers, one POST for each question.
 //!
 //! It is sent `{"id", "question", "contexts"?, "meta"?, "model", "version"}` and answers with the object that
-//! [`super::answer`] reads. Latency, when the service does not state it, is the time of the attempt that brought the
+//! `adapters::answer` reads. Latency, when the service does not state it, is the time of the attempt that brought the
 //! answer: waiting before a retry is not the system's. Whatever goes wrong with one question is that question's reason.
 
 use super::answer;

@@ -50,7 +50,7 @@ pub(crate) fn references(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Versions of the model that stands before on the command line are not known here, so versions of all models.
 pub(crate) fn versions(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |view| {
-        let all = table::all_versions(view, None, None, VERSIONS_MAX)?;
+        let all = table::all_versions(view, None, None, None, VERSIONS_MAX)?;
         Ok(all.into_iter().map(|v| (v.version.to_string(), v.name.to_string())).collect())
     })
 }

@@ -48,16 +48,24 @@ pub(crate) struct Global {
     pub(crate) yes: bool,
     /// Act in this name; asserted, not proven
     // An id of its own: clap takes an argument of a command with the same id for this one.
-    #[arg(id = "global-actor", long = "as", global = true, value_name = "ACTOR", env = "KF_AS", help_heading = "Global options")]
+    #[arg(
+        id = "global-as",
+        long = "as",
+        global = true,
+        value_name = "ACTOR",
+        env = "KF_AS",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
     pub(crate) actor: Option<String>,
     /// Use this profile of mlops.toml
-    #[arg(long, global = true, value_name = "NAME", env = "KF_PROFILE", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "NAME", env = "KF_PROFILE", hide_env_values = true, help_heading = "Global options")]
     pub(crate) profile: Option<String>,
     /// Wait this long for another writer, such as 30s or 5m
     #[arg(long, global = true, value_name = "TIME", value_parser = duration_of, help_heading = "Global options")]
     pub(crate) lock_timeout: Option<Duration>,
     /// Use this many threads (default: all cores)
-    #[arg(long, global = true, value_name = "N", env = "KF_JOBS", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "N", env = "KF_JOBS", hide_env_values = true, help_heading = "Global options")]
     pub(crate) jobs: Option<usize>,
     /// Run as if started in this directory
     #[arg(id = "global-dir", short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]

@@ -56,7 +56,7 @@ impl Out {
         if !self.quiet {
             self.print(&report::render(report, self.format, self.width)?)?;
         } else if exit != Exit::Ok {
-            self.print(&format!("{}\n{}", report.summary(), report::render(report, Format::Table, None)?))?;
+            self.print(&report::render(report, Format::Table, None)?)?;
         }
         self.tell_github(report, exit)?;
         Ok(exit)

@@ -27,6 +27,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     shell
         .write_registration(VARIABLE, "kf", "kf", "kf", &mut script)
         .map_err(|e| Error::new(format!("cannot write the completion script: {e}")))?;
-    cx.out.print(&String::from_utf8_lossy(&script))?;
+    // Bash takes `@` for the end of a word, so that `NAME@1.` would never be completed.
+    let prefix = if args.shell == "bash" { "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n" } else { "" };
+    cx.out.print(&format!("{prefix}{}", String::from_utf8_lossy(&script)))?;
     Ok(Exit::Ok)
 }

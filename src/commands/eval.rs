@@ -7,7 +7,7 @@ use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
 use crate::base::table::Table;
-use crate::base::text::count;
+use crate::base::text::{count, ellipsis};
 use crate::base::verdict::Verdict;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
@@ -18,7 +18,7 @@ use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
 use crate::domain::eval::{html, junit};
-use crate::domain::golden::Answer;
+use crate::domain::golden::{Answer, Mapped, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
@@ -52,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     k: u16,
     /// Read this column as this field, COLUMN=FIELD; again for more
-    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pair_of)]
-    map: Vec<(String, String)>,
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = override_of)]
+    map: Vec<Override>,
     /// Judge the gates of this stage (default: the next one)
     #[arg(long, value_name = "STAGE", conflicts_with = "no_gates", add = ArgValueCompleter::new(complete::stages))]
     gate: Option<Stage>,
@@ -68,8 +68,9 @@ pub(crate) struct Args {
     rows: bool,
 }
 
-fn pair_of(text: &str) -> Result<(String, String), String> {
-    text.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or_else(|| "expected COLUMN=FIELD".to_owned())
+fn override_of(text: &str) -> Result<Override, String> {
+    text.parse()
+        .map_err(|e: Error| std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; "))
 }
 
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
@@ -100,7 +101,8 @@ struct FailureDoc {
 struct Evaluated {
     version: VersionDoc,
     evaluation: Evaluation,
-    mapping: BTreeMap<String, String>,
+    mapping: Mapping,
+    answers_mapping: Option<Mapping>,
     failures: Vec<FailureDoc>,
     production: Option<VersionDoc>,
     comparison: Option<Vec<Compared>>,
@@ -124,10 +126,8 @@ impl Report for Evaluated {
             e.dataset_digest.short(),
             e.system
         )];
-        if !self.mapping.is_empty() {
-            let mapped: Vec<String> = self.mapping.iter().map(|(c, f)| format!("{c} → {f}")).collect();
-            lines.push(format!("read as: {}", mapped.join(", ")));
-        }
+        lines.extend(read_as("read as", &self.mapping));
+        lines.extend(self.answers_mapping.as_ref().and_then(|m| read_as("answers read as", m)));
         lines.extend(
             self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
         );
@@ -173,13 +173,24 @@ impl Report for Evaluated {
     }
 }
 
+/// The fields that were read under another name than their own, or for a reason.
+fn read_as(what: &str, mapping: &Mapping) -> Option<String> {
+    let told = |m: &&Mapped| m.source != m.field.word() || m.note.is_some();
+    let one = |m: &Mapped| match &m.note {
+        Some(note) => format!("{} → {} ({note})", m.source, m.field),
+        None => format!("{} → {}", m.source, m.field),
+    };
+    let mapped: Vec<String> = mapping.used.iter().filter(told).map(one).collect();
+    (!mapped.is_empty()).then(|| format!("{what}: {}", mapped.join(", ")))
+}
+
 /// How many different reasons a person is shown.
 const FAILURES_SHOWN: usize = 3;
 
 /// Why answers are missing, the most frequent reason first.
 fn failures(answers: &HashMap<String, Answer>) -> Vec<FailureDoc> {
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-    for reason in answers.values().filter(|a| a.text.is_none()).filter_map(|a| a.error.as_deref()) {
+    for reason in answers.values().filter(|a| a.answer.is_none()).filter_map(|a| a.error.as_deref()) {
         *counted.entry(reason).or_default() += 1;
     }
     let mut failures: Vec<_> = counted.into_iter().map(|(r, rows)| FailureDoc { reason: r.to_owned(), rows }).collect();
@@ -246,10 +257,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let dataset = dataset.ok_or_else(|| {
         Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
     })?;
-    let mut map = config.project.golden.map.clone();
-    map.extend(args.map.iter().cloned());
+    let map = overrides(args, &config.project.golden.map)?;
     let loaded = evaluate::load(&store, &objects, &config.root, &dataset, &map)?;
-    let (answers, system) = answers(cx, args, &objects, &version, &loaded, &map)?;
+    let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &map)?;
     let scores = evaluate::score(&loaded, &answers, &wanted, usize::from(args.k), cx.jobs());
     let evaluation = evaluate::keep(&store, &version, &loaded, system, &scores)?;
     let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
@@ -257,7 +267,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
     let report = Evaluated {
         version: (&version).into(),
-        mapping: loaded.golden.mapping.renamed().into_iter().map(|(c, f)| (c, f.word().to_owned())).collect(),
+        mapping: loaded.golden.mapping.clone(),
+        answers_mapping,
         failures: failures(&answers),
         production,
         comparison,
@@ -298,39 +309,61 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(O
     Ok((Some(stage), judged))
 }
 
-type Answers = (HashMap<String, Answer>, &'static str);
-
-fn answers(
-    cx: &Cx,
-    args: &Args,
-    objects: &Objects,
-    version: &VersionRow,
-    loaded: &Loaded,
-    map: &BTreeMap<String, String>,
-) -> Result<Answers> {
-    if let Some(path) = &args.answers {
-        let (answers, unmatched) = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
-        if unmatched > 0 {
-            cx.out.note(&format!(
-                "warning: {} of {} belong to no row of {}",
-                count(unmatched, "answer"),
-                path.display(),
-                loaded.dataset.name
-            ));
-        }
-        return Ok((answers, "recorded"));
+/// What is asked for on the command line, then what mlops.toml says; of two for one column the first counts.
+fn overrides(args: &Args, configured: &BTreeMap<String, String>) -> Result<Vec<Override>> {
+    let mut map = args.map.clone();
+    for (column, field) in configured {
+        map.push(Override::new(column, field).context(|| format!("`golden.map.{column}` in mlops.toml is wrong"))?);
     }
+    Ok(map)
+}
+
+struct Answers {
+    answers: HashMap<String, Answer>,
+    system: &'static str,
+    /// How a file of recorded answers was read.
+    mapping: Option<Mapping>,
+}
+
+fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
+    if let Some(path) = &args.answers {
+        let file = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
+        Mapping::check(&[&loaded.golden.mapping, &file.mapping])?;
+        for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
+            cx.out.note(&warning);
+        }
+        return Ok(Answers { answers: file.answers, system: "recorded", mapping: Some(file.mapping) });
+    }
+    Mapping::check(&[&loaded.golden.mapping])?;
     let config = cx.project()?;
     if config.project.system == System::Recorded {
-        return Ok((evaluate::answers_in_dataset(loaded)?, "recorded"));
+        return recorded(loaded);
     }
     let files = evaluate::unpack(objects, version)?;
     let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
-    let Some(system) = system else { return Ok((evaluate::answers_in_dataset(loaded)?, "recorded")) };
+    let Some(system) = system else { return recorded(loaded) };
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
     let answers = evaluate::answers_from(system.as_ref(), loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    Ok((answers, system.kind()))
+    Ok(Answers { answers, system: system.kind(), mapping: None })
+}
+
+fn recorded(loaded: &Loaded) -> Result<Answers> {
+    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: "recorded", mapping: None })
+}
+
+/// One line for each reason why answers belong to no row.
+fn warnings(file: &str, dataset: &str, unmatched: &[(usize, String, Unmatched)]) -> Vec<String> {
+    let one = |(reason, rows, which): (Unmatched, &str, &str)| {
+        let of: Vec<_> = unmatched.iter().filter(|(.., why)| *why == reason).collect();
+        let (line, names, _) = of.first()?;
+        let (n, names) = (count(of.len(), "answer"), ellipsis(names, 60));
+        Some(format!("warning: {rows} of {dataset} for {n} of {file}{which}, the first on line {line}: `{names}`"))
+    };
+    [(Unmatched::NoRow, "no row", ""), (Unmatched::Ambiguous, "several rows", " without id")]
+        .into_iter()
+        .filter_map(one)
+        .collect()
 }
 
 fn row_docs(scores: &Scores) -> Vec<RowDoc> {
@@ -358,4 +391,50 @@ fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated, parts: &Parts<'_
     };
     let path = cx.cwd.join(&file.path);
     atomic::write_file(&path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::golden::Field;
+
+    #[test]
+    fn answers_without_row_are_told_by_reason() {
+        let unmatched = [(3, "r9", Unmatched::NoRow), (4, "twice", Unmatched::Ambiguous), (5, "r8", Unmatched::NoRow)];
+        let unmatched = unmatched.map(|(line, names, why)| (line, names.to_owned(), why));
+        assert_eq!(
+            warnings("a.jsonl", "d.csv", &unmatched),
+            [
+                "warning: no row of d.csv for 2 answers of a.jsonl, the first on line 3: `r9`",
+                "warning: several rows of d.csv for 1 answer of a.jsonl without id, the first on line 4: `twice`",
+            ]
+        );
+        assert!(warnings("a.jsonl", "d.csv", &[]).is_empty());
+    }
+
+    #[test]
+    fn what_was_read_as_something_else_is_told() {
+        let mapped = |source: &str, field, note: Option<&str>| Mapped {
+            source: source.into(),
+            field,
+            rows: 1,
+            note: note.map(str::to_owned),
+        };
+        let used = vec![
+            mapped("question", Field::Question, None),
+            mapped("ground_truth", Field::References, None),
+            mapped("contexts", Field::Contexts, Some("as in ragas")),
+        ];
+        let mapping = Mapping { used, ..Mapping::default() };
+        let told = "read as: ground_truth → references, contexts → contexts (as in ragas)";
+        assert_eq!(read_as("read as", &mapping).as_deref(), Some(told));
+        assert_eq!(read_as("read as", &Mapping::default()), None);
+    }
+
+    #[test]
+    fn a_column_is_mapped_to_a_field_that_is_there() {
+        assert_eq!(override_of("a=id"), Ok(Override::new("a", "id").expect("a field")));
+        let e = override_of("a=idd").expect_err("no field");
+        assert!(e.ends_with("; did you mean `id`?"), "{e}");
+    }
 }

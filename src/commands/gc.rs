@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Remove objects that nothing needs and versions past their retention; a dry run unless `--apply`
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf gc                     tell what would go, and why the rest stays\n  kf gc --apply\n  kf gc --apply --grace 2d\n\nWhat goes lies in the trash for the grace period first; the next run deletes it."
+    after_long_help = "Examples:\n  kf gc                     tell what would go, and why the rest stays\n  kf gc --apply\n  kf gc --apply --grace 48h\n\nWhat goes lies in the trash for the grace period first; the next run deletes it."
 )]
 pub(crate) struct Args {
     /// Do it, instead of telling what would be done

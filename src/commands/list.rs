@@ -73,24 +73,12 @@ impl Report for Listed {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Read)?;
-    let rows = store.read(|view| match &args.name {
-        Some(name) => {
-            let model = table::model(view, name)?;
-            let mut rows = table::versions(view, model.id, args.limit)?;
-            rows.retain(|v| args.stage.is_none_or(|s| s == v.stage));
-            if let Some(tag) = &args.tag {
-                let mut kept = Vec::new();
-                for row in rows {
-                    if table::notes(view, row.id)?.tags.contains(tag) {
-                        kept.push(row);
-                    }
-                }
-                rows = kept;
-            }
-            Ok(rows)
+    let rows = store.read(|view| {
+        if args.name.is_none() && args.stage.is_none() && args.tag.is_none() {
+            return table::overview(view);
         }
-        None if args.stage.is_none() && args.tag.is_none() => table::overview(view),
-        None => table::all_versions(view, args.stage, args.tag.as_deref(), args.limit),
+        let model = args.name.as_ref().map(|name| table::model(view, name)).transpose()?;
+        table::all_versions(view, model.map(|m| m.id), args.stage, args.tag.as_deref(), args.limit)
     })?;
     cx.out.emit(&Listed { versions: rows.iter().map(VersionDoc::from).collect() })
 }

@@ -58,17 +58,16 @@ impl Report for Status {
         if self.versions.is_empty() {
             blocks.push("No models yet: `kf register NAME PATH` registers a first version.".into());
         } else {
-            let mut names: Vec<&str> = self.versions.iter().map(|v| v.name.as_str()).collect();
-            names.dedup();
             let mut t = Table::new(&["model", "production", "staging", "newest"]);
-            for name in names {
+            // By model, the newest first.
+            for versions in self.versions.chunk_by(|a, b| a.name == b.name) {
                 let of = |stage: Stage| {
-                    let all = self.versions.iter().filter(|v| v.name.as_str() == name && v.stage == stage);
+                    let all = versions.iter().filter(|v| v.stage == stage);
                     all.map(|v| v.version.to_string()).collect::<Vec<_>>().join(", ")
                 };
-                let newest = self.versions.iter().find(|v| v.name.as_str() == name);
-                let newest = newest.map(|v| format!("{} ({})", v.version, v.stage)).unwrap_or_default();
-                t.row([name.to_owned(), of(Stage::Production), of(Stage::Staging), newest]);
+                let newest = versions.first().map(|v| format!("{} ({})", v.version, v.stage)).unwrap_or_default();
+                let name = versions.first().map(|v| v.name.to_string()).unwrap_or_default();
+                t.row([name, of(Stage::Production), of(Stage::Staging), newest]);
             }
             blocks.push(t.into());
         }
@@ -115,7 +114,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, open });
         }
         let head = log::head(view.db())?;
-        let signed = view.first("SELECT MAX(size) FROM checkpoint", &[], |r| r.opt_int(0))?.flatten();
+        let signed = log::signed_size(view.db())?;
         Ok(Status {
             project: loaded.project.project.name.to_string(),
             state: store.describe(),
@@ -123,11 +122,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
-            audit: AuditState {
-                origin: head.origin.clone(),
-                size: head.frontier.size(),
-                signed: signed.and_then(|n| u64::try_from(n).ok()),
-            },
+            audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
         })
     })?;
     cx.out.emit(&report)

@@ -70,7 +70,7 @@ fn rows(parts: &Parts<'_>) -> Vec<RowView> {
     let answer = |id: &str| {
         let found = parts.answers.get(id);
         let failed = || found.and_then(|a| a.error.clone()).unwrap_or_else(|| "there is no answer".to_owned());
-        found.and_then(|a| a.text.clone()).ok_or_else(failed)
+        found.and_then(|a| a.answer.clone()).ok_or_else(failed)
     };
     let row = |r: &crate::domain::golden::Row| RowView {
         id: r.id.clone(),

@@ -7,14 +7,14 @@ use crate::base::error::{Context, Error, Result};
 use crate::domain::eval::metrics::{self, MetricId};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
 use crate::domain::eval::score::{Scores, score_all};
-use crate::domain::golden::{self, Answer, Golden};
+use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::seams::answerer::{Answerer, Question};
+use crate::seams::answerer::{Answerer, Question, Tokens};
 use crate::stats::{interval, paired, power};
 use crate::store::Store;
 use crate::store::objects::Objects;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The golden dataset, read, with what identifies it.
@@ -22,23 +22,21 @@ pub struct Loaded {
     /// Name and digest.
     pub dataset: Dataset,
     /// The rows.
-    pub golden: Golden,
+    pub golden: golden::Dataset,
 }
 
 /// Reads a golden dataset.
 ///
 /// # Errors
 /// When it is not there, or with every problem found in it.
-pub fn load(store: &Store, objects: &Objects, root: &Path, wanted: &str, map: &BTreeMap<String, String>) -> Result<Loaded> {
+pub fn load(store: &Store, objects: &Objects, root: &Path, wanted: &str, map: &[Override]) -> Result<Loaded> {
     let dataset = store.read(|view| dataset::load(view, objects, root, wanted))?;
-    let golden = golden::read(&dataset.file, &dataset.bytes, map).map_err(|p| problems(&dataset.name, &p))?;
+    let golden = golden::read(&dataset.file, &dataset.bytes, map).map_err(|p| refused("dataset", &dataset.name, &p))?;
     Ok(Loaded { dataset, golden })
 }
 
-fn problems(name: &str, found: &[golden::Problem]) -> Error {
-    let lines: Vec<String> = found.iter().map(|p| format!("{name}:{}: {}", p.line, p.message)).collect();
-    let more = if found.len() >= golden::PROBLEMS_MAX { "\n(there may be more)" } else { "" };
-    Error::new(format!("the dataset cannot be used:\n{}{more}", lines.join("\n")))
+fn refused(what: &str, name: &str, found: &Problems) -> Error {
+    Error::new(format!("the {what} {name} cannot be used:\n{found}"))
         .hint("mend these lines; `--map COLUMN=FIELD` says which column is which field")
 }
 
@@ -48,7 +46,7 @@ fn problems(name: &str, found: &[golden::Problem]) -> Error {
 /// When there is none.
 pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
     let answers: HashMap<String, Answer> =
-        loaded.golden.rows.iter().filter_map(|r| Some((r.id.clone(), r.answer.clone()?))).collect();
+        loaded.golden.rows.iter().filter_map(|r| Some((r.id.clone(), Answer::of_row(r)?))).collect();
     if answers.is_empty() {
         return Err(Error::new(format!("{} holds no answers, and nothing says how a version answers", loaded.dataset.name))
             .hint(
@@ -58,24 +56,36 @@ pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
     Ok(answers)
 }
 
-/// Answers from a file, and how many of them answer no row.
+/// Answers that were recorded in a file of their own.
+pub struct Recorded {
+    /// By row id.
+    pub answers: HashMap<String, Answer>,
+    /// How the file's fields were read.
+    pub mapping: Mapping,
+    /// Answers that belong to no row: the line, the id or question that they name, and why.
+    pub unmatched: Vec<(usize, String, Unmatched)>,
+}
+
+/// Answers from a file.
 ///
 /// # Errors
-/// When it cannot be read, or with every problem found in it.
-pub fn answers_from_file(
-    path: &Path,
-    loaded: &Loaded,
-    map: &BTreeMap<String, String>,
-) -> Result<(HashMap<String, Answer>, usize)> {
+/// When it cannot be read, with every problem found in it, or when a row is answered twice.
+pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &[Override]) -> Result<Recorded> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).context(|| format!("cannot read the answers {name}"))?;
-    let (answers, _, unmatched) =
-        golden::read_answers(&name, &bytes, &loaded.golden.rows, map).map_err(|p| problems(&name, &p))?;
+    let file = golden::read_answers(&name, &bytes, map).map_err(|p| refused("file of answers", &name, &p))?;
+    let joined = golden::join(&loaded.golden.rows, &file.answers);
+    file.check_once(&name, &joined).map_err(|p| {
+        Error::new(format!("the file of answers {name} cannot be used:\n{p}")).hint("leave one answer for each row")
+    })?;
+    let answers: HashMap<String, Answer> =
+        joined.pairs.iter().filter_map(|(row, answer)| Some((row.id.clone(), (*answer)?.clone()))).collect();
     if answers.is_empty() {
         return Err(Error::new(format!("no answer in {name} belongs to a row of {}", loaded.dataset.name))
             .hint("answers are joined by `id`, or by `question` where they have no id"));
     }
-    Ok((answers, unmatched.len()))
+    let unmatched = joined.unmatched.iter().map(|(i, why)| (file.lines[*i], file.answers[*i].names().to_owned(), *why)).collect();
+    Ok(Recorded { answers, mapping: file.mapping, unmatched })
 }
 
 /// Asks a system every question of the dataset.
@@ -94,12 +104,13 @@ pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn())
         progress();
         let answer = match answered.outcome {
             Ok(a) => Answer {
-                text: Some(a.text),
+                answer: Some(a.text),
                 contexts: a.contexts.unwrap_or_default(),
                 context_ids: a.context_ids.unwrap_or_default(),
                 latency_ms: a.latency_ms,
                 cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
-                error: None,
+                tokens: total(a.tokens),
+                ..Answer::default()
             },
             Err(error) => Answer { error: Some(error), ..Answer::default() },
         };
@@ -107,6 +118,11 @@ pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn())
         Ok(())
     })?;
     Ok(answers)
+}
+
+/// Tokens in and out; unknown when the system stated only one of them.
+fn total(tokens: Tokens) -> Option<u64> {
+    tokens.input?.checked_add(tokens.output?)
 }
 
 /// Writes a version's files into a scratch folder, for a system that answers with them.

@@ -182,7 +182,7 @@ fn see(view: View<'_>, options: Options<'_>, findings: &mut Vec<Finding>) -> Res
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
     findings.extend(differences);
-    let versions = part("registry", table::all_versions(view, None, None, u32::MAX), findings)?;
+    let versions = part("registry", table::all_versions(view, None, None, None, u32::MAX), findings)?;
     let checked = part("evaluations", eval_told.compare(view, &versions, !options.quick), findings)?;
     findings.extend(checked.findings);
     let rows = Rows {

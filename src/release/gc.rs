@@ -17,7 +17,7 @@ use crate::domain::registry::retention::{self, Rules, Sorted};
 use crate::domain::registry::table::VersionRow;
 use crate::release::checkout::manifest_of;
 use crate::release::parallel;
-use crate::store::check::{Entry, read_log};
+use crate::store::check::{Entry, entries};
 use crate::store::lock::Lock;
 use crate::store::objects::Objects;
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
@@ -293,7 +293,7 @@ impl Reach<'_> {
             needed.extend(self.files(version)?);
             needed.extend(record::of_version(view, version.id, u32::MAX)?.iter().map(|e| e.dataset_digest));
         }
-        read_log(view, &mut |_, body| needed.extend(Entry::governed(body, &["gc.run"]).as_ref().and_then(list_of)))?;
+        needed.extend(entries(view, "gc.run")?.iter().filter_map(list_of));
         Ok(needed)
     }
 

@@ -38,8 +38,7 @@ pub fn answerer(
             timeout: *timeout,
         }))),
         System::Http { url, timeout, concurrency, headers } => {
-            let url = url.parse().context(|| format!("`system.url` {url} is no address"))?;
-            let mut request = Request::new(reqwest::Method::POST, url).timeout(*timeout);
+            let mut request = Request::post(url).context(|| "`system.url` cannot be used")?.timeout(*timeout);
             for (name, value) in headers {
                 request = match value {
                     HeaderValue::Plain(text) => request.header(name, text)?,

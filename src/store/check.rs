@@ -91,6 +91,17 @@ impl Entry {
     }
 }
 
+/// Every entry of one action that took effect, in order, found by the log's index.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn entries(view: View<'_>, action: &str) -> Result<Vec<Entry>> {
+    let sql = "SELECT b.body FROM dict d JOIN ev e ON e.action = d.id JOIN eb b ON b.seq = e.seq \
+         WHERE d.kind = 'action' AND d.text = ?1 ORDER BY e.seq";
+    let found = view.all(sql, values![action], |row| Ok(Entry::governed(row.text(0)?, &[action])))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// A hash over a full tile of the log: level, index, hash.
 pub type Tile = (i64, i64, Hash);
 

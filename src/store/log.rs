@@ -45,6 +45,20 @@ pub fn head(db: &Db) -> Result<Head> {
     }
 }
 
+/// How many entries the newest signed checkpoint covers; `None` when nothing is signed.
+pub fn signed_size(db: &Db) -> Result<Option<u64>> {
+    let mut size = None;
+    db.each("SELECT MAX(size) FROM checkpoint", &[], &mut |row| row.opt_int(0).map(|n| size = n))?;
+    Ok(size.and_then(|n| u64::try_from(n).ok()))
+}
+
+/// The time of the newest entry; `None` in an empty log.
+pub fn newest_time(db: &Db) -> Result<Option<Timestamp>> {
+    let mut ts = None;
+    db.each("SELECT MAX(ts) FROM ev", &[], &mut |row| row.opt_int(0).map(|n| ts = n))?;
+    Ok(ts.map(Timestamp::from_micros))
+}
+
 /// Appends events to the log within the running transaction and gives the index of the first.
 pub(super) struct Appender<'a> {
     pub(super) db: &'a Db,

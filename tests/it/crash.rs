@@ -1,5 +1,5 @@
 //! A command is killed, or the disk fails or fills up, at each system call by which it changes something. Whatever is left is
-//! sound: the log verifies, the next command works, and a retry ends where an undisturbed run would have ended.
+//! sound: `kf fsck` and `kf audit verify` accept it, the next command works, and a retry ends where an undisturbed run would have ended.
 //!
 //! `cargo test crash` takes a sample of the points; `KF_TEST_SWEEP=all cargo test crash` takes all of them.
 
@@ -67,6 +67,7 @@ fn prepare(case: &Case, engine: Engine) -> Sandbox {
 fn sound(case: &Case, sandbox: &Sandbox, struck: &Run) -> Result<(), String> {
     let demand = |what: &str, run: Run| if run.code == Some(0) { Ok(run) } else { Err(format!("{what}: {run}")) };
     demand("audit verify", sandbox.kf(["audit", "verify"]))?;
+    demand("fsck", sandbox.kf(["fsck"]))?;
     demand("the next command", sandbox.kf(["status"]))?;
     let entries = |when: &str| -> Result<usize, String> {
         let log = demand("audit log", sandbox.kf(["audit", "log", "--action", case.action, "--format", "jsonl"]))?;
@@ -83,7 +84,7 @@ fn sound(case: &Case, sandbox: &Sandbox, struck: &Run) -> Result<(), String> {
     entries("after the retry")?;
     let list = demand("list", sandbox.kf(["list", "bot", "--format", "jsonl"]))?;
     if list.stdout.contains(&format!("\"stage\":\"{}\"", case.stage)) {
-        return demand("audit verify after the retry", sandbox.kf(["audit", "verify"])).map(|_| ());
+        return demand("fsck after the retry", sandbox.kf(["fsck"])).map(|_| ());
     }
     Err(format!("no version is in {}:\n{list}", case.stage))
 }

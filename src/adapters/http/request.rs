@@ -30,6 +30,14 @@ impl Request {
         Self { method, url, headers: HeaderMap::new(), body: Vec::new(), path_is_secret: false, timeout: None }
     }
 
+    /// A POST to this address.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub fn post(url: &str) -> Result<Self> {
+        Ok(Self::new(Method::POST, url.parse().context(|| format!("`{url}` is no address"))?))
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: Vec<u8>) -> Self {

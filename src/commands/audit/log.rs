@@ -20,8 +20,9 @@ use serde::Serialize;
 )]
 pub(crate) struct Args {
     /// Done by this person or job: a name, or a pseudonym
-    #[arg(long, value_name = "NAME")]
-    actor: Option<String>,
+    // `actor` is the id of the global `--as`.
+    #[arg(long = "actor", value_name = "NAME")]
+    by: Option<String>,
     /// This action, such as version.promoted; with a dot at its end, all that begin so
     #[arg(long)]
     action: Option<String>,
@@ -101,7 +102,7 @@ fn why(e: &Entry) -> &str {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let filter = Filter {
-        actor: args.actor.clone(),
+        actor: args.by.clone(),
         action: args.action.clone(),
         resource: args.resource.clone(),
         ticket: args.ticket.clone(),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// Read the whole log again and say whether anything in it was changed
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf audit verify\n  kf audit verify --against yesterday.checkpoint\n  kf audit verify --key kf/shop/1f2e3d+8a7b6c5d+AQ...\n\nExits 3 when something was changed, 4 when signatures could not be checked for want of a key.\n`audit/checkpoint` of the repository, if there is one, is compared too."
+    after_long_help = "Examples:\n  kf audit verify\n  kf audit verify --against yesterday.checkpoint\n  kf audit verify --key kf/au/62627681a398d3e5+e28068f2+ATuWjJ6FLuxApwuR+E7h85Ne6PrFh2qSJOgf0VQRUkUT\n\nExits 3 when something was changed, 4 when signatures could not be checked for want of a key.\n`audit/checkpoint` of the repository, if there is one, is compared too."
 )]
 pub(crate) struct Args {
     /// Compare with this checkpoint from outside; may be given several times

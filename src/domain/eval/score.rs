@@ -57,7 +57,7 @@ fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricI
 fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize) -> Vec<RowScore> {
     let answer = answers.get(&row.id);
     let view = metrics::Row {
-        answer: answer.and_then(|a| a.text.as_deref()),
+        answer: answer.and_then(|a| a.answer.as_deref()),
         references: &row.references,
         contexts: answer.map_or(&[], |a| &a.contexts),
         reference_contexts: &row.reference_contexts,
@@ -66,7 +66,7 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
         relevance: row.relevance.as_ref(),
         answerable: row.answerable,
     };
-    let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.text.is_none()));
+    let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.answer.is_none()));
     let one = |metric: &MetricId| {
         let score = match failed {
             Some(error) => metrics::Score::Unscored(format!("the system failed: {error}").into()),
@@ -110,7 +110,7 @@ fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
         let (n, total) = (count(n), count(rows.len()));
         value.map(|v| Summary { metric: metric.to_owned(), mean: Some(v), low: None, high: None, n, total })
     };
-    let answered = given.iter().filter(|a| a.text.is_some()).count();
+    let answered = given.iter().filter(|a| a.answer.is_some()).count();
     let failed = rows.len() - answered;
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
     let share = |n: usize| (!rows.is_empty()).then(|| n as f64 / rows.len() as f64);
@@ -140,7 +140,7 @@ mod tests {
             })
             .collect();
         let answer =
-            |i: usize| Answer { text: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
+            |i: usize| Answer { answer: (i % 4 != 3).then(|| "one two".into()), latency_ms: Some(100.0), ..Answer::default() };
         let answers = rows.iter().enumerate().map(|(i, r)| (r.id.clone(), answer(i))).collect();
         (rows, answers)
     }
@@ -163,7 +163,7 @@ mod tests {
     fn no_score_is_a_negative_zero() {
         let row = Row { id: "r".into(), question: "q".into(), references: vec!["one two".into()], ..Row::default() };
         let row = Row { relevance: Some(BTreeMap::from([("d1".into(), 1.0)])), answerable: Some(true), ..row };
-        let answer = Answer { text: Some("three".into()), context_ids: vec!["d2".into()], ..Answer::default() };
+        let answer = Answer { answer: Some("three".into()), context_ids: vec!["d2".into()], ..Answer::default() };
         let answers = HashMap::from([("r".to_owned(), answer)]);
         let scores = score_all(&[row], &answers, MetricId::ALL, 5, 1);
         let zeros: Vec<f64> = scores.rows.iter().filter_map(|r| r.value).filter(|v| *v == 0.0).collect();

@@ -1,18 +1,24 @@
-//! Golden datasets: reviewed questions with reference answers and contexts, read from what other tools write.
+//! Golden datasets: reviewed questions with reference answers and contexts, and files of recorded answers to them.
 //!
-//! JSON (an array, or an object that holds one), JSON lines and CSV; fields by alias ([`fields`]), with the mapping given back
-//! so that it can be shown. Every problem is reported with its line, up to [`PROBLEMS_MAX`]; a dataset with a problem is
-//! refused as a whole, because a silently dropped row would move every mean. A dataset's identity is the SHA-256 of its bytes.
+//! Whatever tool wrote a file (ragas, DeepEval, promptfoo, OpenAI evals, inspect_ai, MLflow, LangSmith …, `fields.rs` has
+//! the table), it becomes rows of one kind, and the mapping from its fields to ours is returned so that it can be printed.
+//! All problems of a file are reported with their lines, at most [`PROBLEMS_MAX`]. Nothing is dropped: what has no meaning
+//! here is kept in a row's `extra`.
+//!
+//! The identity of a dataset is the SHA-256 of its file's bytes.
 
-pub mod fields;
-pub mod read;
+mod answers;
+mod fields;
+mod problems;
+mod raw;
+mod read;
 mod row;
+mod scan;
+mod values;
 
-#[cfg(test)]
-mod tests;
-
-pub use read::{Golden, Problem, read, read_answers};
-pub use row::{Answer, Row};
-
-/// How many problems are reported at most.
-pub const PROBLEMS_MAX: usize = 50;
+pub use answers::{Answer, Answers, Joined, Unmatched, join, read_answers};
+pub use fields::{Field, Mapped, Mapping, Override};
+pub use problems::{PROBLEMS_MAX, Problem, Problems};
+pub use raw::Format;
+pub use read::{Dataset, read};
+pub use row::{Row, to_jsonl};

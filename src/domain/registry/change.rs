@@ -162,19 +162,20 @@ fn ensure_model(tx: &Tx<'_>, new: &NewVersion) -> Result<Model> {
     Ok(Model { id, name: new.name.clone(), kind: new.kind, created: tx.now() })
 }
 
+/// Asks for single versions: a model may have tens of thousands.
 fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
-    let all = table::versions(tx.view(), model.id, u32::MAX)?;
+    let view = tx.view();
     match new.number {
         Number::Bumped(bump) => {
-            let highest = all.first();
-            if new.advised_from != highest.map(|v| v.digest) {
+            let highest = table::versions(view, model.id, 1)?.into_iter().next();
+            if new.advised_from != highest.as_ref().map(|v| v.digest) {
                 return Err(Error::new(format!("somebody registered another version of {} meanwhile", new.name))
                     .hint("run the command again: its advice is then made against that version"));
             }
             Ok(highest.map_or(Version::FIRST, |v| v.version.bump(bump)))
         }
         Number::Exactly(version) => {
-            if let Some(taken) = all.iter().find(|v| v.version == version) {
+            if let Some(taken) = table::find_version(view, model.id, version)? {
                 return Err(Error::new(format!(
                     "{} exists already with other bytes ({})",
                     taken.reference(),
@@ -186,8 +187,7 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
                     version.bump(Bump::Patch)
                 )));
             }
-            let line = |v: &&VersionRow| v.version.major == version.major && v.version.minor == version.minor;
-            match all.iter().find(line) {
+            match table::highest_of_line(view, model.id, version)? {
                 Some(highest) if highest.version > version => {
                     let next = highest.version.bump(Bump::Patch);
                     Err(Error::new(format!("{version} is not above {}, the highest of its line", highest.reference()))

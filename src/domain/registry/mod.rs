@@ -18,3 +18,6 @@ mod select;
 pub mod table;
 pub mod template;
 pub mod tree;
+
+#[cfg(test)]
+mod table_tests;

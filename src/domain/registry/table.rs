@@ -8,7 +8,7 @@ use crate::base::reference::{Reference, Selector};
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::base::version::Version;
-use crate::store::{Row, View, values};
+use crate::store::{Row, Value, View, values};
 
 /// A registered model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +114,9 @@ pub struct StageChange {
     pub event: i64,
 }
 
+/// How many versions an ambiguous digest names.
+const FITTING_MAX: usize = 10;
+
 const VERSION: &str = "SELECT v.id, v.model, m.name, m.kind, v.major, v.minor, v.patch, v.digest, v.stage, v.created, v.author, \
      v.files, v.bytes, v.git_commit, v.git_branch, v.git_dirty, v.retired, v.purged, v.event \
      FROM version v JOIN model m ON m.id = v.model";
@@ -184,21 +187,37 @@ pub fn versions(view: View<'_>, model: i64, limit: u32) -> Result<Vec<VersionRow
 
 /// The highest version of each model and every version in staging or production, by name.
 pub fn overview(view: View<'_>) -> Result<Vec<VersionRow>> {
+    // Each branch is one run through an index; asked with OR, both engines would look at every version.
     let sql = format!(
-        "{VERSION} WHERE v.stage IN ('staging', 'production') OR NOT EXISTS (SELECT 1 FROM version w WHERE w.model = v.model \
-         AND (w.major > v.major OR (w.major = v.major AND (w.minor > v.minor OR (w.minor = v.minor AND w.patch > v.patch))))) \
+        "{VERSION} WHERE v.id IN (SELECT (SELECT w.id FROM version w WHERE w.model = n.id \
+         ORDER BY w.major DESC, w.minor DESC, w.patch DESC LIMIT 1) FROM model n \
+         UNION SELECT s.id FROM version s WHERE s.stage IN ('staging', 'production')) \
          ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC"
     );
     view.all(&sql, &[], version_row)
 }
 
-/// Every version of every model that a filter lets through, by name and descending version.
-pub fn all_versions(view: View<'_>, stage: Option<Stage>, tag: Option<&str>, limit: u32) -> Result<Vec<VersionRow>> {
-    let sql = format!(
-        "{VERSION} WHERE (?1 = '' OR v.stage = ?1) AND (?2 = '' OR EXISTS (SELECT 1 FROM version_note n WHERE n.version = v.id \
-         AND n.kind = 'tag' AND n.key = ?2)) ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC LIMIT ?3"
-    );
-    view.all(&sql, values![stage.map_or("", Stage::word), tag.unwrap_or(""), limit], version_row)
+/// Every version that a filter lets through, by name and descending version, at most `limit`; without `model`, of all models.
+pub fn all_versions(
+    view: View<'_>,
+    model: Option<i64>,
+    stage: Option<Stage>,
+    tag: Option<&str>,
+    limit: u32,
+) -> Result<Vec<VersionRow>> {
+    // Only what is asked for is a condition, so that an index can serve it.
+    let mut values: Vec<Value> = Vec::new();
+    let mut conditions = String::from("TRUE");
+    let mut only = |condition: &str, value: Value| {
+        values.push(value);
+        conditions += &format!(" AND {}", condition.replace('?', &format!("?{}", values.len())));
+    };
+    model.into_iter().for_each(|id| only("v.model = ?", id.into()));
+    stage.into_iter().for_each(|s| only("v.stage = ?", s.word().into()));
+    let tagged = "v.id IN (SELECT n.version FROM version_note n WHERE n.kind = 'tag' AND n.key = ?)";
+    tag.into_iter().for_each(|t| only(tagged, t.into()));
+    let sql = format!("{VERSION} WHERE {conditions} ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC LIMIT {limit}");
+    view.all(&sql, &values, version_row)
 }
 
 /// The version with this number.
@@ -210,6 +229,12 @@ pub fn version_by_id(view: View<'_>, id: i64) -> Result<Option<VersionRow>> {
 pub fn find_version(view: View<'_>, model: i64, version: Version) -> Result<Option<VersionRow>> {
     let sql = format!("{VERSION} WHERE v.model = ?1 AND v.major = ?2 AND v.minor = ?3 AND v.patch = ?4");
     view.first(&sql, values![model, version.major, version.minor, version.patch], version_row)
+}
+
+/// The highest version of a model's MAJOR.MINOR line, if it has any.
+pub fn highest_of_line(view: View<'_>, model: i64, line: Version) -> Result<Option<VersionRow>> {
+    let sql = format!("{VERSION} WHERE v.model = ?1 AND v.major = ?2 AND v.minor = ?3 ORDER BY v.patch DESC LIMIT 1");
+    view.first(&sql, values![model, line.major, line.minor], version_row)
 }
 
 /// The version of a model with this digest, if any.
@@ -231,13 +256,7 @@ pub fn resolve(view: View<'_>, reference: &Reference) -> Result<VersionRow> {
     let found = match &reference.selector {
         Selector::Latest => versions(view, model.id, 1)?.into_iter().next(),
         Selector::Version(v) => find_version(view, model.id, *v)?,
-        Selector::Stage(stage) => {
-            let sql = format!(
-                "{VERSION} WHERE v.model = ?1 AND v.stage = ?2 ORDER BY \
-                 COALESCE((SELECT MAX(c.id) FROM stage_change c WHERE c.version = v.id), 0) DESC, v.id DESC LIMIT 1"
-            );
-            view.first(&sql, values![model.id, stage.word()], version_row)?
-        }
+        Selector::Stage(stage) => by_stage(view, &model, *stage)?,
         Selector::Alias(alias) => {
             let sql = format!("{VERSION} JOIN alias a ON a.version = v.id WHERE a.model = ?1 AND a.name = ?2");
             view.first(&sql, values![model.id, alias.as_str()], version_row)?
@@ -250,12 +269,31 @@ pub fn resolve(view: View<'_>, reference: &Reference) -> Result<VersionRow> {
     }
 }
 
+/// The version of a model that came to a stage last, else the last registered of those that were never moved.
+fn by_stage(view: View<'_>, model: &Model, stage: Stage) -> Result<Option<VersionRow>> {
+    // CROSS JOIN keeps SQLite to this order: backwards through the model's changes, until one fits.
+    let moved = format!(
+        "{VERSION} WHERE v.id = (SELECT c.version FROM stage_change c CROSS JOIN version w WHERE c.model = ?1 AND w.id = c.version \
+         AND w.stage = ?2 ORDER BY c.id DESC LIMIT 1)"
+    );
+    if let Some(found) = view.first(&moved, values![model.id, stage.word()], version_row)? {
+        return Ok(Some(found));
+    }
+    let registered = format!("{VERSION} WHERE v.model = ?1 AND v.stage = ?2 ORDER BY v.id DESC LIMIT 1");
+    view.first(&registered, values![model.id, stage.word()], version_row)
+}
+
+/// The version whose digest begins with these hexadecimal digits: between the lowest and the highest digest that do.
 fn by_digest(view: View<'_>, model: &Model, prefix: &str) -> Result<Option<VersionRow>> {
-    let mut fitting: Vec<VersionRow> =
-        versions(view, model.id, u32::MAX)?.into_iter().filter(|v| v.digest.hex().starts_with(prefix)).collect();
+    let (Ok(low), Ok(high)) = (format!("{prefix:0<64}").parse::<Digest>(), format!("{prefix:f<64}").parse::<Digest>()) else {
+        return Ok(None);
+    };
+    let sql = format!("{VERSION} WHERE v.model = ?1 AND v.digest >= ?2 AND v.digest <= ?3 ORDER BY v.digest LIMIT {FITTING_MAX}");
+    let mut fitting = view.all(&sql, values![model.id, low, high], version_row)?;
     if fitting.len() > 1 {
         let all: Vec<String> = fitting.iter().map(|v| format!("{} ({})", v.version, v.digest.short())).collect();
-        return Err(Error::new(format!("`sha256:{prefix}` fits {} versions of {}: {}", all.len(), model.name, all.join(", ")))
+        let more = if fitting.len() == FITTING_MAX { ", …" } else { "" };
+        return Err(Error::new(format!("`sha256:{prefix}` fits several versions of {}: {}{more}", model.name, all.join(", ")))
             .hint("give more digits of the digest"));
     }
     Ok(fitting.pop())

@@ -2,7 +2,7 @@
 //! not by time, since the index cannot be set back.
 //!
 //! A question is answered from the narrow rows: its words become numbers, one of them picks an index that is already in the
-//! wanted order, and the others are checked on the way (see [`plan`]). Only a version or a text needs bodies, which are then
+//! wanted order, and the others are checked on the way (see `plan`). Only a version or a text needs bodies, which are then
 //! read newest first until enough is found.
 
 mod lookup;
