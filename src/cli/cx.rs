@@ -153,12 +153,16 @@ impl Cx {
         Ok(self.log_signer()?.map(|s| Box::new(s) as Box<dyn Seal>))
     }
 
-    /// Signs the audit log, when this host has the key.
+    /// Signs the audit log, when this host has the key. `mlops.toml` is shared, the key is not: a reference to a variable that
+    /// is not set or a file that is not there means that this host only appends. A key that cannot be read is an error.
     pub(crate) fn log_signer(&self) -> Result<Option<LogSigner>> {
         if let Some(text) = self.env.text(env::KF_LOG_KEY) {
             return signer(text).context(|| "KF_LOG_KEY holds no key").map(Some);
         }
         let Some(reference) = &self.project()?.project.signing.log_key else { return Ok(None) };
+        if !reference.is_there(&self.env, &self.project()?.root) {
+            return Ok(None);
+        }
         let secret = self.secret(reference)?;
         signer(secret.expose()).context(|| format!("`signing.log-key` ({reference}) holds no key")).map(Some)
     }

@@ -90,12 +90,20 @@ struct RowDoc {
     unscored: BTreeMap<String, String>,
 }
 
+/// Why there is no answer, and to how many rows.
+#[derive(Serialize)]
+struct FailureDoc {
+    reason: String,
+    rows: usize,
+}
+
 #[derive(Serialize)]
 struct Evaluated {
     version: VersionDoc,
     evaluation: Evaluation,
     mapping: Mapping,
     answers_mapping: Option<Mapping>,
+    failures: Vec<FailureDoc>,
     production: Option<VersionDoc>,
     comparison: Option<Vec<Compared>>,
     stage: Option<Stage>,
@@ -120,6 +128,9 @@ impl Report for Evaluated {
         )];
         lines.extend(read_as("read as", &self.mapping));
         lines.extend(self.answers_mapping.as_ref().and_then(|m| read_as("answers read as", m)));
+        lines.extend(
+            self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
+        );
         let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
@@ -171,6 +182,20 @@ fn read_as(what: &str, mapping: &Mapping) -> Option<String> {
     };
     let mapped: Vec<String> = mapping.used.iter().filter(told).map(one).collect();
     (!mapped.is_empty()).then(|| format!("{what}: {}", mapped.join(", ")))
+}
+
+/// How many different reasons a person is shown.
+const FAILURES_SHOWN: usize = 3;
+
+/// Why answers are missing, the most frequent reason first.
+fn failures(answers: &HashMap<String, Answer>) -> Vec<FailureDoc> {
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in answers.values().filter(|a| a.answer.is_none()).filter_map(|a| a.error.as_deref()) {
+        *counted.entry(reason).or_default() += 1;
+    }
+    let mut failures: Vec<_> = counted.into_iter().map(|(r, rows)| FailureDoc { reason: r.to_owned(), rows }).collect();
+    failures.sort_by_key(|f| std::cmp::Reverse(f.rows));
+    failures
 }
 
 fn rows_of(e: &Evaluation) -> usize {
@@ -244,6 +269,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
         answers_mapping,
+        failures: failures(&answers),
         production,
         comparison,
         stage,

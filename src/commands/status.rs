@@ -11,7 +11,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::registry::table;
 use crate::release::gates;
-use crate::store::{Mode, log};
+use crate::store::{self, Mode, log};
 use serde::Serialize;
 
 /// Show models by stage, gates that wait, and the state of the audit log
@@ -38,6 +38,7 @@ struct AuditState {
 struct Status {
     project: String,
     state: String,
+    moved_to: Option<String>,
     models: usize,
     versions: Vec<VersionDoc>,
     waiting: Vec<Waiting>,
@@ -49,6 +50,11 @@ impl Report for Status {
 
     fn blocks(&self) -> Vec<Block> {
         let mut blocks: Vec<Block> = vec![format!("{}  ({})", self.project, self.state).into()];
+        if let Some(place) = &self.moved_to {
+            let words =
+                format!("This state was moved to {place}: what follows is how it was then. Set `state.url` in mlops.toml.");
+            blocks.push(words.into());
+        }
         if self.versions.is_empty() {
             blocks.push("No models yet: `kf register NAME PATH` registers a first version.".into());
         } else {
@@ -112,6 +118,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
         Ok(Status {
             project: loaded.project.project.name.to_string(),
             state: store.describe(),
+            moved_to: store::meta(view.db(), store::META_MOVED_TO)?,
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,

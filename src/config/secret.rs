@@ -80,6 +80,14 @@ impl fmt::Display for SecretRef {
 }
 
 impl SecretRef {
+    /// True when the variable is set, or the file is there; what is in it is not looked at.
+    pub fn is_there(&self, env: &Env, root: &Path) -> bool {
+        match self {
+            Self::Env(name) => env.is_set(name),
+            Self::File(path) => root.join(path).symlink_metadata().is_ok(),
+        }
+    }
+
     /// Fetches the secret; `root` is the repository, which a relative file is looked for in.
     ///
     /// # Errors
@@ -119,6 +127,16 @@ fn read(path: &Path) -> Result<String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_secret_that_is_nowhere_is_told_from_one_that_cannot_be_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("key"), "").expect("a file");
+        let env = Env::new([("TOKEN", "hunter2"), ("EMPTY", "")]);
+        let there = |r: &str| r.parse::<SecretRef>().expect(r).is_there(&env, dir.path());
+        assert_eq!(["env:TOKEN", "env:EMPTY", "file:key", "file:."].map(there), [true, false, true, true]);
+        assert_eq!(["env:NOPE", "file:nope"].map(there), [false, false]);
+    }
 
     fn resolve(reference: &str, root: &Path) -> Result<Secret> {
         let env = Env::new([("TOKEN", "hunter2"), ("EMPTY", "")]);

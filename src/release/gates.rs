@@ -62,7 +62,7 @@ fn judge(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, s
     }
     match found.metric(metric) {
         Some(summary) => Ok(judge_value(name_of_gate, metric, &condition, summary)),
-        None => open(format!("the evaluation has no {metric}: {evaluate}")),
+        None => open(format!("no row of its evaluation has a {metric}: see why with `--rows --format json`, and {evaluate}")),
     }
 }
 

@@ -64,8 +64,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         return cx.out.emit(&generate(cx, args.out.as_deref())?);
     }
     let signer = cx.log_signer()?.ok_or_else(|| {
-        Error::new("this host has no key for the audit log")
-            .hint("set `signing.log-key` in mlops.toml or KF_LOG_KEY, or make a key with `kf audit key --generate`")
+        Error::new("this host has no key for the audit log").hint(
+            "put it where `signing.log-key` in mlops.toml says, or set KF_LOG_KEY, or make a key with `kf audit key --generate`",
+        )
     })?;
     let key = signer.key().public();
     cx.out.emit(&Key { origin: key.name().to_owned(), key: key.to_string(), file: None })
