@@ -1,6 +1,7 @@
 //! From rows and answers to scores: every metric on every row, then each metric in sum. Pure; rows are shared out over threads,
 //! and the result does not depend on how many.
 
+use super::metrics::contexts::Alike;
 use super::metrics::{self, MetricId};
 use super::record::{RowScore, Summary};
 use crate::domain::golden::{Answer, Row};
@@ -56,15 +57,20 @@ fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricI
 
 fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize) -> Vec<RowScore> {
     let answer = answers.get(&row.id);
+    let contexts: &[String] = answer.map_or(&[], |a| &a.contexts);
+    // Two metrics read it, and nothing else takes as long.
+    let needs_alike = wanted.iter().any(|m| matches!(m, MetricId::ContextPrecision | MetricId::ContextRecall));
+    let alike = needs_alike.then(|| Alike::of(contexts, &row.reference_contexts));
     let view = metrics::Row {
         answer: answer.and_then(|a| a.answer.as_deref()),
         references: &row.references,
-        contexts: answer.map_or(&[], |a| &a.contexts),
+        contexts,
         reference_contexts: &row.reference_contexts,
         context_ids: answer.map_or(&[], |a| &a.context_ids),
         reference_context_ids: &row.reference_context_ids,
         relevance: row.relevance.as_ref(),
         answerable: row.answerable,
+        alike: alike.as_ref(),
     };
     let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.answer.is_none()));
     let one = |metric: &MetricId| {

@@ -1,8 +1,9 @@
 //! Edit distance and longest common subsequence, 64 cells of the table at a time.
 //!
-//! Where the algorithms come from: Myers 1999 (JACM 46) in the block form of Hyyrö 2003 for the Levenshtein distance; Hyyrö
-//! 2004, "Bit-parallel LCS-length computation revisited", for the subsequence. Symbols are dense numbers, so that looking one
-//! up is an index.
+//! Where the algorithms come from: Myers 1999 (JACM 46) in the block form of Hyyrö 2003 for the Levenshtein distance, with
+//! the cells left out that Ukkonen 1985 ("Algorithms for approximate string matching") shows to be of no use; Hyyrö 2004,
+//! "Bit-parallel LCS-length computation revisited", for the subsequence. Symbols are dense numbers, so that looking one up
+//! is an index.
 
 use std::collections::HashMap;
 
@@ -54,32 +55,21 @@ impl Pattern {
 
     /// The Levenshtein distance to `text`, or `None` as soon as it is sure to be more than `limit`.
     pub(super) fn distance(&self, text: &[u32], limit: usize) -> Option<usize> {
+        let longest = self.length.max(text.len());
         if self.length.abs_diff(text.len()) > limit {
             return None;
         }
-        if self.length == 0 {
-            return Some(text.len());
+        if self.length == 0 || text.is_empty() {
+            return Some(longest);
         }
-        let top = (self.length - 1) % 64;
-        let mut distance = self.length;
-        let mut column = vec![Vertical { up: u64::MAX, down: 0 }; self.blocks];
+        let mut band = Band::new(self.length, text.len(), limit.min(longest));
         for (seen, symbol) in text.iter().enumerate() {
-            let mut carry = Step::Up;
-            let mut ends = Step::Level;
-            for (block, mask) in column.iter_mut().zip(self.row(*symbol)) {
-                (carry, ends) = block.advance(*mask, carry, top);
-            }
-            match ends {
-                Step::Up => distance += 1,
-                Step::Down => distance -= 1,
-                Step::Level => {}
-            }
-            // Each symbol still to come lowers the distance by one at most.
-            if distance > limit.saturating_add(text.len() - seen - 1) {
+            band.advance(self.row(*symbol), seen + 1);
+            if band.first == band.last {
                 return None;
             }
         }
-        (distance <= limit).then_some(distance)
+        band.distance().filter(|d| *d <= limit)
     }
 
     /// The length of the longest common subsequence with `text`.
@@ -104,40 +94,145 @@ impl Pattern {
     }
 }
 
-/// The difference between two neighbours of the table.
-#[derive(Clone, Copy, PartialEq)]
-enum Step {
-    Up,
-    Level,
-    Down,
+/// The blocks of a column in which a way of cost `limit` or less may pass; those above and below are left out.
+///
+/// Cells are useful when such a way leads through them. What is computed of a cell is the cost of some way to it, and of a
+/// useful cell its distance: the ways to it lead through useful cells, and a block with one is never left out.
+struct Band {
+    /// The lengths of pattern and text, and the limit.
+    rows: isize,
+    columns: isize,
+    limit: isize,
+    blocks: Vec<Block>,
+    /// The blocks that are kept: this one up to but without `last`; the same when there is none.
+    first: usize,
+    last: usize,
+    /// What the row above the first kept block costs.
+    above: isize,
 }
 
-/// 64 vertical differences of one column: +1, −1, or neither.
+impl Band {
+    fn new(rows: usize, columns: usize, limit: usize) -> Self {
+        let block = |i: usize| {
+            let height = (rows - i * 64).min(64);
+            Block { up: u64::MAX, down: 0, end: height - 1, cost: signed(i * 64 + height) }
+        };
+        let blocks = (0..rows.div_ceil(64)).map(block).collect::<Vec<_>>();
+        let (rows, columns, limit) = (signed(rows), signed(columns), signed(limit));
+        let mut band = Self { rows, columns, limit, last: blocks.len(), blocks, first: 0, above: 0 };
+        band.narrow(rows - columns);
+        band
+    }
+
+    /// Goes on to a column, from 1; `masks` says where its symbol stands in the pattern.
+    fn advance(&mut self, masks: &[u64], column: usize) {
+        // The row from which only matches lead to the end.
+        let aim = signed(column) + self.rows - self.columns;
+        // The row above costs one more in each column: so it is of row 0, and never too little of the others.
+        let mut step = Step::UP;
+        self.above += 1;
+        for (block, mask) in self.blocks[self.first..self.last].iter_mut().zip(&masks[self.first..]) {
+            step = block.advance(*mask, step);
+        }
+        while self.last < self.blocks.len() {
+            let cost = self.blocks[self.last - 1].cost;
+            let before = cost - step.value();
+            let enters = (cost + 1).min(before);
+            if enters + (bottom(self.last - 1) + 1 - aim).abs() > self.limit {
+                break;
+            }
+            let block = &mut self.blocks[self.last];
+            *block = Block { up: u64::MAX, down: 0, end: block.end, cost: before + signed(block.end + 1) };
+            step = block.advance(masks[self.last], step);
+            self.last += 1;
+        }
+        self.narrow(aim);
+    }
+
+    /// Leaves out what is of no use at either end. `aim` is the row from which only matches lead to the end.
+    ///
+    /// Neighbours differ by one at most, and a way goes on for at least as long as its row is from `aim`. So the least that
+    /// leads through a block follows from what its last row costs, and from what the row above it does.
+    fn narrow(&mut self, aim: isize) {
+        while self.first < self.last {
+            let i = self.last - 1;
+            let above = if i == self.first { self.above } else { self.blocks[i - 1].cost };
+            if !self.is_useless(i, above, aim) {
+                break;
+            }
+            self.last -= 1;
+        }
+        while self.first < self.last && self.is_useless(self.first, self.above, aim) {
+            self.above = self.blocks[self.first].cost;
+            self.first += 1;
+        }
+    }
+
+    fn is_useless(&self, i: usize, above: isize, aim: isize) -> bool {
+        let from_above = above + signed(i * 64) - aim;
+        let from_below = self.blocks[i].cost - bottom(i).min(self.rows) + aim;
+        from_above.max(from_below) > self.limit
+    }
+
+    /// The cost of the last cell, when the last column kept it.
+    fn distance(&self) -> Option<usize> {
+        let end = self.blocks.last().filter(|_| self.last == self.blocks.len())?;
+        usize::try_from(end.cost).ok()
+    }
+}
+
+/// The last row of a block that is full.
+fn bottom(block: usize) -> isize {
+    signed(block * 64 + 64)
+}
+
+fn signed(n: usize) -> isize {
+    isize::try_from(n).unwrap_or(isize::MAX)
+}
+
+/// The difference between two horizontal neighbours of the table, as one bit each.
 #[derive(Clone, Copy)]
-struct Vertical {
+struct Step {
     up: u64,
     down: u64,
 }
 
-impl Vertical {
-    /// Goes one column on: the horizontal difference that leaves at the bottom of the block, and the one in row `top`.
-    fn advance(&mut self, mask: u64, carry: Step, top: usize) -> (Step, Step) {
-        let Self { up, down } = *self;
-        let x = mask | down;
-        let mask = mask | u64::from(carry == Step::Down);
-        let h = ((mask & up).wrapping_add(up) ^ up) | mask;
-        let right = down | !(h | up);
-        let left = up & h;
-        let step = |bit: usize| match (right >> bit & 1, left >> bit & 1) {
-            (1, _) => Step::Up,
-            (_, 1) => Step::Down,
-            _ => Step::Level,
-        };
-        let leaves = (step(63), step(top));
-        let right = right << 1 | u64::from(carry == Step::Up);
-        let left = left << 1 | u64::from(carry == Step::Down);
-        *self = Self { up: left | !(x | right), down: right & x };
-        leaves
+impl Step {
+    const UP: Self = Self { up: 1, down: 0 };
+
+    fn value(self) -> isize {
+        self.up as isize - self.down as isize
+    }
+}
+
+/// Up to 64 rows of one column.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Rows that cost one more than the row above.
+    up: u64,
+    /// Rows that cost one less.
+    down: u64,
+    /// The bit of the last row.
+    end: usize,
+    /// What the last row costs.
+    cost: isize,
+}
+
+impl Block {
+    /// Goes one column on. Takes the step of the row above, gives that of the last row.
+    fn advance(&mut self, mask: u64, above: Step) -> Step {
+        let x = mask | self.down;
+        let mask = mask | above.down;
+        let h = ((mask & self.up).wrapping_add(self.up) ^ self.up) | mask;
+        let right = self.down | !(h | self.up);
+        let left = self.up & h;
+        let step = Step { up: right >> self.end & 1, down: left >> self.end & 1 };
+        let right = right << 1 | above.up;
+        let left = left << 1 | above.down;
+        self.up = left | !(x | right);
+        self.down = right & x;
+        self.cost += step.value();
+        step
     }
 }
 
@@ -201,6 +296,38 @@ mod tests {
             prop_assert_eq!(pattern.distance(&b, distance), Some(distance));
             prop_assert_eq!(pattern.distance(&b, distance.wrapping_sub(1)), if distance == 0 { Some(0) } else { None });
             prop_assert_eq!(pattern.common_subsequence(&b), plain_common(&a, &b));
+        }
+
+        #[test]
+        fn any_limit_decides_like_the_textbook(a in sequence(), b in sequence(), limit in 0usize..220) {
+            let distance = plain_distance(&a, &b);
+            let found = Pattern::new(&a, 3).distance(&b, limit);
+            prop_assert_eq!(found, (distance <= limit).then_some(distance));
+        }
+
+        /// Copies with a few changes lie within the band by a little or not at all.
+        #[test]
+        fn limits_around_the_distance_decide_like_the_textbook(
+            a in proptest::collection::vec(0u32..20, 0..400),
+            changes in proptest::collection::vec((0usize..400, 0u8..3, 0u32..20), 0..120),
+            moved in 0usize..100,
+        ) {
+            let mut b = a.clone();
+            b.rotate_left(moved.min(a.len()));
+            for (at, kind, symbol) in changes {
+                let at = at.min(b.len());
+                match kind {
+                    0 => b.insert(at, symbol),
+                    1 if at < b.len() => b[at] = symbol,
+                    _ if at < b.len() => drop(b.remove(at)),
+                    _ => {}
+                }
+            }
+            let distance = plain_distance(&a, &b);
+            let pattern = Pattern::new(&a, 20);
+            for limit in distance.saturating_sub(2)..distance + 3 {
+                prop_assert_eq!(pattern.distance(&b, limit), (distance <= limit).then_some(distance), "limit {}", limit);
+            }
         }
     }
 }

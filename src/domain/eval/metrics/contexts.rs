@@ -10,44 +10,121 @@ use super::bits::{Alphabet, Pattern};
 
 const NO_REFERENCE_CONTEXT: &str = "the row has no reference context";
 
-/// Average precision over the ranks of the retrieved contexts, relevant or not each. 0 when none is.
-pub fn context_precision(retrieved: &[String], references: &[String]) -> Score {
-    if references.is_empty() {
+/// Which contexts are similar enough: what both metrics read, and all that takes time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alike {
+    /// Of each retrieved context, whether it is at least half like a reference.
+    relevant: Vec<bool>,
+    /// Of each reference, whether a retrieved context is more than half like it.
+    found: Vec<bool>,
+}
+
+impl Alike {
+    /// Compares every retrieved context with every reference, as far as it can still decide something.
+    pub fn of(retrieved: &[String], references: &[String]) -> Self {
+        let mut alike = Self { relevant: vec![false; retrieved.len()], found: vec![false; references.len()] };
+        // Copies are found first: what they decide needs no distance.
+        for (i, j) in pairs(retrieved, references).filter(|(i, j)| retrieved[*i] == references[*j]) {
+            (alike.relevant[i], alike.found[j]) = (true, true);
+        }
+        if alike.is_decided() {
+            return alike;
+        }
+        let mut alphabet = Alphabet::default();
+        let rows: Vec<Vec<u32>> = retrieved.iter().map(|t| alphabet.encode(t)).collect();
+        let columns: Vec<Vec<u32>> = references.iter().map(|t| alphabet.encode(t)).collect();
+        let size = alphabet.size();
+        let rows: Vec<Text> = rows.into_iter().map(|symbols| Text::new(symbols, size)).collect();
+        for (j, symbols) in columns.into_iter().enumerate() {
+            let pattern = Pattern::new(&symbols, size);
+            let reference = Text::new(symbols, size);
+            for (i, text) in rows.iter().enumerate() {
+                let longest = text.symbols.len().max(reference.symbols.len());
+                let limit = match (alike.relevant[i], alike.found[j]) {
+                    (true, true) => continue,
+                    (true, false) => more_than_half(longest),
+                    (false, _) => at_least_half(longest),
+                };
+                if text.least_distance(&reference) > limit {
+                    continue;
+                }
+                if let Some(distance) = pattern.distance(&text.symbols, limit) {
+                    alike.relevant[i] = true;
+                    alike.found[j] |= distance <= more_than_half(longest);
+                }
+            }
+        }
+        alike
+    }
+
+    fn is_decided(&self) -> bool {
+        self.relevant.iter().chain(&self.found).all(|known| *known)
+    }
+}
+
+fn pairs<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    (0..these.len()).flat_map(|i| (0..those.len()).map(move |j| (i, j)))
+}
+
+/// The largest distance of similarity ½ or more: d / max ≤ ½ is 2d ≤ max.
+fn at_least_half(longest: usize) -> usize {
+    longest / 2
+}
+
+/// The largest distance of a similarity above ½: d / max < ½ is 2d < max; two empty texts are alike.
+fn more_than_half(longest: usize) -> usize {
+    longest.saturating_sub(1) / 2
+}
+
+/// A text as numbers, and how often each stands in it.
+struct Text {
+    symbols: Vec<u32>,
+    counts: Vec<u32>,
+}
+
+impl Text {
+    fn new(symbols: Vec<u32>, alphabet: usize) -> Self {
+        let mut counts = vec![0; alphabet];
+        for s in &symbols {
+            counts[*s as usize] += 1;
+        }
+        Self { symbols, counts }
+    }
+
+    /// A distance that is never too large, from the symbols without their order: every one that has no partner in the other
+    /// text costs a step, and a step mends one of either text.
+    fn least_distance(&self, other: &Self) -> usize {
+        let without = |a: &[u32], b: &[u32]| a.iter().zip(b).map(|(a, b)| a.saturating_sub(*b) as usize).sum::<usize>();
+        without(&self.counts, &other.counts).max(without(&other.counts, &self.counts))
+    }
+}
+
+/// Average precision over the ranks of the retrieved contexts, relevant or not each. 0 when none is; unscored without
+/// reference.
+pub fn context_precision(alike: &Alike) -> Score {
+    if alike.found.is_empty() {
         return Score::Unscored(NO_REFERENCE_CONTEXT.into());
     }
-    // d / max ≤ ½ is 2d ≤ max.
-    let relevant = any_similar(retrieved, references, |longest| longest / 2);
     let (mut found, mut sum) = (0.0, 0.0);
-    for (rank, _) in relevant.iter().enumerate().filter(|(_, relevant)| **relevant) {
+    for (rank, _) in alike.relevant.iter().enumerate().filter(|(_, relevant)| **relevant) {
         found += 1.0;
         sum += found / (rank + 1) as f64;
     }
     Score::Scored(if found > 0.0 { sum / found } else { 0.0 })
 }
 
-/// The share of reference contexts that are among those retrieved.
-pub fn context_recall(retrieved: &[String], references: &[String]) -> Score {
-    if references.is_empty() {
+/// The share of reference contexts that are among those retrieved; unscored without reference.
+pub fn context_recall(alike: &Alike) -> Score {
+    if alike.found.is_empty() {
         return Score::Unscored(NO_REFERENCE_CONTEXT.into());
     }
-    // d / max < ½ is 2d < max; two empty texts are alike.
-    let found = any_similar(references, retrieved, |longest| longest.saturating_sub(1) / 2);
-    Score::Scored(found.iter().filter(|f| **f).count() as f64 / found.len() as f64)
-}
-
-/// For each of `these`, whether one of `those` is within the distance that `limit` allows for the longer of the two.
-fn any_similar(these: &[String], those: &[String], limit: impl Fn(usize) -> usize) -> Vec<bool> {
-    let mut alphabet = Alphabet::default();
-    let these: Vec<Vec<u32>> = these.iter().map(|t| alphabet.encode(t)).collect();
-    let those: Vec<Vec<u32>> = those.iter().map(|t| alphabet.encode(t)).collect();
-    let patterns: Vec<(usize, Pattern)> = those.iter().map(|t| (t.len(), Pattern::new(t, alphabet.size()))).collect();
-    let similar = |text: &Vec<u32>| patterns.iter().any(|(length, p)| p.distance(text, limit(text.len().max(*length))).is_some());
-    these.iter().map(similar).collect()
+    Score::Scored(alike.found.iter().filter(|f| **f).count() as f64 / alike.found.len() as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn texts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(ToString::to_string).collect()
@@ -57,18 +134,55 @@ mod tests {
     #[test]
     fn one_half_is_enough_for_precision_only() {
         let (a, b) = (texts(&["abcd"]), texts(&["abxy"]));
-        assert_eq!(context_precision(&a, &b), Score::Scored(1.0));
-        assert_eq!(context_recall(&a, &b), Score::Scored(0.0));
+        assert_eq!(context_precision(&Alike::of(&a, &b)), Score::Scored(1.0));
+        assert_eq!(context_recall(&Alike::of(&a, &b)), Score::Scored(0.0));
     }
 
     #[test]
     fn nothing_retrieved_is_zero_and_no_reference_is_unscored() {
         let some = texts(&["abc"]);
-        for metric in [context_precision, context_recall] {
+        for of in [context_precision, context_recall] {
+            let metric = |retrieved: &[String], references: &[String]| of(&Alike::of(retrieved, references));
             assert_eq!(metric(&[], &some), Score::Scored(0.0));
             assert_eq!(metric(&some, &[]), Score::Unscored(NO_REFERENCE_CONTEXT.into()));
             assert_eq!(metric(&texts(&[""]), &texts(&[""])), Score::Scored(1.0));
             assert_eq!(metric(&texts(&[""]), &some), Score::Scored(0.0));
+        }
+    }
+
+    /// The definition word for word: all similarities, then the best of each.
+    fn plain(retrieved: &[String], references: &[String]) -> Alike {
+        let far = |a: &str, b: &str| 2 * strsim::levenshtein(a, b);
+        let longest = |a: &str, b: &str| a.chars().count().max(b.chars().count());
+        let relevant = |a: &String| references.iter().any(|b| far(a, b) <= longest(a, b));
+        let found = |b: &String| retrieved.iter().any(|a| far(a, b) < longest(a, b) || longest(a, b) == 0);
+        Alike { relevant: retrieved.iter().map(relevant).collect(), found: references.iter().map(found).collect() }
+    }
+
+    fn contexts() -> impl Strategy<Value = Vec<String>> {
+        let short = "[ab é京]{0,12}".boxed();
+        let long =
+            proptest::collection::vec("(the|refund|within|days|of|京都|a)", 0..60).prop_map(|words| words.join(" ")).boxed();
+        proptest::collection::vec(prop_oneof![short, long], 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn short_cuts_decide_like_the_definition(retrieved in contexts(), references in contexts(), copied: bool, cut in 0usize..200) {
+            let mut retrieved = retrieved;
+            if let (true, Some(text)) = (copied, references.first()) {
+                retrieved.push(text.clone());
+                retrieved.push(text.chars().skip(cut % (text.chars().count() + 1)).collect());
+            }
+            prop_assert_eq!(Alike::of(&retrieved, &references), plain(&retrieved, &references));
+        }
+
+        #[test]
+        fn the_bound_is_never_above_the_distance(a in "[abcé]{0,40}", b in "[abcé]{0,40}") {
+            let mut alphabet = Alphabet::default();
+            let (x, y) = (alphabet.encode(&a), alphabet.encode(&b));
+            let bound = Text::new(x, alphabet.size()).least_distance(&Text::new(y, alphabet.size()));
+            prop_assert!(bound <= strsim::levenshtein(&a, &b));
         }
     }
 }

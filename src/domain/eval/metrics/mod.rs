@@ -124,6 +124,8 @@ pub struct Row<'a> {
     pub relevance: Option<&'a BTreeMap<String, f64>>,
     /// Whether the documents answer the question at all.
     pub answerable: Option<bool>,
+    /// How alike `contexts` and `reference_contexts` are, when that was found out before; else a metric that needs it does.
+    pub alike: Option<&'a contexts::Alike>,
 }
 
 const NO_REFERENCE: &str = "the row has no reference answer";
@@ -150,8 +152,8 @@ pub fn score(metric: MetricId, row: &Row<'_>, k: usize) -> Score {
         MetricId::Rouge2Ascii => answer(&|a, r| rouge::rouge_n(a, r, 2, Tokens::Ascii)),
         MetricId::RougeLAscii => answer(&|a, r| rouge::rouge_l(a, r, Tokens::Ascii)),
         MetricId::Chrf => answer(&chrf::chrf),
-        MetricId::ContextPrecision => contexts::context_precision(row.contexts, row.reference_contexts),
-        MetricId::ContextRecall => contexts::context_recall(row.contexts, row.reference_contexts),
+        MetricId::ContextPrecision => alike(row, contexts::context_precision),
+        MetricId::ContextRecall => alike(row, contexts::context_recall),
         MetricId::PrecisionAtK => ranked(&retrieval::precision_at_k),
         MetricId::RecallAtK => ranked(&retrieval::recall_at_k),
         MetricId::HitAtK => ranked(&retrieval::hit_at_k),
@@ -164,6 +166,13 @@ pub fn score(metric: MetricId, row: &Row<'_>, k: usize) -> Score {
             None => Score::Unscored("the row does not say whether it can be answered".into()),
         }),
         MetricId::CitationValidity => answer(&|a, _| citation::citation_validity(a, row.contexts.len(), row.context_ids)),
+    }
+}
+
+fn alike(row: &Row<'_>, metric: fn(&contexts::Alike) -> Score) -> Score {
+    match row.alike {
+        Some(known) => metric(known),
+        None => metric(&contexts::Alike::of(row.contexts, row.reference_contexts)),
     }
 }
 
@@ -212,6 +221,7 @@ mod tests {
             reference_context_ids: &id,
             relevance: None,
             answerable: Some(true),
+            alike: None,
         };
         for metric in all() {
             let got = score(metric.id, &row, 1).value();
