@@ -85,11 +85,40 @@ impl Cx {
         Ok(store)
     }
 
+    /// Opens the state without the log key: what is appended is signed later.
+    pub(crate) fn store_unsigned(&self, mode: Mode) -> Result<Store> {
+        let store = Store::open(Settings { seal: None, ..self.settings()? }, mode)?;
+        store.set_dry_run(self.global.dry_run);
+        Ok(store)
+    }
+
+    /// Where a report or proof that was asked for may be written: anywhere but over kf's own files.
+    ///
+    /// # Errors
+    /// When the path is `mlops.toml`, lies in `.kf`, or is the log key.
+    pub(crate) fn output_path(&self, path: &Path) -> Result<PathBuf> {
+        let path = self.cwd.join(path);
+        let loaded = self.project()?;
+        let real = |p: &Path| p.canonicalize().or_else(|_| std::path::absolute(p)).unwrap_or_else(|_| p.to_owned());
+        let (wanted, parent) = (real(&path), path.parent().map(real).unwrap_or_default());
+        let key = match &loaded.project.signing.log_key {
+            Some(SecretRef::File(file)) => Some(real(&loaded.root.join(file))),
+            _ => None,
+        };
+        let own = real(&loaded.root.join(KF_DIR));
+        if wanted == real(&loaded.path) || wanted.starts_with(&own) || parent.starts_with(&own) || Some(&wanted) == key.as_ref() {
+            return Err(Error::usage(format!("{} is one of kf's own files and is not overwritten", path.display()))
+                .hint("name another file for the output"));
+        }
+        Ok(path)
+    }
+
     /// Opens the state, making it when it is not there; true when it was made now.
     pub(crate) fn init_store(&self) -> Result<(Store, bool)> {
         let dir = self.kf_dir()?;
         std::fs::create_dir_all(&dir).context(|| format!("cannot make {}", dir.display()))?;
-        Store::init(self.settings()?)
+        // A new state has an origin of its own, for which no key can exist yet: its first entry is signed later.
+        Store::init(Settings { seal: None, ..self.settings()? })
     }
 
     /// How many threads to use.

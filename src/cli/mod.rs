@@ -53,6 +53,7 @@ pub(crate) struct Global {
         long = "as",
         global = true,
         value_name = "ACTOR",
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
         env = "KF_AS",
         hide_env_values = true,
         help_heading = "Global options"

@@ -158,17 +158,38 @@ fn clean(cell: &str) -> String {
     cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The first table of a report; without one its records, or itself as one record, by their plain fields.
 fn csv<R: Report>(report: &R) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let first = report.blocks().into_iter().find_map(|b| if let Block::Table(t) = b { Some(t) } else { None });
-    if let Some(table) = first {
-        writer.write_record(table.columns().iter().map(|(name, _)| name)).context(|| "cannot write CSV")?;
-        for row in table.rows() {
-            writer.write_record(row).context(|| "cannot write CSV")?;
-        }
+    let (header, rows) = match first {
+        Some(table) => (table.columns().iter().map(|(name, _)| name.clone()).collect(), table.rows().to_vec()),
+        None => records(&report.items().map_or_else(|| json(report).map(|doc| vec![doc]), Ok)?),
+    };
+    writer.write_record(&header).context(|| "cannot write CSV")?;
+    for row in &rows {
+        writer.write_record(row).context(|| "cannot write CSV")?;
     }
     let bytes = writer.into_inner().map_err(|e| crate::base::error::Error::new(format!("cannot write CSV: {e}")))?;
     String::from_utf8(bytes).context(|| "cannot write CSV")
+}
+
+/// The fields that are no lists and no objects, in the order of the first record, and a row of them for each record.
+fn records(docs: &[Value]) -> (Vec<String>, Vec<Vec<String>>) {
+    let plain = |v: &Value| match v {
+        Value::Null => Some(String::new()),
+        Value::String(s) => Some(s.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(v.to_string()),
+        Value::Array(_) | Value::Object(_) => None,
+    };
+    let fields = |doc: &Value| doc.as_object().cloned().unwrap_or_default();
+    let header: Vec<String> = docs
+        .first()
+        .map(|d| fields(d).iter().filter(|(_, v)| plain(v).is_some()).map(|(k, _)| k.clone()).collect())
+        .unwrap_or_default();
+    let row = |doc: &Value| header.iter().map(|k| doc.get(k).and_then(plain).unwrap_or_default()).collect();
+    let rows = docs.iter().map(row).collect();
+    (header, rows)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     })?;
     let text = if args.yaml { yaml(&card) } else { markdown(&card) };
     match &args.output {
-        Some(path) => atomic::write_file(&cx.cwd.join(path), text.as_bytes(), 0o644)?,
+        Some(path) => atomic::write_file(&cx.output_path(path)?, text.as_bytes(), 0o644)?,
         None => cx.out.print(&text)?,
     }
     Ok(Exit::Ok)

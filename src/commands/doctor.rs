@@ -93,6 +93,15 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             });
             checks.push(match cx.log_signer() {
                 Ok(Some(_)) => ok("log key", "this host signs the audit log".into()),
+                Ok(None) if loaded.project.signing.log_key.is_some() => Check {
+                    what: "log key".into(),
+                    health: Health::Broken,
+                    found: format!(
+                        "`signing.log-key` names {}, which is not on this host: it appends to the audit log and does not sign it",
+                        loaded.project.signing.log_key.as_ref().map(ToString::to_string).unwrap_or_default()
+                    ),
+                    hint: Some("bring the key here, or sign where it is with `kf audit checkpoint`".into()),
+                },
                 Ok(None) => Check {
                     what: "log key".into(),
                     health: Health::Missing,

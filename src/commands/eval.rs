@@ -389,7 +389,7 @@ fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated, parts: &Parts<'_
         "markdown" => report::markdown(report),
         _ => serde_json::to_string_pretty(&report::json(report)?).context(|| "cannot write JSON")?,
     };
-    let path = cx.cwd.join(&file.path);
+    let path = cx.output_path(&file.path)?;
     atomic::write_file(&path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             Kind::Mermaid => graph.mermaid(),
             Kind::Dot => graph.dot(),
         };
-        atomic::write_file(&cx.cwd.join(path), text.as_bytes(), 0o644)?;
+        atomic::write_file(&cx.output_path(path)?, text.as_bytes(), 0o644)?;
     }
     let trees = (graph.tree(&id, Direction::Up), graph.tree(&id, Direction::Down));
     cx.out.emit(&Lineage { version: id, nodes: graph.nodes().len(), graph: graph.json(), trees })

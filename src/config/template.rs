@@ -67,14 +67,14 @@ name = "@PROJECT@"
 #[gates.faithful]
 #stage = ["staging", "production"]
 #kind = "absolute"
-#metric = "faithfulness"
+#metric = "token-f1"
 #min = 0.90
 #bound = "interval"
 
 #[gates.no-worse]
 #stage = "production"
 #kind = "regression"
-#metric = "faithfulness"
+#metric = "token-f1"
 #margin = 0.01
 #against = "production"
 #models = ["answer-bot"]
@@ -122,7 +122,7 @@ mod tests {
     use std::path::Path;
 
     fn loaded(text: &str, profile: Option<&str>) -> Loaded {
-        let vocabulary = Vocabulary { metrics: &["faithfulness"] };
+        let vocabulary = Vocabulary { metrics: &["token-f1"] };
         parse(text, Path::new("mlops.toml"), &Env::default(), profile, &vocabulary).unwrap_or_else(|e| panic!("{e}"))
     }
 

@@ -67,7 +67,7 @@ impl Report for Done {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    let path = cx.cwd.join(&args.path);
+    let path = cx.output_path(&args.path)?;
     let store = cx.store(Mode::Read)?;
     let exported = store.read(|view| match args.format {
         Some(Format::Jsonl) => export::jsonl(view, &path),

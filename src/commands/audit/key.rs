@@ -73,7 +73,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 }
 
 fn generate(cx: &Cx, out: Option<&Path>) -> Result<Key> {
-    let store = cx.store(Mode::Write)?;
+    // A configured key of another log must not stand in the way of making the right one.
+    let store = cx.store_unsigned(Mode::Write)?;
     let origin = store.read(|view| Ok(log::head(view.db())?.origin))?;
     let path = match out {
         Some(path) => cx.cwd.join(path),

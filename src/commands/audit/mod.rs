@@ -78,5 +78,5 @@ fn save(cx: &Cx, path: &Path, text: &str) -> Result<()> {
     if cx.global.dry_run {
         return Ok(());
     }
-    std::fs::write(cx.cwd.join(path), text).context(|| format!("cannot write `{}`", path.display()))
+    std::fs::write(cx.output_path(path)?, text).context(|| format!("cannot write `{}`", path.display()))
 }
