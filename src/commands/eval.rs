@@ -2,6 +2,7 @@
 
 use super::promote::gate_table;
 use super::version_doc::VersionDoc;
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
     /// How much of a ranking counts
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = K, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     k: u16,
     /// Read this column as this field, COLUMN=FIELD; again for more
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = override_of)]
@@ -72,6 +73,9 @@ fn override_of(text: &str) -> Result<Override, String> {
     text.parse()
         .map_err(|e: Error| std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; "))
 }
+
+/// How much of a ranking counts when nothing else is said.
+const K: u16 = 5;
 
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
 
@@ -261,7 +265,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let loaded = evaluate::load(&store, &objects, &config.root, &dataset, &map)?;
     let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &map)?;
     let scores = evaluate::score(&loaded, &answers, &wanted, usize::from(args.k), cx.jobs());
-    let evaluation = evaluate::keep(&store, &version, &loaded, system, &scores)?;
+    let evaluation = evaluate::keep(&store, &version, &loaded, (&judge_of(args), system), &scores)?;
     let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
     let (stage, gates) = judge(cx, args, &store, &version)?;
     let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
@@ -293,9 +297,19 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     cx.out.emit(&report)
 }
 
+/// Who judged. Another `--k` or `--map` measures something else, so that gates, which ask for the plain judge, take no notice.
+fn judge_of(args: &Args) -> String {
+    if args.k == K && args.map.is_empty() {
+        return gates::DETERMINISTIC.to_owned();
+    }
+    let map = Digest::of(format!("{:?}", args.map).as_bytes());
+    format!("{};k={};map={}", gates::DETERMINISTIC, args.k, if args.map.is_empty() { "none".to_owned() } else { map.short() })
+}
+
 /// The stage whose gates are judged, and their verdicts.
 fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(Option<Stage>, Vec<Judged>)> {
-    if args.no_gates {
+    // In a dry run the evaluation is not kept, so gates could only judge an older one.
+    if args.no_gates || cx.global.dry_run {
         return Ok((None, Vec::new()));
     }
     let next = if version.stage == Stage::Staging { Stage::Production } else { Stage::Staging };

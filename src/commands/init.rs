@@ -1,6 +1,6 @@
 //! `kf init`: starts a repository: `mlops.toml`, a state, `.gitignore`. Asks nothing, overwrites nothing.
 
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::{NAME_MAX, Name};
 use crate::cli::cx::Cx;
@@ -49,6 +49,9 @@ impl Report for Initialised {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if cx.global.dry_run {
+        return Err(Error::usage("`kf init` has no dry run").hint("it overwrites nothing: run it without `--dry-run`"));
+    }
     let found = config::discover(&cx.cwd);
     let root = found.clone().unwrap_or_else(|| cx.cwd.clone());
     let mut wrote = Vec::new();

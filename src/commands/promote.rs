@@ -12,6 +12,7 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::eval::gate::Judged;
+use crate::release::checkout::require_files;
 use crate::release::promote::{Promotion, Request, promote};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
@@ -146,7 +147,9 @@ pub(super) fn gate_table(gates: &[Judged]) -> Table {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
+    let objects = cx.objects()?;
     let request = Request {
+        files: &|version| require_files(&objects, version),
         reference: &args.reference,
         to: args.to,
         first_release: args.first_release,

@@ -9,6 +9,7 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
+use crate::release::checkout::require_files;
 use crate::release::rollback::{Request, roll_back};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
@@ -67,7 +68,9 @@ impl Report for RolledBack {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let objects = cx.objects()?;
     let request = Request {
+        files: &|version| require_files(&objects, version),
         name: &args.name,
         to: args.to,
         expect: args.expect,

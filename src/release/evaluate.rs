@@ -2,7 +2,6 @@
 
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
-use super::gates::DETERMINISTIC;
 use crate::base::error::{Context, Error, Result};
 use crate::domain::eval::metrics::{self, MetricId};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
@@ -167,14 +166,20 @@ pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[Metri
 ///
 /// # Errors
 /// When the state cannot be written.
-pub fn keep(store: &Store, version: &VersionRow, loaded: &Loaded, system: &str, scores: &Scores) -> Result<Evaluation> {
+pub fn keep(
+    store: &Store,
+    version: &VersionRow,
+    loaded: &Loaded,
+    (judge, system): (&str, &str),
+    scores: &Scores,
+) -> Result<Evaluation> {
     let id = store.random().uuid(store.now()).to_string();
     let new = NewEvaluation {
         id: id.clone(),
         version: version.clone(),
         dataset: loaded.dataset.name.clone(),
         dataset_digest: loaded.dataset.digest,
-        judge: DETERMINISTIC.into(),
+        judge: judge.into(),
         system: system.into(),
         rows: i64::try_from(loaded.golden.rows.len()).unwrap_or(i64::MAX),
         rows_digest: record::digest_of(&scores.rows)?,
@@ -235,7 +240,9 @@ pub fn compare(
 ) -> Result<Option<(VersionRow, Vec<Compared>)>> {
     store.read(|view| {
         let Some(production) = table::in_production(view, version.model)?.filter(|p| p.id != version.id) else { return Ok(None) };
-        let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, DETERMINISTIC)? else { return Ok(None) };
+        let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, &evaluation.judge)? else {
+            return Ok(None);
+        };
         let mut compared = Vec::new();
         for sum in &evaluation.metrics {
             let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();

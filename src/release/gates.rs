@@ -58,7 +58,7 @@ fn judge(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, s
         ));
     }
     if let Condition::Regression { .. } = condition {
-        return compare(view, version, &digest, gate, &condition, &found);
+        return compare(view, version, &digest, gate, &condition, (&found, stage));
     }
     match found.metric(metric) {
         Some(summary) => Ok(judge_value(name_of_gate, metric, &condition, summary)),
@@ -76,7 +76,7 @@ fn compare(
     dataset: &Digest,
     gate: &Gate,
     condition: &Condition,
-    found: &Evaluation,
+    (found, stage): (&Evaluation, Stage),
 ) -> Result<Judged> {
     let (name, metric) = (gate.name.as_str(), gate.metric());
     let open = |reason: String| Ok(Judged::open(name, metric, condition, reason));
@@ -91,6 +91,12 @@ fn compare(
             production.reference()
         ));
     };
+    if base.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
+        return open(format!(
+            "the evaluation of {} used recorded answers: set `allow-recorded = true` in this gate, or answer live",
+            production.reference()
+        ));
+    }
     let candidate = record::scored_rows(view, &found.id, metric)?;
     let production = record::scored_rows(view, &base.id, metric)?;
     Ok(judge_regression(name, metric, condition, &Paired { candidate: &candidate, production: &production }))

@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub reference: &'a Reference,
     /// Where to: staging or production.
     pub to: Stage,
+    /// Whether the version's files are where they must be.
+    pub files: &'a dyn Fn(&VersionRow) -> Result<()>,
     /// True when regression gates may stay open because nothing is in production to compare with.
     pub first_release: bool,
     /// The version that must be in that stage now.
@@ -82,6 +84,10 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
     };
     let mut detail = Map::new();
     detail.insert("gates".into(), Value::Array(judged.iter().map(gate_fact).collect()));
+    if passes && verdict == Verdict::Inconclusive {
+        let by = if project.policy.inconclusive == OnInconclusive::Allow { "policy.inconclusive" } else { "first-release" };
+        detail.insert("waived".into(), json!(by));
+    }
     let from = version.stage;
     if !passes {
         let mut event = Event::new("version.promotion-refused", change::resource(&version))
@@ -91,6 +97,7 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
         let event = tx.record(event.with("from", from.word()).with("to", request.to.word()));
         return Ok(Promotion { version, from, gates: judged, verdict, changed: false, replaced: None, event: Some(event) });
     }
+    (request.files)(&version)?;
     let change = Move {
         how: "promote",
         action: "version.promoted",

@@ -9,12 +9,14 @@ use crate::domain::registry::table::{self, VersionRow};
 use crate::store::Tx;
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The model.
     pub name: &'a Name,
     /// The version to put back; the last good one when not given.
     pub to: Option<Version>,
+    /// Whether the version's files are where they must be.
+    pub files: &'a dyn Fn(&VersionRow) -> Result<()>,
     /// The version that must be in production now.
     pub expect: Option<Version>,
     /// The ticket.
@@ -67,6 +69,7 @@ pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
         return Err(Error::new(format!("{} was never in production, so it is nothing to roll back to", target.reference()))
             .hint(format!("release it with its gates: `kf promote {} --to production`", target.reference())));
     }
+    (request.files)(&target)?;
     let change = Move {
         how: "rollback",
         action: "version.rolled-back",

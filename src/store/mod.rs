@@ -287,6 +287,7 @@ impl Store {
 
     /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
     fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
+        self.db().rollback();
         let Some(id) = last_event else { return Err(e) };
         let patience = self.settings.lock_timeout.min(Duration::from_secs(30));
         let started = std::time::Instant::now();
@@ -303,11 +304,14 @@ impl Store {
                 }
             }
         };
+        // The lock waits for a COMMIT that the server is still working on.
+        db.begin_write()?;
         let mut found = false;
         db.each("SELECT seq FROM ev WHERE id = ?1", values![id.as_bytes().to_vec()], &mut |_| {
             found = true;
             Ok(())
         })?;
+        db.rollback();
         self.db.replace(Rc::new(db));
         if found {
             return Ok(());
@@ -332,7 +336,7 @@ impl Store {
         let db = self.db();
         db.begin_write().context(|| "cannot start to write")?;
         match refuse_moved(&db).and_then(|()| append(&Feed { db: &db })) {
-            Ok(done) if !self.dry_run.get() => db.commit().map(|()| done),
+            Ok(done) if !self.dry_run.get() => db.commit().inspect_err(|_| db.rollback()).map(|()| done),
             Ok(done) => {
                 db.rollback();
                 Ok(done)

@@ -10,7 +10,7 @@
 
 use super::record::Summary;
 use crate::base::verdict::Verdict;
-use crate::stats::{describe, interval, power};
+use crate::stats::{interval, paired as stats_paired, power};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -124,6 +124,10 @@ pub fn judge_value(gate: &str, metric: &str, condition: &Condition, found: &Summ
     };
     judged.measured = Some(mean);
     (judged.low, judged.high) = (found.low, found.high);
+    if matches!(condition, Condition::Budget { .. }) && found.n < found.total {
+        judged.reason = format!("it is known for {} of {} rows only", found.n, found.total);
+        return judged;
+    }
     let by_interval = matches!(condition, Condition::Absolute { by_interval: true, .. });
     let (low, high) = if by_interval { (found.low, found.high) } else { (Some(mean), Some(mean)) };
     let (Some(low), Some(high)) = (low, high) else {
@@ -186,33 +190,51 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         judged.reason = "only a regression gate compares two versions".into();
         return judged;
     };
-    let sign = if higher_is_better { 1.0 } else { -1.0 };
-    let differences = differences(paired, sign);
-    judged.n = i64::try_from(differences.len()).unwrap_or(i64::MAX);
-    let measured = describe::summary(&differences).zip(interval::of_mean(&differences, interval::CONFIDENCE));
-    let Some((summary, found)) = measured else {
-        judged.reason = format!("{} rows are scored in both versions: too few to compare", differences.len());
+    let pairs = pairs(paired);
+    judged.n = i64::try_from(pairs.len()).unwrap_or(i64::MAX);
+    let unscored = paired.production.len() - pairs.len();
+    if unscored > 0 {
+        judged.reason = format!("{unscored} of {} rows that production scored are unscored here", paired.production.len());
+        return judged;
+    }
+    let found = stats_paired::compare(&pairs, interval::CONFIDENCE, SEED);
+    let Some((found, range)) = found.as_ref().and_then(|f| Some((f, f.interval?))) else {
+        judged.reason = format!("{} rows are scored in both versions: too few to compare", pairs.len());
         return judged;
     };
-    judged.measured = Some(summary.mean);
-    (judged.low, judged.high) = (Some(found.low), Some(found.high));
-    judged.verdict = against(found.low, found.high, -margin);
+    if pairs.len() < ROWS_MIN {
+        judged.reason = format!("{} rows are scored in both versions, at least {ROWS_MIN} are needed", pairs.len());
+        judged.needed = i64::try_from(ROWS_MIN).ok();
+        return judged;
+    }
+    // From here on positive means better.
+    let (difference, low, high) =
+        if higher_is_better { (found.difference, range.low, range.high) } else { (-found.difference, -range.high, -range.low) };
+    judged.measured = Some(difference);
+    (judged.low, judged.high) = (Some(low), Some(high));
+    judged.verdict = against(low, high, -margin);
     judged.reason = match judged.verdict {
         Verdict::Pass => "paired with production, the loss is surely within the margin".to_owned(),
         Verdict::Fail => "paired with production, the loss is surely beyond the margin".to_owned(),
-        Verdict::Inconclusive => format!("the paired difference {:+.4} … {:+.4} lies across −{margin}", found.low, found.high),
+        Verdict::Inconclusive => format!("the paired difference {low:+.4} … {high:+.4} lies across −{margin}"),
     };
     if judged.verdict == Verdict::Inconclusive {
-        let rows = summary.sd.and_then(|sd| power::rows_needed(sd, summary.mean + margin));
+        let rows = found.sd.and_then(|sd| power::rows_needed(sd, difference + margin));
         judged.needed = rows.and_then(|n| i64::try_from(n).ok());
     }
     judged
 }
 
-/// Candidate minus production on the rows that both have, positive when the candidate is better.
-pub fn differences(paired: &Paired<'_>, sign: f64) -> Vec<f64> {
+/// The fewest rows that a comparison rests on: with fewer, equal scores prove nothing.
+const ROWS_MIN: usize = 5;
+
+/// The seed of drawn permutations: fixed, so that the same rows always give the same answer.
+const SEED: u64 = 20_261_121;
+
+/// (production, candidate) on the rows that both have.
+fn pairs(paired: &Paired<'_>) -> Vec<(f64, f64)> {
     let production: HashMap<&str, f64> = paired.production.iter().map(|(id, v)| (id.as_str(), *v)).collect();
-    paired.candidate.iter().filter_map(|(id, v)| production.get(id.as_str()).map(|p| (v - p) * sign)).collect()
+    paired.candidate.iter().filter_map(|(id, v)| Some((*production.get(id.as_str())?, *v))).collect()
 }
 
 #[cfg(test)]

@@ -211,14 +211,14 @@ fn with_metrics(view: View<'_>, mut e: Evaluation) -> Result<Evaluation> {
 
 /// The evaluations of a version, newest first, at most `limit`.
 pub fn of_version(view: View<'_>, version: i64, limit: u32) -> Result<Vec<Evaluation>> {
-    let sql = format!("{EVALUATION} WHERE version = ?1 ORDER BY ts DESC, id DESC LIMIT ?2");
+    let sql = format!("{EVALUATION} WHERE version = ?1 ORDER BY event DESC LIMIT ?2");
     let found = view.all(&sql, values![version, limit], evaluation)?;
     found.into_iter().map(|e| with_metrics(view, e)).collect()
 }
 
 /// The newest evaluation of exactly this version on exactly this dataset by this judge.
 pub fn newest(view: View<'_>, version: i64, dataset: &Digest, judge: &str) -> Result<Option<Evaluation>> {
-    let sql = format!("{EVALUATION} WHERE version = ?1 AND dataset_digest = ?2 AND judge = ?3 ORDER BY ts DESC, id DESC LIMIT 1");
+    let sql = format!("{EVALUATION} WHERE version = ?1 AND dataset_digest = ?2 AND judge = ?3 ORDER BY event DESC LIMIT 1");
     let found = view.first(&sql, values![version, *dataset, judge], evaluation)?;
     found.map(|e| with_metrics(view, e)).transpose()
 }

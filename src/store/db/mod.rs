@@ -239,7 +239,7 @@ impl Db {
         match self {
             Self::Sqlite(_) => self.batch("BEGIN IMMEDIATE"),
             Self::Postgres(_) => {
-                self.batch("BEGIN")?;
+                self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
                 self.each("SELECT size FROM log_head WHERE id = 1 FOR UPDATE", &[], &mut |_| Ok(()))
                     .inspect_err(|_| self.rollback())
             }

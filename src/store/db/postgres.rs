@@ -54,17 +54,20 @@ impl Postgres {
         })?;
         let this = Self { client, prepared: RefCell::default() };
         let schema = quote_ident(&target.schema);
+        // Zero would mean to wait for ever, where on SQLite it means not at all.
+        let millis = lock_timeout.as_millis().clamp(1, 2_147_483_647);
+        this.batch(&format!("SET lock_timeout = {millis}"))?;
         if mode == Mode::Create {
             // Two first commands at once would race on the catalogue: the lock makes the second wait.
             this.batch(&format!(
-                "SELECT pg_advisory_lock(7018200110); CREATE SCHEMA IF NOT EXISTS {schema}; SELECT pg_advisory_unlock(7018200110);"
+                "BEGIN; SELECT pg_advisory_xact_lock(7018200110); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT;"
             ))?;
         } else if !this.schema_exists(&target.schema)? {
             return Err(no_state(&whom));
         }
-        let millis = lock_timeout.as_millis();
+
         this.batch(&format!(
-            "SET search_path TO {schema}; SET lock_timeout = {millis}; SET synchronous_commit = on; SET client_min_messages = warning; SET timezone = 'UTC'"
+            "SET search_path TO {schema}; SET synchronous_commit = on; SET client_min_messages = warning; SET timezone = 'UTC'"
         ))?;
         Ok(this)
     }

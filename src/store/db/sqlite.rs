@@ -9,6 +9,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use std::path::Path;
 use std::time::Duration;
 
+/// The longest wait that SQLite can be told, in its 31 bits of milliseconds.
+const BUSY_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// `kf` in the file's header, so that `file` and other tools know whose it is.
 const APPLICATION_ID: i32 = 0x6b66_0001;
 
@@ -34,7 +37,8 @@ pub(super) fn open(path: &Path, mode: Mode, lock_timeout: Duration) -> Result<Co
     match opened {
         Ok(db) => Ok(db),
         // On read-only media WAL mode cannot make its shared-memory file: nobody else can be writing either.
-        Err(e) if mode == Mode::Read && is_read_only(&e) => {
+        // A write-ahead log that cannot be read would be left out in silence, so then the error stands.
+        Err(e) if mode == Mode::Read && is_read_only(&e) && !has_wal(path) => {
             let uri = url::Url::from_file_path(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
                 .map_err(|()| Error::new(format!("{} cannot be written as a URL", path.display())))?;
             connect(&format!("{uri}?immutable=1"), base | OpenFlags::SQLITE_OPEN_READ_ONLY, lock_timeout)
@@ -42,6 +46,13 @@ pub(super) fn open(path: &Path, mode: Mode, lock_timeout: Duration) -> Result<Co
         }
         Err(e) => Err(e).context(|| format!("cannot open {}", path.display())),
     }
+}
+
+/// True when changes lie beside the file that are not in it yet.
+fn has_wal(path: &Path) -> bool {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    std::fs::metadata(name).is_ok_and(|m| m.len() > 0)
 }
 
 fn is_read_only(e: &Error) -> bool {
@@ -53,7 +64,7 @@ fn is_read_only(e: &Error) -> bool {
 
 fn connect(name: &str, flags: OpenFlags, lock_timeout: Duration) -> Result<Connection> {
     let db = Connection::open_with_flags(name, flags).map_err(|e| worded(e, "open"))?;
-    db.busy_timeout(lock_timeout).map_err(|e| worded(e, "busy_timeout"))?;
+    db.busy_timeout(lock_timeout.min(BUSY_MAX)).map_err(|e| worded(e, "busy_timeout"))?;
     let setup = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;";
     db.execute_batch(setup).map_err(|e| worded(e, setup))?;
     let journal: String = db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).map_err(|e| worded(e, "PRAGMA journal_mode"))?;
