@@ -23,6 +23,7 @@ use crate::domain::golden::{Answer, Mapped, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
+use crate::release::gates::Fresh;
 use crate::release::{gates, system};
 use crate::store::objects::{Objects, atomic};
 use crate::store::{Mode, Store};
@@ -267,7 +268,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let scores = evaluate::score(&loaded, &answers, &wanted, usize::from(args.k), cx.jobs());
     let evaluation = evaluate::keep(&store, &version, &loaded, (&judge_of(args), system), &scores)?;
     let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
-    let (stage, gates) = judge(cx, args, &store, &version)?;
+    let (stage, gates) = judge(cx, args, &store, &version, Fresh { evaluation: &evaluation, scores: &scores })?;
     let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
     let report = Evaluated {
         version: (&version).into(),
@@ -307,9 +308,8 @@ fn judge_of(args: &Args) -> String {
 }
 
 /// The stage whose gates are judged, and their verdicts.
-fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(Option<Stage>, Vec<Judged>)> {
-    // In a dry run the evaluation is not kept, so gates could only judge an older one.
-    if args.no_gates || cx.global.dry_run {
+fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: Fresh<'_>) -> Result<(Option<Stage>, Vec<Judged>)> {
+    if args.no_gates {
         return Ok((None, Vec::new()));
     }
     let next = if version.stage == Stage::Staging { Stage::Production } else { Stage::Staging };
@@ -319,7 +319,7 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow) -> Result<(O
         (None, _) => next,
     };
     let config = cx.project()?;
-    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage))?;
+    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage, Some(fresh)))?;
     Ok((Some(stage), judged))
 }
 

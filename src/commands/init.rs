@@ -1,6 +1,6 @@
 //! `kf init`: starts a repository: `mlops.toml`, a state, `.gitignore`. Asks nothing, overwrites nothing.
 
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
 use crate::base::name::{NAME_MAX, Name};
 use crate::cli::cx::Cx;
@@ -49,11 +49,11 @@ impl Report for Initialised {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    if cx.global.dry_run {
-        return Err(Error::usage("`kf init` has no dry run").hint("it overwrites nothing: run it without `--dry-run`"));
-    }
     let found = config::discover(&cx.cwd);
     let root = found.clone().unwrap_or_else(|| cx.cwd.clone());
+    if cx.global.dry_run {
+        return cx.out.emit(&would_do(root, found.is_none()));
+    }
     let mut wrote = Vec::new();
     if found.is_none() {
         let name = match &args.name {
@@ -70,6 +70,12 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     cx.objects()?;
     let origin = crate::store::log::head(&store.db())?.origin;
     cx.out.emit(&Initialised { root, wrote, state: store.describe(), state_created, origin })
+}
+
+/// What would be written; a state is not looked for, as that could make one.
+fn would_do(root: PathBuf, fresh: bool) -> Initialised {
+    let wrote = if fresh { vec![config::FILE_NAME.to_owned(), ".gitignore".to_owned()] } else { Vec::new() };
+    Initialised { root, wrote, state: "where mlops.toml says".to_owned(), state_created: false, origin: String::new() }
 }
 
 /// The folder's name, made into a project name.

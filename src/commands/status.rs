@@ -108,7 +108,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
         let rows = table::overview(view)?;
         let mut waiting = Vec::new();
         for row in rows.iter().filter(|r| r.stage == Stage::Staging) {
-            let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production)?;
+            let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production, None)?;
             let verdict = gates::overall(&judged);
             let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
             waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, open });

@@ -11,6 +11,7 @@ use crate::config::{Bound, Budget, Gate, Project, Rule};
 use crate::domain::eval::gate::{Condition, Judged, Paired, judge_regression, judge_value};
 use crate::domain::eval::metrics;
 use crate::domain::eval::record::{self, Evaluation};
+use crate::domain::eval::score::Scores;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::dataset;
 use crate::store::View;
@@ -19,16 +20,32 @@ use std::path::Path;
 /// The judge of metrics that are computed, not asked for.
 pub const DETERMINISTIC: &str = "deterministic";
 
+/// An evaluation that was just made; in a dry run it is not kept, so gates cannot find it in the state.
+#[derive(Clone, Copy)]
+pub struct Fresh<'a> {
+    /// Its sums.
+    pub evaluation: &'a Evaluation,
+    /// Its rows.
+    pub scores: &'a Scores,
+}
+
 /// Judges every gate of a stage for a version, in the order of their names.
 ///
 /// # Errors
 /// When the state or a dataset cannot be read.
-pub fn judge_all(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, stage: Stage) -> Result<Vec<Judged>> {
+pub fn judge_all(
+    view: View<'_>,
+    project: &Project,
+    root: &Path,
+    version: &VersionRow,
+    stage: Stage,
+    fresh: Option<Fresh<'_>>,
+) -> Result<Vec<Judged>> {
     project
         .gates
         .iter()
         .filter(|gate| gate.guards(&version.name, stage))
-        .map(|gate| judge(view, project, root, version, stage, gate))
+        .map(|gate| judge(&Case { view, project, root, version, stage, fresh }, gate))
         .collect()
 }
 
@@ -37,7 +54,18 @@ pub fn overall(judged: &[Judged]) -> Verdict {
     Verdict::all(judged.iter().map(|j| j.verdict))
 }
 
-fn judge(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, stage: Stage, gate: &Gate) -> Result<Judged> {
+/// What gates are judged on.
+struct Case<'a> {
+    view: View<'a>,
+    project: &'a Project,
+    root: &'a Path,
+    version: &'a VersionRow,
+    stage: Stage,
+    fresh: Option<Fresh<'a>>,
+}
+
+fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
+    let Case { view, project, root, version, stage, fresh } = *case;
     let condition = condition_of(gate);
     let (name_of_gate, metric) = (gate.name.as_str(), gate.metric());
     let open = |reason: String| Ok(Judged::open(name_of_gate, metric, &condition, reason));
@@ -49,7 +77,13 @@ fn judge(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, s
         Err(e) => return open(format!("the golden dataset {wanted} cannot be read: {e}")),
     };
     let evaluate = format!("run `kf eval {} --dataset {wanted}`", version.reference());
-    let Some(found) = newest(view, version, &digest)? else {
+    let fits = |f: &Fresh<'_>| f.evaluation.dataset_digest == digest && f.evaluation.judge == DETERMINISTIC;
+    let fresh = fresh.filter(fits);
+    let found = match fresh {
+        Some(fresh) => Some(fresh.evaluation.clone()),
+        None => newest(view, version, &digest)?,
+    };
+    let Some(found) = found else {
         return open(format!("{} has no evaluation on {name} ({}): {evaluate}", version.reference(), digest.short()));
     };
     if found.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
@@ -58,7 +92,7 @@ fn judge(view: View<'_>, project: &Project, root: &Path, version: &VersionRow, s
         ));
     }
     if let Condition::Regression { .. } = condition {
-        return compare(view, version, &digest, gate, &condition, (&found, stage));
+        return compare(case, &digest, gate, &condition, (&found, fresh));
     }
     match found.metric(metric) {
         Some(summary) => Ok(judge_value(name_of_gate, metric, &condition, summary)),
@@ -71,13 +105,13 @@ fn newest(view: View<'_>, version: &VersionRow, dataset: &Digest) -> Result<Opti
 }
 
 fn compare(
-    view: View<'_>,
-    version: &VersionRow,
+    case: &Case<'_>,
     dataset: &Digest,
     gate: &Gate,
     condition: &Condition,
-    (found, stage): (&Evaluation, Stage),
+    (found, fresh): (&Evaluation, Option<Fresh<'_>>),
 ) -> Result<Judged> {
+    let Case { view, version, stage, .. } = *case;
     let (name, metric) = (gate.name.as_str(), gate.metric());
     let open = |reason: String| Ok(Judged::open(name, metric, condition, reason));
     let Some(production) = table::in_production(view, version.model)? else {
@@ -97,7 +131,12 @@ fn compare(
             production.reference()
         ));
     }
-    let candidate = record::scored_rows(view, &found.id, metric)?;
+    let candidate = match fresh {
+        Some(fresh) => {
+            fresh.scores.rows.iter().filter(|r| r.metric == metric).filter_map(|r| Some((r.row.clone(), r.value?))).collect()
+        }
+        None => record::scored_rows(view, &found.id, metric)?,
+    };
     let production = record::scored_rows(view, &base.id, metric)?;
     Ok(judge_regression(name, metric, condition, &Paired { candidate: &candidate, production: &production }))
 }

@@ -73,7 +73,7 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
         });
     }
     allowed(project, &version, request)?;
-    let judged = gates::judge_all(view, project, root, &version, request.to)?;
+    let judged = gates::judge_all(view, project, root, &version, request.to, None)?;
     let verdict = gates::overall(&judged);
     let passes = match verdict {
         Verdict::Pass => true,

@@ -59,9 +59,7 @@ impl Postgres {
         this.batch(&format!("SET lock_timeout = {millis}"))?;
         if mode == Mode::Create {
             // Two first commands at once would race on the catalogue: the lock makes the second wait.
-            this.batch(&format!(
-                "BEGIN; SELECT pg_advisory_xact_lock(7018200110); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT;"
-            ))?;
+            this.batch(&format!("SELECT pg_advisory_xact_lock(7018200110); CREATE SCHEMA IF NOT EXISTS {schema}"))?;
         } else if !this.schema_exists(&target.schema)? {
             return Err(no_state(&whom));
         }
