@@ -60,7 +60,8 @@ fn check_commit(fault: Fault, kept: bool) {
     let database = server.database();
     let proxy = Proxy::to(server.port());
     let (store, _) = Store::init(settings(&server.url(&database, proxy.port()))).expect("a new state");
-    proxy.arm("COMMIT", fault);
+    // The statement itself: `READ COMMITTED` begins every transaction.
+    proxy.arm("COMMIT\0", fault);
     let outcome = add(&store, "m");
     assert_eq!(proxy.fired(), 1, "the fault happened");
     assert_eq!(outcome.is_ok(), kept, "{outcome:?}");
