@@ -287,7 +287,6 @@ impl Store {
 
     /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
     fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
-        self.db().rollback();
         let Some(id) = last_event else { return Err(e) };
         let patience = self.settings.lock_timeout.min(Duration::from_secs(30));
         let started = std::time::Instant::now();
@@ -304,14 +303,11 @@ impl Store {
                 }
             }
         };
-        // The lock waits for a COMMIT that the server is still working on.
-        db.begin_write()?;
         let mut found = false;
         db.each("SELECT seq FROM ev WHERE id = ?1", values![id.as_bytes().to_vec()], &mut |_| {
             found = true;
             Ok(())
         })?;
-        db.rollback();
         self.db.replace(Rc::new(db));
         if found {
             return Ok(());
