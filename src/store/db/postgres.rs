@@ -116,13 +116,20 @@ impl Postgres {
     }
 }
 
+/// How long connecting and authenticating may take together.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
 async fn connect(config: tokio_postgres::Config) -> Result<Client> {
     let mut roots = rustls::RootCertStore::empty();
     // The certificates that this system trusts, so that a private CA installed there works here.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
-    let (client, connection) = config.connect(tls).await.context(|| "the server did not accept the connection")?;
+    // `connect_timeout` ends with the TCP connection; a server that dies during the handshake must not be waited for either.
+    let (client, connection) = tokio::time::timeout(HANDSHAKE, config.connect(tls))
+        .await
+        .context(|| "the server did not answer in time")?
+        .context(|| "the server did not accept the connection")?;
     runtime()?.spawn(async move {
         // The client reports what went wrong to whoever waits for an answer.
         let _ = connection.await;
