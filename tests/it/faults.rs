@@ -13,7 +13,7 @@ use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store, log};
 use kf::values;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 fn settings(url: &str) -> Settings {
@@ -86,13 +86,27 @@ fn a_commit_that_never_arrived_is_known_not_to_have_happened() {
 const WRITERS: usize = 8;
 const EACH: usize = 40;
 
+/// Ends the writers when the test fails, so that it fails at once and not when they have lost their patience.
+struct GoOn<'a>(&'a AtomicBool);
+
+impl Drop for GoOn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
 /// One writer: every name it was told is kept. After an error it opens the state again and retries.
-fn write_all(url: &str, writer: usize, done: &AtomicUsize) -> Vec<String> {
+fn write_all(url: &str, writer: usize, done: &AtomicUsize, go_on: &AtomicBool) -> Vec<String> {
     let mut store = None;
     let mut acknowledged = Vec::new();
     for i in 0..EACH {
         let name = format!("m-{writer}-{i}");
         for _ in 0..600 {
+            if !go_on.load(Ordering::SeqCst) {
+                return acknowledged;
+            }
             let open = match store.take() {
                 Some(open) => Ok(open),
                 None => Store::open(settings(url), Mode::Write),
@@ -120,10 +134,11 @@ fn eight_writers_lose_nothing_when_the_server_dies() {
     let database = server.database();
     let url = server.url(&database, server.port());
     Store::init(settings(&url)).expect("a new state");
-    let done = AtomicUsize::new(0);
+    let (done, go_on) = (AtomicUsize::new(0), AtomicBool::new(true));
     let acknowledged: Vec<String> = std::thread::scope(|scope| {
-        let (url, done) = (url.as_str(), &done);
-        let writers: Vec<_> = (0..WRITERS).map(|w| scope.spawn(move || write_all(url, w, done))).collect();
+        let (url, done, go_on) = (url.as_str(), &done, &go_on);
+        let _ends_them = GoOn(go_on);
+        let writers: Vec<_> = (0..WRITERS).map(|w| scope.spawn(move || write_all(url, w, done, go_on))).collect();
         for deaths in 1..=3 {
             let soon = WRITERS * EACH * deaths / 4;
             assert!(crate::support::wait_until(60, || done.load(Ordering::SeqCst) >= soon), "the writers go on");
