@@ -49,9 +49,11 @@ name = "@PROJECT@"
 #type = "embedding"
 #paths = ["retriever/config.json", "retriever/weights"]
 
-# The questions with reference answers that evaluations use; `map` says which column is which field.
+# The questions with reference answers that evaluations use; `map` says which column is which field, `k` how much of a ranking
+# of retrieved ids counts. Gates take notice of evaluations that were made so.
 #[golden]
 #dataset = "faq@latest"
+#k = 5
 #map = { query = "question", gold = "answer" }
 
 # How a version answers a question: `recorded` answers from a file, a `command`, or an `http` service.

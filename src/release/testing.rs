@@ -180,7 +180,15 @@ impl Bench {
             system: "recorded".into(),
             rows: 2,
             rows_digest: record::digest_of(&rows).expect("a digest"),
-            metrics: vec![Summary { metric: "f1".into(), mean: Some(0.5), low: None, high: None, n: 2, total: 2 }],
+            metrics: vec![Summary {
+                metric: "f1".into(),
+                mean: Some(0.5),
+                low: None,
+                high: None,
+                n: 2,
+                total: 2,
+                unscored: None,
+            }],
         };
         self.store.write(|tx| record::record(tx, &new)).expect("recorded");
     }

@@ -128,6 +128,7 @@ fn each_value_tells_where_it_comes_from() {
     policy.retention-days     365          built-in
     policy.rollback-window    5            built-in
     policy.inconclusive       block        built-in
+    golden.k                  5            built-in
     system.kind               recorded     built-in
     system.timeout            1m           built-in
     system.concurrency        4            built-in

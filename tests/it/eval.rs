@@ -3,6 +3,7 @@
 use crate::repo::{ends, events, json, next_bot, ok, on_both, refused, release, with_bot};
 use crate::support::sandbox::Sandbox;
 use insta::assert_snapshot;
+use serde_json::Value;
 
 /// A golden dataset of eight questions; the answers beside it are right but for the last `wrong`.
 fn golden(s: &Sandbox, wrong: usize) {
@@ -26,10 +27,12 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         bot@1.0.0 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
         read as: reference → references
 
-        METRIC         MEAN  95 % INTERVAL    SCORED  OF
-        coverage     1.0000                        8   8
-        error-rate   0.0000                        8   8
-        exact-match  1.0000  0.6756 … 1.0000       8   8
+        METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
+        cost-per-query  unscored                        0   8  no answer says what it cost
+        coverage          1.0000                        8   8
+        error-rate        0.0000                        8   8
+        exact-match       1.0000  0.6756 … 1.0000       8   8
+        latency-p95     unscored                        0   8  no answer says how long it took
 
         gates of staging
         GATE   METRIC       MEASURED  95 % INTERVAL    THRESHOLD  N  VERDICT  WHY
@@ -45,10 +48,12 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         bot@1.0.1 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
         read as: reference → references
 
-        METRIC         MEAN  95 % INTERVAL    SCORED  OF
-        coverage     1.0000                        8   8
-        error-rate   0.0000                        8   8
-        exact-match  0.0000  0.0000 … 0.3244       8   8
+        METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
+        cost-per-query  unscored                        0   8  no answer says what it cost
+        coverage          1.0000                        8   8
+        error-rate        0.0000                        8   8
+        exact-match       0.0000  0.0000 … 0.3244       8   8
+        latency-p95     unscored                        0   8  no answer says how long it took
 
         against bot@1.0.0 in production, paired by row
         METRIC       PRODUCTION    THIS  DIFFERENCE  95 % INTERVAL      N  VERDICT
@@ -154,5 +159,107 @@ fn data_that_cannot_be_used() {
         hint: answers are joined by `id`, or by `question` where they have no id
         -- exit status: 1 --
         ");
+    });
+}
+
+#[test]
+fn a_metric_without_a_scored_row_is_shown_and_holds_up_its_gate() {
+    on_both(|s| {
+        with_bot(s);
+        s.write("golden.jsonl", "{\"question\": \"Q1\", \"answer\": \"A\", \"references\": []}\n{\"question\": \"Q2\", \"answer\": \"A\", \"references\": []}\n");
+        s.write("mlops.toml", GATED);
+        assert_snapshot!(ends(s, 4, ["eval", "bot", "--metric", "exact-match"]), @"
+        bot@1.0.0 on golden.jsonl (2 rows, 684fa91069d5), answers: recorded
+
+        METRIC              MEAN  95 % INTERVAL  SCORED  OF  WHY
+        cost-per-query  unscored                      0   2  no answer says what it cost
+        coverage          1.0000                      2   2
+        error-rate        0.0000                      2   2
+        exact-match     unscored                      0   2  the row has no reference answer
+        latency-p95     unscored                      0   2  no answer says how long it took
+
+        gates of staging
+        GATE   METRIC       MEASURED  95 % INTERVAL  THRESHOLD  N  VERDICT       WHY
+        exact  exact-match                           ≥ 0.6      0  inconclusive  none of 2 rows could be scored: the row has no reference answer
+
+        bot@1.0.0: the gates of staging are inconclusive
+        -- exit status: 4 --
+        ");
+        let doc = json(&ok(s, ["show", "bot", "--format", "json"]));
+        let metric = &doc["evaluations"][0]["metrics"][3];
+        let told = (&metric["metric"], &metric["n"], &metric["mean"], &metric["unscored"]);
+        assert_eq!(told, (&"exact-match".into(), &0.into(), &Value::Null, &"the row has no reference answer".into()));
+    });
+}
+
+/// Rankings where the right document is the fourth: found with k = 5, not with k = 3.
+fn rankings(s: &Sandbox, k: &str) {
+    let row = |i: usize| {
+        format!(
+            "{{\"id\": \"q{i}\", \"question\": \"Q{i}\", \"response\": \"A\", \"relevant_ids\": [\"d4\"], \"retrieved_ids\": [\"d1\", \"d2\", \"d3\", \"d4\"]}}\n"
+        )
+    };
+    s.write("golden.jsonl", (0..12).map(row).collect::<String>());
+    let gate = "[gates.hit]\nstage = [\"staging\", \"production\"]\nkind = \"absolute\"\nmetric = \"hit-at-k\"\nmin = 0.6\n";
+    s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.jsonl\"\n{k}{gate}"));
+}
+
+#[test]
+fn gates_go_by_the_k_of_the_configuration() {
+    on_both(|s| {
+        with_bot(s);
+        rankings(s, "");
+        ok(s, ["eval", "bot", "--metric", "hit-at-k"]);
+        assert_snapshot!(s.kf(["eval", "bot", "--metric", "hit-at-k", "--k", "3"]), @"
+        bot@1.0.0 on golden.jsonl (12 rows, 4bd5bec07154), answers: recorded
+        read as: response → answer, retrieved_ids → context_ids, relevant_ids → reference_context_ids
+        gates take no notice of this evaluation: mlops.toml says k = 5, set `k = 3` in `[golden]`
+
+        METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
+        cost-per-query  unscored                        0  12  no answer says what it cost
+        coverage          1.0000                       12  12
+        error-rate        0.0000                       12  12
+        hit-at-k          0.0000  0.0000 … 0.2425      12  12
+        latency-p95     unscored                        0  12  no answer says how long it took
+
+        gates of staging
+        GATE  METRIC    MEASURED  95 % INTERVAL    THRESHOLD   N  VERDICT  WHY
+        hit   hit-at-k    1.0000  0.7575 … 1.0000  ≥ 0.6      12  pass     the whole 95 % interval meets it
+
+        bot@1.0.0: the gates of staging pass
+        -- exit status: 0 --
+        ");
+        rankings(s, "k = 3\n");
+        ends(s, 3, ["promote", "bot", "--to", "staging"]);
+        let told = json(&ends(s, 3, ["eval", "bot", "--metric", "hit-at-k", "--format", "json"]));
+        assert_eq!((&told["ignored"], &told["evaluation"]["judge"]), (&Value::Null, &"deterministic;k=3".into()));
+        let shown = ok(s, ["config", "show", "--origin"]).stdout;
+        assert!(shown.contains("golden.k") && shown.contains('3'), "{shown}");
+        rankings(s, "k = 4\n");
+        let run = ends(s, 4, ["promote", "bot", "--to", "staging"]);
+        assert!(
+            run.stdout.contains("has no evaluation on golden.jsonl (4bd5bec07154) with the `k` and `map` of `[golden]`"),
+            "{run}"
+        );
+        rankings(s, "");
+        ok(s, ["promote", "bot", "--to", "staging"]);
+    });
+}
+
+#[test]
+fn gates_go_by_the_map_of_the_configuration() {
+    on_both(|s| {
+        with_bot(s);
+        let row = |i: usize| {
+            format!("{{\"question\": \"Q{i}\", \"answer\": \"right {i}\", \"say\": \"right {i}\", \"gold\": \"no\"}}\n")
+        };
+        s.write("golden.jsonl", (0..12).map(row).collect::<String>());
+        s.write("mlops.toml", GATED);
+        let asked = json(&ends(s, 4, ["eval", "bot", "--map", "say=references", "--metric", "exact-match", "--format", "json"]));
+        assert!(asked["ignored"].as_str().is_some_and(|why| why.contains("`[golden] map`")), "{}", asked["ignored"]);
+        s.write("mlops.toml", GATED.replace("[gates", "map = { say = \"references\" }\n[gates"));
+        ok(s, ["promote", "bot", "--to", "staging"]);
+        let same = json(&ok(s, ["eval", "bot", "--map", "say=references", "--metric", "exact-match", "--format", "json"]));
+        assert_eq!(same["ignored"], Value::Null, "what mlops.toml says anyway changes nothing");
     });
 }

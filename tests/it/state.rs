@@ -183,7 +183,15 @@ fn evaluate(store: &Store, reference: &str) {
         system: "recorded".into(),
         rows: 1200,
         rows_digest: record::digest_of(&rows).expect("a digest"),
-        metrics: vec![Summary { metric: "f1".into(), mean: Some(0.1 + 0.2), low: None, high: Some(1.0), n: 960, total: 1200 }],
+        metrics: vec![Summary {
+            metric: "f1".into(),
+            mean: Some(0.1 + 0.2),
+            low: None,
+            high: Some(1.0),
+            n: 960,
+            total: 1200,
+            unscored: None,
+        }],
     };
     store.write(|tx| record::record(tx, &new)).expect("recorded");
 }

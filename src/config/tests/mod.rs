@@ -66,6 +66,7 @@ fn a_name_is_enough() {
     policy.retention-days = 365 (built-in)
     policy.rollback-window = 5 (built-in)
     policy.inconclusive = block (built-in)
+    golden.k = 5 (built-in)
     system.kind = recorded (built-in)
     system.timeout = 1m (built-in)
     system.concurrency = 4 (built-in)

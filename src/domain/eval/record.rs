@@ -8,6 +8,7 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Result};
 use crate::base::event::Event;
 use crate::base::time::Timestamp;
+use crate::domain::eval::score::{COST_PER_QUERY, LATENCY_P95};
 use crate::domain::registry::change::resource;
 use crate::domain::registry::table::VersionRow;
 use crate::store::{Feed, Row, Tx, Value, View, values};
@@ -29,6 +30,27 @@ pub struct Summary {
     pub n: i64,
     /// Rows in the dataset.
     pub total: i64,
+    /// Why no row was scored, when none was.
+    pub unscored: Option<String>,
+}
+
+/// Why no row is scored, from the reasons of the rows and how often each was given: the most frequent one, and of how many
+/// rows it is when there are others.
+pub(super) fn why_unscored(reasons: impl Iterator<Item = (String, i64)>) -> Option<String> {
+    let mut reasons: Vec<(String, i64)> = reasons.collect();
+    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let total: i64 = reasons.iter().map(|r| r.1).sum();
+    let (reason, n) = reasons.into_iter().next()?;
+    Some(if n == total { reason } else { format!("{reason} ({n} of {total} rows)") })
+}
+
+/// Why a budget that rests on what answers say of themselves is not known.
+pub(super) fn unstated(metric: &str) -> Option<String> {
+    match metric {
+        COST_PER_QUERY => Some("no answer says what it cost".to_owned()),
+        LATENCY_P95 => Some("no answer says how long it took".to_owned()),
+        _ => None,
+    }
 }
 
 /// The score of one row by one metric.
@@ -204,9 +226,21 @@ fn with_metrics(view: View<'_>, mut e: Evaluation) -> Result<Evaluation> {
             high: r.opt_real(3)?,
             n: r.int(4)?,
             total: r.int(5)?,
+            unscored: None,
         })
     })?;
+    for m in e.metrics.iter_mut().filter(|m| m.mean.is_none()) {
+        m.unscored = unstated(&m.metric).map_or_else(|| reasons(view, &e.id, &m.metric), |why| Ok(Some(why)))?;
+    }
     Ok(e)
+}
+
+/// Why a metric scored no row, as its rows say.
+fn reasons(view: View<'_>, evaluation: &str, metric: &str) -> Result<Option<String>> {
+    let sql =
+        "SELECT reason, count(*) FROM eval_row WHERE evaluation = ?1 AND metric = ?2 AND reason IS NOT NULL GROUP BY reason";
+    let found = view.all(sql, values![evaluation, metric], |r| Ok((r.text(0)?.to_owned(), r.int(1)?)))?;
+    Ok(why_unscored(found.into_iter()))
 }
 
 /// The evaluations of a version, newest first, at most `limit`.

@@ -204,12 +204,12 @@ impl Override {
     }
 
     /// The field of the file, as names are compared.
-    pub(super) fn source(&self) -> &str {
+    pub fn source(&self) -> &str {
         &self.source
     }
 
     /// The field of ours.
-    pub(super) fn field(&self) -> Field {
+    pub fn field(&self) -> Field {
         self.field
     }
 }

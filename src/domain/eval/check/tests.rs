@@ -64,7 +64,15 @@ fn filled(dir: &std::path::Path) -> Store {
         system: "recorded".into(),
         rows: 3,
         rows_digest: record::digest_of(&rows).expect("a digest"),
-        metrics: vec![Summary { metric: "f1".into(), mean: Some(0.625), low: Some(0.25), high: Some(1.0), n: 2, total: 3 }],
+        metrics: vec![Summary {
+            metric: "f1".into(),
+            mean: Some(0.625),
+            low: Some(0.25),
+            high: Some(1.0),
+            n: 2,
+            total: 3,
+            unscored: None,
+        }],
     };
     store.write(|tx| record::record(tx, &new)).expect("recorded");
     store
