@@ -2,6 +2,7 @@
 
 pub(crate) mod complete;
 pub(crate) mod cx;
+mod offers;
 pub(crate) mod out;
 pub(crate) mod progress;
 pub(crate) mod report;
