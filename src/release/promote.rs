@@ -10,7 +10,7 @@ use crate::base::verdict::Verdict;
 use crate::base::version::Version;
 use crate::config::{OnInconclusive, Project};
 use crate::domain::eval::gate::Judged;
-use crate::domain::registry::change::{self, Move, move_to};
+use crate::domain::registry::change::{self, Move, Way, move_to};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::store::Tx;
 use serde_json::{Map, Value, json};
@@ -98,14 +98,7 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
         return Ok(Promotion { version, from, gates: judged, verdict, changed: false, replaced: None, event: Some(event) });
     }
     (request.files)(&version)?;
-    let change = Move {
-        how: "promote",
-        action: "version.promoted",
-        to: request.to,
-        ticket: request.ticket,
-        reason: request.reason,
-        detail,
-    };
+    let change = Move { way: Way::Promote, to: request.to, ticket: request.ticket, reason: request.reason, detail };
     let moved = move_to(tx, &version, &change)?;
     let version = table::version_by_id(view, version.id)?.unwrap_or(version);
     Ok(Promotion { version, from, gates: judged, verdict, changed: true, replaced: moved.replaced, event: Some(moved.event) })

@@ -3,7 +3,7 @@
 use crate::base::error::{Error, Result};
 use crate::base::name::{Name, Stage};
 use crate::base::version::Version;
-use crate::domain::registry::change::{Move, move_to};
+use crate::domain::registry::change::{Move, Way, move_to};
 use crate::domain::registry::rollback::last_good;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::store::Tx;
@@ -71,8 +71,7 @@ pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
     }
     (request.files)(&target)?;
     let change = Move {
-        how: "rollback",
-        action: "version.rolled-back",
+        way: Way::RollBack,
         to: Stage::Production,
         ticket: request.ticket,
         reason: request.reason,
