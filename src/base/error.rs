@@ -16,6 +16,8 @@ pub enum Kind {
     NoRepository,
     /// Another process holds the state.
     Locked,
+    /// What is stored does not verify: it is not what the audit log recorded.
+    Broken,
     /// A broken invariant of kf itself.
     Bug,
 }

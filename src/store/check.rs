@@ -128,6 +128,11 @@ impl Entry {
         Some(entry)
     }
 
+    /// `name@1.2.0` of the version that it is about.
+    pub fn reference(&self) -> Option<String> {
+        self.res.version.map(|v| format!("{}@{v}", self.res.name))
+    }
+
     /// A fact that is text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.detail.get(key)?.as_str()

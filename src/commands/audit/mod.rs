@@ -78,7 +78,7 @@ fn entries(n: u64) -> String {
 #[derive(clap::Args, Clone, Debug, Default)]
 struct Output {
     /// Write it to this file
-    #[arg(short, long = "output", value_name = "FILE")]
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 

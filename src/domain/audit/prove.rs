@@ -8,8 +8,9 @@ use super::checkpoint::Checkpoint;
 use super::note::Note;
 use super::proof::{ConsistencyProof, InclusionProof};
 use super::refused::Refused;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::merkle::{self, Hash, fold, leaf_hash};
+use crate::store::check::{self, Entry};
 use crate::store::log::TILE_WIDTH;
 use crate::store::{View, log};
 use crate::values;
@@ -82,6 +83,29 @@ pub fn inclusion(view: View<'_>, index: u64) -> Result<Included> {
     Ok(Included { proof: InclusionProof { index, extra: Vec::new(), hashes, checkpoint: note }, checkpoint, entry, leaf })
 }
 
+/// Entry `index`, after making sure that it is in the log: its bytes have the stored hash, which leads to the head of the log.
+/// That costs the hashes of at most a tile on each level, however long the log is.
+///
+/// # Errors
+/// When there is no such entry, or it does not lead to the head.
+pub fn logged(view: View<'_>, index: u64) -> Result<Entry> {
+    let root = log::head(view.db())?.frontier;
+    let missing = || damaged(format!("entry {index} of the audit log is missing"));
+    if index >= root.size() {
+        return Err(missing());
+    }
+    let seq = i64_of(index)?;
+    let body = view.first("SELECT body FROM eb WHERE seq = ?1", values![seq], |row| Ok(row.text_bytes(0)?.to_vec()))?;
+    let body = body.ok_or_else(missing)?;
+    let hashes = merkle::inclusion_proof(index, root.size(), &mut |level, at| node(view, level, at))?;
+    if !merkle::verify_inclusion(&leaf_hash(&body), index, root.size(), &hashes, &root.root()) {
+        return Err(damaged(format!("entry {index} of the audit log does not lead to its head")));
+    }
+    let facts = check::facts(view, seq)?;
+    let read = std::str::from_utf8(&body).ok().and_then(|body| Entry::read(check::Stored { seq, body, facts: &facts }));
+    read.ok_or_else(|| damaged(format!("entry {index} of the audit log cannot be read")))
+}
+
 /// Proves that the log at its newest signed checkpoint begins with the `old` entries it had before; `known` is the root they
 /// had, when the caller has an earlier checkpoint.
 ///
@@ -145,7 +169,7 @@ pub(super) fn stored_hashes(view: View<'_>, tile: u8, range: std::ops::Range<u64
 }
 
 pub(super) fn damaged(what: String) -> Error {
-    Error::new(what).hint("the audit log is damaged: `kf audit verify` names what was altered")
+    Error::of(Kind::Broken, what).hint("the audit log is damaged: `kf audit verify` names what was altered")
 }
 
 fn unsigned(what: &str) -> Error {

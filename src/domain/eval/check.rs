@@ -9,7 +9,7 @@ use crate::base::error::Result;
 use crate::base::text::count;
 use crate::domain::registry::check::references;
 use crate::store::View;
-use crate::store::check::rows::{self, Cell, Cells, Rows, Told, differences};
+use crate::store::check::rows::{self, Cell, Cells, Rows, Told, differences_read};
 use crate::store::check::{Entry, Finding, restore_fix};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -159,11 +159,9 @@ pub fn differs(
     let mut wrong = Vec::new();
     for (subject, told) in &told {
         match stored.remove(subject) {
-            Some(mut row) => {
-                // A name stands for the pseudonym in what was read; it decides nothing.
-                row.insert("actor", told.cells.get("actor").cloned().flatten());
+            Some(row) => {
                 let of = if told.cells.contains_key("mean") { format!("{subject}: ") } else { String::new() };
-                wrong.extend(differences(&row, &told.cells).into_iter().map(|what| format!("{of}{what}")));
+                wrong.extend(differences_read(&row, &told.cells).into_iter().map(|what| format!("{of}{what}")));
             }
             None => wrong.push(format!("{subject} is gone")),
         }
@@ -185,6 +183,7 @@ fn cells(evaluation: &record::Evaluation) -> Rows<Cells> {
     evaluation.metrics.iter().map(sum).collect()
 }
 
+/// Without the actor, of whom the name was read and not the pseudonym.
 fn facts(e: &record::Evaluation, reference: &str) -> Cells {
     let text = |value: &dyn ToString| Some(value.to_string());
     Cells::from([

@@ -5,8 +5,9 @@
 //! meaning of its own: what refers to it is compared by name.
 
 use super::change::{REPLACED, Way};
+use super::table::{StageChange, VersionRow};
 use crate::base::error::Result;
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::store::View;
 use crate::store::check::rows::{self, Cell, Cells, Rows, Told};
 use crate::store::check::{Entry, Finding, restore_fix};
@@ -40,7 +41,7 @@ impl Replay {
 
     /// Takes the next entry of the log.
     pub fn take(&mut self, entry: &Entry) {
-        let reference = entry.res.version.map(|v| format!("{}@{v}", entry.res.name)).unwrap_or_default();
+        let reference = entry.reference().unwrap_or_default();
         let told = |cells: Vec<(&'static str, Cell)>| Told { event: entry.seq, cells: cells.into_iter().collect() };
         let alias = || format!("alias {}@{}", entry.res.name, entry.text("alias").unwrap_or_default());
         let tag = || format!("tag {} of {reference}", entry.text("tag").unwrap_or_default());
@@ -181,6 +182,50 @@ impl Replay {
             }
         }
     }
+}
+
+/// What of a version differs from what these entries tell of it: the one that registered it, and the last that moved it.
+pub fn version_differs(version: &VersionRow, entries: &[Entry]) -> Vec<String> {
+    let told = told(entries);
+    let Some(told) = told.get(&format!("version {}", version.reference())) else {
+        return vec![format!("entry {} registered no such version", version.event)];
+    };
+    let git = version.git.as_ref();
+    let row = Cells::from([
+        ("digest", text(version.digest)),
+        ("stage", text(version.stage)),
+        ("created", text(version.created.micros())),
+        ("files", text(version.files)),
+        ("bytes", text(version.bytes)),
+        ("git_commit", git.map(|g| g.commit.clone())),
+        ("git_branch", git.and_then(|g| g.branch.clone())),
+        ("git_dirty", git.map(|g| i64::from(g.dirty).to_string())),
+        ("event", text(version.event)),
+    ]);
+    rows::differences_read(&row, &told.cells)
+}
+
+/// What of a line of the stage history differs from what its entry tells of it.
+pub fn change_differs(model: &Name, change: &StageChange, entry: Entry) -> Vec<String> {
+    let reference = format!("{model}@{}", change.version);
+    let event = entry.seq;
+    let told = told(&[entry]);
+    let Some(told) = told.get(&move_of(&reference, event)) else {
+        return vec![format!("entry {event} does not move {reference}")];
+    };
+    let row = Cells::from([("how", text(&change.how)), ("to_stage", text(change.to))]);
+    rows::differences_read(&row, &told.cells)
+}
+
+/// The metadata that an entry registered under a key.
+pub fn told_meta(entry: &Entry, key: &str) -> Option<String> {
+    entry.detail.get("meta")?.get(key)?.as_str().map(str::to_owned)
+}
+
+fn told(entries: &[Entry]) -> Rows<Told> {
+    let mut replay = Replay::default();
+    entries.iter().for_each(|entry| replay.take(entry));
+    replay.told
 }
 
 fn move_of(reference: &str, event: i64) -> String {

@@ -347,6 +347,13 @@ fn three(row: &Row<'_>, from: usize) -> Result<Version> {
     Ok(Version::new(part(from)?, part(from + 1)?, part(from + 2)?))
 }
 
+/// The audit event of the last move of a version, if it was ever moved.
+pub fn last_change(view: View<'_>, version: i64) -> Result<Option<i64>> {
+    let sql = "SELECT c.event FROM version v JOIN stage_change c ON c.model = v.model AND c.version = v.id \
+         WHERE v.id = ?1 ORDER BY c.event DESC LIMIT 1";
+    view.first(sql, values![version], |r| r.int(0))
+}
+
 /// The stage history of a model, newest first, at most `limit`.
 pub fn history(view: View<'_>, model: i64, limit: u32) -> Result<Vec<StageChange>> {
     let sql = "SELECT v.major, v.minor, v.patch, c.version, c.how, c.from_stage, c.to_stage, c.ts, COALESCE(p.name, c.actor), c.ticket, c.event, o.value, \

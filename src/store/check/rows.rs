@@ -105,6 +105,12 @@ pub fn differences(row: &Cells, told: &Cells) -> Vec<String> {
         .collect()
 }
 
+/// The same for a row of which only some columns were read.
+pub fn differences_read(row: &Cells, told: &Cells) -> Vec<String> {
+    let read = told.iter().filter(|(column, _)| row.contains_key(*column));
+    differences(row, &read.map(|(column, value)| (*column, value.clone())).collect())
+}
+
 /// Columns that hold times, in microseconds.
 const TIMES: &[&str] = &["created", "ts", "retired", "purged"];
 
