@@ -73,13 +73,13 @@ fn seed(dir: &Path, models: usize) -> Result<()> {
                 }
                 let registered = change::register(tx, &version(*m, *v, &manifest)?)?;
                 let stage = match each - v {
-                    1 => Some((kf::base::name::Stage::Staging, "version.promoted")),
-                    2 => Some((kf::base::name::Stage::Production, "version.promoted")),
+                    1 => Some(kf::base::name::Stage::Staging),
+                    2 => Some(kf::base::name::Stage::Production),
                     _ => None,
                 };
-                if let Some((to, action)) = stage {
-                    let moved =
-                        change::Move { how: "promote", action, to, ticket: None, reason: None, detail: Default::default() };
+                if let Some(to) = stage {
+                    let way = change::Way::Promote;
+                    let moved = change::Move { way, to, ticket: None, reason: None, detail: Default::default() };
                     change::move_to(tx, &registered.version, &moved)?;
                 }
             }

@@ -7,7 +7,7 @@ use crate::base::name::Stage;
 use crate::base::reference::Reference;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
-use crate::domain::registry::change::Move;
+use crate::domain::registry::change::{Move, Way};
 use clap_complete::engine::ArgValueCompleter;
 
 /// Retire a version; its files are kept until its retention ends
@@ -27,8 +27,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let change = Move {
-        how: "archive",
-        action: "version.archived",
+        way: Way::Archive,
         to: Stage::Archived,
         ticket: args.ticket.as_deref(),
         reason: args.reason.as_deref(),

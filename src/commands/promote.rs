@@ -158,7 +158,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         reason: args.reason.as_deref(),
     };
     let done = cx.store(Mode::Write)?.write(|tx| promote(tx, &loaded.project, &loaded.root, &request))?;
-    cx.out.emit(&report(done, args.to))
+    match done.broken {
+        Some(broken) => Err(broken),
+        None => cx.out.emit(&report(done, args.to)),
+    }
 }
 
 fn report(done: Promotion, to: Stage) -> Promoted {

@@ -7,7 +7,7 @@ use crate::base::name::Stage;
 use crate::base::reference::Reference;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
-use crate::domain::registry::change::Move;
+use crate::domain::registry::change::{Move, Way};
 use clap_complete::engine::ArgValueCompleter;
 
 /// Bring an archived version back to development
@@ -27,8 +27,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let change = Move {
-        how: "restore",
-        action: "version.restored",
+        way: Way::Restore,
         to: Stage::Development,
         ticket: args.ticket.as_deref(),
         reason: args.reason.as_deref(),

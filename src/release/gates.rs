@@ -2,10 +2,11 @@
 //!
 //! A gate reads the newest evaluation of this version on the gate's dataset, byte for byte, that was measured as `[golden]` in
 //! `mlops.toml` says: with its `k` and its `map`. These make the judge's name, since others measure something else.
+//! What is recorded is believed only after it was compared with the audit log.
 //! Recorded answers count for production only with `allow-recorded`, because they prove nothing about who gave them.
 
 use crate::base::digest::Digest;
-use crate::base::error::{Context as _, Result};
+use crate::base::error::{Context as _, Kind, Result};
 use crate::base::name::Stage;
 use crate::base::verdict::Verdict;
 use crate::config::{Bound, Budget, Gate, Golden, Project, Rule};
@@ -15,7 +16,7 @@ use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::eval::score::Scores;
 use crate::domain::golden::Override;
 use crate::domain::registry::table::{self, VersionRow};
-use crate::release::dataset;
+use crate::release::{attest, dataset};
 use crate::store::View;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -130,6 +131,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     };
     let (name, digest) = match dataset::identify(view, root, &wanted) {
         Ok(found) => found,
+        Err(e) if e.kind() == Kind::Broken => return Err(e),
         Err(e) => return open(format!("the golden dataset {wanted} cannot be read: {e}")),
     };
     let evaluate = format!("run `kf eval {} --dataset {wanted}`", version.reference());
@@ -149,10 +151,17 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         ));
     }
     if let Condition::Regression { .. } = condition {
-        return compare(case, &digest, gate, &condition, (&found, fresh));
+        let judged = compare(case, &digest, gate, &condition, (&found, fresh))?;
+        return Ok(Judged { evaluation: Some(found.id), dataset: Some(digest), ..judged });
+    }
+    if fresh.is_none() {
+        attest::evaluation(view, version, &found, false)?;
     }
     match found.metric(metric) {
-        Some(summary) => Ok(judge_value(name_of_gate, metric, &condition, summary)),
+        Some(summary) => {
+            let judged = judge_value(name_of_gate, metric, &condition, summary);
+            Ok(Judged { evaluation: Some(found.id.clone()), dataset: Some(digest), ..judged })
+        }
         None => open(format!("its newest evaluation did not compute {metric}: {evaluate}")),
     }
 }
@@ -188,14 +197,20 @@ fn compare(
             production.reference()
         ));
     }
+    attest::version(view, &production)?;
+    attest::evaluation(view, &production, &base, true)?;
     let candidate = match fresh {
         Some(fresh) => {
             fresh.scores.rows.iter().filter(|r| r.metric == metric).filter_map(|r| Some((r.row.clone(), r.value?))).collect()
         }
-        None => record::scored_rows(view, &found.id, metric)?,
+        None => {
+            attest::evaluation(view, version, found, true)?;
+            record::scored_rows(view, &found.id, metric)?
+        }
     };
     let production = record::scored_rows(view, &base.id, metric)?;
-    Ok(judge_regression(name, metric, condition, &Paired { candidate: &candidate, production: &production }))
+    let judged = judge_regression(name, metric, condition, &Paired { candidate: &candidate, production: &production });
+    Ok(Judged { against: Some(base.id), ..judged })
 }
 
 fn condition_of(gate: &Gate) -> Condition {

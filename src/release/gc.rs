@@ -36,6 +36,9 @@ pub const GRACE_MIN: Duration = Duration::from_secs(3600);
 /// The longest list that an event carries itself, in bytes; an entry of the log has 65,535.
 const INLINE_MAX: usize = 60_000;
 
+/// The longest list that is read again, in bytes.
+const LIST_MAX: u64 = 1024 * 1024 * 1024;
+
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -241,6 +244,23 @@ fn event_of(tx: &Tx<'_>, objects: &Objects, plan: &Plan, options: Options) -> Re
 /// The object in which a run listed what it removed, when the event was too small for that.
 pub fn list_of(entry: &Entry) -> Option<Digest> {
     (entry.action == "gc.run").then(|| entry.text("list")?.parse().ok()).flatten()
+}
+
+/// The versions that runs listed in objects, by entry; those whose object cannot be read are left out.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn lists(view: View<'_>, objects: &Objects) -> Result<BTreeMap<i64, Vec<String>>> {
+    Ok(entries(view, "gc.run")?.iter().filter_map(|entry| Some((entry.seq, listed(objects, entry)?))).collect())
+}
+
+fn listed(objects: &Objects, entry: &Entry) -> Option<Vec<String>> {
+    let bytes = objects.read(&list_of(entry)?, LIST_MAX).ok()?;
+    let version = |line: &[u8]| {
+        let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+        Some(line.get("version")?.as_str()?.to_owned())
+    };
+    Some(bytes.split(|b| *b == b'\n').filter_map(version).collect())
 }
 
 /// Takes back out of the trash what is needed and not in its place.

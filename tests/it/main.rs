@@ -2,6 +2,7 @@
 
 mod alias;
 mod archive;
+mod audit;
 mod checkout;
 mod completions;
 mod config;
@@ -11,6 +12,7 @@ mod doctor;
 mod dry_run;
 mod eval;
 mod faults;
+mod fsck;
 mod history;
 mod init;
 mod layers;
@@ -29,6 +31,7 @@ mod rollback;
 mod show;
 mod state;
 mod status;
+mod story;
 mod support;
 mod surface;
 mod tag;

@@ -12,7 +12,7 @@ use kf::base::time::Clock;
 use kf::base::verdict::Verdict;
 use kf::config::secret::Secret;
 use kf::domain::eval::record::{self, NewEvaluation, RowScore, Summary};
-use kf::domain::registry::change::{self, Move, NewVersion, Number, move_to};
+use kf::domain::registry::change::{self, Move, NewVersion, Number, Way, move_to};
 use kf::domain::registry::manifest::{FileEntry, Manifest};
 use kf::domain::registry::retention::Rules;
 use kf::domain::registry::table;
@@ -157,8 +157,7 @@ fn register(store: &Store, objects: &Objects, reference: &str, files: &[(&str, &
 
 fn stage(store: &Store, reference: &str, to: Stage) {
     let version = version(store, reference);
-    let change =
-        Move { how: "promote", action: "version.promoted", to, ticket: None, reason: None, detail: serde_json::Map::new() };
+    let change = Move { way: Way::Promote, to, ticket: None, reason: None, detail: serde_json::Map::new() };
     store.write(|tx| move_to(tx, &version, &change)).expect("moved");
 }
 

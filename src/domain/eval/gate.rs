@@ -10,6 +10,7 @@
 
 use super::metrics;
 use super::record::Summary;
+use crate::base::digest::Digest;
 use crate::base::verdict::Verdict;
 use crate::stats::{interval, paired as stats_paired, power};
 use serde::Serialize;
@@ -66,6 +67,12 @@ pub struct Judged {
     pub n: i64,
     /// About how many rows would decide it, when it is inconclusive for want of rows.
     pub needed: Option<i64>,
+    /// The evaluation it rests on.
+    pub evaluation: Option<String>,
+    /// The digest of the golden dataset.
+    pub dataset: Option<Digest>,
+    /// The evaluation of the version in production that it was compared with.
+    pub against: Option<String>,
     /// True when it is inconclusive only because nothing is in production to compare with.
     pub first_release: bool,
 }
@@ -92,6 +99,9 @@ impl Judged {
             reason: reason.into(),
             n: 0,
             needed: None,
+            evaluation: None,
+            dataset: None,
+            against: None,
             first_release: false,
         }
     }

@@ -1,6 +1,6 @@
 //! Evaluations as they are kept: sums governed and audited, rows as working data sealed by a digest in the event.
 //!
-//! The digest of the rows is SHA-256 over one canonical JSON line a row and metric, in order: `["row","metric","value","reason"]`
+//! The digest of the rows is SHA-256 over one canonical JSON line a row and metric, in order: `[pos,"row","metric","value","reason"]`
 //! with the value as its shortest decimal text, so that anyone can recompute it from an export.
 
 use crate::base::canonical;
@@ -11,6 +11,7 @@ use crate::base::time::Timestamp;
 use crate::domain::eval::score::{COST_PER_QUERY, LATENCY_P95};
 use crate::domain::registry::change::resource;
 use crate::domain::registry::table::VersionRow;
+use crate::store::check::rows::real;
 use crate::store::{Feed, Row, Tx, Value, View, values};
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -134,7 +135,7 @@ pub struct NewEvaluation {
 pub fn digest_of(rows: &[RowScore]) -> Result<Digest> {
     let mut hasher = Hasher::new();
     for r in rows {
-        let line = canonical::to_string(&json!([r.row, r.metric, r.value.map(|v| v.to_string()), r.reason]))
+        let line = canonical::to_string(&json!([r.pos, r.row, r.metric, r.value.map(|v| v.to_string()), r.reason]))
             .context(|| format!("row {} has no canonical form", r.row))?;
         hasher.update(line.as_bytes());
         hasher.update(b"\n");
@@ -154,7 +155,12 @@ pub fn append_rows(feed: &Feed<'_>, id: &str, rows: &[RowScore]) -> Result<u64> 
 pub fn sums(metrics: &[Summary]) -> Map<String, serde_json::Value> {
     metrics
         .iter()
-        .map(|m| (m.metric.clone(), json!({"mean": m.mean.map(|v| v.to_string()), "n": m.n, "total": m.total})))
+        .map(|m| {
+            (
+                m.metric.clone(),
+                json!({"mean": real(m.mean), "low": real(m.low), "high": real(m.high), "n": m.n, "total": m.total}),
+            )
+        })
         .collect()
 }
 
@@ -183,7 +189,7 @@ pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
             new.rows,
             new.rows_digest,
             tx.now(),
-            tx.actor(),
+            tx.pseudonym()?,
             event
         ],
     )?;
@@ -196,8 +202,8 @@ pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
     Ok(event)
 }
 
-const EVALUATION: &str =
-    "SELECT id, digest, dataset, dataset_digest, judge, system, row_count, rows_digest, ts, actor, event FROM evaluation";
+const EVALUATION: &str = "SELECT e.id, e.digest, e.dataset, e.dataset_digest, e.judge, e.system, e.row_count, e.rows_digest, e.ts, \
+     COALESCE(p.name, e.actor), e.event FROM evaluation e LEFT JOIN pseudonym p ON p.id = e.actor";
 
 fn evaluation(row: &Row<'_>) -> Result<Evaluation> {
     Ok(Evaluation {
@@ -245,14 +251,15 @@ fn reasons(view: View<'_>, evaluation: &str, metric: &str) -> Result<Option<Stri
 
 /// The evaluations of a version, newest first, at most `limit`.
 pub fn of_version(view: View<'_>, version: i64, limit: u32) -> Result<Vec<Evaluation>> {
-    let sql = format!("{EVALUATION} WHERE version = ?1 ORDER BY event DESC LIMIT ?2");
+    let sql = format!("{EVALUATION} WHERE e.version = ?1 ORDER BY e.event DESC LIMIT ?2");
     let found = view.all(&sql, values![version, limit], evaluation)?;
     found.into_iter().map(|e| with_metrics(view, e)).collect()
 }
 
 /// The newest evaluation of exactly this version on exactly this dataset by this judge.
 pub fn newest(view: View<'_>, version: i64, dataset: &Digest, judge: &str) -> Result<Option<Evaluation>> {
-    let sql = format!("{EVALUATION} WHERE version = ?1 AND dataset_digest = ?2 AND judge = ?3 ORDER BY event DESC LIMIT 1");
+    let sql =
+        format!("{EVALUATION} WHERE e.version = ?1 AND e.dataset_digest = ?2 AND e.judge = ?3 ORDER BY e.event DESC LIMIT 1");
     let found = view.first(&sql, values![version, *dataset, judge], evaluation)?;
     found.map(|e| with_metrics(view, e)).transpose()
 }

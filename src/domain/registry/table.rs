@@ -117,9 +117,9 @@ pub struct StageChange {
 /// How many versions an ambiguous digest names.
 const FITTING_MAX: usize = 10;
 
-const VERSION: &str = "SELECT v.id, v.model, m.name, m.kind, v.major, v.minor, v.patch, v.digest, v.stage, v.created, v.author, \
+const VERSION: &str = "SELECT v.id, v.model, m.name, m.kind, v.major, v.minor, v.patch, v.digest, v.stage, v.created, COALESCE(p.name, v.author), \
      v.files, v.bytes, v.git_commit, v.git_branch, v.git_dirty, v.retired, v.purged, v.event \
-     FROM version v JOIN model m ON m.id = v.model";
+     FROM version v JOIN model m ON m.id = v.model LEFT JOIN pseudonym p ON p.id = v.author";
 
 fn version_row(row: &Row<'_>) -> Result<VersionRow> {
     let part = |i: usize| row.int(i).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -274,12 +274,12 @@ fn by_stage(view: View<'_>, model: &Model, stage: Stage) -> Result<Option<Versio
     // CROSS JOIN keeps SQLite to this order: backwards through the model's changes, until one fits.
     let moved = format!(
         "{VERSION} WHERE v.id = (SELECT c.version FROM stage_change c CROSS JOIN version w WHERE c.model = ?1 AND w.id = c.version \
-         AND w.stage = ?2 ORDER BY c.id DESC LIMIT 1)"
+         AND w.stage = ?2 ORDER BY c.event DESC LIMIT 1)"
     );
     if let Some(found) = view.first(&moved, values![model.id, stage.word()], version_row)? {
         return Ok(Some(found));
     }
-    let registered = format!("{VERSION} WHERE v.model = ?1 AND v.stage = ?2 ORDER BY v.id DESC LIMIT 1");
+    let registered = format!("{VERSION} WHERE v.model = ?1 AND v.stage = ?2 ORDER BY v.event DESC LIMIT 1");
     view.first(&registered, values![model.id, stage.word()], version_row)
 }
 
@@ -347,11 +347,19 @@ fn three(row: &Row<'_>, from: usize) -> Result<Version> {
     Ok(Version::new(part(from)?, part(from + 1)?, part(from + 2)?))
 }
 
+/// The audit event of the last move of a version, if it was ever moved.
+pub fn last_change(view: View<'_>, version: i64) -> Result<Option<i64>> {
+    let sql = "SELECT c.event FROM version v JOIN stage_change c ON c.model = v.model AND c.version = v.id \
+         WHERE v.id = ?1 ORDER BY c.event DESC LIMIT 1";
+    view.first(sql, values![version], |r| r.int(0))
+}
+
 /// The stage history of a model, newest first, at most `limit`.
 pub fn history(view: View<'_>, model: i64, limit: u32) -> Result<Vec<StageChange>> {
-    let sql = "SELECT v.major, v.minor, v.patch, c.version, c.how, c.from_stage, c.to_stage, c.ts, c.actor, c.ticket, c.event, o.value, \
+    let sql = "SELECT v.major, v.minor, v.patch, c.version, c.how, c.from_stage, c.to_stage, c.ts, COALESCE(p.name, c.actor), c.ticket, c.event, o.value, \
          r.major, r.minor, r.patch FROM stage_change c JOIN version v ON v.id = c.version LEFT JOIN version r ON r.id = c.replaced \
-         LEFT JOIN opening o ON o.seq = c.event AND o.field = 'reason' WHERE c.model = ?1 ORDER BY c.id DESC LIMIT ?2";
+         LEFT JOIN opening o ON o.seq = c.event AND o.field = 'reason' \
+         LEFT JOIN pseudonym p ON p.id = c.actor WHERE c.model = ?1 ORDER BY c.event DESC, c.how = 'replaced' LIMIT ?2";
     view.all(sql, values![model, limit], |r| {
         Ok(StageChange {
             version: three(r, 0)?,

@@ -1,6 +1,6 @@
 //! Questions that are answered from an index give what looking at every version would give.
 
-use super::change::{self, Move, NewVersion, Number};
+use super::change::{self, Move, NewVersion, Number, Way};
 use super::table::{self, VersionRow};
 use crate::base::digest::Digest;
 use crate::base::name::{ModelType, Stage};
@@ -47,7 +47,7 @@ fn new(name: &str, number: Number, bytes: &str) -> NewVersion {
 }
 
 fn go(tx: &Tx<'_>, version: &VersionRow, to: Stage) {
-    let change = Move { how: "promote", action: "version.promoted", to, ticket: None, reason: None, detail: Default::default() };
+    let change = Move { way: Way::Promote, to, ticket: None, reason: None, detail: Default::default() };
     change::move_to(tx, version, &change).unwrap();
 }
 

@@ -5,7 +5,7 @@ use crate::base::name::Stage;
 use crate::base::verdict::Verdict;
 use crate::release::fsck;
 use crate::release::testing::{Bench, time_of_files};
-use crate::store::check::read_log;
+use crate::store::check::{Stored, read_log};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn options(retention_days: u32, rollback_window: u32) -> Options {
@@ -99,9 +99,9 @@ fn what_goes_is_recorded_moved_to_the_trash_and_deleted_after_the_grace() {
     let event = report.event.expect("an event");
     let body = |seq: i64| {
         let mut found = String::new();
-        let pick = &mut |s, body: &str| {
-            if s == seq {
-                found = body.to_owned()
+        let pick = &mut |stored: Stored<'_>| {
+            if stored.seq == seq {
+                found = format!("{} {:?}", stored.body, stored.facts)
             }
         };
         bench.store.read(|v| read_log(v, pick)).expect("read");
