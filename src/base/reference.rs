@@ -1,6 +1,7 @@
 //! References: how a person names a version, `NAME[@SELECTOR]`.
 
 use super::name::{Name, Stage};
+use super::text::visible;
 use super::version::Version;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -94,7 +95,7 @@ fn selector_of(name: &Name, text: &str) -> Result<Selector, BadReference> {
     text.parse().map(Selector::Alias).map_err(|_| {
         BadReference(format!(
             "`{}` does not name a version of {name}: expected a version (1.2.0), a stage, an alias, `latest` or `sha256:…`",
-            text.chars().take(40).flat_map(char::escape_debug).collect::<String>()
+            visible(text, 40)
         ))
     })
 }

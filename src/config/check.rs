@@ -3,13 +3,14 @@
 //! A table's own rules stand beside its declaration in `tables`; here is what several of them need. No rule here knows a
 //! domain: names of metrics come in through [`Vocabulary`].
 
-use super::diag::{Diagnostic, Diags, SECRET_WORDS, Spot, instead};
+use super::diag::{Diagnostic, Diags, SECRET_WORDS, Spot};
 use super::path::{Dataset, RepoPath};
 use super::schema::Raw;
 use super::shape::{At, Layer, Named, Sub, Table, Tables, shown};
 use super::tables::model::RawModel;
 use crate::base::name::{ModelType, Name};
 use crate::base::reference::Reference;
+use crate::base::text::did_you_mean;
 use std::collections::BTreeMap;
 
 /// Words that other rooms know and the configuration may use.
@@ -126,7 +127,7 @@ impl<'c> Checker<'c> {
     pub(super) fn known_model(&mut self, name: &Name, spot: &Spot) -> bool {
         let known = self.models.contains_key(name.as_str());
         if !known {
-            let hint = instead(name.as_str(), self.raw.models.names());
+            let hint = did_you_mean(name.as_str(), self.raw.models.names());
             let hint = hint.unwrap_or_else(|| format!("add `[model.{name}]`"));
             self.refuse(spot, format!("there is no model `{name}`"), hint);
         }
@@ -199,7 +200,7 @@ impl<'c> Checker<'c> {
         if known.contains(&at.value.as_str()) {
             return Some(at.value.clone());
         }
-        let hint = instead(&at.value, known.iter().copied()).unwrap_or_else(|| "this kf knows no metric".to_owned());
+        let hint = did_you_mean(&at.value, known.iter().copied()).unwrap_or_else(|| "this kf knows no metric".to_owned());
         self.refuse(&at.spot, format!("there is no metric `{}`", shown(&at.value)), hint);
         None
     }

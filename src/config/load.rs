@@ -1,14 +1,14 @@
 //! Finds the repository, reads `mlops.toml`, lays the layers over each other, and remembers where each value came from.
 
 use super::check::Vocabulary;
-use super::diag::{Diagnostic, Diags, Source, Spot, instead};
+use super::diag::{Diagnostic, Diags, Source, Spot};
 use super::env::{self, Env};
 use super::schema::{Project, Raw, check};
 use super::secret::SecretRef;
 use super::shape::{At, Entry, Layer, Leaf, Part as _, Table as _, Tables, Walk, shown, walk_table};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
-use crate::base::text::ellipsis;
+use crate::base::text::{did_you_mean, ellipsis};
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
@@ -236,7 +236,7 @@ fn choose(profiles: &Tables<Raw>, env: &Env, flag: Option<&str>, diags: &mut Dia
     if let Some(profile) = profiles.get(wanted) {
         return Some((profile.name.clone(), origin));
     }
-    let hint = instead(wanted, profiles.names()).unwrap_or_else(|| format!("`{FILE_NAME}` has no `[profile.NAME]`"));
+    let hint = did_you_mean(wanted, profiles.names()).unwrap_or_else(|| format!("`{FILE_NAME}` has no `[profile.NAME]`"));
     let problem = Diagnostic::new(format!("there is no profile `{}`", shown(wanted))).help(hint);
     diags.add(match spot {
         Some(spot) => problem.at(&spot),

@@ -13,7 +13,7 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
-use crate::domain::registry::table::{self, VersionRow};
+use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{eval, registry};
 use crate::store::check::{Entry, Finding, Tile, read_log, restore_fix};
 use crate::store::objects::Objects;
@@ -182,7 +182,7 @@ fn see(view: View<'_>, options: Options<'_>, findings: &mut Vec<Finding>) -> Res
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
     findings.extend(differences);
-    let versions = part("registry", table::all_versions(view, None, None, None, u32::MAX), findings)?;
+    let versions = part("registry", table::all_versions(view, Filter::default(), u32::MAX), findings)?;
     let checked = part("evaluations", eval_told.compare(view, &versions, !options.quick), findings)?;
     findings.extend(checked.findings);
     let rows = Rows {

@@ -36,7 +36,7 @@ fn an_alias_moves_and_goes() {
         assert_snapshot!(refused(s, 1, ["alias", "bot", "champion", "--remove"]), @"
         -- stderr --
         error: bot has no alias `champion`
-        hint: `kf show bot` lists them
+        hint: `kf show bot` lists the aliases
         -- exit status: 1 --
         ");
     });

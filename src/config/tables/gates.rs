@@ -4,8 +4,9 @@
 //! `min` for coverage. A key that a kind does not take is refused, because a gate must mean what its author reads in it.
 
 use crate::base::name::{Name, Stage, words};
+use crate::base::text::nearest;
 use crate::config::check::{CheckNamed, Checker};
-use crate::config::diag::{Diagnostic, Spot, nearest};
+use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::{OneOrMany, word, word_leaf};
 use crate::config::path::Dataset;
 use crate::config::shape::{At, Item, Leaf, Part as _, Walk, shown, table};
@@ -288,14 +289,13 @@ impl RawGate {
 pub(in crate::config) struct Guarded(Stage);
 
 impl Guarded {
-    const WORDS: [&str; 2] = [Stage::Staging.word(), Stage::Production.word()];
+    const WORDS: [&str; 2] = [Stage::RELEASE[0].word(), Stage::RELEASE[1].word()];
 }
 
 impl FromStr for Guarded {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        let stage: Stage = s.parse()?;
-        Self::WORDS.contains(&s).then_some(Self(stage)).ok_or_else(|| format!("no gate guards `{stage}`"))
+        Stage::of_release(s, "no gate guards").map(Self)
     }
 }
 
