@@ -44,10 +44,9 @@ impl FromStr for Name {
             return bad(&format!("it is {} bytes long, at most {NAME_MAX} are allowed", s.len()));
         }
         if let Some(c) = s.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
-            return bad(&format!(
-                "`{}` is not allowed, use letters, digits, `-`, `_` and `.`",
-                visible(c.encode_utf8(&mut [0; 4]), 1)
-            ));
+            let c = visible(c.encode_utf8(&mut [0; 4]), 1);
+            let meant = allowed(s).map(|name| format!(", such as `{name}`")).unwrap_or_default();
+            return bad(&format!("`{c}` is not allowed, use letters, digits, `-`, `_` and `.`{meant}"));
         }
         if !s.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             return bad("it must start with a letter or a digit");
@@ -57,6 +56,15 @@ impl FromStr for Name {
         }
         Ok(Self(s.to_owned()))
     }
+}
+
+/// A name like the text, with `-` for what is not allowed; nothing when little of it is left.
+fn allowed(text: &str) -> Option<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
+    let name = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join("-");
+    let name = name.trim_start_matches(['-', '_', '.']).to_owned();
+    let kept = name.chars().filter(char::is_ascii_alphanumeric).count() * 2 > text.chars().count();
+    (kept && name.parse::<Name>().is_ok()).then_some(name)
 }
 
 impl fmt::Display for Name {
@@ -217,6 +225,17 @@ mod tests {
         for good in ["a", "support-bot", "bge_small.v1", "7b", &"x".repeat(NAME_MAX)] {
             assert_eq!(good.parse::<Name>().expect(good).as_str(), good);
         }
+    }
+
+    #[test]
+    fn a_name_that_would_do_is_offered() {
+        let check = |text: &str, why: &str| assert_eq!(text.parse::<Name>().expect_err(text).to_string(), why);
+        let rule = "is not allowed, use letters, digits, `-`, `_` and `.`";
+        check("my bot", &format!("`my bot` cannot be a name: ` ` {rule}, such as `my-bot`"));
+        check("it's", &format!("`it's` cannot be a name: `'` {rule}, such as `it-s`"));
+        check("../x", &format!("`../x` cannot be a name: `/` {rule}"));
+        check("🚀", &format!("`🚀` cannot be a name: `🚀` {rule}"));
+        check("a\tb", &format!(r"`a\tb` cannot be a name: `\t` {rule}, such as `a-b`"));
     }
 
     #[test]

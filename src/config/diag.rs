@@ -127,6 +127,16 @@ impl Diags {
         (spot.source == Source::File).then(|| self.line_starts.partition_point(|start| *start <= spot.span.start))
     }
 
+    /// The place of a quoted word within a place of the file; the whole place when it is not written there like this.
+    pub(super) fn word(&self, spot: &Spot, word: Option<&str>) -> Spot {
+        let (Some(word), Source::File) = (word, spot.source) else { return spot.clone() };
+        let place = within(&self.text, &spot.span);
+        let quoted = ['"', '\''].map(|quote| format!("{quote}{word}{quote}"));
+        let found = quoted.iter().find_map(|q| self.text[place.clone()].find(q.as_str()).map(|at| (at, q.len())));
+        let span = found.map_or(place.clone(), |(at, len)| place.start + at..place.start + at + len);
+        Spot { source: Source::File, span }
+    }
+
     /// All problems as one error, in the order of the file; nothing when there is none.
     ///
     /// # Errors

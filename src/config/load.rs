@@ -74,6 +74,8 @@ pub struct Setting {
 pub struct Problem {
     /// The key that it is about, such as `gates.faithful.metric`, or a table.
     pub key: String,
+    /// The word within the value that it is about, when the value is a list of several.
+    pub word: Option<String>,
     /// What is wrong: a fragment in lower case.
     pub message: String,
     /// What to do about it.
@@ -114,7 +116,7 @@ impl Loaded {
             let entry = exact.or_else(|| self.entries.iter().find(|e| e.key.starts_with(&below) && e.layer > Layer::BuiltIn));
             let shown = Diagnostic::new(format!("`{}`: {}", problem.key, problem.message)).help_if(problem.hint.clone());
             diags.add(match entry {
-                Some(entry) => shown.at(&entry.spot),
+                Some(entry) => shown.at(&self.diags.word(&entry.spot, problem.word.as_deref())),
                 None => shown,
             });
         }
@@ -155,7 +157,9 @@ fn no_repository(dir: &Path) -> Error {
 
 fn read(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).context(|| format!("cannot open `{}`", path.display()))?;
+    let file = File::open(path)
+        .context(|| format!("cannot open `{}`", path.display()))
+        .hint(|| "check who may read it with `ls -l`".to_owned())?;
     file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes).context(|| format!("cannot read `{}`", path.display()))?;
     if bytes.len() > FILE_MAX {
         let error = Error::usage(format!("`{}` is larger than 1 MiB", path.display()));

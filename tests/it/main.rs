@@ -2,17 +2,24 @@
 
 mod alias;
 mod archive;
+mod card;
 mod checkout;
 mod completions;
 mod config;
 mod crash;
+mod demo;
 mod diff;
+mod directory;
 mod doctor;
 mod eval;
+mod examples;
 mod faults;
+mod gc;
+mod help;
 mod history;
 mod init;
 mod layers;
+mod lineage;
 mod list;
 mod log;
 mod objects_s3;

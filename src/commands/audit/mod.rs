@@ -20,6 +20,7 @@ use std::path::Path;
 
 /// Read, verify, prove and export the log of everything that was done
 #[derive(clap::Subcommand, Debug)]
+#[command(after_long_help = "Examples:\n  kf audit log --resource support-bot@1.2.0\n  kf audit verify\n  kf audit prove 12")]
 pub(crate) enum Command {
     Anchor(anchor::Args),
     Checkpoint(checkpoint::Args),

@@ -184,8 +184,7 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
                     taken.digest.short()
                 ))
                 .hint(format!(
-                    "a version never changes: register {}@{} instead",
-                    new.name,
+                    "a version never changes: leave `--version` out, or give it {}",
                     highest.as_ref().unwrap_or(&taken).version.bump(Bump::Patch)
                 )));
             }

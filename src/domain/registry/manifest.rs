@@ -168,7 +168,7 @@ pub fn check_path(path: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::new(format!("`{}` cannot be a path in a version: {why}", visible(path, 80)))
-        .hint("paths are relative to the model's folder, such as `prompts/system.txt`"))
+        .hint("rename it: paths are relative to the model's folder, such as `prompts/system.txt`"))
 }
 
 /// Extensions and their media types (IANA where registered). The table is part of the format: a changed line changes the
