@@ -6,7 +6,7 @@ use super::{Cli, Global, offers};
 use crate::base::error::Result;
 use crate::base::name::Stage;
 use crate::config::env::Env;
-use crate::domain::registry::table;
+use crate::domain::registry::table::{self, Filter};
 use crate::store::{Mode, View};
 use clap::CommandFactory as _;
 use clap_complete::engine::CompletionCandidate;
@@ -52,7 +52,7 @@ pub(crate) fn references(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Versions of the model that stands before on the command line are not known here, so versions of all models.
 pub(crate) fn versions(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |view| {
-        let all = table::all_versions(view, None, None, None, VERSIONS_MAX)?;
+        let all = table::all_versions(view, Filter::default(), VERSIONS_MAX)?;
         Ok(all.into_iter().map(|v| (v.version.to_string(), v.name.to_string())).collect())
     })
 }
@@ -60,7 +60,7 @@ pub(crate) fn versions(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Stages that a version can be promoted to.
 pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    let stages = [Stage::Staging, Stage::Production].map(Stage::word);
+    let stages = Stage::RELEASE.map(Stage::word);
     stages.into_iter().filter(|s| s.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }
 

@@ -6,6 +6,7 @@ mod offers;
 pub(crate) mod out;
 pub(crate) mod progress;
 pub(crate) mod report;
+mod unparsed;
 
 use crate::base::error::{Error, Kind};
 use crate::base::exit::{self, Exit};
@@ -104,12 +105,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::from_process();
     complete::serve(&env);
     std::panic::set_hook(Box::new(|info| out::bug(&info.to_string())));
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(e) => {
-            let _ = e.print();
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
-        }
+        Err(e) => return unparsed::end(e, &args, &env),
     };
     let cx = match Cx::new(cli.global, env) {
         Ok(cx) => cx,

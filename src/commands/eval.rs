@@ -54,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = override_of)]
     map: Vec<Override>,
     /// Judge the gates of this stage (default: the next one)
-    #[arg(long, value_name = "STAGE", conflicts_with = "no_gates", add = ArgValueCompleter::new(complete::stages))]
+    #[arg(long, value_name = "STAGE", value_parser = stage_of, conflicts_with = "no_gates", add = ArgValueCompleter::new(complete::stages))]
     gate: Option<Stage>,
     /// Judge no gates
     #[arg(long)]
@@ -80,6 +80,10 @@ fn report_of(text: &str) -> Result<ReportFile, String> {
         return Err(format!("`{kind}` is not one of: {}", KINDS.join(", ")));
     }
     Ok(ReportFile { kind: kind.to_owned(), path: path.into() })
+}
+
+fn stage_of(text: &str) -> Result<Stage, String> {
+    Stage::of_release(text, "no gate guards")
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(add = ArgValueCompleter::new(complete::references))]
     reference: Reference,
     /// staging or production
-    #[arg(long, value_name = "STAGE", add = ArgValueCompleter::new(complete::stages))]
+    #[arg(long, value_name = "STAGE", value_parser = stage_of, add = ArgValueCompleter::new(complete::stages))]
     to: Stage,
     /// Fail unless this version is in that stage now
     #[arg(long, value_name = "VERSION", add = ArgValueCompleter::new(complete::versions))]
@@ -143,6 +143,11 @@ pub(super) fn gate_table(gates: &[Judged]) -> Table {
         ]);
     }
     t
+}
+
+fn stage_of(text: &str) -> Result<Stage, String> {
+    let refused = |e| if text == Stage::Archived.word() { format!("{e}; `kf archive` retires a version") } else { e };
+    Stage::of_release(text, "nothing is promoted to").map_err(refused)
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {

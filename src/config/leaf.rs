@@ -1,12 +1,12 @@
 //! The types of single values in `mlops.toml`, how each is read, shown, and described in the JSON Schema.
 
-use super::diag::{Diagnostic, nearest};
+use super::diag::Diagnostic;
 use super::path::RepoPath;
 use super::secret::SecretRef;
 use super::shape::{Item, Leaf, Walk, shown};
 use crate::base::name::{ModelType, Name, Stage};
 use crate::base::reference::Reference;
-use crate::base::text::ellipsis;
+use crate::base::text::{ellipsis, nearest};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::str::FromStr;

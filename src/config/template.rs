@@ -124,7 +124,7 @@ mod tests {
     use std::path::Path;
 
     fn loaded(text: &str, profile: Option<&str>) -> Loaded {
-        let vocabulary = Vocabulary { metrics: &["token-f1"] };
+        let vocabulary = Vocabulary { metrics: &[("token-f1", (0.0, 1.0))] };
         parse(text, Path::new("mlops.toml"), &Env::default(), profile, &vocabulary).unwrap_or_else(|e| panic!("{e}"))
     }
 

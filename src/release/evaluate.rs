@@ -3,6 +3,7 @@
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
 use crate::base::error::{Context, Error, Result};
+use crate::base::text::{did_you_mean, visible};
 use crate::domain::eval::metrics::{self, MetricId};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
 use crate::domain::eval::score::{Scores, score_all};
@@ -148,11 +149,8 @@ pub fn metrics_of(names: &[String]) -> Result<Vec<MetricId>> {
         .iter()
         .map(|name| {
             metrics::find(name).map(|m| m.id).ok_or_else(|| {
-                let e = Error::usage(format!("there is no metric `{name}`"));
-                match crate::base::text::closest(name, known()).first() {
-                    Some(near) => e.hint(format!("did you mean `{near}`?")),
-                    None => e.hint(format!("there is: {}", known().collect::<Vec<_>>().join(", "))),
-                }
+                let e = Error::usage(format!("there is no metric `{}`", visible(name, 40)));
+                did_you_mean(name, known()).into_iter().fold(e, Error::hint)
             })
         })
         .collect()

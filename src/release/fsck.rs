@@ -14,7 +14,7 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
-use crate::domain::registry::table::{self, VersionRow};
+use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{eval, registry};
 use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix};
 use crate::store::lock::{Hold, Matter};
@@ -191,7 +191,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     findings.extend(differences);
     let differences = part("state", marks.compare(view), findings)?;
     findings.extend(differences);
-    let versions = part("registry", table::all_versions(view, None, None, None, u32::MAX), findings)?;
+    let versions = part("registry", table::all_versions(view, Filter::default(), u32::MAX), findings)?;
     let checked = part("evaluations", eval_told.compare(view, !options.quick), findings)?;
     findings.extend(checked.findings);
     let rows = Rows {

@@ -134,7 +134,9 @@ impl Report for Evaluated {
 
 /// The fields that were read under another name than their own, or for a reason.
 fn read_as(what: &str, mapping: &Mapping) -> Option<String> {
-    let told = |m: &&Mapped| m.source != m.field.word() || m.note.is_some();
+    // Its own name in another number, case or spelling says nothing that a reader does not see.
+    let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_").trim_end_matches('s').to_owned();
+    let told = |m: &&Mapped| plain(&m.source) != plain(m.field.word()) || m.note.is_some();
     let one = |m: &Mapped| match &m.note {
         Some(note) => format!("{} → {} ({note})", m.source, m.field),
         None => format!("{} → {}", m.source, m.field),
@@ -249,6 +251,8 @@ mod tests {
         };
         let used = vec![
             mapped("question", Field::Question, None),
+            mapped("reference", Field::References, None),
+            mapped("Context IDs", Field::ContextIds, None),
             mapped("ground_truth", Field::References, None),
             mapped("contexts", Field::Contexts, Some("as in ragas")),
         ];

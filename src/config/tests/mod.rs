@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const METRICS: &[&str] = &["faithfulness", "answer-relevancy", "context-recall"];
+const METRICS: &[(&str, (f64, f64))] =
+    &[("faithfulness", (0.0, 1.0)), ("answer-relevancy", (0.0, 1.0)), ("context-recall", (0.0, 1.0))];
 const NAMED: &str = "[project]\nname = \"bot\"\n";
 
 fn parsed(text: &str, env: &[(&str, &str)], profile: Option<&str>) -> crate::base::error::Result<Loaded> {
@@ -162,7 +163,8 @@ fn stores_are_taken_apart() {
 #[test]
 fn a_domain_reports_in_the_same_manner() {
     let text = "[gates.a]\nstage = \"staging\"\nkind = \"budget\"\nmetric = \"coverage\"\nmin = 0.9\n";
-    let problem = |key: &str, message: &str| Problem { key: key.into(), message: message.into(), hint: Some("do it".into()) };
+    let problem =
+        |key: &str, message: &str| Problem { key: key.into(), word: None, message: message.into(), hint: Some("do it".into()) };
     let all = loaded(text, &[], None);
     assert!(all.report(&[]).is_ok());
     let problems = [problem("gates.a.min", "too high"), problem("gates.a", "not used"), problem("policy.x", "gone")];

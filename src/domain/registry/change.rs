@@ -3,6 +3,7 @@
 //! Rules: a version never changes; a new version is higher than the highest of its own MAJOR.MINOR line; one version of a
 //! model is in production and the one it replaces is archived; a version whose files were removed goes nowhere.
 
+use super::select;
 use super::table::{self, GitFacts, Model, VersionRow};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
@@ -200,8 +201,7 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
                     taken.digest.short()
                 ))
                 .hint(format!(
-                    "a version never changes: register {}@{} instead",
-                    new.name,
+                    "a version never changes: leave `--version` out, or give it {}",
                     highest.as_ref().unwrap_or(&taken).version.bump(Bump::Patch)
                 )));
             }
@@ -261,9 +261,7 @@ pub fn set_alias(tx: &Tx<'_>, version: &VersionRow, alias: &Name) -> Result<Opti
 pub fn remove_alias(tx: &Tx<'_>, model: &Model, alias: &Name) -> Result<()> {
     let removed = tx.execute("DELETE FROM alias WHERE model = ?1 AND name = ?2", values![model.id, alias.as_str()])?;
     if removed == 0 {
-        return Err(
-            Error::new(format!("{} has no alias `{alias}`", model.name)).hint(format!("`kf show {}` lists them", model.name))
-        );
+        return Err(select::no_alias(tx.view(), model, alias, &format!("`kf show {}` lists the aliases", model.name))?);
     }
     tx.record(Event::new("alias.removed", Resource::new("model", model.name.as_str())).with("alias", alias.as_str()));
     Ok(())

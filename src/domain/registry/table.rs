@@ -197,27 +197,58 @@ pub fn overview(view: View<'_>) -> Result<Vec<VersionRow>> {
     view.all(&sql, &[], version_row)
 }
 
-/// Every version that a filter lets through, by name and descending version, at most `limit`; without `model`, of all models.
-pub fn all_versions(
-    view: View<'_>,
-    model: Option<i64>,
-    stage: Option<Stage>,
-    tag: Option<&str>,
-    limit: u32,
-) -> Result<Vec<VersionRow>> {
-    // Only what is asked for is a condition, so that an index can serve it.
-    let mut values: Vec<Value> = Vec::new();
-    let mut conditions = String::from("TRUE");
-    let mut only = |condition: &str, value: Value| {
-        values.push(value);
-        conditions += &format!(" AND {}", condition.replace('?', &format!("?{}", values.len())));
-    };
-    model.into_iter().for_each(|id| only("v.model = ?", id.into()));
-    stage.into_iter().for_each(|s| only("v.stage = ?", s.word().into()));
-    let tagged = "v.id IN (SELECT n.version FROM version_note n WHERE n.kind = 'tag' AND n.key = ?)";
-    tag.into_iter().for_each(|t| only(tagged, t.into()));
+/// Which versions are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter<'a> {
+    /// Those of this model; of all without.
+    pub model: Option<i64>,
+    /// Those in this stage.
+    pub stage: Option<Stage>,
+    /// Those with this tag.
+    pub tag: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    /// Only what is asked for is a condition, so that an index can serve it.
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let mut values: Vec<Value> = Vec::new();
+        let mut conditions = String::from("TRUE");
+        let mut only = |condition: &str, value: Value| {
+            values.push(value);
+            conditions += &format!(" AND {}", condition.replace('?', &format!("?{}", values.len())));
+        };
+        self.model.into_iter().for_each(|id| only("v.model = ?", id.into()));
+        self.stage.into_iter().for_each(|s| only("v.stage = ?", s.word().into()));
+        let tagged = "v.id IN (SELECT n.version FROM version_note n WHERE n.kind = 'tag' AND n.key = ?)";
+        self.tag.into_iter().for_each(|t| only(tagged, t.into()));
+        (conditions, values)
+    }
+}
+
+/// Every version that a filter lets through, by name and descending version, at most `limit`.
+pub fn all_versions(view: View<'_>, filter: Filter<'_>, limit: u32) -> Result<Vec<VersionRow>> {
+    let (conditions, values) = filter.conditions();
     let sql = format!("{VERSION} WHERE {conditions} ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC LIMIT {limit}");
     view.all(&sql, &values, version_row)
+}
+
+/// How many versions a filter lets through.
+pub fn count_versions(view: View<'_>, filter: Filter<'_>) -> Result<usize> {
+    let (conditions, values) = filter.conditions();
+    let count = view.first(&format!("SELECT COUNT(*) FROM version v WHERE {conditions}"), &values, |r| r.int(0))?;
+    Ok(count.and_then(|n| usize::try_from(n).ok()).unwrap_or_default())
+}
+
+/// The tags that versions of a model (of all without) have, each once.
+pub fn tags(view: View<'_>, model: Option<i64>) -> Result<Vec<String>> {
+    let (only, values) = match model {
+        Some(id) => ("AND v.model = ?1", values![id].to_vec()),
+        None => ("", Vec::new()),
+    };
+    let sql = format!(
+        "SELECT DISTINCT n.key FROM version_note n JOIN version v ON v.id = n.version WHERE n.kind = 'tag' {only} ORDER BY n.key"
+    );
+    view.all(&sql, &values, |r| Ok(r.text(0)?.to_owned()))
 }
 
 /// The version with this number.
