@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod diff;
 mod directory;
+mod docs;
 mod doctor;
 mod eval;
 mod examples;
