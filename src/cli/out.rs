@@ -4,7 +4,7 @@ use super::report::{self, Block, Report};
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::format::Format;
-use crate::config::env::Env;
+use crate::config::env::{self, Env};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -38,7 +38,7 @@ impl Out {
         let stderr_tty = std::io::stderr().is_terminal();
         let set = |name: &str| env.is_set(name);
         let forced = env.text("CLICOLOR_FORCE").is_some_and(|v| v != "0");
-        let able = stderr_tty && env.text("TERM") != Some("dumb");
+        let able = stderr_tty && env.text(env::TERM) != Some("dumb");
         let colour = !set("NO_COLOR") && (able || forced);
         let width = std::io::stdout()
             .is_terminal()

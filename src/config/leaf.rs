@@ -380,7 +380,10 @@ mod tests {
         refused::<Stage>("1", "`x` must be a stage (development, staging, production, archived), found an integer");
         refused::<Vec<Item<bool>>>("true", "`x` must be a list, found a boolean");
         refused::<Vec<Item<bool>>>("[true, 1]", "`x` must be true or false, found an integer");
-        refused::<Name>("\"a b\"", "`a b` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`");
+        refused::<Name>(
+            "\"a b\"",
+            "`a b` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`, such as `a-b`",
+        );
         check::<Reference>("\"bot\"", "bot@latest");
     }
 

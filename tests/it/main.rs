@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod diff;
 mod directory;
+mod docs;
 mod doctor;
 mod dry_run;
 mod eval;

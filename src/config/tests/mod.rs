@@ -321,15 +321,15 @@ proptest! {
     }
 
     #[test]
-    fn what_loads_reads_back_from_its_settings(days in 0u32..10_000, millis in 0u64..10_000_000, min in -1e6..1e6f64) {
+    fn what_loads_reads_back_from_its_settings(days in 0u32..10_000, millis in 0u64..10_000_000, most in 0.0..1e9f64) {
         let text = format!("[policy]\nretention-days = {days}\n[state]\nlock-timeout = \"{millis}ms\"\n\
-            [gates.g]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"faithfulness\"\nmin = {min:?}\n");
+            [gates.g]\nstage = \"staging\"\nkind = \"budget\"\nmetric = \"latency-p95\"\nmax = {most:?}\n");
         let all = loaded(&text, &[], None);
         let value = |key: &str| all.origins.iter().find(|s| s.key == key).map(|s| s.value.clone()).unwrap_or_default();
         let again = format!("[policy]\nretention-days = {}\n[state]\nlock-timeout = \"{}\"\n\
-            [gates.g]\nstage = \"{}\"\nkind = \"{}\"\nmetric = \"{}\"\nmin = {}\n",
+            [gates.g]\nstage = \"{}\"\nkind = \"{}\"\nmetric = \"{}\"\nmax = {}\n",
             value("policy.retention-days"), value("state.lock-timeout"), value("gates.g.stage"), value("gates.g.kind"),
-            value("gates.g.metric"), value("gates.g.min"));
+            value("gates.g.metric"), value("gates.g.max"));
         prop_assert_eq!(loaded(&again, &[], None).project, all.project);
     }
 }
