@@ -24,6 +24,7 @@ mod register;
 mod repo;
 mod restore;
 mod rollback;
+mod schemas;
 mod show;
 mod state;
 mod status;
