@@ -263,3 +263,164 @@ fn gates_go_by_the_map_of_the_configuration() {
         assert_eq!(same["ignored"], Value::Null, "what mlops.toml says anyway changes nothing");
     });
 }
+
+/// Eight questions and a program that answers them: `script` is the body of a shell script.
+fn answering(s: &Sandbox, script: &str) {
+    golden(s, 0);
+    s.write("answer.sh", format!("{ANSWER}\n{script}\n"));
+    let system = "[system]\nkind = \"command\"\ncommand = [\"sh\", \"answer.sh\"]\ntimeout = \"2s\"\n";
+    s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.jsonl\"\n{system}"));
+}
+
+/// Reads a question and answers it rightly.
+const ANSWER: &str = r#"answer() {
+    read -r line || return 1
+    id=$(printf '%s' "$line" | sed 's/.*"id":"q\([0-9]*\)".*/\1/')
+    printf '{"id": "q%s", "answer": "answer %s"}\n' "$id" "$id"
+}"#;
+
+/// Runs an evaluation of what the program answers: how it ended, how many rows failed and why, how many were scored.
+#[track_caller]
+fn evaluated(s: &Sandbox, code: i32) -> (i64, String, i64) {
+    let doc = json(&ends(s, code, ["eval", "bot", "--metric", "exact-match", "--format", "json"]));
+    let failures = doc["failures"].as_array().expect("a list");
+    let rows = failures.iter().map(|f| f["rows"].as_i64().expect("a number")).sum();
+    let why = failures.first().map(|f| f["reason"].as_str().expect("a reason").to_owned()).unwrap_or_default();
+    let metric = |name: &str| {
+        let all = doc["evaluation"]["metrics"].as_array().expect("a list");
+        all.iter().find(|m| m["metric"] == name).cloned().expect("a metric")
+    };
+    assert_eq!(metric("error-rate")["mean"].as_f64(), Some(f64::from(i32::try_from(rows).expect("few")) / 8.0));
+    (rows, why, metric("exact-match")["n"].as_i64().expect("a number"))
+}
+
+#[test]
+fn rows_that_a_program_fails_on_are_kept_apart() {
+    on_both(|s| {
+        with_bot(s);
+        for (script, code, failed, why) in [
+            ("exit 7", 1, 8, "no answer: `sh` ended with exit status 7"),
+            ("echo sorry >&2; exit 7", 1, 8, "sorry"),
+            ("exec <&-; sleep 1", 1, 8, "no answer: `sh` ended"),
+            ("sleep 60", 1, 8, "no answer: `sh`"),
+            ("answer; answer; answer; exit 3", 5, 5, "no answer: `sh` ended with exit status 3"),
+            ("answer; answer", 5, 6, "no answer: `sh` ended"),
+            ("answer; sleep 60", 5, 7, "no answer: `sh`"),
+            (
+                r#"answer; read -r line; echo '{"id": "q1", "error": "no documents"}'; while answer; do :; done"#,
+                5,
+                1,
+                "no documents",
+            ),
+            ("while answer; do :; done", 0, 0, ""),
+        ] {
+            answering(s, script);
+            let (rows, reason, scored) = evaluated(s, code);
+            assert_eq!((rows, scored), (failed, 8 - failed), "{script}");
+            assert!(reason.contains(why), "{script}: {reason}");
+        }
+    });
+}
+
+#[test]
+fn a_program_whose_output_cannot_be_trusted_is_no_evaluation() {
+    on_both(|s| {
+        with_bot(s);
+        for (script, what) in [
+            ("answer; echo Loading model; while answer; do :; done", "is not a JSON object"),
+            (r#"answer; echo '{"id": "q0", "answer": "again"}'; while answer; do :; done"#, "a second time"),
+            (r#"echo '{"id": "zz", "answer": "x"}'"#, "that was not asked"),
+            (r#"echo '{"answer": "x"}'"#, "has no `id`"),
+            (r"printf '\377\376\000\001\n'", "is not a JSON object"),
+        ] {
+            answering(s, script);
+            let run = refused(s, 1, ["eval", "bot"]);
+            assert!(run.stderr.contains("of the output of `sh`") && run.stderr.contains(what), "{script}: {run}");
+            assert!(run.stderr.contains("hint: write one JSON object a line"), "{run}");
+        }
+        s.write("mlops.toml", s.read("mlops.toml").replace("\"sh\"", "\"no-such-program\""));
+        let run = refused(s, 1, ["eval", "bot"]);
+        assert!(run.stderr.contains("no-such-program"), "{run}");
+        answering(s, "while answer; do :; done");
+        assert_eq!(evaluated(s, 0), (0, String::new(), 8), "the next run goes on");
+    });
+}
+
+#[test]
+fn a_budget_of_errors_says_how_many_failures_are_too_many() {
+    on_both(|s| {
+        with_bot(s);
+        answering(s, "answer; answer; answer; answer; answer; answer; exit 3");
+        let gate =
+            |max: &str| format!("[gates.errors]\nstage = \"staging\"\nkind = \"budget\"\nmetric = \"error-rate\"\nmax = {max}\n");
+        let config = s.read("mlops.toml");
+        s.write("mlops.toml", format!("{config}{}", gate("0.3")));
+        ok(s, ["eval", "bot"]);
+        s.write("mlops.toml", format!("{config}{}", gate("0.2")));
+        ends(s, 3, ["eval", "bot"]);
+        s.write("mlops.toml", config);
+        let run = ends(s, 5, ["eval", "bot"]);
+        assert!(run.stdout.contains("the system failed on 2 of 8 rows"), "{run}");
+    });
+}
+
+/// A service whose behaviour the path decides: `/3/500` answers three questions and then says 500.
+fn service() -> std::net::SocketAddr {
+    use axum::extract::Path;
+    use axum::http::{StatusCode, header};
+    use axum::response::{IntoResponse, Redirect, Response};
+    use std::sync::mpsc::channel;
+    async fn app(Path((good, way)): Path<(usize, String)>, axum::Json(asked): axum::Json<Value>) -> Response {
+        let id = asked["id"].as_str().unwrap_or_default().to_owned();
+        let number: usize = id.trim_start_matches('q').parse().unwrap_or(0);
+        if number < good {
+            return axum::Json(serde_json::json!({"id": id, "answer": format!("answer {number}")})).into_response();
+        }
+        match way.as_str() {
+            "html" => ([(header::CONTENT_TYPE, "text/html")], "<html><body>Sign in</body></html>").into_response(),
+            "empty" => StatusCode::NO_CONTENT.into_response(),
+            // Followed: it stays at the same origin and keeps the method.
+            "away" => Redirect::temporary("/8/ok").into_response(),
+            "refuse" => (StatusCode::FORBIDDEN, "no").into_response(),
+            _ => {
+                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                ().into_response()
+            }
+        }
+    }
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            sender.send(listener.local_addr().expect("bound")).expect("somebody waits");
+            let app = axum::Router::new().route("/{good}/{way}", axum::routing::post(app));
+            axum::serve(listener, app).await.expect("serves");
+        });
+    });
+    receiver.recv().expect("an address")
+}
+
+#[test]
+fn rows_that_a_service_fails_on_are_kept_apart() {
+    let at = service();
+    let s = Sandbox::new();
+    with_bot(&s);
+    golden(&s, 0);
+    for (path, code, failed, why) in [
+        ("8/ok", 0, 0, ""),
+        ("3/html", 5, 5, "the answer is not JSON"),
+        ("0/html", 1, 8, "Sign in"),
+        ("7/empty", 5, 1, "the answer is not JSON"),
+        ("7/refuse", 5, 1, "403 Forbidden"),
+        ("7/slow", 5, 1, "no answer within 1 s"),
+        ("7/away", 0, 0, ""),
+        ("8/ok", 0, 0, ""),
+    ] {
+        let system = format!("[system]\nkind = \"http\"\nurl = \"http://{at}/{path}\"\ntimeout = \"1s\"\n");
+        s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.jsonl\"\n{system}"));
+        let (rows, reason, scored) = evaluated(&s, code);
+        assert_eq!((rows, scored), (failed, 8 - failed), "{path}: {reason}");
+        assert!(reason.contains(why), "{path}: {reason}");
+    }
+}

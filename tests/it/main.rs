@@ -36,6 +36,7 @@ mod register;
 mod repo;
 mod restore;
 mod rollback;
+mod schemas;
 mod show;
 mod state;
 mod status;
