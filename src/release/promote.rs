@@ -2,7 +2,9 @@
 //! event too.
 
 use super::gates;
-use crate::base::error::{Error, Result};
+use crate::base::canonical;
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome};
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
@@ -15,6 +17,11 @@ use crate::domain::registry::table::{self, VersionRow};
 use crate::store::Tx;
 use serde_json::{Map, Value, json};
 use std::path::Path;
+
+/// The longest list of gates that an event carries whole, in bytes; an entry of the log has 65,535.
+const GATES_INLINE: usize = 40_000;
+/// How many gates that do not pass are named where the list is longer.
+const GATES_NAMED: usize = 50;
 
 /// What is asked for.
 pub struct Request<'a> {
@@ -83,7 +90,7 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
         }
     };
     let mut detail = Map::new();
-    detail.insert("gates".into(), Value::Array(judged.iter().map(gate_fact).collect()));
+    detail.insert("gates".into(), gate_facts(&judged)?);
     if passes && verdict == Verdict::Inconclusive {
         let by = if project.policy.inconclusive == OnInconclusive::Allow { "policy.inconclusive" } else { "first-release" };
         detail.insert("waived".into(), json!(by));
@@ -114,6 +121,23 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
 /// True when nothing but the lack of a production version leaves gates open: a first release has nothing to be compared with.
 fn only_first_release_is_open(judged: &[Judged]) -> bool {
     judged.iter().all(|j| j.verdict == Verdict::Pass || j.first_release)
+}
+
+/// What the gates said, for the event; where that is too much for an entry, in sum, with the digest of the whole and the first of
+/// those that do not pass.
+fn gate_facts(judged: &[Judged]) -> Result<Value> {
+    let all = Value::Array(judged.iter().map(gate_fact).collect());
+    let text = canonical::to_string(&all).context(|| "the gates have no canonical form")?;
+    if text.len() <= GATES_INLINE {
+        return Ok(all);
+    }
+    let open: Vec<&Judged> = judged.iter().filter(|j| j.verdict != Verdict::Pass).collect();
+    Ok(json!({
+        "n": judged.len(),
+        "passed": judged.len() - open.len(),
+        "digest": Digest::of(text.as_bytes()),
+        "open": open.iter().take(GATES_NAMED).map(|j| gate_fact(j)).collect::<Vec<_>>(),
+    }))
 }
 
 fn gate_fact(j: &Judged) -> Value {

@@ -121,10 +121,7 @@ impl Appender<'_> {
         }
         let body = canonical::to_string(&entry).context(|| format!("the event {} has no canonical form", event.action))?;
         if body.len() > ENTRY_MAX {
-            return Err(Error::of(
-                Kind::Bug,
-                format!("the event {} is {} bytes long, at most {ENTRY_MAX} fit", event.action, body.len()),
-            ));
+            return Err(too_long(event, body.len()));
         }
         Ok(body)
     }
@@ -199,6 +196,18 @@ impl Appender<'_> {
         self.db.execute("INSERT INTO pseudonym (id, kind, name) VALUES (?1, ?2, ?3)", values![&id, kind, name])?;
         Ok(id)
     }
+}
+
+/// The error for an event that does not fit into an entry; it names the part that is to blame.
+fn too_long(event: &Event, bytes: usize) -> Error {
+    let texts = [("resource", event.resource.name.len()), ("ticket", event.ticket.as_ref().map_or(0, String::len))];
+    let facts = event.detail.iter().map(|(key, fact)| (key.as_str(), fact.to_string().len()));
+    let longest = texts.into_iter().chain(facts).max_by_key(|(_, n)| *n).unwrap_or(("detail", 0));
+    Error::new(format!(
+        "the change cannot be recorded: the entry {} would be {bytes} bytes long and at most {ENTRY_MAX} fit; {} of them are its `{}`",
+        event.action, longest.1, longest.0
+    ))
+    .hint(format!("nothing was changed: do it with fewer or shorter `{}` at once", longest.0))
 }
 
 /// The number that stands for an outcome in the narrow rows.

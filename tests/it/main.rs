@@ -32,5 +32,6 @@ mod status;
 mod support;
 mod surface;
 mod tag;
+mod texts;
 mod trouble;
 mod writers;

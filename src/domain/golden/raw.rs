@@ -83,7 +83,23 @@ pub(super) fn read(
     if rows.is_empty() && problems.list.is_empty() {
         problems.push(1, "the file has no rows");
     }
+    for row in &rows {
+        for (key, cell) in row.fields.iter().filter(|(key, cell)| key.contains('\0') || has_zero(&cell.value)) {
+            let key = ellipsis(key, 40);
+            problems
+                .push(cell.line, format!("the field `{key}` holds the character U+0000, which no state can keep: take it out"));
+        }
+    }
     (format, rows)
+}
+
+fn has_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(all) => all.iter().any(has_zero),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_zero(value)),
+        _ => false,
+    }
 }
 
 fn text_of<'b>(bytes: &'b [u8], problems: &mut Problems) -> &'b str {
