@@ -21,6 +21,7 @@ mod objects_s3;
 mod offers;
 mod output;
 mod paths;
+mod power;
 mod promote;
 mod register;
 mod repo;
