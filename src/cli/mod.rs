@@ -1,5 +1,6 @@
 //! The command line: global flags, dispatch, context, output, completion. Domain rules are elsewhere.
 
+pub(crate) mod arg;
 pub(crate) mod complete;
 pub(crate) mod cx;
 mod offers;
@@ -55,7 +56,7 @@ pub(crate) struct Global {
         long = "as",
         global = true,
         value_name = "ACTOR",
-        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        value_parser = arg::actor(),
         env = "KF_AS",
         hide_env_values = true,
         help_heading = "Global options"

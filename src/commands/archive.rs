@@ -5,6 +5,7 @@ use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::domain::registry::change::{Move, Way};
@@ -18,10 +19,10 @@ pub(crate) struct Args {
     #[arg(add = ArgValueCompleter::new(complete::references))]
     reference: Reference,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use crate::base::reference::Reference;
 use crate::base::table::Table;
 use crate::base::verdict::Verdict;
 use crate::base::version::Version;
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
@@ -37,10 +38,10 @@ pub(crate) struct Args {
     #[arg(long)]
     first_release: bool,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 

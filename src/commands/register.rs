@@ -9,6 +9,7 @@ use crate::base::reference::Reference;
 use crate::base::table::Table;
 use crate::base::text::count;
 use crate::base::version::{Bump, Version};
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
@@ -59,10 +60,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REF", add = ArgValueCompleter::new(complete::references))]
     dataset: Option<Reference>,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 

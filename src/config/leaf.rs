@@ -23,6 +23,11 @@ fn text<'v>(value: &'v Spanned<DeValue<'_>>, want: &str, walk: &mut Walk<'_>) ->
     if text.is_none() {
         walk.wrong_type(value, want);
     }
+    if text.is_some_and(|t| t.contains('\0')) {
+        let title = format!("`{}` holds the character U+0000, which no state can keep", walk.path.join("."));
+        refuse(value, &title, Some("take `\\u0000` out".into()), walk);
+        return None;
+    }
     text
 }
 

@@ -113,7 +113,8 @@ pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn())
                 tokens: total(a.tokens),
                 ..Answer::default()
             },
-            Err(error) => Answer { error: Some(error), ..Answer::default() },
+            // It becomes the reason why a row has no score, and a state keeps no U+0000.
+            Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
         };
         answers.insert(answered.id, answer);
         Ok(())

@@ -126,7 +126,7 @@ impl Appender<'_> {
         }
         let body = canonical::to_string(&entry).context(|| format!("the event {} has no canonical form", event.action))?;
         if body.len() > ENTRY_MAX {
-            return Err(too_long(&format!("the event {}", event.action), body.len(), ENTRY_MAX));
+            return Err(entry_too_long(event, body.len()));
         }
         Ok(body)
     }
@@ -227,6 +227,18 @@ impl Appender<'_> {
 /// The error for a text that is longer than the log can hold.
 pub(super) fn too_long(what: &str, len: usize, max: usize) -> Error {
     Error::usage(format!("{what} is {len} bytes long, at most {max} fit the audit log")).hint("say it in fewer words")
+}
+
+/// The error for an event that does not fit into an entry; it names the part that is to blame.
+fn entry_too_long(event: &Event, bytes: usize) -> Error {
+    let texts = [("resource", event.resource.name.len()), ("ticket", event.ticket.as_ref().map_or(0, String::len))];
+    let facts = event.detail.iter().map(|(key, fact)| (key.as_str(), fact.to_string().len()));
+    let longest = texts.into_iter().chain(facts).max_by_key(|(_, n)| *n).unwrap_or(("detail", 0));
+    Error::new(format!(
+        "the change cannot be recorded: the entry {} would be {bytes} bytes long and at most {ENTRY_MAX} fit; {} of them are its `{}`",
+        event.action, longest.1, longest.0
+    ))
+    .hint(format!("nothing was changed: do it with fewer or shorter `{}` at once", longest.0))
 }
 
 /// The number that stands for an outcome in the narrow rows.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Opens the state of a sandbox as another machine would.
-fn elsewhere(sandbox: &Sandbox) -> Store {
+pub(crate) fn elsewhere(sandbox: &Sandbox) -> Store {
     let target = match sandbox.environment().remove("KF_STATE_URL") {
         Some(url) => DbTarget::Postgres(PostgresTarget { url, password: None, schema: "kf".into() }),
         None => DbTarget::Sqlite(sandbox.work().join(".kf/state.db")),

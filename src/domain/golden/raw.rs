@@ -83,6 +83,13 @@ pub(super) fn read(
     if rows.is_empty() && problems.list.is_empty() {
         problems.push(1, "the file has no rows");
     }
+    for row in &rows {
+        for (key, cell) in row.fields.iter().filter(|(key, cell)| key.contains('\0') || has_zero(&cell.value)) {
+            let key = ellipsis(key, 40);
+            problems
+                .push(cell.line, format!("the field `{key}` holds the character U+0000, which no state can keep: take it out"));
+        }
+    }
     (format, rows)
 }
 
@@ -96,6 +103,15 @@ fn binary(content: &[u8]) -> Option<&'static str> {
         (b"SQLite format 3\0", "an SQLite database"),
     ];
     magic.into_iter().find(|(start, _)| content.starts_with(start)).map(|(_, what)| what)
+}
+
+fn has_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(all) => all.iter().any(has_zero),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_zero(value)),
+        _ => false,
+    }
 }
 
 fn text_of<'b>(bytes: &'b [u8], problems: &mut Problems) -> &'b str {
