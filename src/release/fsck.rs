@@ -16,6 +16,7 @@ use crate::domain::audit::verify;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::domain::{eval, registry};
 use crate::store::check::{Entry, Finding, Tile, read_log, restore_fix};
+use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
 pub use content::Content;
@@ -108,11 +109,13 @@ pub struct Report {
 /// When the state is locked or a repair fails. What cannot be read is a finding.
 pub fn check(store: &Store, objects: &Objects, options: Options<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
     let now = store.now();
+    let mend = options.repair && !store.is_dry_run();
+    let _alone = mend.then(|| store.lock(Matter::Work, Hold::Alone, "fsck --repair", &mut |_| {})).transpose()?;
     let mut findings = engine(store)?;
     let seen = store.read(|view| see(view, options, &mut findings))?;
     let mut content = content::check(objects, &seen.versions, &seen.lists, options, progress)?;
     findings.append(&mut content.findings);
-    let repaired = match options.repair && !store.is_dry_run() {
+    let repaired = match mend {
         true => repair(store, objects, &seen.tiles, &content, now)?,
         false => Repaired::default(),
     };

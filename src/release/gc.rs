@@ -6,7 +6,8 @@
 //! objects younger than the grace are never touched, so a registration that is under way loses nothing. One that finds old
 //! bytes in place and names them while a run decides is covered too: after the move the run takes the writer's lock, and what
 //! has come to be needed meanwhile goes back; a registration whose row came later than that looks once more itself
-//! ([`give_back_found`]). A run that dies anywhere leaves objects that the next run finds again.
+//! ([`give_back_found`]). A run that dies anywhere leaves objects that the next run finds again. On top of that a registration
+//! shares the lock of the objects from its first object to its row, and a run holds it alone while it removes something.
 
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
@@ -18,7 +19,7 @@ use crate::domain::registry::table::VersionRow;
 use crate::release::checkout::manifest_of;
 use crate::release::parallel;
 use crate::store::check::{Entry, entries};
-use crate::store::lock::Lock;
+use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde::Serialize;
@@ -102,13 +103,15 @@ pub struct Report {
     pub event: Option<i64>,
 }
 
-/// Collects. The lock is the one of long work: one process at a time.
+/// Collects; `waiting` is told who holds a lock.
 ///
 /// # Errors
-/// When the grace is too short, a manifest of a kept version cannot be read (nothing can then be known to be unneeded), or
+/// [`Locked`](crate::base::error::Kind::Locked) when other long work or a registration holds the state for too long. When the grace is too short, a manifest of a kept version cannot be read (nothing can then be known to be unneeded), or
 /// state or objects cannot be written.
-pub fn run(store: &Store, objects: &Objects, _lock: &Lock, options: Options) -> Result<Report> {
+pub fn run(store: &Store, objects: &Objects, options: Options, waiting: &mut dyn FnMut(&str)) -> Result<Report> {
     let grace = grace(options)?;
+    let apply = options.apply && !store.is_dry_run();
+    let _one_run = apply.then(|| store.lock(Matter::Work, Hold::Alone, "gc", waiting)).transpose()?;
     let now = store.now();
     let old = now.plus_micros(-grace);
     let mut reach = Reach { objects, manifests: BTreeMap::new() };
@@ -119,14 +122,17 @@ pub fn run(store: &Store, objects: &Objects, _lock: &Lock, options: Options) -> 
     })?;
     // Also reads the manifests, so that nobody waits for that when the lock is held.
     let plan = store.read(|view| plan(view, &mut reach, &stored, options.rules, now, old))?;
-    if !options.apply || store.is_dry_run() {
+    if !apply {
         let deleted = objects.trashed()?.iter().filter(|t| t.since < old).count() as u64;
         return Ok(Report { deleted, ..plan.report() });
     }
+    // What is removed was listed before: objects that are published from now on are none of it.
+    let nobody_publishes = store.lock(Matter::Objects, Hold::Alone, "gc", waiting)?;
     let (plan, event) = match plan.is_empty() {
         true => (plan, None),
         false => store.write(|tx| decide(tx, &mut reach, &stored, options, now, old))?,
     };
+    nobody_publishes.check()?;
     for removed in &plan.removed {
         objects.trash(&removed.object, now)?;
     }

@@ -8,7 +8,6 @@ use crate::domain::eval::record::{self, NewEvaluation, RowScore, Summary};
 use crate::domain::registry::change::{self, Move, NewVersion, Number, Registered, move_to};
 use crate::domain::registry::manifest::{FileEntry, Manifest};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::store::lock::Lock;
 use crate::store::objects::Objects;
 use crate::store::{DbTarget, Identity, Mode, Settings, Store, View};
 use std::cell::RefCell;
@@ -74,11 +73,6 @@ impl Bench {
 
     pub(super) fn clock(&self) -> Arc<Clock> {
         Arc::clone(&self.clock)
-    }
-
-    pub(super) fn lock(&self) -> Lock {
-        let lock = self.dir.path().join("lock");
-        Lock::take(&lock, "test", self.store.now(), Duration::ZERO, &mut |_| {}).expect("the lock")
     }
 
     pub(super) fn later(&self, days: i64) {

@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod objects;
 pub mod runtime;
 pub mod schema;
+mod settle;
 pub mod transfer;
 pub mod tx;
 
@@ -27,6 +28,7 @@ use crate::base::event::{Event, Resource};
 use crate::base::merkle::Hash;
 use crate::base::random::Random;
 use crate::base::time::{Clock, Timestamp};
+use settle::LastEvent;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -212,7 +214,7 @@ impl Store {
         }
     }
 
-    fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<uuid::Uuid>)> {
+    fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<LastEvent>)> {
         refuse_moved(db)?;
         let mut head = log::head(db)?;
         let now = self.settings.clock.now();
@@ -234,7 +236,7 @@ impl Store {
         Ok((done, last))
     }
 
-    fn append(&self, db: &Db, head: &mut log::Head, now: Timestamp, events: &[Event]) -> Result<Option<uuid::Uuid>> {
+    fn append(&self, db: &Db, head: &mut log::Head, now: Timestamp, events: &[Event]) -> Result<Option<LastEvent>> {
         if events.is_empty() {
             return Ok(None);
         }
@@ -243,7 +245,7 @@ impl Store {
         for event in events {
             let id = self.settings.random.uuid(now);
             appender.append(head, id, event)?;
-            last = Some(id);
+            last = Some(LastEvent { id, action: event.action });
         }
         let size = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
         let sql = "UPDATE log_head SET size = ?1, frontier = ?2 WHERE id = 1";
@@ -283,36 +285,6 @@ impl Store {
         let sql = "INSERT INTO checkpoint (size, note, ts) VALUES (?1, ?2, ?3) ON CONFLICT (size) DO NOTHING";
         let made = db.execute(sql, values![size, note, self.now()])?;
         Ok((made > 0).then_some(head.frontier.size()))
-    }
-
-    /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
-    fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
-        let Some(id) = last_event else { return Err(e) };
-        let patience = self.settings.lock_timeout.min(Duration::from_secs(30));
-        let started = std::time::Instant::now();
-        let db = loop {
-            match Db::open(&self.settings.target, Mode::Write, self.settings.lock_timeout) {
-                Ok(db) => break db,
-                Err(_) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(200)),
-                Err(again) => {
-                    return Err(e)
-                        .context(|| format!("the commit got no answer and the state cannot be asked again ({again})"))
-                        .hint(|| {
-                            "the change may or may not have taken effect: run the command again, a retry is harmless".into()
-                        });
-                }
-            }
-        };
-        let mut found = false;
-        db.each("SELECT seq FROM ev WHERE id = ?1", values![id.as_bytes().to_vec()], &mut |_| {
-            found = true;
-            Ok(())
-        })?;
-        self.db.replace(Rc::new(db));
-        if found {
-            return Ok(());
-        }
-        Err(e).context(|| "the commit failed and nothing was changed").hint(|| "run the command again".into())
     }
 
     /// Takes the writer's lock and gives it back, to see whether this user may write here now.

@@ -210,6 +210,14 @@ impl Db {
         }
     }
 
+    /// How long statements wait for a lock from now on.
+    pub(super) fn set_lock_timeout(&self, lock_timeout: Duration) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => sqlite::set_lock_timeout(db, lock_timeout),
+            Self::Postgres(db) => db.set_lock_timeout(lock_timeout),
+        }
+    }
+
     /// Calls `each` with every row of a query.
     pub fn each(&self, sql: &str, values: &[Value], each: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         match self {
