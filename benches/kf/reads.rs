@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<Vec<Line>> {
         let dir = scratch::kept(&format!("versions-{VERSIONS}-of-{models}"), |dir| seed(dir, models))?;
         let newest = VERSIONS / models - 1;
         let digest = digest_in(&dir, &format!("m0@1.0.{newest}"))?;
-        let commands: [&[&str]; 9] = [
+        let commands: [&[&str]; 12] = [
             &["list"],
             &["list", "m0", "--limit", "50"],
             &["list", "--stage", "production"],
@@ -38,6 +38,9 @@ pub(crate) fn run() -> Result<Vec<Line>> {
             &["show", &format!("m0@sha256:{}", &digest[..12])],
             &["log", "m0"],
             &["history", "m0"],
+            &["lineage", "m0"],
+            &["card", "m0"],
+            &["audit", "log"],
             &["status"],
         ];
         for args in commands {

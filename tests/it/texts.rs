@@ -51,29 +51,6 @@ fn what_is_as_long_as_allowed_is_kept() {
 }
 
 #[test]
-fn hundreds_of_gates_are_recorded_in_sum() {
-    on_both(|s| {
-        write_bot(s);
-        let name = "n".repeat(80);
-        let gate = |i: usize| {
-            format!("[gates.{name}-{i}]\nkind = \"absolute\"\nstage = \"production\"\nmetric = \"token-f1\"\nmin = 0.5\n")
-        };
-        s.repository(&format!("[golden]\ndataset = \"golden.jsonl\"\n{}", (0..600).map(gate).collect::<String>()));
-        s.write("golden.jsonl", "{\"id\": \"q1\", \"question\": \"Why?\", \"reference\": \"So.\"}\n");
-        ok(s, ["register", "bot", "bot"]);
-        ok(s, ["promote", "bot", "--to", "staging"]);
-        let run = ends(s, 4, ["promote", "bot", "--to", "production", "--quiet"]);
-        let log = json(&ok(s, ["audit", "log", "--limit", "1", "--format", "json"]));
-        let gates = &log["entries"][0]["detail"]["gates"];
-        assert_eq!((gates["n"].as_u64(), gates["passed"].as_u64()), (Some(600), Some(0)), "{run}\n{log}");
-        assert_eq!(gates["open"].as_array().map(Vec::len), Some(50));
-        assert!(gates["digest"].as_str().is_some_and(|d| d.starts_with("sha256:")));
-        ok(s, ["audit", "verify"]);
-        ok(s, ["fsck"]);
-    });
-}
-
-#[test]
 fn an_event_that_does_not_fit_names_its_longest_part_and_changes_nothing() {
     on_both(|s| {
         init(s);
