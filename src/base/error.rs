@@ -62,6 +62,13 @@ impl Error {
         self
     }
 
+    /// Takes the hints away, for who knows better.
+    #[must_use]
+    pub fn without_hints(mut self) -> Self {
+        self.hints.clear();
+        self
+    }
+
     /// Changes the kind.
     #[must_use]
     pub fn kind_of(mut self, kind: Kind) -> Self {

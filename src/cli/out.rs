@@ -54,9 +54,14 @@ impl Out {
 
     /// Says the result of a command and how it ends.
     pub(crate) fn emit<R: Report>(&self, report: &R) -> Result<Exit> {
+        self.emit_as(report, self.format)
+    }
+
+    /// The same in another format than was asked for, where the flag means something else.
+    pub(crate) fn emit_as<R: Report>(&self, report: &R, format: Format) -> Result<Exit> {
         let exit = report.exit();
         if !self.quiet {
-            self.print(&report::render(report, self.format, self.width)?)?;
+            self.print(&report::render(report, format, self.width)?)?;
         } else if exit != Exit::Ok {
             self.print(&report::render(report, Format::Table, None)?)?;
         }

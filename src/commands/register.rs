@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// Register a version of a model: its files, metrics, metadata and what it depends on
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf register support-bot config/\n  kf register support-bot config/ --version 1.2.0 --metric f1=0.83 --meta author=ada\n  kf register support-bot config/ --bump minor --depends embedder@1.0.0 --dataset golden@2.0.0\n  kf register --all"
+    after_long_help = "Examples:\n  kf register support-bot config/\n  kf register support-bot config/ --version 1.2.0 --metric f1=0.83 --meta license=MIT\n  kf register support-bot config/ --bump minor --depends embedder@1.0.0 --dataset golden@2.0.0\n  kf register --all"
 )]
 pub(crate) struct Args {
     /// The model

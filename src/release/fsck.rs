@@ -170,7 +170,7 @@ struct Seen {
 }
 
 fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut Vec<Finding>) -> Result<Seen> {
-    let mut registry_told = registry::check::Replay::new(super::gc::lists(view, objects)?);
+    let mut registry_told = registry::check::Replay::new(part("audit log", super::gc::lists(view, objects), findings)?);
     let mut eval_told = eval::check::Replay::default();
     let mut marks = marks::Replay::default();
     let mut lists = Vec::new();

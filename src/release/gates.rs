@@ -15,6 +15,8 @@ use crate::domain::eval::score::Scores;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::{attest, dataset};
 use crate::store::View;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The judge of metrics that are computed, not asked for.
@@ -41,12 +43,8 @@ pub fn judge_all(
     stage: Stage,
     fresh: Option<Fresh<'_>>,
 ) -> Result<Vec<Judged>> {
-    project
-        .gates
-        .iter()
-        .filter(|gate| gate.guards(&version.name, stage))
-        .map(|gate| judge(&Case { view, project, root, version, stage, fresh }, gate))
-        .collect()
+    let case = Case { view, project, root, version, stage, fresh, believed: RefCell::default() };
+    project.gates.iter().filter(|gate| gate.guards(&version.name, stage)).map(|gate| judge(&case, gate)).collect()
 }
 
 /// The verdict over all gates.
@@ -62,10 +60,24 @@ struct Case<'a> {
     version: &'a VersionRow,
     stage: Stage,
     fresh: Option<Fresh<'a>>,
+    /// Evaluations that were compared with the log, and whether their row scores were: once is enough for all gates.
+    believed: RefCell<BTreeSet<(String, bool)>>,
+}
+
+impl Case<'_> {
+    /// Makes sure that an evaluation is the one that was recorded.
+    fn believe(&self, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
+        let mut believed = self.believed.borrow_mut();
+        if !believed.contains(&(found.id.clone(), scores)) {
+            attest::evaluation(self.view, version, found, scores)?;
+            believed.insert((found.id.clone(), scores));
+        }
+        Ok(())
+    }
 }
 
 fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
-    let Case { view, project, root, version, stage, fresh } = *case;
+    let Case { view, project, root, version, stage, fresh, .. } = *case;
     let condition = condition_of(gate);
     let (name_of_gate, metric) = (gate.name.as_str(), gate.metric());
     let open = |reason: String| Ok(Judged::open(name_of_gate, metric, &condition, reason));
@@ -97,7 +109,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         return Ok(Judged { evaluation: Some(found.id), dataset: Some(digest), ..judged });
     }
     if fresh.is_none() {
-        attest::evaluation(view, version, &found, false)?;
+        case.believe(version, &found, false)?;
     }
     match found.metric(metric) {
         Some(summary) => {
@@ -140,13 +152,13 @@ fn compare(
         ));
     }
     attest::version(view, &production)?;
-    attest::evaluation(view, &production, &base, true)?;
+    case.believe(&production, &base, true)?;
     let candidate = match fresh {
         Some(fresh) => {
             fresh.scores.rows.iter().filter(|r| r.metric == metric).filter_map(|r| Some((r.row.clone(), r.value?))).collect()
         }
         None => {
-            attest::evaluation(view, version, found, true)?;
+            case.believe(version, found, true)?;
             record::scored_rows(view, &found.id, metric)?
         }
     };

@@ -155,7 +155,7 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
     let git = git_facts(place, request)?;
     let total = files.iter().map(|f| f.size).sum();
     let (manifest, found) = publish(place, kind, &files, &links, &|done| progress(total, done))?;
-    let warnings = warnings_of(git.as_ref());
+    let mut warnings = warnings_of(git.as_ref());
     let mut meta = request.meta.clone();
     if let (ModelType::Dataset, [file]) = (kind, manifest.files()) {
         meta.push((FILE_DIGEST.to_owned(), file.digest.to_string()));
@@ -180,6 +180,9 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
     // Garbage collection may have decided about them before the row was there.
     give_back_found(&place.objects, &found, place.jobs)?;
     let (bump, advice) = if done.changed { (bump, advice) } else { (None, Vec::new()) };
+    if !done.changed {
+        warnings.extend(place.store.read(|view| not_added(view, &done.version, &new))?);
+    }
     Ok(Outcome { version: done.version, changed: done.changed, bump, advice, warnings })
 }
 
@@ -273,6 +276,38 @@ fn git_facts(place: &Place, request: &Request) -> Result<Option<GitFacts>> {
 fn warnings_of(git: Option<&GitFacts>) -> Vec<String> {
     let dirty = git.is_some_and(|g| g.dirty).then(|| "these files have changes that are not committed to Git".to_owned());
     dirty.into_iter().collect()
+}
+
+/// What was asked for and the version, registered before, does not have: a version keeps what it was registered with.
+fn not_added(view: View<'_>, version: &VersionRow, new: &NewVersion) -> Result<Vec<String>> {
+    let reference = version.reference();
+    let has = table::notes(view, version.id)?;
+    let mut missing = Vec::new();
+    let metric = |(key, value): &&(String, f64)| !has.metrics.iter().any(|(k, v)| k == key && v.to_bits() == value.to_bits());
+    missing.extend(new.metrics.iter().filter(metric).map(|(k, v)| format!("metric {k}={v}")));
+    missing.extend(new.meta.iter().filter(|m| !has.meta.contains(m)).map(|(k, v)| format!("meta {k}={v}")));
+    let links: Vec<_> = table::links_from(view, version.id)?.into_iter().map(|(relation, v)| (relation, v.id)).collect();
+    let other = |(relation, v): &&(String, VersionRow)| !links.contains(&(relation.clone(), v.id));
+    missing.extend(new.links.iter().filter(other).map(|(relation, v)| format!("{relation} {}", v.reference())));
+    let mut warnings = Vec::new();
+    if !missing.is_empty() {
+        warnings.push(format!(
+            "{reference} is registered already, and these were not added: {}: a version keeps what it was registered with, \
+             a changed one takes them",
+            missing.join(", ")
+        ));
+    }
+    let tags: Vec<&String> = new.tags.iter().filter(|t| !has.tags.contains(t)).collect();
+    if !tags.is_empty() {
+        let commands: Vec<String> = tags.iter().map(|tag| format!("`kf tag {reference} {tag}`")).collect();
+        let all: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
+        warnings.push(format!(
+            "{reference} is registered already, and these tags were not added: {}: {} does",
+            all.join(", "),
+            commands.join(", ")
+        ));
+    }
+    Ok(warnings)
 }
 
 /// Stores the files and the manifest; also gives the objects that were there before.

@@ -2,6 +2,7 @@
 
 mod alias;
 mod archive;
+mod audit;
 mod checkout;
 mod completions;
 mod config;
@@ -10,6 +11,7 @@ mod diff;
 mod doctor;
 mod eval;
 mod faults;
+mod fsck;
 mod history;
 mod init;
 mod layers;
@@ -27,6 +29,7 @@ mod rollback;
 mod show;
 mod state;
 mod status;
+mod story;
 mod support;
 mod surface;
 mod tag;

@@ -21,6 +21,9 @@ use std::path::PathBuf;
 
 /// Read, verify, prove and export the log of everything that was done
 #[derive(clap::Subcommand, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf audit log --resource bot@1.2.0     who did what to it, and why\n  kf audit verify                       that nobody changed the log\n  kf audit anchor && git push           put its head where an attacker cannot reach it"
+)]
 pub(crate) enum Command {
     Anchor(anchor::Args),
     Checkpoint(checkpoint::Args),

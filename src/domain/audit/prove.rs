@@ -112,6 +112,16 @@ pub fn logged(view: View<'_>, index: u64) -> Result<Entry> {
 /// # Errors
 /// When no signed checkpoint has that many entries, the log does not begin with those, or the stored tree is damaged.
 pub fn consistency(view: View<'_>, old: u64, known: Option<&Hash>) -> Result<(ConsistencyProof, Checkpoint)> {
+    let size = log::head(view.db())?.frontier.size();
+    if old > size {
+        let what = format!("the audit log has {size} entries, so it did not grow from {old}");
+        return Err(match known {
+            Some(_) => damaged(format!("{what}: it was rolled back to an older copy, or this is a fork")),
+            None => {
+                Error::new(what).hint(format!("give a number of entries up to {size}, or a file with the checkpoint of then"))
+            }
+        });
+    }
     let Stored { checkpoint, note } = match old.checked_sub(1) {
         Some(last) => signed(view, last)?,
         None => checkpoint(view)?,
@@ -241,7 +251,9 @@ mod tests {
         late.write(|tx| Ok(tx.record(event(1)))).expect("written");
         check(300, "entry 300 is not signed yet: the newest checkpoint covers the first 300", "kf audit checkpoint");
         let e = log.store.read(|v| consistency(v, 302, None)).expect_err("too many");
-        assert!(e.to_string().contains("there is no entry 301"), "{e}");
+        assert_eq!(e.to_string(), "the audit log has 301 entries, so it did not grow from 302");
+        let e = log.store.read(|v| consistency(v, 302, Some(&[1; 32]))).expect_err("too many");
+        assert!(e.kind() == Kind::Broken && e.to_string().contains("rolled back"), "{e}");
         log.alter("UPDATE eb SET body = replace(body, '\"n\":77', '\"n\":78') WHERE seq = 77", &[]);
         check(77, "entry 77 does not lead to the checkpoint at 300", "kf audit verify");
         log.alter("UPDATE eb SET leaf = x'00' WHERE seq = 76", &[]);

@@ -127,7 +127,7 @@ pub(super) fn worded(e: rusqlite::Error, sql: &str) -> Error {
             hinted("the state is read-only", "make `.kf/` and `.kf/state.db` writable for this user, or set `state.url`")
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            hinted("the state file is damaged", "run `kf fsck`; restore `.kf/state.db` from a backup if it says so")
+            hinted("the state file is damaged", "`kf fsck` tells what can be read and how to restore `.kf/state.db`")
         }
         // SQLite's shared-memory file could not grow.
         Some(ErrorCode::SystemIoFailure) if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {

@@ -70,6 +70,8 @@ fn an_altered_hash_is_found_in_its_range() {
     one(512, "do not have the hash under which they were sealed", "UPDATE tile SET hash = randomblob(32) WHERE idx = 2");
     one(512, "do not have the hash under which they were sealed", "UPDATE tile SET hash = x'' WHERE idx = 2");
     one(512, "entries 512 to 767 is missing", "DELETE FROM tile WHERE idx = 2");
+    one(512, "entries 512 to 767 is missing", "UPDATE tile SET level = 2 WHERE idx = 2");
+    one(512, "entries 512 to 767 is missing", "UPDATE tile SET idx = 99 WHERE idx = 2");
     // 3,000 is 2048 + 512 + 256 + …: the hashes of the head stand for these ranges.
     for (place, from) in [(0i64, 0u64), (1, 2048), (2, 2560)] {
         let sql = "UPDATE log_head SET frontier = CAST(substr(frontier, 1, ?1) || x'00' || substr(frontier, ?1 + 2) AS BLOB)";
