@@ -9,7 +9,8 @@ use crate::domain::eval::record::Evaluation;
 use crate::domain::registry::check::{change_differs, told_meta, version_differs};
 use crate::domain::registry::table::{self, StageChange, VersionRow};
 use crate::store::View;
-use crate::store::check::{Entry, restore_fix};
+use crate::store::check::{self, Entry, restore_fix};
+use serde_json::Value;
 
 /// The entry that a row says made it.
 fn entry(view: View<'_>, event: i64, of: &str) -> Result<Entry> {
@@ -27,16 +28,29 @@ fn judged(of: &str, event: i64, wrong: &[String]) -> Result<()> {
     if wrong.is_empty() { Ok(()) } else { Err(broken(of, event, wrong)) }
 }
 
-/// Makes sure that an evaluation of a version is the one that was recorded; with `scores` its row scores too.
+/// Makes sure that an evaluation of a version is the one that was recorded, and the newest of its kind; with `scores` its row scores too.
 ///
 /// # Errors
 /// [`Kind::Broken`] when it is not.
 pub fn evaluation(view: View<'_>, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
     let of = format!("evaluation {} of {}", found.id, version.reference());
     let entry = entry(view, found.event, &of)?;
-    let wrong = eval::check::differs(view, found, &version.reference(), &entry, scores)?;
+    let mut wrong = eval::check::differs(view, found, &version.reference(), &entry, scores)?;
+    wrong.extend(newer(view, version, found)?);
     let of = format!("{of}, on {},", found.dataset);
     judged(&of, found.event, &wrong).hint(|| format!("or evaluate it again: `kf eval {}`", version.reference()))
+}
+
+/// An evaluation that came later and whose row is gone: what it found must not be hidden by taking it away.
+fn newer(view: View<'_>, version: &VersionRow, found: &Evaluation) -> Result<Option<String>> {
+    let later = check::later(view, "evaluation.recorded", ("version", version.name.as_str()), found.event)?;
+    let same = |e: &&Entry| {
+        let dataset = e.detail.get("dataset").and_then(|d| d.get("digest")).and_then(Value::as_str);
+        e.res.digest == Some(version.digest)
+            && e.text("judge") == Some(&found.judge)
+            && dataset == Some(found.dataset_digest.to_string().as_str())
+    };
+    Ok(later.iter().rfind(same).map(|e| format!("entry {} recorded a newer one, whose row is gone", e.seq)))
 }
 
 /// Makes sure that a version is the one that was registered, and stands where it was moved last.

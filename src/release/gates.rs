@@ -19,7 +19,8 @@ use crate::domain::registry::table::{self, VersionRow};
 use crate::release::{attest, dataset};
 use crate::store::View;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -101,7 +102,7 @@ pub fn judge_all(
     fresh: Option<Fresh<'_>>,
 ) -> Result<Vec<Judged>> {
     let judge_asked = Reading::configured(&project.golden)?.judge();
-    let case = Case { view, project, root, version, stage, fresh, judge: judge_asked };
+    let case = Case { view, project, root, version, stage, fresh, judge: judge_asked, believed: RefCell::default() };
     project.gates.iter().filter(|gate| gate.guards(&version.name, stage)).map(|gate| judge(&case, gate)).collect()
 }
 
@@ -119,6 +120,20 @@ struct Case<'a> {
     stage: Stage,
     fresh: Option<Fresh<'a>>,
     judge: String,
+    /// Evaluations that were compared with the log, and whether their row scores were: once is enough for all gates.
+    believed: RefCell<BTreeSet<(String, bool)>>,
+}
+
+impl Case<'_> {
+    /// Makes sure that an evaluation is the one that was recorded.
+    fn believe(&self, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
+        let mut believed = self.believed.borrow_mut();
+        if !believed.contains(&(found.id.clone(), scores)) {
+            attest::evaluation(self.view, version, found, scores)?;
+            believed.insert((found.id.clone(), scores));
+        }
+        Ok(())
+    }
 }
 
 fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
@@ -155,7 +170,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         return Ok(Judged { evaluation: Some(found.id), dataset: Some(digest), ..judged });
     }
     if fresh.is_none() {
-        attest::evaluation(view, version, &found, false)?;
+        case.believe(version, &found, false)?;
     }
     match found.metric(metric) {
         Some(summary) => {
@@ -198,13 +213,13 @@ fn compare(
         ));
     }
     attest::version(view, &production)?;
-    attest::evaluation(view, &production, &base, true)?;
+    case.believe(&production, &base, true)?;
     let candidate = match fresh {
         Some(fresh) => {
             fresh.scores.rows.iter().filter(|r| r.metric == metric).filter_map(|r| Some((r.row.clone(), r.value?))).collect()
         }
         None => {
-            attest::evaluation(view, version, found, true)?;
+            case.believe(version, found, true)?;
             record::scored_rows(view, &found.id, metric)?
         }
     };

@@ -161,6 +161,20 @@ pub fn entries(view: View<'_>, action: &str) -> Result<Vec<Entry>> {
     Ok(found.into_iter().flatten().collect())
 }
 
+/// Entries of one action about one resource that took effect, after entry `seq`, found by the log's index, without the facts
+/// beside them.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn later(view: View<'_>, action: &str, (kind, name): (&str, &str), seq: i64) -> Result<Vec<Entry>> {
+    let sql = "SELECT b.seq, b.body FROM dict r JOIN ev e ON e.res = r.id JOIN dict d ON d.id = e.action JOIN eb b ON b.seq = e.seq \
+         WHERE r.kind = 'res' AND r.text = ?1 AND e.seq > ?2 AND d.text = ?3 ORDER BY e.seq";
+    let found = view.all(sql, values![format!("{kind}\u{1f}{name}"), seq, action], |row| {
+        Ok(Entry::governed(Stored { seq: row.int(0)?, body: row.text(1)?, facts: &[] }, &[action]))
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// A hash over a full tile of the log: level, index, hash.
 pub type Tile = (i64, i64, Hash);
 

@@ -1,8 +1,8 @@
 //! `kf fsck`, and what of a state is covered by what.
 
-use crate::repo::ok;
-use crate::story;
-use crate::support::sandbox::{Engine, on_both_engines};
+use crate::repo::{ends, json, ok, with_bot};
+use crate::story::{self, alter};
+use crate::support::sandbox::{Engine, Sandbox, on_both_engines};
 use crate::support::{project, variable};
 use kf::base::error::Result;
 use kf::base::event::{Event, Resource};
@@ -288,4 +288,109 @@ fn expect(table: &Table, column: &Column, row: &[Value], found: &BTreeSet<(Strin
         }
         Key | Id => assert!(found.iter().any(|(subject, _)| !log(subject)), "{place}: nothing is found: {found:#?}"),
     }
+}
+
+/// What the binary says of an edit: the row, the column, both values, the entry to look at, and how to restore.
+#[test]
+fn an_edited_row_is_named_with_its_column_and_the_way_back() {
+    on_both_engines(|s| {
+        story::tell(s);
+        assert!(ok(s, ["fsck"]).stdout.contains("rows, objects, manifests and log agree"));
+        let store = story::open(s);
+        alter(s, &store, "UPDATE stage_change SET actor = 'user-000000000000', ticket = 'OPS-9' WHERE how = 'rollback'");
+        let found = json(&ends(s, 3, ["fsck", "--format", "json"]));
+        let [finding] = &found["findings"].as_array().expect("findings")[..] else { panic!("{found}") };
+        assert!(finding["subject"].as_str().is_some_and(|t| t.starts_with("move of bot@1.0.0 by entry ")), "{finding}");
+        let problem = finding["problem"].as_str().expect("a problem");
+        assert!(problem.contains("actor is user-000000000000, recorded was user-"), "{problem}");
+        assert!(problem.contains("ticket is OPS-9, recorded was INC-1"), "{problem}");
+        assert!(finding["fix"].as_str().is_some_and(|f| f.contains("`kf audit show ") && f.contains("backup")), "{finding}");
+        let table = ends(s, 3, ["fsck"]).stdout;
+        assert!(table.contains("to restore: "), "{table}");
+    });
+}
+
+/// Rows that were slipped in, taken out or exchanged.
+#[test]
+fn rows_without_event_and_events_without_row_are_found() {
+    on_both_engines(|s| {
+        story::tell(s);
+        let store = story::open(s);
+        let check = |sql: &str, undo: &str, subject: &str, problem: &str| {
+            assert!(alter(s, &store, sql) > 0, "{sql}");
+            let found = json(&ends(s, 3, ["fsck", "--format", "json"]));
+            let says = |f: &serde_json::Value| {
+                f["subject"].as_str().is_some_and(|t| t.contains(subject))
+                    && f["problem"].as_str().is_some_and(|t| t.contains(problem))
+            };
+            assert!(found["findings"].as_array().expect("findings").iter().any(says), "{sql}: {found:#}");
+            assert!(alter(s, &store, undo) > 0, "{undo}");
+        };
+        check(
+            "INSERT INTO version_note (version, kind, key, value) SELECT id, 'tag', 'approved', '' FROM version WHERE patch = 2",
+            "DELETE FROM version_note WHERE key = 'approved'",
+            "tag approved of bot@1.0.2",
+            "no event of the audit log tells of this row",
+        );
+        check(
+            "DELETE FROM version_note WHERE key = 'praised'",
+            "INSERT INTO version_note (version, kind, key, value) SELECT version, 'tag', 'praised', '' FROM alias",
+            "tag praised of bot@1.0.0",
+            "its row is gone",
+        );
+        check(
+            "INSERT INTO meta (key, value) VALUES ('moved-to', 'elsewhere')",
+            "DELETE FROM meta WHERE key = 'moved-to'",
+            "meta moved-to",
+            "no event",
+        );
+        check(
+            "UPDATE meta SET key = 'write' WHERE key = 'writer'",
+            "UPDATE meta SET key = 'writer' WHERE key = 'write'",
+            "meta write",
+            "no event",
+        );
+        check(
+            "UPDATE meta SET value = 'x' || value WHERE key = 'state-id'",
+            "UPDATE meta SET value = substr(value, 2) WHERE key = 'state-id'",
+            "audit log entry 0",
+            "the state-id in meta",
+        );
+        ok(s, ["fsck"]);
+    });
+}
+
+/// What is done to the bytes of a file.
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
+/// A file that is no database any more: the answer is how to get it back, not to run the command that just ran.
+#[test]
+fn a_damaged_file_is_answered_with_how_to_restore_it() {
+    let s = Sandbox::new();
+    with_bot(&s);
+    let file = s.work().join(".kf/state.db");
+    let sound = std::fs::read(&file).expect("a state");
+    let damages: [(&str, Damage<'_>); 4] = [
+        ("no header", &|b| b[..100].fill(0x55)),
+        ("cut short", &|b| b.truncate(b.len() / 2)),
+        ("no pages", &|b| b[100..].fill(0)),
+        ("noise within", &|b| {
+            let from = b.len() / 3;
+            b[from..2 * from].iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7 % 251) as u8);
+        }),
+    ];
+    for (what, damage) in damages {
+        let mut bytes = sound.clone();
+        damage(&mut bytes);
+        std::fs::write(&file, bytes).expect("damaged");
+        for beside in ["state.db-wal", "state.db-shm"] {
+            let _ = std::fs::remove_file(s.work().join(".kf").join(beside));
+        }
+        let run = ends(&s, 3, ["fsck"]);
+        let said = run.to_string();
+        assert!(said.contains("to restore: stop what writes, put a backup in the place of `.kf/state.db`"), "{what}: {run}");
+        assert!(!said.contains("run `kf fsck`"), "{what}: {run}");
+    }
+    std::fs::write(&file, sound).expect("restored");
+    ok(&s, ["fsck"]);
 }

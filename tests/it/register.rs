@@ -333,3 +333,23 @@ fn git_is_recorded_and_can_be_demanded() {
         ");
     });
 }
+
+/// A version keeps what it was registered with: what is given later is not dropped in silence.
+#[test]
+fn what_is_given_with_bytes_that_are_registered_already_is_told() {
+    on_both(|s| {
+        init(s);
+        write_bot(s);
+        let first = ["register", "bot", "bot", "--metric", "f1=0.5", "--meta", "license=MIT", "--tag", "new"];
+        ok(s, first);
+        assert_eq!(ok(s, first).stderr, "", "the same again is nothing to tell");
+        let again = ["register", "bot", "bot", "--metric", "f1=0.6", "--meta", "language=en", "--tag", "fine", "--tag", "new"];
+        assert_snapshot!(refused(s, 0, again), @"
+        bot@1.0.0 is already registered (553a4168a31d)
+        -- stderr --
+        warning: bot@1.0.0 is registered already, and these were not added: metric f1=0.6, meta language=en: a version keeps what it was registered with, a changed one takes them
+        warning: bot@1.0.0 is registered already, and these tags were not added: fine: `kf tag bot@1.0.0 fine` does
+        -- exit status: 0 --
+        ");
+    });
+}

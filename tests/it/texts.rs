@@ -1,7 +1,7 @@
 //! Texts that are too long for the log or hold what an engine cannot keep are refused before anything changes, alike on both.
 
 use crate::locks::elsewhere;
-use crate::repo::{ends, init, json, ok, on_both, refused, with_bot, write_bot};
+use crate::repo::{ends, init, json, ok, on_both, refused, with_bot};
 use kf::base::error::Kind;
 use kf::base::event::{Event, Resource};
 use kf::values;
