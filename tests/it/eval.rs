@@ -25,7 +25,6 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         s.write("mlops.toml", GATED);
         assert_snapshot!(s.kf(["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match"]), @"
         bot@1.0.0 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
-        read as: reference → references
 
         METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
         cost-per-query  unscored                        0   8  no answer says what it cost
@@ -46,7 +45,6 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         golden(s, 8);
         assert_snapshot!(ends(s, 3, ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match"]), @"
         bot@1.0.1 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
-        read as: reference → references
 
         METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
         cost-per-query  unscored                        0   8  no answer says what it cost

@@ -74,13 +74,13 @@ fn numbers_must_rise_within_their_line() {
         assert_snapshot!(ends(s, 1, ["register", "m", "w.bin", "--version", "1.2.5"]), @"
         -- stderr --
         error: m@1.2.5 exists already with other bytes (cf2e0ad6e411)
-        hint: a version never changes: register m@1.2.6 instead
+        hint: a version never changes: leave `--version` out, or give it 1.2.6
         -- exit status: 1 --
         ");
         assert_snapshot!(ends(s, 1, ["register", "m", "w.bin", "--version", "1.2.0"]), @"
         -- stderr --
         error: m@1.2.0 exists already with other bytes (ffd855136809)
-        hint: a version never changes: register m@1.2.6 instead
+        hint: a version never changes: leave `--version` out, or give it 1.2.6
         -- exit status: 1 --
         ");
         s.write("w.bin", "1.3.0");
