@@ -41,10 +41,11 @@ impl PostgresTarget {
     }
 }
 
-/// A connection, with the statements it has prepared.
+/// A connection, with the statements it has seen. One that is asked for the first time goes out whole, in one round trip, with
+/// the types of its values; one that comes again is prepared, so that the server plans it once for a whole batch.
 pub struct Postgres {
     client: Client,
-    prepared: RefCell<HashMap<String, Statement>>,
+    seen: RefCell<HashMap<String, Option<Statement>>>,
     /// How long to wait for an answer, or for the next row of one.
     answer: Cell<Duration>,
     /// Set when that was too long.
@@ -119,7 +120,7 @@ impl Postgres {
     }
 
     fn new(client: Client, carrier: AbortHandle) -> Self {
-        Self { client, prepared: RefCell::default(), answer: Cell::new(ANSWER), given_up: Cell::new(false), carrier }
+        Self { client, seen: RefCell::default(), answer: Cell::new(ANSWER), given_up: Cell::new(false), carrier }
     }
 
     fn schema_exists(&self, schema: &str) -> Result<bool> {
@@ -142,14 +143,27 @@ impl Postgres {
     }
 
     pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<u64> {
-        let statement = self.statement(sql)?;
-        self.wait(sql, self.client.execute_raw(&statement, values))
+        match self.statement(sql)? {
+            Some(statement) => self.wait(sql, self.client.execute_raw(&statement, values)),
+            None => {
+                let typed: Vec<_> = values.iter().map(|v| (v as &(dyn ToSql + Sync), v.sent_as())).collect();
+                let text = translate(sql);
+                self.wait(sql, self.client.execute_typed(&text, &typed))
+            }
+        }
     }
 
     pub(super) fn each(&self, sql: &str, values: &[Value], each: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         let statement = self.statement(sql)?;
         block_on(async {
-            let rows = self.answered(sql, self.client.query_raw(&statement, values)).await?;
+            let rows = match &statement {
+                Some(statement) => self.answered(sql, self.client.query_raw(statement, values)).await?,
+                None => {
+                    let typed = values.iter().map(|v| (v, v.sent_as()));
+                    let text = translate(sql);
+                    self.answered(sql, self.client.query_typed_raw(&text, typed)).await?
+                }
+            };
             let mut rows = std::pin::pin!(rows);
             while let Some(row) = self.answered(sql, rows.try_next()).await? {
                 each(&Row::Postgres(&row))?;
@@ -158,14 +172,21 @@ impl Postgres {
         })?
     }
 
-    fn statement(&self, sql: &str) -> Result<Statement> {
-        if let Some(found) = self.prepared.borrow().get(sql) {
-            return Ok(found.clone());
+    /// The prepared statement of a text that comes again; none for one that is new.
+    fn statement(&self, sql: &str) -> Result<Option<Statement>> {
+        let known = self.seen.borrow().get(sql).cloned();
+        match known {
+            Some(Some(prepared)) => return Ok(Some(prepared)),
+            Some(None) => {}
+            None => {
+                self.seen.borrow_mut().insert(sql.to_owned(), None);
+                return Ok(None);
+            }
         }
         let translated = translate(sql);
         let statement = self.wait(sql, self.client.prepare(&translated))?;
-        self.prepared.borrow_mut().insert(sql.to_owned(), statement.clone());
-        Ok(statement)
+        self.seen.borrow_mut().insert(sql.to_owned(), Some(statement.clone()));
+        Ok(Some(statement))
     }
 }
 
@@ -283,6 +304,20 @@ fn worded(e: tokio_postgres::Error, sql: &str) -> Error {
     match Err::<(), _>(e).context(|| message) {
         Err(e) => e.hint(hint).kind_of(kind),
         Ok(()) => unreachable!("made from an error"),
+    }
+}
+
+impl Value {
+    /// The type under which a value is sent when the server was not asked for the one it expects. Columns are 64-bit numbers,
+    /// texts and bytes; what NULL stands for it finds out.
+    fn sent_as(&self) -> Type {
+        match self {
+            Self::Null => Type::UNKNOWN,
+            Self::Int(_) => Type::INT8,
+            Self::Real(_) => Type::FLOAT8,
+            Self::Text(_) => Type::TEXT,
+            Self::Blob(_) => Type::BYTEA,
+        }
     }
 }
 
