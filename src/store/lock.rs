@@ -77,11 +77,13 @@ impl Store {
         let patience = self.settings.lock_timeout;
         match &self.settings.target {
             DbTarget::Sqlite(path) => {
-                let text = format!("`kf {what}` (pid {}, since {})\n", std::process::id(), self.now());
                 let file = lock_file(&path.with_file_name(matter.file()), hold, patience, waiting)?;
                 // Those who share it do not say who they are, but clear away who had it alone before.
-                let text = if hold == Hold::Alone { text.as_str() } else { "" };
-                sign(&file, text).context(|| format!("cannot write {}", path.with_file_name(matter.file()).display()))?;
+                let text = match hold {
+                    Hold::Alone => format!("`kf {what}` (pid {}, since {})\n", std::process::id(), self.now()),
+                    Hold::Shared => String::new(),
+                };
+                sign(&file, &text).context(|| format!("cannot write {}", path.with_file_name(matter.file()).display()))?;
                 Ok(Lock(Held::File(file)))
             }
             DbTarget::Postgres(_) => {
