@@ -420,11 +420,15 @@ fn found(sql: &str, subject: &str, says: &str) {
 #[test]
 fn edited_rows_are_findings_on_both_engines() {
     found("UPDATE version SET stage = 'staging' WHERE minor = 1", "version m@1.1.0", "stage is staging");
-    found("UPDATE version SET purged = 1 WHERE minor = 1", "version m@1.1.0", "no garbage collection ran then");
+    found(
+        "UPDATE version SET purged = 1 WHERE minor = 1",
+        "version m@1.1.0",
+        "purged is 1970-01-01T00:00:00.000001Z, recorded was nothing",
+    );
     found("UPDATE version SET files = 7 WHERE minor = 1", "version m@1.1.0", "its row says 7 files");
-    found("UPDATE eval_row SET value = 0.9 WHERE pos = 3", "evaluation e1 of m@1.1.0", "row scores have the digest");
+    found("UPDATE eval_row SET value = 0.9 WHERE pos = 3", "scores of evaluation e1", "row scores have the digest");
     found("UPDATE model SET name = '' WHERE id = 1", "registry", "cannot be read");
-    found("DELETE FROM version_link", "version m@1.0.0", "its links are others");
+    found("DELETE FROM version_link", "link depends base@1.0.0 of m@1.0.0", "its row is gone");
 }
 
 #[test]
