@@ -182,7 +182,8 @@ fn allowed(project: &Project, version: &VersionRow, request: &Request<'_>) -> Re
         return Err(Error::new(format!("{reference} is in {}, and production takes versions from staging only", version.stage))
             .hint(format!("run `kf promote {reference} --to staging` first, or set `policy.skip-staging = true`")));
     }
-    if request.ticket.is_none() && project.policy.require_ticket.contains(&request.to) {
+    // `--ticket "$TICKET"` of a script whose variable is empty names none.
+    if request.ticket.is_none_or(|t| t.trim().is_empty()) && project.policy.require_ticket.contains(&request.to) {
         return Err(Error::usage(format!("policy asks for a ticket to promote to {}", request.to)).hint("add `--ticket ID`"));
     }
     if project.policy.require_clean_git && version.git.as_ref().is_none_or(|g| g.dirty) {

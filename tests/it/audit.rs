@@ -181,7 +181,7 @@ fn edited_evidence_promotes_nothing_and_the_refusal_is_an_event() {
     on_both_engines(|s| {
         story::tell(s);
         ok(s, ["restore", "bot@1.0.2"]);
-        let evaluated = |reference: &str| ok(s, ["eval", reference, "--answers", "answers.jsonl", "--metric", "exact-match"]);
+        let evaluated = |reference: &str| ends(s, 5, ["eval", reference, "--answers", "answers.jsonl", "--metric", "exact-match"]);
         evaluated("bot@1.0.2");
         let candidate = newest(s, "evaluation.recorded")["detail"]["evaluation"].as_str().expect("an id").to_owned();
         let store = story::open(s);
@@ -395,9 +395,10 @@ fn what_is_too_long_for_the_log_is_a_mistake_of_the_command() {
     on_both_engines(|s| {
         with_bot(s);
         let run = refused(s, 2, ["archive", "bot", "--ticket", &"x".repeat(3000)]);
-        assert!(run.stderr.contains("this ticket is 3000 bytes long, at most 2000 fit"), "{run}");
+        assert!(run.stderr.contains("is 3000 bytes long, at most 1000 are kept"), "{run}");
         refused(s, 2, ["archive", "bot", "--as", &"x".repeat(3000)]);
-        ok(s, ["archive", "bot", "--reason", &"x".repeat(70_000)]);
+        refused(s, 2, ["archive", "bot", "--reason", &"x".repeat(70_000)]);
+        ok(s, ["archive", "bot", "--reason", &"x".repeat(10_000)]);
         ok(s, ["audit", "verify"]);
     });
 }

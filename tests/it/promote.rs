@@ -64,6 +64,7 @@ fn policy_opens_the_short_way_and_asks_for_tickets() {
         hint: add `--ticket ID`
         -- exit status: 2 --
         ");
+        refused(s, 2, ["promote", "bot", "--to", "production", "--ticket", " "]);
         ok(s, ["promote", "bot", "--to", "production", "--ticket", "OPS-7"]);
     });
 }
