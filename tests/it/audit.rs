@@ -181,7 +181,8 @@ fn edited_evidence_promotes_nothing_and_the_refusal_is_an_event() {
     on_both_engines(|s| {
         story::tell(s);
         ok(s, ["restore", "bot@1.0.2"]);
-        let evaluated = |reference: &str| ends(s, 5, ["eval", reference, "--answers", "answers.jsonl", "--metric", "exact-match"]);
+        let evaluated =
+            |reference: &str| ends(s, 5, ["eval", reference, "--answers", "answers.jsonl", "--metric", "exact-match"]);
         evaluated("bot@1.0.2");
         let candidate = newest(s, "evaluation.recorded")["detail"]["evaluation"].as_str().expect("an id").to_owned();
         let store = story::open(s);
