@@ -108,7 +108,7 @@ fn restore(state: &str) -> &'static str {
 }
 
 /// A state that is too damaged to be checked is a no as well, and the way out of it is not this command.
-fn damaged(e: Error, state: &str) -> Error {
+pub(super) fn damaged(e: Error, state: &str) -> Error {
     if !e.hints().iter().any(|hint| hint.contains("kf fsck")) {
         return e;
     }
