@@ -3,6 +3,9 @@
 use super::Global;
 use super::out::Out;
 use super::report::clean;
+use crate::adapters::embedder::builtin::builtin;
+use crate::adapters::embedder::directory::Directory;
+use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::git;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Kind, Result};
@@ -15,6 +18,7 @@ use crate::config::{self, Artifacts, Loaded, StatePlace, Vocabulary};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
+use crate::seams::embedder::Embedder;
 use crate::store::objects::{Objects, RemoteOptions};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store};
 use std::cell::OnceCell;
@@ -79,6 +83,11 @@ impl Cx {
         Ok(self.project()?.root.join(KF_DIR))
     }
 
+    /// Where the files of vectors are kept; it may be deleted at any time.
+    pub(crate) fn vectors_dir(&self) -> Result<PathBuf> {
+        Ok(self.kf_dir()?.join("cache").join("vectors"))
+    }
+
     /// Opens the state.
     pub(crate) fn store(&self, mode: Mode) -> Result<Store> {
         if matches!(mode, Mode::Read) {
@@ -122,6 +131,24 @@ impl Cx {
                 .hint("name another file for the output"));
         }
         Ok(path)
+    }
+
+    /// What makes vectors of texts here.
+    ///
+    /// # Errors
+    /// When the model in the folder cannot be used, or the key of the service cannot be fetched.
+    pub(crate) fn embedder(&self) -> Result<Box<dyn Embedder>> {
+        let loaded = self.project()?;
+        Ok(match &loaded.project.embedder {
+            config::Embedder::Builtin => Box::new(builtin()),
+            config::Embedder::Directory { path, prefixes } => {
+                Box::new(Directory::open(&loaded.root.join(path), prefixes, self.jobs())?)
+            }
+            config::Embedder::Endpoint(endpoint) => {
+                let key = endpoint.api_key.as_ref().map(|key| self.secret(key)).transpose()?;
+                Box::new(Endpoint::new(endpoint, key.as_ref(), Random::System)?)
+            }
+        })
     }
 
     /// Opens the state, making it when it is not there; true when it was made now.

@@ -13,10 +13,13 @@ mod demo;
 mod diff;
 mod doctor;
 mod eval;
+mod extract_worker;
 mod fsck;
 mod gc;
 mod help;
 mod history;
+mod index;
+mod ingest;
 mod init;
 mod lineage;
 mod list;
@@ -26,10 +29,12 @@ mod promote;
 mod register;
 mod restore;
 mod rollback;
+mod search;
 mod show;
 mod state;
 mod status;
 mod tag;
+mod tenant;
 mod version_doc;
 
 use crate::base::error::Result;
@@ -52,10 +57,15 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Doctor(doctor::Args),
     Eval(eval::Args),
+    #[command(name = "extract-worker")]
+    ExtractWorker(extract_worker::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
     Help(help::Args),
     History(history::Args),
+    #[command(subcommand)]
+    Index(index::Command),
+    Ingest(ingest::Args),
     Init(init::Args),
     Lineage(lineage::Args),
     List(list::Args),
@@ -64,11 +74,14 @@ pub(crate) enum Command {
     Register(register::Args),
     Restore(restore::Args),
     Rollback(rollback::Args),
+    Search(search::Args),
     Show(show::Args),
     #[command(subcommand)]
     State(state::Command),
     Status(status::Args),
     Tag(tag::Args),
+    #[command(subcommand)]
+    Tenant(tenant::Command),
 }
 
 impl Command {
@@ -86,10 +99,13 @@ impl Command {
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
             Self::Eval(args) => eval::run(cx, args),
+            Self::ExtractWorker(_) => extract_worker::run(),
             Self::Fsck(args) => fsck::run(cx, args),
             Self::Gc(args) => gc::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
+            Self::Index(command) => command.run(cx),
+            Self::Ingest(args) => args.run(cx),
             Self::Init(args) => init::run(cx, args),
             Self::Lineage(args) => lineage::run(cx, args),
             Self::List(args) => list::run(cx, args),
@@ -98,10 +114,12 @@ impl Command {
             Self::Register(args) => register::run(cx, args),
             Self::Restore(args) => restore::run(cx, args),
             Self::Rollback(args) => rollback::run(cx, args),
+            Self::Search(args) => search::run(cx, args),
             Self::Show(args) => show::run(cx, args),
             Self::State(command) => command.run(cx),
             Self::Status(args) => status::run(cx, args),
             Self::Tag(args) => tag::run(cx, args),
+            Self::Tenant(command) => command.run(cx),
         }
     }
 }

@@ -64,6 +64,46 @@ name = "@PROJECT@"
 #concurrency = 4
 #headers = { authorization = "env:BOT_AUTHORIZATION" }
 
+# How documents are taken in, and what is asked of them; `[tenants.NAME]` asks something else of one tenant's.
+#[ingest]
+#tenant = "default"
+#collection = "default"
+#chunk-tokens = 512
+#chunk-overlap = 64
+#max-file-mib = 256
+#max-pages = 10000
+#timeout = "60s"
+#languages = ["en", "es", "fr", "de"]
+#min-chars = 100
+#min-readability = 30.0
+#pii-limit = 3.0
+#warn-below = 0.7
+#reject = ["length"]
+
+#[tenants.acme]
+#languages = ["de"]
+#min-chars = 200
+#min-readability = 20.0
+#pii-limit = 1.0
+#warn-below = 0.8
+#reject = ["length", "language", "pii"]
+
+# What makes vectors of texts: the table that is `builtin`, a model in a local `directory`, or an `endpoint`.
+#[embedder]
+#kind = "endpoint"
+#url = "https://api.openai.com/v1"
+#model = "text-embedding-3-small"
+#api-key = "env:OPENAI_API_KEY"
+#protocol = "openai"
+#dimensions = 1536
+#shorten = false
+#batch = 128
+#batch-tokens = 100000
+#concurrency = 4
+#timeout = "60s"
+#query-prefix = ""
+#document-prefix = ""
+
 # What must hold before a stage. `absolute` compares with limits, `regression` with the version in production, `budget`
 # limits cost-per-query (US dollars), latency-p95 (milliseconds), error-rate or coverage.
 #[gates.faithful]
@@ -101,6 +141,10 @@ name = "@PROJECT@"
 # The private key that signs the audit log. A host without it appends and does not sign.
 #[signing]
 #log-key = "env:KF_LOG_KEY"
+
+# What finds the nearest vectors of new collections: embedded, or pgvector where `state.url` is PostgreSQL.
+#[vectors]
+#engine = "embedded"
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]
@@ -164,7 +208,9 @@ mod tests {
                     here.values().filter_map(toml::Value::as_table).collect(),
                 ),
             };
-            for key in keys.keys().filter(|k| !(table == "system" && *k == "command")) {
+            for key in
+                keys.keys().filter(|k| !matches!((table.as_str(), k.as_str()), ("system", "command") | ("embedder", "path")))
+            {
                 assert!(found.iter().any(|t| t.contains_key(key)), "[{table}] {key}");
             }
         }

@@ -1,14 +1,18 @@
 //! What needs several domain rooms and adapters at once.
 
+pub mod answer;
 pub mod attest;
 pub mod card;
 pub mod checkout;
 pub mod dataset;
+pub mod embed;
 pub mod evaluate;
 pub mod fsck;
 pub mod gates;
 pub mod gather;
 pub mod gc;
+pub mod index;
+pub mod ingest;
 pub mod intact;
 pub mod lineage;
 pub mod move_state;
@@ -16,8 +20,10 @@ mod parallel;
 pub mod promote;
 pub mod register;
 pub mod rollback;
+pub mod search;
 
 pub mod eval_view;
 pub mod system;
+pub mod tenant;
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 use super::Identity;
 use super::db::{Db, Row, Value};
+use super::feed::{VALUES_MAX, insert_sql};
 use super::names::Names;
 use crate::base::error::Result;
 use crate::base::event::Event;
@@ -99,6 +100,16 @@ impl<'a> Tx<'a> {
         self.random.uuid(self.now)
     }
 
+    /// 32 random bytes: the key of a commitment to what may have to be forgotten.
+    pub fn salt(&self) -> [u8; 32] {
+        self.random.bytes::<32>()
+    }
+
+    /// The index that the next event recorded here will have.
+    pub fn next_event(&self) -> i64 {
+        self.first_event + i64::try_from(self.events.borrow().len()).unwrap_or(i64::MAX)
+    }
+
     /// Runs a statement that changes governed state and says how many rows it changed.
     pub fn execute(&self, sql: &str, values: &[Value]) -> Result<u64> {
         let n = self.view.db.execute(sql, values)?;
@@ -115,10 +126,22 @@ impl<'a> Tx<'a> {
         Ok(id)
     }
 
+    /// Inserts many rows in few statements and says how many there were.
+    pub fn insert_all(&self, table: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<Value>>) -> Result<u64> {
+        let per_statement = (VALUES_MAX / columns.len().max(1)).max(1);
+        let mut rows = rows.into_iter().peekable();
+        let mut inserted = 0;
+        while rows.peek().is_some() {
+            let batch: Vec<Vec<Value>> = rows.by_ref().take(per_statement).collect();
+            inserted += self.execute(&insert_sql(table, columns, batch.len()), &batch.concat())?;
+        }
+        Ok(inserted)
+    }
+
     /// Records an event about this change and gives its index in the log, which holds once the transaction commits.
     pub fn record(&self, event: Event) -> i64 {
-        let mut events = self.events.borrow_mut();
-        events.push(event);
-        self.first_event + i64::try_from(events.len()).unwrap_or(i64::MAX) - 1
+        let index = self.next_event();
+        self.events.borrow_mut().push(event);
+        index
     }
 }

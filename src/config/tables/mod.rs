@@ -1,11 +1,14 @@
 //! One file a table of `mlops.toml`: what may be written, what it means, and the rules between the two.
 
 pub(super) mod artifacts;
+pub(super) mod embedder;
 pub(super) mod gates;
 pub(super) mod golden;
+pub(super) mod ingest;
 pub(super) mod model;
 pub(super) mod policy;
 pub(super) mod project;
 pub(super) mod signing;
 pub(super) mod state;
 pub(super) mod system;
+pub(super) mod vectors;
