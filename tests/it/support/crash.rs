@@ -56,7 +56,7 @@ impl Sweep<'_> {
         let mut swept = Swept { name, points: points.len(), taken: 0, felt: 0, broken: Vec::new() };
         for (_, point) in points.into_iter().enumerate().filter(|(i, _)| i % step == 0 || *i == last) {
             let sandbox = (self.prepare)();
-            let run = strace.strike(&sandbox, self.fault, &point, self.command);
+            let Some(run) = strace.strike(&sandbox, self.fault, &point, self.command) else { continue };
             swept.taken += 1;
             swept.felt += usize::from(run.code != rehearsed.code);
             if let Err(why) = (self.invariant)(&sandbox, &run) {

@@ -103,7 +103,16 @@ impl Drop for Daemon {
 
 /// Sends SIGKILL to a process.
 pub(crate) fn kill(pid: u32) {
-    let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+    signal_kill(&pid.to_string());
+}
+
+/// Sends SIGKILL to every process of a group.
+pub(crate) fn kill_group(leader: u32) {
+    signal_kill(&format!("-{leader}"));
+}
+
+fn signal_kill(whom: &str) {
+    let _ = Command::new("kill").args(["-KILL", "--", whom]).stderr(Stdio::null()).status();
 }
 
 /// True while a process runs (a zombie does not).

@@ -8,7 +8,7 @@ use kf::base::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// When the first run of kf in a sandbox starts.
@@ -232,7 +232,11 @@ impl Sandbox {
 
     /// Runs a command to its end and hides in its output what differs from run to run.
     pub(crate) fn finish(&self, command: &mut Command) -> Run {
-        let out = command.output().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+        self.ended(command.output().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}")))
+    }
+
+    /// How a program ended, with what differs from run to run hidden in its output.
+    pub(crate) fn ended(&self, out: Output) -> Run {
         Run { stdout: self.hide(&out.stdout), stderr: self.hide(&out.stderr), code: out.status.code(), status: out.status }
     }
 
@@ -249,18 +253,7 @@ impl Sandbox {
                 command.args(args(n)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kf starts")
             })
             .collect();
-        started
-            .into_iter()
-            .map(|child| {
-                let out = child.wait_with_output().expect("kf ends");
-                Run {
-                    stdout: self.hide(&out.stdout),
-                    stderr: self.hide(&out.stderr),
-                    code: out.status.code(),
-                    status: out.status,
-                }
-            })
-            .collect()
+        started.into_iter().map(|child| self.ended(child.wait_with_output().expect("kf ends"))).collect()
     }
 }
 

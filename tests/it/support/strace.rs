@@ -4,12 +4,16 @@
 //! A rehearsal without fault lists the points. strace filters in the kernel (`--seccomp-bpf`) only where nothing is injected:
 //! together they inject nothing.
 
+use super::daemon::kill_group;
 use super::program;
 use super::sandbox::{Run, Sandbox};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// Every system call that changes a file, a directory or what the other side of a connection knows.
 pub(crate) const CHANGING: &[&str] = &[
@@ -137,15 +141,71 @@ impl Strace {
         (run, ended(&std::fs::read_to_string(log).expect("strace wrote its log")))
     }
 
-    /// Runs a command with a fault at a point.
-    pub(crate) fn strike(&self, sandbox: &Sandbox, fault: Fault, point: &Point, command: &[String]) -> Run {
+    /// Runs a command with a fault at a point. `None` when an error met a call by which threads wake each other: no disk
+    /// refuses those, and who is not woken waits for ever.
+    ///
+    /// # Panics
+    /// When the command does not end.
+    pub(crate) fn strike(&self, sandbox: &Sandbox, fault: Fault, point: &Point, command: &[String]) -> Option<Run> {
         let inject = format!("inject={}:{}:when={}", point.call, fault.injection(), point.n);
+        let log = sandbox.root().join("struck.log");
         let mut strace = sandbox.command(&self.0);
         strace
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", &traced(&[&point.call]), "-e", "signal=none", "-e", &inject])
-            .args(command);
-        sandbox.finish(&mut strace)
+            .args(["-f", "-qq", "-y", "-s", "0", "-o"])
+            .arg(&log)
+            .args(["-e", &traced(&[&point.call]), "-e", "signal=none", "-e", &inject])
+            .args(command)
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = strace.spawn().expect("strace starts");
+        let began = Instant::now();
+        let group = child.id();
+        let running = std::thread::spawn({
+            let outputs = (child.stdout.take(), child.stderr.take());
+            move || (read_all(outputs.0), read_all(outputs.1))
+        });
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("strace can be waited for") {
+                break status;
+            }
+            if woken_in_vain(&log) || began.elapsed() > ENOUGH {
+                kill_group(group);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let (stdout, stderr) = running.join().expect("output was read");
+        if woken_in_vain(&log) {
+            return None;
+        }
+        assert!(began.elapsed() <= ENOUGH, "{command:?} with {fault:?} at {point} did not end in {ENOUGH:?}");
+        Some(sandbox.ended(Output { status, stdout, stderr }))
     }
+}
+
+/// Longer than any command of the tests takes under strace on a busy machine.
+const ENOUGH: Duration = Duration::from_secs(300);
+
+fn read_all(from: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.expect("output is piped").read_to_end(&mut bytes).expect("output is read");
+    bytes
+}
+
+/// Whether the fault met a thread's waking of another.
+fn woken_in_vain(log: &Path) -> bool {
+    met_a_wake_up(&std::fs::read_to_string(log).unwrap_or_default())
+}
+
+fn met_a_wake_up(log: &str) -> bool {
+    let lines: Vec<_> = log.lines().filter_map(|l| l.split_once(' ')).collect();
+    let Some(at) = lines.iter().position(|(_, rest)| rest.contains("= -1 ") && rest.ends_with("(INJECTED)")) else {
+        return false;
+    };
+    let (pid, met) = lines[at];
+    let begun = lines[..at].iter().rev().find(|(p, rest)| *p == pid && rest.ends_with("<unfinished ...>"));
+    let call = begun.filter(|_| met.contains(" resumed>")).map_or(met, |(_, rest)| rest);
+    call.contains("<anon_inode:[eventfd]>")
 }
 
 /// A call that this machine's architecture lacks is passed over (`?`).
@@ -204,6 +264,20 @@ mod tests {
                    7 mkdir(\"/a\", 0777) = -1 EEXIST (File exists)\n7 +++ exited with 0 +++\n";
         let found: Vec<_> = ended(log).iter().map(|(call, arguments)| format!("{call} {arguments}")).collect();
         assert_eq!(found, ["rename \"/a\", \"/b\") = 0", "fsync 3</a/b>"]);
+    }
+
+    #[test]
+    fn a_fault_at_a_wake_up_is_told_from_one_at_a_file() {
+        let failed = "= -1 ENOSPC (No space left on device) (INJECTED)";
+        let whole =
+            |on: &str| format!("7 write(4<anon_inode:[eventfd]>, \"\"..., 8) = 8\n7 write(4<{on}>, \"\"..., 8) {failed}\n");
+        assert!(met_a_wake_up(&whole("anon_inode:[eventfd]")));
+        assert!(!met_a_wake_up(&whole("/a/b")));
+        let parted = |on: &str| {
+            format!("7 write(4<{on}> <unfinished ...>\n8 write(4</a>, \"\"..., 8) = 8\n7 <... write resumed>) {failed}\n")
+        };
+        assert!(met_a_wake_up(&parted("anon_inode:[eventfd]")));
+        assert!(!met_a_wake_up(&parted("/a/b")));
     }
 
     #[test]
