@@ -3,4 +3,5 @@
 pub mod audit;
 pub mod eval;
 pub mod golden;
+pub mod ingest;
 pub mod registry;
