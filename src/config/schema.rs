@@ -4,7 +4,7 @@ use super::check::{Check, Checker, Vocabulary};
 use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
-use super::tables::{artifacts, gates, golden, model, policy, project, signing, state, system};
+use super::tables::{artifacts, gates, golden, ingest, model, policy, project, signing, state, system};
 use serde_json::{Value, json};
 
 macro_rules! tables {
@@ -46,12 +46,22 @@ tables! {
     golden: Sub<golden::RawGolden> => golden::Golden = "golden";
     /// How a version answers a question.
     system: Sub<system::RawSystem> => system::System = "system";
+    /// How documents are taken in.
+    ingest: Sub<ingest::RawIngest> => ingest::Ingest = "ingest";
+    /// What each tenant asks of documents, by name.
+    tenants: Tables<ingest::RawTenant> => Vec<ingest::TenantRules> = "tenants";
 }
 
 impl Project {
     /// The model of this name.
     pub fn model(&self, name: &str) -> Option<&model::Model> {
         self.models.iter().find(|m| m.name.as_str() == name)
+    }
+
+    /// What is asked of documents of this tenant.
+    pub fn quality_of(&self, tenant: &str) -> ingest::QualityRules {
+        let own = self.tenants.iter().find(|t| t.name.as_str() == tenant);
+        own.map_or_else(|| self.ingest.quality.clone(), |t| t.over(&self.ingest.quality))
     }
 
     /// The gate of this name.

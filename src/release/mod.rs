@@ -8,6 +8,7 @@ pub mod fsck;
 pub mod gates;
 pub mod gather;
 pub mod gc;
+pub mod ingest;
 pub mod lineage;
 pub mod move_state;
 mod parallel;

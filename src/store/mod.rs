@@ -7,6 +7,7 @@
 pub mod check;
 pub mod db;
 pub mod feed;
+pub mod fulltext;
 pub mod lock;
 pub mod log;
 pub mod migrations;

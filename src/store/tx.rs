@@ -1,6 +1,7 @@
 //! The first door: governed state changes here, together with the audit events that describe the change, or not at all.
 
 use super::db::{Db, Row, Value};
+use super::feed::{VALUES_MAX, insert_sql};
 use crate::base::error::Result;
 use crate::base::event::Event;
 use crate::base::random::Random;
@@ -102,6 +103,18 @@ impl<'a> Tx<'a> {
         self.view.db.each(&sql, values, &mut |row| row.int(0).map(|n| id = n))?;
         self.changes.set(self.changes.get() + 1);
         Ok(id)
+    }
+
+    /// Inserts many rows in few statements and says how many there were.
+    pub fn insert_all(&self, table: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<Value>>) -> Result<u64> {
+        let per_statement = (VALUES_MAX / columns.len().max(1)).max(1);
+        let mut rows = rows.into_iter().peekable();
+        let mut inserted = 0;
+        while rows.peek().is_some() {
+            let batch: Vec<Vec<Value>> = rows.by_ref().take(per_statement).collect();
+            inserted += self.execute(&insert_sql(table, columns, batch.len()), &batch.concat())?;
+        }
+        Ok(inserted)
     }
 
     /// Records an event about this change and gives its index in the log, which holds once the transaction commits.

@@ -1,6 +1,7 @@
 //! Migrations: forward only, in one transaction each, never changed once released. The list is the schema's history.
 
 mod m0001;
+mod m0002;
 
 use super::db::Db;
 use super::schema::{Index, Table};
@@ -19,7 +20,7 @@ pub struct Migration {
 }
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = &[m0001::MIGRATION];
+pub const ALL: &[Migration] = &[m0001::MIGRATION, m0002::MIGRATION];
 
 /// The schema that this binary writes.
 pub const CURRENT: i64 = ALL.len() as i64;

@@ -1,0 +1,184 @@
+//! The tables of documents. Nobody else queries them, and every query goes through a [`Scope`], which only a tenant's name
+//! opens: there is no way to ask for "all documents".
+//!
+//! Digests of content are keyed with the tenant's salt (HMAC-SHA-256), so that equal documents of two tenants cannot be
+//! recognised as equal by anybody who reads the state or the audit log.
+
+mod read;
+mod write;
+
+pub use read::{Chunk, Document, Listed, Totals};
+pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, vector_bytes};
+
+use super::reason::Refusal;
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::base::name::Name;
+use crate::base::text::did_you_mean;
+use crate::store::{Row, Tx, View, values};
+use ring::hmac;
+use std::collections::HashMap;
+
+/// A tenant, the wall around its documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    id: i64,
+    /// Its name.
+    pub name: Name,
+    salt: Vec<u8>,
+}
+
+impl Tenant {
+    /// Its number in the state; the same for nobody else.
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// A digest of some bytes that means nothing outside this tenant.
+    pub fn digest(&self, bytes: &[u8]) -> Digest {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.salt);
+        let mut out = [0; 32];
+        out.copy_from_slice(hmac::sign(&key, bytes).as_ref());
+        Digest::from_bytes(out)
+    }
+
+    /// A 64-bit salt for hashes that are compared within this tenant only.
+    pub fn small_salt(&self) -> u64 {
+        let digest = self.digest(b"bands");
+        u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("a digest has 32 bytes"))
+    }
+}
+
+/// A collection of documents of one tenant, embedded by one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    id: i64,
+    /// Its name.
+    pub name: Name,
+    /// The name of the model that its vectors come from.
+    pub embedder: String,
+    /// What makes vectors comparable: only the same digest is the same model.
+    pub embedder_digest: Digest,
+    /// Numbers in a vector.
+    pub dimensions: usize,
+    /// Goes up with each change of its chunks.
+    pub generation: i64,
+}
+
+/// A collection of a tenant: what every query needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The collection.
+    pub collection: Collection,
+}
+
+impl Scope {
+    /// The number of the collection, for rooms of `store` that keep indexes by number.
+    pub fn id(&self) -> i64 {
+        self.collection.id
+    }
+
+    /// The collection of a tenant, when both are there.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn find(view: View<'_>, tenant: &Name, collection: &Name) -> Result<Option<Self>> {
+        let Some(tenant) = tenant_named(view, tenant)? else { return Ok(None) };
+        Ok(collection_named(view, &tenant, collection)?.map(|collection| Self { tenant, collection }))
+    }
+
+    /// The collection of a tenant.
+    ///
+    /// # Errors
+    /// When there is none; names of this tenant's collections are suggested, those of other tenants never.
+    pub fn get(view: View<'_>, tenant: &Name, collection: &Name) -> Result<Self> {
+        if let Some(found) = Self::find(view, tenant, collection)? {
+            return Ok(found);
+        }
+        let names: Vec<String> = Self::all(view, tenant)?.into_iter().map(|s| s.collection.name.to_string()).collect();
+        let error = Error::new(format!("the tenant {tenant} has no collection {collection}"));
+        Err(match did_you_mean(collection.as_str(), names.iter().map(String::as_str)) {
+            Some(hint) => error.hint(hint),
+            None => error.hint("take documents in with `kf ingest PATH`"),
+        })
+    }
+
+    /// All collections of a tenant, by name.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn all(view: View<'_>, tenant: &Name) -> Result<Vec<Self>> {
+        let Some(tenant) = tenant_named(view, tenant)? else { return Ok(Vec::new()) };
+        let sql = format!("{COLLECTION} WHERE tenant = ?1 ORDER BY name");
+        let collections = view.all(&sql, values![tenant.id], collection_of)?;
+        Ok(collections.into_iter().map(|collection| Self { tenant: tenant.clone(), collection }).collect())
+    }
+}
+
+const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, generation FROM collection";
+
+fn collection_of(row: &Row<'_>) -> Result<Collection> {
+    Ok(Collection {
+        id: row.int(0)?,
+        name: row.parsed(1)?,
+        embedder: row.text(2)?.to_owned(),
+        embedder_digest: row.digest(3)?,
+        dimensions: usize::try_from(row.int(4)?).unwrap_or(0),
+        generation: row.int(5)?,
+    })
+}
+
+fn tenant_named(view: View<'_>, name: &Name) -> Result<Option<Tenant>> {
+    view.first("SELECT id, name, salt FROM tenant WHERE name = ?1", values![name.as_str()], |row| {
+        Ok(Tenant { id: row.int(0)?, name: row.parsed(1)?, salt: row.blob(2)?.to_vec() })
+    })
+}
+
+fn collection_named(view: View<'_>, tenant: &Tenant, name: &Name) -> Result<Option<Collection>> {
+    view.first(&format!("{COLLECTION} WHERE tenant = ?1 AND name = ?2"), values![tenant.id, name.as_str()], collection_of)
+}
+
+/// The tenant, made when it is not there yet.
+fn ensure_tenant(tx: &Tx<'_>, name: &Name, salt: [u8; 32]) -> Result<Tenant> {
+    if let Some(found) = tenant_named(tx.view(), name)? {
+        return Ok(found);
+    }
+    let sql = "INSERT INTO tenant (name, salt, created) VALUES (?1, ?2, ?3)";
+    let id = tx.insert(sql, values![name.as_str(), salt.to_vec(), tx.now()])?;
+    Ok(Tenant { id, name: name.clone(), salt: salt.to_vec() })
+}
+
+/// What is known of a source that was seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The document's number.
+    pub id: i64,
+    /// The tenant's digest of the file.
+    pub content: Digest,
+    /// What it was taken by.
+    pub pipeline: Digest,
+    /// Why it was refused, when it was.
+    pub refused: Option<Refusal>,
+}
+
+/// Every source of a collection and what is known of it.
+///
+/// # Errors
+/// Only those of the state.
+pub fn known(view: View<'_>, scope: &Scope) -> Result<HashMap<String, Known>> {
+    let mut found = HashMap::new();
+    let sql = "SELECT source, id, content, pipeline, reason FROM document WHERE collection = ?1";
+    view.each(sql, values![scope.id()], |row| {
+        let known = Known {
+            id: row.int(1)?,
+            content: row.digest(2)?,
+            pipeline: row.digest(3)?,
+            refused: row.opt_text(4)?.and_then(Refusal::of),
+        };
+        found.insert(row.text(0)?.to_owned(), known);
+        Ok(())
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,317 @@
+//! Writing documents: each is put in or taken out whole, with the event that says so, in one transaction.
+//!
+//! The event names the document by its public id and commits to what was kept by digests that are keyed per tenant: the file,
+//! and the chunks with their offsets. Paths and titles may name people, so they are never hashed as they are.
+
+use super::super::reason::Refused;
+use super::{Collection, Scope, ensure_tenant};
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Result};
+use crate::base::event::{Event, Outcome as Ended, Resource};
+use crate::base::name::Name;
+use crate::store::fulltext;
+use crate::store::{Tx, Value, values};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+/// A chunk that is to be kept; offsets count characters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewChunk {
+    /// Its public id.
+    pub uid: String,
+    /// Where it begins.
+    pub start: usize,
+    /// Where text begins that the chunk before does not hold.
+    pub fresh: usize,
+    /// Where it ends.
+    pub stop: usize,
+    /// Its tokens.
+    pub tokens: u32,
+    /// The pages it is on, first and last.
+    pub pages: Option<(u32, u32)>,
+    /// The headings above it, joined.
+    pub heading: String,
+    /// What is searched by its words: headings and text.
+    pub words: String,
+    /// Its vector.
+    pub vector: Vec<f32>,
+}
+
+/// What became of a document that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It was taken.
+    Taken(Box<Made>),
+    /// It was refused.
+    Refused(Refused),
+}
+
+/// What was made of a document that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// The canonical text.
+    pub text: String,
+    /// Characters in it.
+    pub characters: usize,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its language; `None` when uncertain.
+    pub language: Option<String>,
+    /// Pages, slides or sheets.
+    pub pages: Option<u32>,
+    /// Its chunks, in order.
+    pub chunks: Vec<NewChunk>,
+    /// The tenant's digest of its normalised words, by which exact duplicates are found.
+    pub words: Digest,
+    /// Its MinHash signature; empty when it is too short for one.
+    pub signature: Vec<u8>,
+    /// The bands of the signature.
+    pub bands: Vec<u64>,
+}
+
+/// A document that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDocument {
+    /// Where it came from.
+    pub source: String,
+    /// The tenant's digest of the file.
+    pub content: Digest,
+    /// What it was taken by.
+    pub pipeline: Digest,
+    /// What it was read as.
+    pub format: Option<&'static str>,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Its quality, 0 to 1.
+    pub quality: Option<f64>,
+    /// The checks as JSON.
+    pub checks: String,
+    /// What is noted of it.
+    pub meta: BTreeMap<String, String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The collection of a tenant, both made when they are not there, with the event that says so.
+///
+/// # Errors
+/// When the collection is there but its vectors come from another model.
+pub fn open(tx: &Tx<'_>, tenant: &Name, collection: &Name, embedder: (&str, Digest, usize), salt: [u8; 32]) -> Result<Scope> {
+    let (model, digest, dimensions) = embedder;
+    if let Some(found) = Scope::find(tx.view(), tenant, collection)? {
+        return same_model(&found, model, digest).map(|()| found);
+    }
+    let tenant = ensure_tenant(tx, tenant, salt)?;
+    let named = format!("{}/{collection}", tenant.name);
+    let event = tx.record(
+        Event::new("collection.created", Resource::new("collection", named))
+            .with("embedder", model)
+            .with("embedder-digest", digest.to_string())
+            .with("dimensions", dimensions),
+    );
+    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, generation, created, event) \
+        VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
+    let width = i64::try_from(dimensions).context(|| "the vectors of this model are too long")?;
+    let id = tx.insert(sql, values![tenant.id, collection.as_str(), model, digest, width, tx.now(), event])?;
+    fulltext::create(tx, id)?;
+    let embedder = model.to_owned();
+    let collection = Collection { id, name: collection.clone(), embedder, embedder_digest: digest, dimensions, generation: 0 };
+    Ok(Scope { tenant, collection })
+}
+
+/// Refuses vectors of two models in one collection: distances between them mean nothing.
+pub fn same_model(scope: &Scope, model: &str, digest: Digest) -> Result<()> {
+    let collection = &scope.collection;
+    if collection.embedder_digest == digest {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "the collection {} holds vectors of {}, and `[embedder]` now says {model}",
+        collection.name, collection.embedder
+    ))
+    .hint(format!("`kf index rebuild {} --reembed` embeds every chunk again with {model}", collection.name))
+    .hint("or name another collection: `kf ingest PATH --collection NAME`"))
+}
+
+/// Puts a document in, in the place of what was known of its source, and records it.
+///
+/// # Errors
+/// Only those of the state.
+pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<i64>) -> Result<i64> {
+    if let Some(old) = replaces {
+        take_out(tx, scope, old)?;
+    }
+    let uid = tx.uuid().to_string();
+    let event = tx.record(event_of(scope, document, &uid, replaces.is_some()));
+    let id = insert(tx, scope, document, &uid, event)?;
+    if let Outcome::Taken(made) = &document.outcome {
+        put_text(tx, id, &made.text)?;
+        put_chunks(tx, scope, id, &made.chunks)?;
+        put_signature(tx, scope, id, made)?;
+    }
+    touch(tx, scope)?;
+    Ok(id)
+}
+
+fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: bool) -> Event {
+    let action = match document.outcome {
+        Outcome::Taken(_) => "document.ingested",
+        Outcome::Refused(_) => "document.refused",
+    };
+    let event = Event::new(action, Resource::new("document", uid))
+        .with("tenant", scope.tenant.name.as_str())
+        .with("collection", scope.collection.name.as_str())
+        .with("content", document.content.to_string())
+        .with("pipeline", document.pipeline.to_string())
+        .with("replaces", replaces);
+    match &document.outcome {
+        Outcome::Taken(made) => {
+            event.with("chunks", made.chunks.len()).with("chunks-digest", chunks_digest(scope, &made.chunks).to_string())
+        }
+        Outcome::Refused(refused) => event.outcome(Ended::Denied).with("refused", refused.reason.word()),
+    }
+}
+
+/// What the log commits to about the chunks: their ids, which themselves commit to tenant, content, offsets and chunker.
+fn chunks_digest(scope: &Scope, chunks: &[NewChunk]) -> Digest {
+    let uids: Vec<&str> = chunks.iter().map(|c| c.uid.as_str()).collect();
+    scope.tenant.digest(uids.join("\n").as_bytes())
+}
+
+fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: i64) -> Result<i64> {
+    let json = |what: &str| format!("cannot write the {what} of {}", document.source);
+    let (made, refused) = match &document.outcome {
+        Outcome::Taken(made) => (Some(made), None),
+        Outcome::Refused(refused) => (None, Some(refused)),
+    };
+    let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
+        characters, pages, chunks, chunks_digest, quality, checks, meta, warnings, reason, detail, created, event) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+    let values = values![
+        uid,
+        scope.id(),
+        &document.source,
+        document.content,
+        made.map(|m| m.words),
+        document.pipeline,
+        document.format,
+        made.and_then(|m| m.language.clone()),
+        made.and_then(|m| m.title.clone()),
+        number(document.bytes),
+        number(made.map_or(0, |m| m.characters)),
+        made.and_then(|m| m.pages),
+        number(made.map_or(0, |m| m.chunks.len())),
+        made.map(|m| chunks_digest(scope, &m.chunks)),
+        document.quality,
+        &document.checks,
+        serde_json::to_string(&document.meta).context(|| json("metadata"))?,
+        serde_json::to_string(&document.warnings).context(|| json("warnings"))?,
+        refused.map(|r| r.reason.word()),
+        refused.map(|r| r.detail.clone()),
+        tx.now(),
+        event,
+    ];
+    tx.insert(sql, values)
+}
+
+/// A count as the state keeps it; none is ever near the limit.
+fn number(n: impl TryInto<i64>) -> i64 {
+    n.try_into().unwrap_or(i64::MAX)
+}
+
+fn put_text(tx: &Tx<'_>, document: i64, text: &str) -> Result<()> {
+    let mut packer = ZlibEncoder::new(Vec::with_capacity(text.len() / 2), Compression::fast());
+    packer.write_all(text.as_bytes()).context(|| "cannot pack a text")?;
+    let packed = packer.finish().context(|| "cannot pack a text")?;
+    tx.execute("INSERT INTO document_text (document, body) VALUES (?1, ?2)", values![document, packed]).map(|_| ())
+}
+
+fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) -> Result<()> {
+    const COLUMNS: &[&str] = &[
+        "uid",
+        "collection",
+        "document",
+        "pos",
+        "start",
+        "fresh",
+        "stop",
+        "tokens",
+        "page_first",
+        "page_last",
+        "heading",
+        "vector",
+    ];
+    let rows = chunks.iter().enumerate().map(|(pos, c)| {
+        vec![
+            c.uid.as_str().into(),
+            scope.id().into(),
+            document.into(),
+            number(pos).into(),
+            number(c.start).into(),
+            number(c.fresh).into(),
+            number(c.stop).into(),
+            c.tokens.into(),
+            c.pages.map(|p| p.0).into(),
+            c.pages.map(|p| p.1).into(),
+            c.heading.as_str().into(),
+            vector_bytes(&c.vector).into(),
+        ]
+    });
+    tx.insert_all("chunk", COLUMNS, rows)?;
+    let sql = "SELECT id FROM chunk WHERE document = ?1 ORDER BY pos";
+    let ids = tx.view().all(sql, values![document], |row| row.int(0))?;
+    fulltext::add(tx, scope.id(), ids.into_iter().zip(chunks.iter().map(|c| c.words.as_str())))
+}
+
+/// A vector as it is kept: 32-bit floats, little-endian.
+pub fn vector_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, made: &Made) -> Result<()> {
+    if made.signature.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO signature (document, minima) VALUES (?1, ?2)";
+    tx.execute(sql, values![document, made.signature.clone()])?;
+    let mut bands = made.bands.clone();
+    bands.sort_unstable();
+    bands.dedup();
+    let rows = bands.iter().map(|band| vec![scope.tenant.id.into(), band.cast_signed().into(), Value::from(document)]);
+    tx.insert_all("band", &["tenant", "hash", "document"], rows).map(|_| ())
+}
+
+/// Takes a document out whole, without an event of its own.
+fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<()> {
+    let sql = "SELECT id FROM chunk WHERE collection = ?1 AND document = ?2";
+    let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
+    fulltext::remove(tx, scope.id(), &chunks)?;
+    for table in ["chunk", "document_text", "signature", "band"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
+    }
+    tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document]).map(|_| ())
+}
+
+/// Takes a document out and records why.
+///
+/// # Errors
+/// Only those of the state.
+pub fn forget(tx: &Tx<'_>, scope: &Scope, document: &super::Document, why: &str) -> Result<()> {
+    take_out(tx, scope, document.id)?;
+    tx.record(
+        Event::new("document.removed", Resource::new("document", &document.uid))
+            .with("tenant", scope.tenant.name.as_str())
+            .with("collection", scope.collection.name.as_str())
+            .with("why", why),
+    );
+    touch(tx, scope)
+}
+
+/// What was derived from the collection as it was is stale from now on.
+fn touch(tx: &Tx<'_>, scope: &Scope) -> Result<()> {
+    tx.execute("UPDATE collection SET generation = generation + 1 WHERE id = ?1", values![scope.id()]).map(|_| ())
+}

@@ -1,0 +1,126 @@
+//! Full-text search over opaque numbers: which chunks of a collection hold the words of a query, best first.
+//!
+//! Each collection has an index of its own: frequencies of words in one never change ranks in another, and taking a
+//! collection away takes its words away. SQLite: an FTS5 table `fulltext_N` without content (BM25 with k1 = 1.2, b = 0.75,
+//! as FTS5 documents it), words folded by `unicode61` without diacritics. PostgreSQL: a table `fulltext_N` of `tsvector` with
+//! a GIN index, words by the `simple` configuration, ranked by `ts_rank_cd` divided by the document's length.
+//!
+//! The index is derived: it is made again from the texts, never carried from one engine to the other.
+
+use super::db::{Db, Value};
+use super::tx::{Tx, View};
+use crate::base::error::Result;
+use crate::values;
+
+/// How many chunks one statement adds.
+const AT_ONCE: usize = 200;
+
+fn table(collection: i64) -> String {
+    format!("fulltext_{collection}")
+}
+
+/// Makes the index of a collection.
+///
+/// # Errors
+/// Only those of the state.
+pub fn create(tx: &Tx<'_>, collection: i64) -> Result<()> {
+    let (db, table) = (tx.view().db(), table(collection));
+    match db {
+        Db::Sqlite(_) => db.batch(&format!(
+            "CREATE VIRTUAL TABLE {table} USING fts5(words, content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\")"
+        )),
+        Db::Postgres(_) => db.batch(&format!(
+            "CREATE TABLE {table} (chunk BIGINT PRIMARY KEY, words TSVECTOR NOT NULL); CREATE INDEX ON {table} USING GIN (words)"
+        )),
+    }
+}
+
+/// Takes the index of a collection away.
+///
+/// # Errors
+/// Only those of the state.
+pub fn drop(tx: &Tx<'_>, collection: i64) -> Result<()> {
+    tx.view().db().batch(&format!("DROP TABLE IF EXISTS {}", table(collection)))
+}
+
+/// Adds chunks with their words.
+///
+/// # Errors
+/// Only those of the state.
+pub fn add<'t>(tx: &Tx<'_>, collection: i64, chunks: impl Iterator<Item = (i64, &'t str)>) -> Result<()> {
+    let (db, table) = (tx.view().db(), table(collection));
+    let chunks: Vec<(i64, &str)> = chunks.collect();
+    for some in chunks.chunks(AT_ONCE) {
+        let row = |i: usize| match db {
+            Db::Sqlite(_) => format!("(?{}, ?{})", 2 * i + 1, 2 * i + 2),
+            Db::Postgres(_) => format!("(?{}, to_tsvector('simple', ?{}))", 2 * i + 1, 2 * i + 2),
+        };
+        let rows: Vec<String> = (0..some.len()).map(row).collect();
+        let id = if matches!(db, Db::Sqlite(_)) { "rowid" } else { "chunk" };
+        let values: Vec<Value> = some.iter().flat_map(|(id, words)| [Value::from(*id), Value::from(folded(db, words))]).collect();
+        tx.execute(&format!("INSERT INTO {table} ({id}, words) VALUES {}", rows.join(", ")), &values)?;
+    }
+    Ok(())
+}
+
+/// PostgreSQL's `simple` configuration keeps accents and refuses words over 2 kB; SQLite folds by itself.
+fn folded(db: &Db, words: &str) -> String {
+    match db {
+        Db::Sqlite(_) => words.to_owned(),
+        Db::Postgres(_) => terms(words).join(" "),
+    }
+}
+
+/// Takes chunks out.
+///
+/// # Errors
+/// Only those of the state.
+pub fn remove(tx: &Tx<'_>, collection: i64, chunks: &[i64]) -> Result<()> {
+    let (db, table) = (tx.view().db(), table(collection));
+    let id = if matches!(db, Db::Sqlite(_)) { "rowid" } else { "chunk" };
+    for chunk in chunks {
+        tx.execute(&format!("DELETE FROM {table} WHERE {id} = ?1"), values![*chunk])?;
+    }
+    Ok(())
+}
+
+/// The chunks that hold words of the query, best first, with a score that only orders them.
+///
+/// # Errors
+/// Only those of the state.
+pub fn search(view: View<'_>, collection: i64, query: &str, limit: usize) -> Result<Vec<(i64, f64)>> {
+    let terms = terms(query);
+    if terms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (db, table) = (view.db(), table(collection));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (sql, wanted) = match db {
+        Db::Sqlite(_) => {
+            let wanted: Vec<String> = terms.iter().map(|t| format!("\"{t}\"")).collect();
+            let sql = format!("SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?1 ORDER BY 2 DESC, 1 LIMIT ?2");
+            (sql, wanted.join(" OR "))
+        }
+        Db::Postgres(_) => {
+            let wanted: Vec<String> = terms.iter().map(|t| format!("'{t}'")).collect();
+            let sql = format!(
+                "SELECT f.chunk, ts_rank_cd(f.words, q, 1)::double precision FROM {table} f, to_tsquery('simple', ?1) q \
+                 WHERE f.words @@ q ORDER BY 2 DESC, 1 LIMIT ?2"
+            );
+            (sql, wanted.join(" | "))
+        }
+    };
+    view.all(&sql, values![wanted, limit], |row| Ok((row.int(0)?, row.real(1)?)))
+}
+
+/// The words of a text: letters and digits, without case and accents, each once, at most 64 characters long.
+fn terms(text: &str) -> Vec<String> {
+    use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+    let plain: String = text.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>().to_lowercase();
+    let mut seen = std::collections::HashSet::new();
+    plain
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|t| !t.is_empty() && t.chars().count() <= 64 && seen.insert(*t))
+        .map(str::to_owned)
+        .collect()
+}

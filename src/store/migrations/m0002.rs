@@ -1,0 +1,132 @@
+//! Documents: tenants, collections, what was taken and refused, chunks, their vectors, and what duplicates are found by.
+//!
+//! Every row hangs on a collection and through it on one tenant. Rows below a document live and die with it, in the
+//! transaction that records the document's event, so nothing is ever half there.
+
+use super::Migration;
+use crate::store::schema::Door::{Feed, Tx};
+use crate::store::schema::Type::{Blob, Id, Int, Real, Text};
+use crate::store::schema::{Index, Table, col, opt};
+
+pub(super) const MIGRATION: Migration = Migration { number: 2, tables: TABLES, indexes: INDEXES };
+
+const TABLES: &[Table] = &[
+    // `salt` keys every digest of the tenant's content: equal documents of two tenants have nothing in common here.
+    Table {
+        name: "tenant",
+        door: Tx,
+        columns: &[col("id", Id), col("name", Text), col("salt", Blob), col("created", Int)],
+        keys: &["UNIQUE (name)"],
+    },
+    Table {
+        name: "collection",
+        door: Tx,
+        columns: &[
+            col("id", Id),
+            col("tenant", Int),
+            col("name", Text),
+            col("embedder", Text),
+            col("embedder_digest", Blob),
+            col("dimensions", Int),
+            // Goes up with each transaction that changes its chunks: what was derived from an older one is stale.
+            col("generation", Int),
+            col("created", Int),
+            col("event", Int),
+        ],
+        keys: &["UNIQUE (tenant, name)", "FOREIGN KEY (tenant) REFERENCES tenant (id)"],
+    },
+    // One row a source, taken or refused. `content` and `words` are keyed digests of the file and of its normalised words.
+    Table {
+        name: "document",
+        door: Tx,
+        columns: &[
+            col("id", Id),
+            col("uid", Text),
+            col("collection", Int),
+            col("source", Text),
+            col("content", Blob),
+            opt("words", Blob),
+            col("pipeline", Blob),
+            opt("format", Text),
+            opt("language", Text),
+            opt("title", Text),
+            col("bytes", Int),
+            col("characters", Int),
+            opt("pages", Int),
+            col("chunks", Int),
+            opt("chunks_digest", Blob),
+            opt("quality", Real),
+            col("checks", Text),
+            col("meta", Text),
+            col("warnings", Text),
+            opt("reason", Text),
+            opt("detail", Text),
+            col("created", Int),
+            col("event", Int),
+        ],
+        keys: &["UNIQUE (collection, source)", "UNIQUE (uid)", "FOREIGN KEY (collection) REFERENCES collection (id)"],
+    },
+    // The canonical text, zlib-compressed; the only text that offsets point into.
+    Table {
+        name: "document_text",
+        door: Tx,
+        columns: &[col("document", Int), col("body", Blob)],
+        keys: &["PRIMARY KEY (document)", "FOREIGN KEY (document) REFERENCES document (id)"],
+    },
+    // Offsets count characters (Unicode scalar values) of the canonical text; `fresh` is where text begins that the chunk
+    // before does not hold.
+    Table {
+        name: "chunk",
+        door: Tx,
+        columns: &[
+            col("id", Id),
+            col("uid", Text),
+            col("collection", Int),
+            col("document", Int),
+            col("pos", Int),
+            col("start", Int),
+            col("fresh", Int),
+            col("stop", Int),
+            col("tokens", Int),
+            opt("page_first", Int),
+            opt("page_last", Int),
+            col("heading", Text),
+            // 32-bit floats, little-endian, a unit vector of the collection's embedder.
+            col("vector", Blob),
+        ],
+        keys: &[
+            "UNIQUE (document, pos)",
+            "FOREIGN KEY (document) REFERENCES document (id)",
+            "FOREIGN KEY (collection) REFERENCES collection (id)",
+        ],
+    },
+    // MinHash signatures, and the bands by which near duplicates find each other within one tenant.
+    Table {
+        name: "signature",
+        door: Tx,
+        columns: &[col("document", Int), col("minima", Blob)],
+        keys: &["PRIMARY KEY (document)", "FOREIGN KEY (document) REFERENCES document (id)"],
+    },
+    Table {
+        name: "band",
+        door: Tx,
+        columns: &[col("tenant", Int), col("hash", Int), col("document", Int)],
+        keys: &["PRIMARY KEY (tenant, hash, document)", "FOREIGN KEY (document) REFERENCES document (id)"],
+    },
+    // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice. `text` is keyed per tenant.
+    Table {
+        name: "embedding",
+        door: Feed,
+        columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob)],
+        keys: &["PRIMARY KEY (tenant, model, text)"],
+    },
+];
+
+const INDEXES: &[Index] = &[
+    Index { name: "document_content", table: "document", on: "(collection, content)" },
+    Index { name: "document_words", table: "document", on: "(words) WHERE words IS NOT NULL" },
+    Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
+    Index { name: "chunk_collection", table: "chunk", on: "(collection, id)" },
+    Index { name: "chunk_uid", table: "chunk", on: "(uid)" },
+    Index { name: "band_document", table: "band", on: "(document)" },
+];
