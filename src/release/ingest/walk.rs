@@ -137,7 +137,11 @@ impl Walk<'_> {
 
 /// True when a source lies below a folder that was walked.
 pub fn is_below(source: &str, folder: &str) -> bool {
-    folder.is_empty() && !source.starts_with('/') || source.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    match folder {
+        // The repository itself, whose files have relative names.
+        "" => !source.starts_with('/'),
+        _ => source.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,173 @@
+//! Work on many files by several threads, with the answers on one, in order, and never more than so many bytes in flight.
+//!
+//! A file is begun when its bytes fit in the budget, and its bytes are given back once its answer was consumed. The file
+//! whose answer is next is always begun, whatever its size: so one that is larger than the whole budget passes alone, and
+//! files that wait for an earlier one never hold it up.
+
+use crate::base::error::Result;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+
+/// Bytes in flight, and whose turn it is.
+struct Budget {
+    state: Mutex<State>,
+    changed: Condvar,
+    limit: u64,
+}
+
+#[derive(Default)]
+struct State {
+    used: u64,
+    next: usize,
+    stopped: bool,
+}
+
+impl Budget {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the bytes of item `at` fit or it is its turn; false when the work was stopped.
+    fn take(&self, at: usize, bytes: u64) -> bool {
+        let mut state = self.lock();
+        while !state.stopped && state.next != at && state.used.saturating_add(bytes) > self.limit {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.used = state.used.saturating_add(bytes);
+        !state.stopped
+    }
+
+    fn give_back(&self, next: usize, bytes: u64) {
+        let mut state = self.lock();
+        state.used = state.used.saturating_sub(bytes);
+        state.next = next;
+        self.changed.notify_all();
+    }
+
+    fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Does `work` on every item with up to `jobs` threads and hands the answers to `consume` in the order of the items, on this
+/// thread. `bytes` is what an item takes while it is in flight. The first error of `consume` ends the work.
+///
+/// # Errors
+/// That of `consume`.
+pub(super) fn ordered<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    limit: u64,
+    bytes: &(impl Fn(&T) -> u64 + Sync),
+    work: &(impl Fn(&T) -> R + Sync),
+    consume: &mut dyn FnMut(&T, R) -> Result<()>,
+) -> Result<()> {
+    let budget = Budget { state: Mutex::default(), changed: Condvar::new(), limit };
+    let (begun, gone) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (send, receive) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1).min(items.len()) {
+            let (send, budget, begun, gone) = (send.clone(), &budget, &begun, &gone);
+            scope.spawn(move || {
+                // A panic here must not leave the others waiting for a turn that never comes.
+                let _stop = StopOnPanic(budget);
+                loop {
+                    let at = begun.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { break };
+                    if gone.load(Ordering::Relaxed) || !budget.take(at, bytes(item)) || send.send((at, work(item))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let done = collect(items, &receive, &budget, bytes, consume);
+        gone.store(true, Ordering::Relaxed);
+        budget.stop();
+        done
+    })
+}
+
+struct StopOnPanic<'b>(&'b Budget);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+fn collect<T, R>(
+    items: &[T],
+    receive: &mpsc::Receiver<(usize, R)>,
+    budget: &Budget,
+    bytes: &impl Fn(&T) -> u64,
+    consume: &mut dyn FnMut(&T, R) -> Result<()>,
+) -> Result<()> {
+    let (mut early, mut next) = (BTreeMap::new(), 0);
+    for (at, answer) in receive {
+        early.insert(at, answer);
+        while let Some(answer) = early.remove(&next) {
+            let item = &items[next];
+            consume(item, answer)?;
+            next += 1;
+            budget.give_back(next, bytes(item));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::Error;
+    use std::sync::atomic::AtomicU64;
+
+    #[test]
+    fn answers_come_in_order_and_bytes_stay_bounded() {
+        let items: Vec<u64> = (0..500).map(|i| (i * 7919) % 50).collect();
+        for jobs in [1, 3, 16] {
+            let (flying, most) = (AtomicU64::new(0), AtomicU64::new(0));
+            let mut out = Vec::new();
+            let work = |n: &u64| {
+                let now = flying.fetch_add(*n, Ordering::SeqCst) + n;
+                most.fetch_max(now, Ordering::SeqCst);
+                std::thread::yield_now();
+                *n
+            };
+            let mut consume = |n: &u64, same: u64| {
+                flying.fetch_sub(*n, Ordering::SeqCst);
+                out.push(same);
+                Ok(())
+            };
+            ordered(&items, jobs, 100, &|n| *n, &work, &mut consume).expect("all consumed");
+            assert_eq!(out, items, "{jobs} jobs");
+            // The one whose turn it is passes even when the budget is full.
+            assert!(most.load(Ordering::SeqCst) <= 100 + 50, "{} bytes in flight", most.load(Ordering::SeqCst));
+        }
+    }
+
+    #[test]
+    fn one_that_is_larger_than_the_budget_passes_and_an_error_ends_the_work() {
+        let items = [1, 1_000, 2, 3];
+        let mut seen = Vec::new();
+        ordered(&items, 4, 10, &|n| *n, &|n| *n, &mut |_, n| {
+            seen.push(n);
+            Ok(())
+        })
+        .expect("all consumed");
+        assert_eq!(seen, items);
+        let all: Vec<u64> = (0..10_000).collect();
+        let worked = AtomicU64::new(0);
+        let work = |n: &u64| {
+            worked.fetch_add(1, Ordering::SeqCst);
+            *n
+        };
+        let ended = ordered(&all, 4, 10, &|_| 5, &work, &mut |_, n| if n == 3 { Err(Error::new("full")) } else { Ok(()) });
+        assert_eq!(ended.expect_err("ended").to_string(), "full");
+        assert!(worked.load(Ordering::SeqCst) < 100, "the rest was not begun");
+    }
+}
