@@ -11,6 +11,7 @@ use super::db::{Db, Value};
 use super::tx::{Tx, View};
 use crate::base::error::Result;
 use crate::values;
+use std::collections::BTreeSet;
 
 /// How many chunks one statement adds.
 const AT_ONCE: usize = 200;
@@ -89,7 +90,7 @@ pub fn remove(tx: &Tx<'_>, collection: i64, chunks: &[i64]) -> Result<()> {
 /// # Errors
 /// Only those of the state.
 pub fn search(view: View<'_>, collection: i64, query: &str, limit: usize) -> Result<Vec<(i64, f64)>> {
-    let terms = terms(query);
+    let terms: BTreeSet<String> = terms(query).into_iter().collect();
     if terms.is_empty() {
         return Ok(Vec::new());
     }
@@ -113,14 +114,9 @@ pub fn search(view: View<'_>, collection: i64, query: &str, limit: usize) -> Res
     view.all(&sql, values![wanted, limit], |row| Ok((row.int(0)?, row.real(1)?)))
 }
 
-/// The words of a text: letters and digits, without case and accents, each once, at most 64 characters long.
+/// The words of a text: letters and digits, without case and accents, at most 64 characters long.
 fn terms(text: &str) -> Vec<String> {
     use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
     let plain: String = text.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>().to_lowercase();
-    let mut seen = std::collections::HashSet::new();
-    plain
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|t| !t.is_empty() && t.chars().count() <= 64 && seen.insert(*t))
-        .map(str::to_owned)
-        .collect()
+    plain.split(|c: char| !c.is_alphanumeric()).filter(|t| !t.is_empty() && t.chars().count() <= 64).map(str::to_owned).collect()
 }

@@ -16,6 +16,7 @@ pub mod runtime;
 pub mod schema;
 pub mod transfer;
 pub mod tx;
+pub mod vectors;
 
 pub use crate::values;
 pub use db::{Db, DbTarget, Mode, PostgresTarget, Row, Value};

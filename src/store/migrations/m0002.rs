@@ -28,8 +28,8 @@ const TABLES: &[Table] = &[
             col("embedder", Text),
             col("embedder_digest", Blob),
             col("dimensions", Int),
-            // Goes up with each transaction that changes its chunks: what was derived from an older one is stale.
-            col("generation", Int),
+            // The highest number that a chunk of it ever had: numbers are never given twice, so that indexes can rely on them.
+            col("last_chunk", Int),
             col("created", Int),
             col("event", Int),
         ],
@@ -79,9 +79,9 @@ const TABLES: &[Table] = &[
         name: "chunk",
         door: Tx,
         columns: &[
-            col("id", Id),
-            col("uid", Text),
             col("collection", Int),
+            col("number", Int),
+            col("uid", Text),
             col("document", Int),
             col("pos", Int),
             col("start", Int),
@@ -95,6 +95,7 @@ const TABLES: &[Table] = &[
             col("vector", Blob),
         ],
         keys: &[
+            "PRIMARY KEY (collection, number)",
             "UNIQUE (document, pos)",
             "FOREIGN KEY (document) REFERENCES document (id)",
             "FOREIGN KEY (collection) REFERENCES collection (id)",
@@ -126,7 +127,6 @@ const INDEXES: &[Index] = &[
     Index { name: "document_content", table: "document", on: "(collection, content)" },
     Index { name: "document_words", table: "document", on: "(words) WHERE words IS NOT NULL" },
     Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
-    Index { name: "chunk_collection", table: "chunk", on: "(collection, id)" },
     Index { name: "chunk_uid", table: "chunk", on: "(uid)" },
     Index { name: "band_document", table: "band", on: "(document)" },
 ];

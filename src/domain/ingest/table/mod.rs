@@ -61,8 +61,8 @@ pub struct Collection {
     pub embedder_digest: Digest,
     /// Numbers in a vector.
     pub dimensions: usize,
-    /// Goes up with each change of its chunks.
-    pub generation: i64,
+    /// The highest number that a chunk of it ever had.
+    pub last_chunk: i64,
 }
 
 /// A collection of a tenant: what every query needs.
@@ -117,7 +117,7 @@ impl Scope {
     }
 }
 
-const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, generation FROM collection";
+const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, last_chunk FROM collection";
 
 fn collection_of(row: &Row<'_>) -> Result<Collection> {
     Ok(Collection {
@@ -126,7 +126,7 @@ fn collection_of(row: &Row<'_>) -> Result<Collection> {
         embedder: row.text(2)?.to_owned(),
         embedder_digest: row.digest(3)?,
         dimensions: usize::try_from(row.int(4)?).unwrap_or(0),
-        generation: row.int(5)?,
+        last_chunk: row.int(5)?,
     })
 }
 

@@ -143,8 +143,8 @@ impl Scope {
     ///
     /// # Errors
     /// Only those of the state.
-    pub fn chunk(&self, view: View<'_>, id: i64) -> Result<Option<Chunk>> {
-        view.first(&format!("{CHUNK} WHERE collection = ?1 AND id = ?2"), values![self.id(), id], chunk_of)
+    pub fn chunk(&self, view: View<'_>, number: i64) -> Result<Option<Chunk>> {
+        view.first(&format!("{CHUNK} WHERE collection = ?1 AND number = ?2"), values![self.id(), number], chunk_of)
     }
 
     /// What the collection holds in all.
@@ -194,8 +194,8 @@ pub struct Totals {
 /// A chunk as it is kept. Offsets count characters of the canonical text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Its number in the state.
-    pub id: i64,
+    /// Its number in the collection, never given twice.
+    pub number: i64,
     /// Its public id.
     pub uid: String,
     /// Its document's number.
@@ -216,11 +216,11 @@ pub struct Chunk {
     pub heading: String,
 }
 
-const CHUNK: &str = "SELECT id, uid, document, pos, start, fresh, stop, tokens, page_first, page_last, heading FROM chunk";
+const CHUNK: &str = "SELECT number, uid, document, pos, start, fresh, stop, tokens, page_first, page_last, heading FROM chunk";
 
 fn chunk_of(row: &Row<'_>) -> Result<Chunk> {
     Ok(Chunk {
-        id: row.int(0)?,
+        number: row.int(0)?,
         uid: row.text(1)?.to_owned(),
         document: row.int(2)?,
         pos: row.int(3)?,

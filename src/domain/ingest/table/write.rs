@@ -113,13 +113,13 @@ pub fn open(tx: &Tx<'_>, tenant: &Name, collection: &Name, embedder: (&str, Dige
             .with("embedder-digest", digest.to_string())
             .with("dimensions", dimensions),
     );
-    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, generation, created, event) \
+    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, last_chunk, created, event) \
         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
     let width = i64::try_from(dimensions).context(|| "the vectors of this model are too long")?;
     let id = tx.insert(sql, values![tenant.id, collection.as_str(), model, digest, width, tx.now(), event])?;
     fulltext::create(tx, id)?;
     let embedder = model.to_owned();
-    let collection = Collection { id, name: collection.clone(), embedder, embedder_digest: digest, dimensions, generation: 0 };
+    let collection = Collection { id, name: collection.clone(), embedder, embedder_digest: digest, dimensions, last_chunk: 0 };
     Ok(Scope { tenant, collection })
 }
 
@@ -153,7 +153,6 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
         put_chunks(tx, scope, id, &made.chunks)?;
         put_signature(tx, scope, id, made)?;
     }
-    touch(tx, scope)?;
     Ok(id)
 }
 
@@ -232,8 +231,9 @@ fn put_text(tx: &Tx<'_>, document: i64, text: &str) -> Result<()> {
 
 fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) -> Result<()> {
     const COLUMNS: &[&str] = &[
-        "uid",
         "collection",
+        "number",
+        "uid",
         "document",
         "pos",
         "start",
@@ -245,10 +245,12 @@ fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) ->
         "heading",
         "vector",
     ];
-    let rows = chunks.iter().enumerate().map(|(pos, c)| {
+    let first = take_numbers(tx, scope, number(chunks.len()))?;
+    let rows = (first..).zip(chunks).enumerate().map(|(pos, (number_of, c))| {
         vec![
-            c.uid.as_str().into(),
             scope.id().into(),
+            number_of.into(),
+            c.uid.as_str().into(),
             document.into(),
             number(pos).into(),
             number(c.start).into(),
@@ -262,9 +264,15 @@ fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) ->
         ]
     });
     tx.insert_all("chunk", COLUMNS, rows)?;
-    let sql = "SELECT id FROM chunk WHERE document = ?1 ORDER BY pos";
-    let ids = tx.view().all(sql, values![document], |row| row.int(0))?;
-    fulltext::add(tx, scope.id(), ids.into_iter().zip(chunks.iter().map(|c| c.words.as_str())))
+    fulltext::add(tx, scope.id(), (first..).zip(chunks.iter().map(|c| c.words.as_str())))
+}
+
+/// The first of so many numbers that no chunk of the collection ever had.
+fn take_numbers(tx: &Tx<'_>, scope: &Scope, n: i64) -> Result<i64> {
+    let sql = "UPDATE collection SET last_chunk = last_chunk + ?2 WHERE id = ?1";
+    tx.execute(sql, values![scope.id(), n])?;
+    let last = tx.view().count("SELECT last_chunk FROM collection WHERE id = ?1", values![scope.id()])?;
+    Ok(last - n + 1)
 }
 
 /// A vector as it is kept: 32-bit floats, little-endian.
@@ -287,7 +295,7 @@ fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, made: &Made) -> Resu
 
 /// Takes a document out whole, without an event of its own.
 fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<()> {
-    let sql = "SELECT id FROM chunk WHERE collection = ?1 AND document = ?2";
+    let sql = "SELECT number FROM chunk WHERE collection = ?1 AND document = ?2";
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
     for table in ["chunk", "document_text", "signature", "band"] {
@@ -308,10 +316,5 @@ pub fn forget(tx: &Tx<'_>, scope: &Scope, document: &super::Document, why: &str)
             .with("collection", scope.collection.name.as_str())
             .with("why", why),
     );
-    touch(tx, scope)
-}
-
-/// What was derived from the collection as it was is stale from now on.
-fn touch(tx: &Tx<'_>, scope: &Scope) -> Result<()> {
-    tx.execute("UPDATE collection SET generation = generation + 1 WHERE id = ?1", values![scope.id()]).map(|_| ())
+    Ok(())
 }

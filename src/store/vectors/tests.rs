@@ -1,0 +1,93 @@
+use super::*;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Vectors in memory; the code under test cannot tell them from those of a state.
+#[derive(Default)]
+struct Memory(RefCell<BTreeMap<i64, Vec<u8>>>);
+
+impl Truth for Memory {
+    fn after(&self, after: i64, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
+        self.0.borrow().iter().filter(|(n, _)| **n > after).try_for_each(|(n, v)| each(*n, v))
+    }
+
+    fn these(&self, numbers: &[i64], each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
+        let all = self.0.borrow();
+        numbers.iter().filter_map(|n| Some((*n, all.get(n)?))).try_for_each(|(n, v)| each(n, v))
+    }
+}
+
+/// A unit vector from a repeatable sequence (xorshift).
+fn vector(seed: u64, dimensions: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let raw: Vec<f32> = (0..dimensions)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect();
+    let norm = raw.iter().map(|x| x * x).sum::<f32>().sqrt();
+    raw.iter().map(|x| x / norm).collect()
+}
+
+fn bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn exact(memory: &Memory, query: &[f32], k: usize) -> Vec<i64> {
+    let mut all: Vec<(i64, f32)> = memory.0.borrow().iter().map(|(n, v)| (*n, dot(query, v))).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.iter().take(k).map(|f| f.0).collect()
+}
+
+fn check(memory: &Memory, folder: &Path, seed: u64, note: &str) {
+    let query = vector(seed, 64);
+    let wanted = Query { vector: &query, k: 10, keep: &|_| true };
+    let found = nearest(memory, folder, "c1", &wanted).expect("searched");
+    let numbers: Vec<i64> = found.iter().map(|f| f.0).collect();
+    assert_eq!(numbers, exact(memory, &query, 10), "{note}");
+}
+
+#[test]
+fn the_nearest_are_those_of_an_exact_scan_through_inserts_deletes_and_damage() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let memory = Memory::default();
+    check(&memory, dir.path(), 1, "empty");
+    let put = |from: i64, to: i64| {
+        for n in from..to {
+            memory.0.borrow_mut().insert(n, bytes(&vector(n.cast_unsigned() + 100, 64)));
+        }
+    };
+    put(1, 3_000);
+    check(&memory, dir.path(), 2, "built");
+    let file = dir.path().join("c1.i8");
+    let built = std::fs::metadata(&file).expect("a segment").len();
+    put(3_000, 3_200);
+    check(&memory, dir.path(), 3, "with a tail");
+    assert_eq!(std::fs::metadata(&file).expect("a segment").len(), built, "a short tail is not worth a new segment");
+    put(3_200, 6_000);
+    check(&memory, dir.path(), 4, "with a long tail");
+    assert!(std::fs::metadata(&file).expect("a segment").len() > built);
+    memory.0.borrow_mut().retain(|n, _| n % 50 == 0);
+    check(&memory, dir.path(), 5, "with most taken out");
+    std::fs::write(&file, b"kf-i8/1\nnot a segment").expect("damaged");
+    check(&memory, dir.path(), 6, "after damage");
+    let query = vector(7, 64);
+    let odd = |n: i64| n % 100 != 0;
+    let found = nearest(&memory, dir.path(), "c1", &Query { vector: &query, k: 5, keep: &odd }).expect("searched");
+    assert!(found.len() == 5 && found.iter().all(|f| odd(f.0)));
+}
+
+#[test]
+fn a_segment_that_cannot_be_kept_is_used_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let blocked = dir.path().join("file");
+    std::fs::write(&blocked, "").expect("a file");
+    let memory = Memory::default();
+    for n in 1..2_000 {
+        memory.0.borrow_mut().insert(n, bytes(&vector(n.cast_unsigned(), 64)));
+    }
+    check(&memory, &blocked.join("below"), 9, "nowhere to keep it");
+}
