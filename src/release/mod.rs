@@ -15,6 +15,7 @@ mod parallel;
 pub mod promote;
 pub mod register;
 pub mod rollback;
+pub mod search;
 
 pub mod eval_view;
 pub mod system;

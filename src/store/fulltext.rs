@@ -85,33 +85,45 @@ pub fn remove(tx: &Tx<'_>, collection: i64, chunks: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// The chunks that hold words of the query, best first, with a score that only orders them.
+/// The chunks that hold words of the query and are to be kept, best first, with a score that only orders them.
 ///
 /// # Errors
 /// Only those of the state.
-pub fn search(view: View<'_>, collection: i64, query: &str, limit: usize) -> Result<Vec<(i64, f64)>> {
+pub fn search(
+    view: View<'_>,
+    collection: i64,
+    query: &str,
+    wanted: usize,
+    keep: &dyn Fn(i64) -> bool,
+) -> Result<Vec<(i64, f64)>> {
     let terms: BTreeSet<String> = terms(query).into_iter().collect();
     if terms.is_empty() {
         return Ok(Vec::new());
     }
     let (db, table) = (view.db(), table(collection));
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let (sql, wanted) = match db {
+    let quoted = |quote: char, or: &str| terms.iter().map(|t| format!("{quote}{t}{quote}")).collect::<Vec<_>>().join(or);
+    let (sql, asked) = match db {
         Db::Sqlite(_) => {
-            let wanted: Vec<String> = terms.iter().map(|t| format!("\"{t}\"")).collect();
-            let sql = format!("SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?1 ORDER BY 2 DESC, 1 LIMIT ?2");
-            (sql, wanted.join(" OR "))
+            let sql = format!("SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?1 ORDER BY 2 DESC, 1");
+            (sql, quoted('"', " OR "))
         }
         Db::Postgres(_) => {
-            let wanted: Vec<String> = terms.iter().map(|t| format!("'{t}'")).collect();
             let sql = format!(
                 "SELECT f.chunk, ts_rank_cd(f.words, q, 1)::double precision FROM {table} f, to_tsquery('simple', ?1) q \
-                 WHERE f.words @@ q ORDER BY 2 DESC, 1 LIMIT ?2"
+                 WHERE f.words @@ q ORDER BY 2 DESC, 1"
             );
-            (sql, wanted.join(" | "))
+            (sql, quoted('\'', " | "))
         }
     };
-    view.all(&sql, values![wanted, limit], |row| Ok((row.int(0)?, row.real(1)?)))
+    let mut found = Vec::new();
+    view.each(&sql, values![asked], |row| {
+        let number = row.int(0)?;
+        if found.len() < wanted && keep(number) {
+            found.push((number, row.real(1)?));
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// The words of a text: letters and digits, without case and accents, at most 64 characters long.

@@ -57,7 +57,6 @@ const TABLES: &[Table] = &[
             opt("chunks_digest", Blob),
             opt("quality", Real),
             col("checks", Text),
-            col("meta", Text),
             col("warnings", Text),
             opt("reason", Text),
             opt("detail", Text),
@@ -65,6 +64,13 @@ const TABLES: &[Table] = &[
             col("event", Int),
         ],
         keys: &["UNIQUE (collection, source)", "UNIQUE (uid)", "FOREIGN KEY (collection) REFERENCES collection (id)"],
+    },
+    // What people noted of a document, for filters.
+    Table {
+        name: "document_meta",
+        door: Tx,
+        columns: &[col("document", Int), col("key", Text), col("value", Text)],
+        keys: &["PRIMARY KEY (document, key)", "FOREIGN KEY (document) REFERENCES document (id)"],
     },
     // The canonical text, zlib-compressed; the only text that offsets point into.
     Table {
@@ -127,6 +133,7 @@ const INDEXES: &[Index] = &[
     Index { name: "document_content", table: "document", on: "(collection, content)" },
     Index { name: "document_words", table: "document", on: "(words) WHERE words IS NOT NULL" },
     Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
+    Index { name: "document_meta_value", table: "document_meta", on: "(key, value, document)" },
     Index { name: "chunk_uid", table: "chunk", on: "(uid)" },
     Index { name: "band_document", table: "band", on: "(document)" },
 ];

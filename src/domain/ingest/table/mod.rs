@@ -4,9 +4,11 @@
 //! Digests of content are keyed with the tenant's salt (HMAC-SHA-256), so that equal documents of two tenants cannot be
 //! recognised as equal by anybody who reads the state or the audit log.
 
+mod find;
 mod read;
 mod write;
 
+pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, vector_bytes};
 

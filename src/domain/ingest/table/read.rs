@@ -36,8 +36,6 @@ pub struct Document {
     pub quality: Option<f64>,
     /// The checks as JSON.
     pub checks: String,
-    /// What is noted of it.
-    pub meta: BTreeMap<String, String>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// Why it was refused, and what was found.
@@ -48,17 +46,17 @@ pub struct Document {
     pub event: i64,
 }
 
-const DOCUMENT: &str = "SELECT id, uid, source, format, language, title, bytes, characters, pages, chunks, quality, checks, meta, \
+const DOCUMENT: &str = "SELECT id, uid, source, format, language, title, bytes, characters, pages, chunks, quality, checks, \
     warnings, reason, detail, created, event FROM document";
 
 fn document_of(row: &Row<'_>) -> Result<Document> {
     let json = |i: usize| format!("column {i} of a document holds no JSON");
-    let refused = match row.opt_text(14)? {
+    let refused = match row.opt_text(13)? {
         None => None,
         Some(word) => {
             let reason = Refusal::of(word)
                 .ok_or_else(|| Error::new(format!("a document was refused for a reason that this kf does not know: {word}")))?;
-            Some((reason, row.opt_text(15)?.unwrap_or_default().to_owned()))
+            Some((reason, row.opt_text(14)?.unwrap_or_default().to_owned()))
         }
     };
     Ok(Document {
@@ -74,11 +72,10 @@ fn document_of(row: &Row<'_>) -> Result<Document> {
         chunks: row.int(9)?,
         quality: row.opt_real(10)?,
         checks: row.text(11)?.to_owned(),
-        meta: serde_json::from_str(row.text(12)?).context(|| json(12))?,
-        warnings: serde_json::from_str(row.text(13)?).context(|| json(13))?,
+        warnings: serde_json::from_str(row.text(12)?).context(|| json(12))?,
         refused,
-        created: row.time(16)?,
-        event: row.int(17)?,
+        created: row.time(15)?,
+        event: row.int(16)?,
     })
 }
 
@@ -111,6 +108,25 @@ impl Scope {
     pub fn document(&self, view: View<'_>, named: &str) -> Result<Option<Document>> {
         let sql = format!("{DOCUMENT} WHERE collection = ?1 AND (source = ?2 OR uid = ?2) ORDER BY source LIMIT 1");
         view.first(&sql, values![self.id(), named], document_of)
+    }
+
+    /// The document that a chunk is of.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn document_of(&self, view: View<'_>, chunk: &Chunk) -> Result<Option<Document>> {
+        view.first(&format!("{DOCUMENT} WHERE collection = ?1 AND id = ?2"), values![self.id(), chunk.document], document_of)
+    }
+
+    /// What people noted of a document.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn meta(&self, view: View<'_>, document: i64) -> Result<BTreeMap<String, String>> {
+        let sql = "SELECT m.key, m.value FROM document_meta m JOIN document d ON d.id = m.document \
+            WHERE d.collection = ?1 AND d.id = ?2";
+        let pairs = view.all(sql, values![self.id(), document], |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())))?;
+        Ok(pairs.into_iter().collect())
     }
 
     /// The canonical text of a document; `None` when there is none, as for a refused one.

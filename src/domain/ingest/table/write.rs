@@ -148,6 +148,8 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
     let uid = tx.uuid().to_string();
     let event = tx.record(event_of(scope, document, &uid, replaces.is_some()));
     let id = insert(tx, scope, document, &uid, event)?;
+    let meta = document.meta.iter().map(|(key, value)| vec![id.into(), key.as_str().into(), value.as_str().into()]);
+    tx.insert_all("document_meta", &["document", "key", "value"], meta)?;
     if let Outcome::Taken(made) = &document.outcome {
         put_text(tx, id, &made.text)?;
         put_chunks(tx, scope, id, &made.chunks)?;
@@ -182,14 +184,13 @@ fn chunks_digest(scope: &Scope, chunks: &[NewChunk]) -> Digest {
 }
 
 fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: i64) -> Result<i64> {
-    let json = |what: &str| format!("cannot write the {what} of {}", document.source);
     let (made, refused) = match &document.outcome {
         Outcome::Taken(made) => (Some(made), None),
         Outcome::Refused(refused) => (None, Some(refused)),
     };
     let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
-        characters, pages, chunks, chunks_digest, quality, checks, meta, warnings, reason, detail, created, event) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
     let values = values![
         uid,
         scope.id(),
@@ -207,8 +208,7 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: 
         made.map(|m| chunks_digest(scope, &m.chunks)),
         document.quality,
         &document.checks,
-        serde_json::to_string(&document.meta).context(|| json("metadata"))?,
-        serde_json::to_string(&document.warnings).context(|| json("warnings"))?,
+        serde_json::to_string(&document.warnings).context(|| "cannot write the warnings of a document")?,
         refused.map(|r| r.reason.word()),
         refused.map(|r| r.detail.clone()),
         tx.now(),
@@ -298,7 +298,7 @@ fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<()> {
     let sql = "SELECT number FROM chunk WHERE collection = ?1 AND document = ?2";
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
-    for table in ["chunk", "document_text", "signature", "band"] {
+    for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
     tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document]).map(|_| ())

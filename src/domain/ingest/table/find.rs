@@ -1,0 +1,91 @@
+//! Which chunks are looked at: their vectors, and the filters that a query sets.
+
+use super::Scope;
+use crate::base::error::{Error, Result};
+use crate::store::vectors::Truth;
+use crate::store::{Value, View, values};
+use std::collections::HashSet;
+
+/// How many numbers one statement names.
+const AT_ONCE: usize = 500;
+
+/// The vectors of one collection, as a search reads them.
+pub struct Vectors<'a> {
+    /// The state.
+    pub view: View<'a>,
+    /// The collection.
+    pub scope: &'a Scope,
+}
+
+impl Truth for Vectors<'_> {
+    fn after(&self, after: i64, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
+        let sql = "SELECT number, vector FROM chunk WHERE collection = ?1 AND number > ?2 ORDER BY number";
+        self.view.each(sql, values![self.scope.id(), after], |row| each(row.int(0)?, row.blob(1)?))
+    }
+
+    fn these(&self, numbers: &[i64], each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
+        for some in numbers.chunks(AT_ONCE) {
+            let marks: Vec<String> = (2..some.len() + 2).map(|i| format!("?{i}")).collect();
+            let sql = format!("SELECT number, vector FROM chunk WHERE collection = ?1 AND number IN ({})", marks.join(", "));
+            let values: Vec<Value> = std::iter::once(self.scope.id()).chain(some.iter().copied()).map(Value::from).collect();
+            self.view.each(&sql, &values, |row| each(row.int(0)?, row.blob(1)?))?;
+        }
+        Ok(())
+    }
+}
+
+/// One condition of a query: `language=de`, `format=pdf`, `source=manuals/`, or anything noted with `--meta`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// What is asked about.
+    pub key: String,
+    /// What it must be; for `source` what it must begin with.
+    pub value: String,
+}
+
+impl std::str::FromStr for Filter {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self { key: key.to_owned(), value: value.to_owned() }),
+            _ => Err(Error::usage(format!("`{text}` is not a filter")).hint("write KEY=VALUE, such as `language=de`")),
+        }
+    }
+}
+
+impl Scope {
+    /// The numbers of the chunks whose documents meet all filters; `None` when there is no filter.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn filtered(&self, view: View<'_>, filters: &[Filter]) -> Result<Option<HashSet<i64>>> {
+        let mut left: Option<HashSet<i64>> = None;
+        for filter in filters {
+            let meeting = self.meeting(view, filter)?;
+            left = Some(left.map_or_else(|| meeting.clone(), |left| left.intersection(&meeting).copied().collect()));
+        }
+        Ok(left)
+    }
+
+    fn meeting(&self, view: View<'_>, filter: &Filter) -> Result<HashSet<i64>> {
+        let chunks = "SELECT c.number FROM chunk c JOIN document d ON d.id = c.document";
+        let (sql, value) = match filter.key.as_str() {
+            "language" | "format" => (
+                format!("{chunks} WHERE d.collection = ?1 AND d.{} = ?2", filter.key),
+                values![self.id(), &filter.value].to_vec(),
+            ),
+            "source" => {
+                let length = i64::try_from(filter.value.chars().count()).unwrap_or(i64::MAX);
+                let sql = format!("{chunks} WHERE d.collection = ?1 AND substr(d.source, 1, CAST(?2 AS INTEGER)) = ?3");
+                (sql, values![self.id(), length, &filter.value].to_vec())
+            }
+            key => {
+                let sql = format!(
+                    "{chunks} JOIN document_meta m ON m.document = d.id WHERE d.collection = ?1 AND m.key = ?2 AND m.value = ?3"
+                );
+                (sql, values![self.id(), key, &filter.value].to_vec())
+            }
+        };
+        Ok(view.all(&sql, &value, |row| row.int(0))?.into_iter().collect())
+    }
+}
