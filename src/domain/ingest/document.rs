@@ -1,10 +1,11 @@
 //! What was read out of a document: its canonical text and the blocks that give it structure.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What a stretch of text is. Headings carry their level, 1 the highest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BlockKind {
     /// A heading of this level, 1 to 6.
     Heading(u8),
@@ -19,7 +20,7 @@ pub enum BlockKind {
 }
 
 /// A stretch of the canonical text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// What it is.
     pub kind: BlockKind,
@@ -30,7 +31,7 @@ pub struct Block {
 }
 
 /// Where a document points to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Link {
     /// The address as written.
     pub target: String,
@@ -39,7 +40,7 @@ pub struct Link {
 }
 
 /// What was read out of a document.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The canonical text: UTF-8 in NFC, `\n` line ends, no control characters but `\n` and `\t`, blocks joined by line ends.
     pub text: String,

@@ -2,5 +2,11 @@
 
 mod flow;
 pub mod open;
+mod prepare;
+pub mod run;
 pub mod seen;
+mod take;
 pub mod walk;
+
+/// The version of all that decides what is made of a file: extraction, checks, chunks. A higher one takes every document anew.
+const PIPELINE: u32 = 1;

@@ -107,7 +107,7 @@ const TABLES: &[Table] = &[
             "FOREIGN KEY (collection) REFERENCES collection (id)",
         ],
     },
-    // MinHash signatures, and the bands by which near duplicates find each other within one tenant.
+    // MinHash signatures, and the bands by which near duplicates find each other within one collection.
     Table {
         name: "signature",
         door: Tx,
@@ -117,8 +117,8 @@ const TABLES: &[Table] = &[
     Table {
         name: "band",
         door: Tx,
-        columns: &[col("tenant", Int), col("hash", Int), col("document", Int)],
-        keys: &["PRIMARY KEY (tenant, hash, document)", "FOREIGN KEY (document) REFERENCES document (id)"],
+        columns: &[col("collection", Int), col("hash", Int), col("document", Int)],
+        keys: &["PRIMARY KEY (collection, hash, document)", "FOREIGN KEY (document) REFERENCES document (id)"],
     },
     // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice. `text` is keyed per tenant.
     Table {
@@ -131,7 +131,7 @@ const TABLES: &[Table] = &[
 
 const INDEXES: &[Index] = &[
     Index { name: "document_content", table: "document", on: "(collection, content)" },
-    Index { name: "document_words", table: "document", on: "(words) WHERE words IS NOT NULL" },
+    Index { name: "document_words", table: "document", on: "(collection, words) WHERE words IS NOT NULL" },
     Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
     Index { name: "document_meta_value", table: "document_meta", on: "(key, value, document)" },
     Index { name: "chunk_uid", table: "chunk", on: "(uid)" },

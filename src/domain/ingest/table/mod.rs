@@ -4,10 +4,12 @@
 //! Digests of content are keyed with the tenant's salt (HMAC-SHA-256), so that equal documents of two tenants cannot be
 //! recognised as equal by anybody who reads the state or the audit log.
 
+mod alike;
 mod find;
 mod read;
 mod write;
 
+pub use alike::Alike;
 pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, vector_bytes};
@@ -44,10 +46,9 @@ impl Tenant {
         Digest::from_bytes(out)
     }
 
-    /// A 64-bit salt for hashes that are compared within this tenant only.
-    pub fn small_salt(&self) -> u64 {
-        let digest = self.digest(b"bands");
-        u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("a digest has 32 bytes"))
+    /// Keys hashes that are compared within this tenant only.
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
     }
 }
 

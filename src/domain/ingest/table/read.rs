@@ -228,7 +228,7 @@ pub struct Chunk {
     pub tokens: i64,
     /// The pages it is on, first and last.
     pub pages: Option<(i64, i64)>,
-    /// The headings above it, outermost first, joined by ` › `.
+    /// The headings above it, outermost first, one a line.
     pub heading: String,
 }
 

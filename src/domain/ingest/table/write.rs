@@ -31,7 +31,7 @@ pub struct NewChunk {
     pub tokens: u32,
     /// The pages it is on, first and last.
     pub pages: Option<(u32, u32)>,
-    /// The headings above it, joined.
+    /// The headings above it, outermost first, one a line.
     pub heading: String,
     /// What is searched by its words: headings and text.
     pub words: String,
@@ -289,8 +289,8 @@ fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, made: &Made) -> Resu
     let mut bands = made.bands.clone();
     bands.sort_unstable();
     bands.dedup();
-    let rows = bands.iter().map(|band| vec![scope.tenant.id.into(), band.cast_signed().into(), Value::from(document)]);
-    tx.insert_all("band", &["tenant", "hash", "document"], rows).map(|_| ())
+    let rows = bands.iter().map(|band| vec![scope.id().into(), band.cast_signed().into(), Value::from(document)]);
+    tx.insert_all("band", &["collection", "hash", "document"], rows).map(|_| ())
 }
 
 /// Takes a document out whole, without an event of its own.

@@ -1,0 +1,164 @@
+//! Taking a prepared document: whether another one says the same, the last word on its quality, and its row.
+
+use super::prepare::{Made, Prepared, Ready};
+use super::run::{Fate, Told};
+use super::walk::Met;
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Result};
+use crate::domain::ingest::quality::{Copies, Quality, Rules};
+use crate::domain::ingest::reason::Refused;
+use crate::domain::ingest::table::{self, Alike, NewDocument, Outcome, Scope, put};
+use crate::store::{Tx, View};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// How documents are taken.
+pub(super) struct Taking<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) pipeline: Digest,
+    pub(super) rules: &'a Rules,
+    pub(super) meta: &'a BTreeMap<String, String>,
+}
+
+impl Taking<'_> {
+    /// Takes a document, or only says what would become of it when there is no transaction.
+    pub(super) fn take(&self, view: View<'_>, tx: Option<&Tx<'_>>, met: &Met, prepared: &Prepared) -> Result<Told> {
+        let blank = || Told {
+            source: met.source.clone(),
+            fate: Fate::Unchanged,
+            bytes: prepared.bytes,
+            chunks: 0,
+            quality: None,
+            warnings: Vec::new(),
+        };
+        let (new, told) = match &prepared.made {
+            Made::Unchanged => return self.unchanged(view, met, prepared, blank()),
+            Made::Failed(e) => {
+                return Err(Error::of(e.kind(), e.chain().join(": "))).context(|| format!("cannot embed {}", met.source));
+            }
+            Made::Refused { format, refused, warnings } => {
+                let told = Told { fate: fate_of(refused), warnings: warnings.clone(), ..blank() };
+                (self.refused(met, prepared, format.map(|f| f.word()), refused, None, warnings), told)
+            }
+            Made::Ready(ready) => {
+                let (quality, warnings) = self.judge(view, met, ready)?;
+                let told = Told { quality: Some(quality.score), warnings: warnings.clone(), ..blank() };
+                match &quality.refused {
+                    Some(refused) => {
+                        let new = self.refused(met, prepared, Some(ready.format.word()), refused, Some(&quality), &warnings);
+                        (new, Told { fate: fate_of(refused), ..told })
+                    }
+                    None => {
+                        let fate = if prepared.known.is_some() { Fate::Replaced } else { Fate::Added };
+                        (self.ready(met, prepared, ready, &quality, warnings), Told { fate, chunks: ready.chunks.len(), ..told })
+                    }
+                }
+            }
+        };
+        if let Some(tx) = tx {
+            put(tx, self.scope, &new, prepared.known.map(|k| k.id))?;
+        }
+        Ok(told)
+    }
+
+    /// What was refused before and is as it was is told as refused again: a run does not become good by being repeated.
+    fn unchanged(&self, view: View<'_>, met: &Met, prepared: &Prepared, told: Told) -> Result<Told> {
+        if prepared.known.is_some_and(|k| k.refused.is_some())
+            && let Some(document) = self.scope.document(view, &met.source)?
+            && let Some((reason, detail)) = document.refused
+        {
+            return Ok(Told { fate: Fate::Refused(reason, detail), ..told });
+        }
+        Ok(told)
+    }
+
+    fn judge(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Quality, Vec<String>)> {
+        let mut warnings = ready.document.warnings.clone();
+        let (copies, alike) = self.copies(view, met, ready)?;
+        let mut quality = ready.quality.clone().with_copies(copies, self.rules);
+        if let (Some(refused), Some(alike)) = (&mut quality.refused, &alike) {
+            refused.detail = format!("{}: {}", refused.detail, alike.source);
+        } else if let Some(alike) = alike.filter(|a| a.similarity >= self.rules.near_duplicate) {
+            warnings.push(format!("a near copy of {} (similarity {:.2})", alike.source, alike.similarity));
+        }
+        if quality.warning {
+            let failed = quality.checks.iter().filter(|c| c.verdict == crate::base::verdict::Verdict::Fail);
+            let reasons: Vec<String> = failed.map(|c| format!("{}: {}", c.id.word(), c.reason)).collect();
+            warnings.push(format!("quality {:.2}: {}", quality.score, reasons.join("; ")));
+        }
+        Ok((quality, warnings))
+    }
+
+    fn copies(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Copies, Option<Alike>)> {
+        if let Some(same) = self.scope.same_words(view, &ready.words, &met.source)? {
+            return Ok((Copies::Exact, Some(same)));
+        }
+        let Some(signature) = &ready.signature else { return Ok((Copies::Nearest(0.0), None)) };
+        let nearest = self.scope.nearest_copy(view, signature, &met.source, 0.0)?;
+        Ok((Copies::Nearest(nearest.as_ref().map_or(0.0, |n| n.similarity)), nearest))
+    }
+
+    fn refused(
+        &self,
+        met: &Met,
+        prepared: &Prepared,
+        format: Option<&'static str>,
+        refused: &Refused,
+        quality: Option<&Quality>,
+        warnings: &[String],
+    ) -> NewDocument {
+        NewDocument {
+            source: met.source.clone(),
+            content: prepared.content,
+            pipeline: self.pipeline,
+            format,
+            bytes: prepared.bytes,
+            quality: quality.map(|q| q.score),
+            checks: quality.map_or_else(|| "[]".to_owned(), checks),
+            meta: self.meta.clone(),
+            warnings: warnings.to_vec(),
+            outcome: Outcome::Refused(refused.clone()),
+        }
+    }
+
+    fn ready(&self, met: &Met, prepared: &Prepared, ready: &Ready, quality: &Quality, warnings: Vec<String>) -> NewDocument {
+        let document = &ready.document;
+        let certain = quality.checks.iter().any(|c| c.id.word() == "language" && c.verdict != crate::base::verdict::Verdict::Inconclusive);
+        NewDocument {
+            source: met.source.clone(),
+            content: prepared.content,
+            pipeline: self.pipeline,
+            format: Some(ready.format.word()),
+            bytes: prepared.bytes,
+            quality: Some(quality.score),
+            checks: checks(quality),
+            meta: self.meta.clone(),
+            warnings,
+            outcome: Outcome::Taken(Box::new(table::Made {
+                text: document.text.clone(),
+                characters: ready.characters,
+                title: document.title.clone(),
+                language: quality.language.filter(|_| certain).map(str::to_owned),
+                pages: document.pages,
+                chunks: ready.chunks.clone(),
+                words: ready.words,
+                bands: ready.signature.as_ref().map(|s| s.bands(self.scope.tenant.salt()).to_vec()).unwrap_or_default(),
+                signature: ready.signature.as_ref().map(|s| s.to_bytes()).unwrap_or_default(),
+            })),
+        }
+    }
+}
+
+fn fate_of(refused: &Refused) -> Fate {
+    Fate::Refused(refused.reason, refused.detail.clone())
+}
+
+/// The checks as JSON, findings of personal data by kind and place, never by value.
+fn checks(quality: &Quality) -> String {
+    let checks: Vec<_> = quality
+        .checks
+        .iter()
+        .map(|c| json!({"check": c.id.word(), "verdict": c.verdict, "value": c.value, "limit": c.limit, "reason": c.reason}))
+        .collect();
+    json!(checks).to_string()
+}
