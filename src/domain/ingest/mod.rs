@@ -9,4 +9,5 @@
 
 pub mod canon;
 pub mod document;
+pub mod quality;
 pub mod reason;
