@@ -60,9 +60,9 @@ pub fn knows(language: &str) -> bool {
     FORMULAS.iter().any(|row| row.0 == language)
 }
 
-/// Words in prose, up to `enough`.
-pub(super) fn words(prose: &[&str], enough: usize) -> usize {
-    prose.iter().flat_map(|text| text.split_whitespace()).filter(|w| w.contains(is_word_char)).take(enough).count()
+/// Words in prose.
+pub(super) fn words(prose: &[&str]) -> usize {
+    prose.iter().flat_map(|text| text.split_whitespace()).filter(|word| word.contains(is_word_char)).count()
 }
 
 /// What Python's `\w` matches.
