@@ -9,5 +9,6 @@
 
 pub mod canon;
 pub mod document;
+pub mod quality;
 pub mod reason;
 pub mod table;

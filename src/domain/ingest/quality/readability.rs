@@ -1,0 +1,148 @@
+//! How easily a text reads: the Flesch reading ease exactly as textstat 0.7.13 computes it, with its constants per language,
+//! its words and its sentences. English syllables are counted by [`super::syllables`] instead of the CMU dictionary that
+//! textstat downloads; the other languages use the hyphenation patterns of `hypher` 0.1.8, which are TeX's as Pyphen's are.
+//!
+//! Only prose is judged (see [`super::prose`]): a list or a table is one endless sentence to the formula.
+
+use super::syllables;
+use hypher::Lang;
+
+/// Fewer words of prose than this say nothing: the formula swings by tens of points.
+pub const MIN_WORDS: usize = 100;
+
+/// Longer words are not hyphenated: no language of the table has one, and the cost of patterns grows with length.
+const LONGEST_WORD: usize = 64;
+
+/// `score = base - a * words per sentence - b * syllables per word` (textstat 0.7.13, `LANG_CONFIGS`; Flesch 1948, Amstad
+/// 1978, Fernández Huerta 1959, Kandel and Moles 1958, Vacca 1972, Douma 1960, Oborneva for Russian; English for the rest).
+const FORMULAS: &[(&str, f64, f64, f64, Lang)] = &[
+    ("en", 206.835, 1.015, 84.6, Lang::English),
+    ("de", 180.0, 1.0, 58.5, Lang::German),
+    ("es", 206.84, 1.02, 60.0, Lang::Spanish),
+    ("fr", 207.0, 1.015, 73.6, Lang::French),
+    ("it", 217.0, 1.3, 60.0, Lang::Italian),
+    ("nl", 206.835, 0.93, 77.0, Lang::Dutch),
+    ("pt", 206.835, 1.015, 84.6, Lang::Portuguese),
+    ("ru", 206.835, 1.3, 60.1, Lang::Russian),
+    ("hu", 206.835, 1.015, 58.5, Lang::Hungarian),
+    ("pl", 206.835, 1.015, 84.6, Lang::Polish),
+];
+
+/// The words, sentences and syllables of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Runs between white space with at least one letter or digit; `well-known` is one word, `2024` too.
+    pub words: usize,
+    /// Stretches between `.`, `!` and `?` of at least three words.
+    pub sentences: usize,
+    /// Syllables of the words, as the language counts them.
+    pub syllables: usize,
+}
+
+/// The reading ease of prose in a language of two letters: about 0 (very hard) to 100 (very easy), unbounded either way.
+/// `None` when the language has no formula here or the prose has fewer than 100 words.
+pub fn flesch(prose: &[&str], language: &str) -> Option<f64> {
+    let (_, base, a, b, patterns) = FORMULAS.iter().find(|row| row.0 == language)?;
+    let counts = prose.iter().map(|text| count(text, *patterns)).fold(Counts::default(), |x, y| Counts {
+        words: x.words + y.words,
+        sentences: x.sentences + y.sentences,
+        syllables: x.syllables + y.syllables,
+    });
+    if counts.words < MIN_WORDS {
+        return None;
+    }
+    let words = counts.words as f64;
+    Some(base - a * words / counts.sentences.max(1) as f64 - b * counts.syllables as f64 / words)
+}
+
+/// True when a language has a formula.
+pub fn knows(language: &str) -> bool {
+    FORMULAS.iter().any(|row| row.0 == language)
+}
+
+/// Words in prose.
+pub(super) fn words(prose: &[&str]) -> usize {
+    prose.iter().flat_map(|text| text.split_whitespace()).filter(|word| word.contains(is_word_char)).count()
+}
+
+/// What Python's `\w` matches.
+fn is_word_char(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// textstat's sentences are the matches of `\b[^.!?]+[.!?]*`, of which those of two words or fewer do not count.
+#[derive(Default)]
+struct Sentences {
+    counted: usize,
+    words: usize,
+}
+
+impl Sentences {
+    fn close(&mut self) {
+        self.counted += usize::from(self.words > 2);
+        self.words = 0;
+    }
+}
+
+fn count(text: &str, patterns: Lang) -> Counts {
+    let mut counts = Counts::default();
+    let mut sentences = Sentences::default();
+    let mut word = String::new();
+    for token in text.split_whitespace() {
+        let merged = clean(token, &mut word, &mut sentences);
+        if !word.is_empty() {
+            counts.words += 1;
+            counts.syllables += spoken(&word, merged, patterns);
+        }
+    }
+    sentences.close();
+    counts.sentences = sentences.counted;
+    counts
+}
+
+/// Writes a token as textstat's word: lower case, without punctuation but the apostrophes of English contractions. True when
+/// punctuation between letters fell out, so that the word is in no dictionary: `and/or`, `well-known`.
+fn clean(token: &str, word: &mut String, sentences: &mut Sentences) -> bool {
+    word.clear();
+    let (mut merged, mut gap, mut in_sentence) = (false, false, false);
+    for (i, c) in token.char_indices() {
+        if is_word_char(c) {
+            merged |= gap;
+            gap = false;
+            in_sentence = true;
+            if c.is_ascii() {
+                word.push(c.to_ascii_lowercase());
+            } else {
+                word.extend(c.to_lowercase());
+            }
+        } else if c == '\'' && contraction(&token[i + 1..]) {
+            word.push(c);
+        } else {
+            gap = !word.is_empty();
+            if matches!(c, '.' | '!' | '?') {
+                sentences.words += usize::from(in_sentence);
+                sentences.close();
+                in_sentence = false;
+            }
+        }
+    }
+    sentences.words += usize::from(in_sentence);
+    merged
+}
+
+/// True when what follows an apostrophe makes it one of an English contraction: `t`, `s`, `d`, `ve`, `ll`, `re`.
+fn contraction(rest: &str) -> bool {
+    rest.starts_with(['t', 's', 'd']) || ["ve", "ll", "re"].iter().any(|end| rest.starts_with(end))
+}
+
+fn spoken(word: &str, merged: bool, patterns: Lang) -> usize {
+    let in_dictionary =
+        matches!(patterns, Lang::English) && !merged && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'\'');
+    if in_dictionary {
+        return syllables::english(word) as usize;
+    }
+    if word.len() > LONGEST_WORD {
+        return word.len() / 3;
+    }
+    hypher::hyphenate_bounded(word, patterns, 2, 2).len().max(1)
+}
