@@ -13,10 +13,12 @@ mod demo;
 mod diff;
 mod doctor;
 mod eval;
+mod extract_worker;
 mod fsck;
 mod gc;
 mod help;
 mod history;
+mod ingest;
 mod init;
 mod lineage;
 mod list;
@@ -26,6 +28,7 @@ mod promote;
 mod register;
 mod restore;
 mod rollback;
+mod search;
 mod show;
 mod state;
 mod status;
@@ -52,10 +55,13 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Doctor(doctor::Args),
     Eval(eval::Args),
+    #[command(name = "extract-worker")]
+    ExtractWorker(extract_worker::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
     Help(help::Args),
     History(history::Args),
+    Ingest(ingest::Args),
     Init(init::Args),
     Lineage(lineage::Args),
     List(list::Args),
@@ -64,6 +70,7 @@ pub(crate) enum Command {
     Register(register::Args),
     Restore(restore::Args),
     Rollback(rollback::Args),
+    Search(search::Args),
     Show(show::Args),
     #[command(subcommand)]
     State(state::Command),
@@ -86,10 +93,12 @@ impl Command {
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
             Self::Eval(args) => eval::run(cx, args),
+            Self::ExtractWorker(_) => extract_worker::run(),
             Self::Fsck(args) => fsck::run(cx, args),
             Self::Gc(args) => gc::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
+            Self::Ingest(args) => args.run(cx),
             Self::Init(args) => init::run(cx, args),
             Self::Lineage(args) => lineage::run(cx, args),
             Self::List(args) => list::run(cx, args),
@@ -98,6 +107,7 @@ impl Command {
             Self::Register(args) => register::run(cx, args),
             Self::Restore(args) => restore::run(cx, args),
             Self::Rollback(args) => rollback::run(cx, args),
+            Self::Search(args) => search::run(cx, args),
             Self::Show(args) => show::run(cx, args),
             Self::State(command) => command.run(cx),
             Self::Status(args) => status::run(cx, args),

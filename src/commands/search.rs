@@ -51,7 +51,7 @@ struct Found {
     document: String,
     chunk: String,
     pages: Option<[i64; 2]>,
-    heading: Vec<String>,
+    heading: String,
     start: i64,
     stop: i64,
     language: Option<String>,
@@ -94,7 +94,7 @@ impl Found {
             Some([first, last]) if first == last => format!(", page {first}"),
             Some([first, last]) => format!(", pages {first}–{last}"),
         };
-        let heading = if self.heading.is_empty() { String::new() } else { format!("  {}\n", self.heading.join(" › ")) };
+        let heading = if self.heading.is_empty() { String::new() } else { format!("  {}\n", self.heading) };
         let cosine = self.cosine.map(|c| format!("  {c:.3}")).unwrap_or_default();
         let text = ellipsis(&self.text, 300);
         format!("{}. {}{page}, characters {}–{}{cosine}\n{heading}  {text}", self.rank, self.source, self.start, self.stop)
@@ -131,7 +131,7 @@ fn found(rank: usize, hit: Hit) -> Found {
         document: hit.document,
         chunk: chunk.uid,
         pages: chunk.pages.map(|(first, last)| [first, last]),
-        heading: chunk.heading.split('\n').filter(|h| !h.is_empty()).map(str::to_owned).collect(),
+        heading: chunk.heading,
         start: chunk.start,
         stop: chunk.stop,
         language: hit.language,

@@ -39,7 +39,7 @@ struct ChunkDoc {
     stop: i64,
     tokens: i64,
     pages: Option<[i64; 2]>,
-    heading: Vec<String>,
+    heading: String,
     text: String,
 }
 
@@ -88,7 +88,7 @@ impl Report for Shown {
                     c.stop.to_string(),
                     c.tokens.to_string(),
                     c.pages.map(|[first, _]| first.to_string()).unwrap_or_default(),
-                    c.heading.join(" › "),
+                    c.heading.clone(),
                     ellipsis(&c.text, 60),
                 ]);
             }
@@ -152,6 +152,6 @@ fn chunk_doc(c: Chunk, text: &str) -> Result<ChunkDoc> {
         stop: c.stop,
         tokens: c.tokens,
         pages: c.pages.map(|(first, last)| [first, last]),
-        heading: c.heading.split('\n').filter(|h| !h.is_empty()).map(str::to_owned).collect(),
+        heading: c.heading,
     })
 }

@@ -143,21 +143,23 @@ fn make(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Opt
 
 /// The chunks of a document with their vectors.
 fn chunks(work: &Work<'_>, document: &Document, content: Digest) -> Result<Vec<NewChunk>> {
-    let settings = Settings { limit: work.how.settings.chunk_tokens, overlap: work.how.settings.chunk_overlap, ..Settings::default() };
-    let cut = chunk::chunk(document, &settings, work.how.tokens, work.how.sentences);
-    let words: Vec<String> = cut.iter().map(|c| chunk::embed_text(c, document)).collect();
+    let how = work.how;
+    let settings = Settings { limit: how.settings.chunk_tokens, overlap: how.settings.chunk_overlap, ..Settings::default() };
+    let cut = chunk::chunk(document, &settings, how.tokens, how.sentences);
+    let most = how.embedder.model().max_tokens;
+    let words: Vec<String> = cut.iter().map(|c| chunk::embed_text(c, document, how.tokens, most)).collect();
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
-    let vectors = work.how.embedder.embed(&texts, Purpose::Document)?;
+    let vectors = how.embedder.embed(&texts, Purpose::Document)?;
     let offsets = Offsets::new(&document.text, &cut);
     let tenant = work.scope.tenant.name.as_str();
     let new = |((chunk, words), vector): ((&Chunk, String), Vec<f32>)| NewChunk {
-        uid: chunk::id(tenant, &content, &chunk.span),
+        uid: chunk.id(tenant, &content).to_string(),
         start: offsets.characters(chunk.span.start),
-        fresh: offsets.characters(chunk.fresh),
+        fresh: offsets.characters(chunk.overlap_end),
         stop: offsets.characters(chunk.span.end),
         tokens: chunk.tokens,
         pages: chunk.pages,
-        heading: chunk.heading.join("\n"),
+        heading: chunk.heading_path(document),
         words,
         vector,
     };
@@ -169,7 +171,7 @@ struct Offsets(HashMap<usize, usize>);
 
 impl Offsets {
     fn new(text: &str, chunks: &[Chunk]) -> Self {
-        let mut wanted: Vec<usize> = chunks.iter().flat_map(|c| [c.span.start, c.fresh, c.span.end]).collect();
+        let mut wanted: Vec<usize> = chunks.iter().flat_map(|c| [c.span.start, c.overlap_end, c.span.end]).collect();
         wanted.sort_unstable();
         wanted.dedup();
         let (mut found, mut at, mut characters) = (HashMap::with_capacity(wanted.len()), 0, 0);

@@ -228,7 +228,7 @@ pub struct Chunk {
     pub tokens: i64,
     /// The pages it is on, first and last.
     pub pages: Option<(i64, i64)>,
-    /// The headings above it, outermost first, one a line.
+    /// The headings above it, outermost first, in one line.
     pub heading: String,
 }
 

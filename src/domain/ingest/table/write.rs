@@ -31,7 +31,7 @@ pub struct NewChunk {
     pub tokens: u32,
     /// The pages it is on, first and last.
     pub pages: Option<(u32, u32)>,
-    /// The headings above it, outermost first, one a line.
+    /// The headings above it, outermost first, in one line.
     pub heading: String,
     /// What is searched by its words: headings and text.
     pub words: String,
