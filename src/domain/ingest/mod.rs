@@ -9,4 +9,5 @@
 
 pub mod canon;
 pub mod document;
+pub mod extract;
 pub mod reason;
