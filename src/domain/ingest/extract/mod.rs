@@ -15,6 +15,7 @@ mod json;
 mod limits;
 mod markdown;
 mod markup;
+mod pdf;
 mod sniff;
 mod text;
 mod zipped;
@@ -144,6 +145,7 @@ pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<Extracted, R
         Format::Csv => csv::extract(text, &mut out)?,
         Format::Json => json::extract(text, &mut out)?,
         Format::Jsonl => json::extract_lines(text, &mut out)?,
+        Format::Pdf => pdf::extract(bytes, &mut out)?,
         Format::Eml => eml::extract(bytes, &mut out)?,
         other => return Err(Refused::new(Refusal::Unsupported, format!("{other} cannot be read yet"))),
     }
