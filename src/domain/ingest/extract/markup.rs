@@ -47,11 +47,6 @@ impl<'a> Pieces<'a> {
         Self { html: false, ..Self::html(text) }
     }
 
-    /// The byte where the next piece begins.
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
     fn take(&mut self, upto: usize) -> &'a str {
         let piece = &self.text[self.at..upto];
         self.at = upto;

@@ -9,15 +9,22 @@
 
 mod csv;
 mod decode;
+mod docx;
 mod eml;
+mod epub;
 mod html;
 mod json;
 mod limits;
 mod markdown;
 mod markup;
+mod ods;
 mod pdf;
+mod pptx;
 mod sniff;
+mod styles;
 mod text;
+mod xlsx;
+mod xml;
 mod zipped;
 
 pub use limits::Limits;
@@ -146,8 +153,12 @@ pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<Extracted, R
         Format::Json => json::extract(text, &mut out)?,
         Format::Jsonl => json::extract_lines(text, &mut out)?,
         Format::Pdf => pdf::extract(bytes, &mut out)?,
+        Format::Docx => docx::extract(bytes, &mut out)?,
+        Format::Pptx => pptx::extract(bytes, &mut out)?,
+        Format::Xlsx => xlsx::extract(bytes, &mut out)?,
+        Format::Ods => ods::extract(bytes, &mut out)?,
+        Format::Epub => epub::extract(bytes, &mut out)?,
         Format::Eml => eml::extract(bytes, &mut out)?,
-        other => return Err(Refused::new(Refusal::Unsupported, format!("{other} cannot be read yet"))),
     }
     let document = out.finish();
     if document.blocks.is_empty() {

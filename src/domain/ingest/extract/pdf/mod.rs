@@ -156,4 +156,4 @@ fn date(written: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
