@@ -9,6 +9,7 @@
 
 pub mod canon;
 pub mod document;
+pub mod extract;
 pub mod quality;
 pub mod reason;
 pub mod table;
