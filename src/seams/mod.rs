@@ -1,3 +1,4 @@
 //! Traits that several rooms share; they know nothing of who implements them.
 
 pub mod answerer;
+pub mod embedder;

@@ -10,3 +10,4 @@
 pub mod canon;
 pub mod document;
 pub mod reason;
+pub mod tokens;
