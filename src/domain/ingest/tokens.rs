@@ -9,7 +9,7 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Bytes that one token may stand for.
-const BYTES_A_TOKEN: usize = 16;
+pub(super) const BYTES_A_TOKEN: usize = 16;
 /// Characters of an unbroken run of letters that are kept together where a word has to be cut: BERT's longest word, so that a
 /// part never costs less than it does in the whole.
 const RUN_CHARS: usize = 100;
