@@ -17,7 +17,9 @@ use std::path::PathBuf;
 
 /// Run the checks of quality on files, without taking them in
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf ingest check docs/returns.md\n  kf ingest check docs/*.pdf --tenant acme --format json")]
+#[command(
+    after_long_help = "Examples:\n  kf ingest check docs/returns.md\n  kf ingest check docs/*.pdf --tenant acme --format json"
+)]
 pub(crate) struct Args {
     /// Files
     #[arg(required = true, value_name = "FILE")]

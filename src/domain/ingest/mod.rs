@@ -8,8 +8,10 @@
 //! - A document that cannot be used has a [`reason::Refusal`]; no document stops another.
 
 pub mod canon;
+pub mod chunk;
 pub mod document;
 pub mod extract;
 pub mod quality;
 pub mod reason;
 pub mod table;
+pub mod tokens;

@@ -275,7 +275,8 @@ impl Batch<'_> {
     fn flush(&mut self, noted: &mut Vec<Noted>, told: &mut dyn FnMut(Told)) -> Result<()> {
         let items = std::mem::take(&mut self.items);
         self.bytes = 0;
-        let (job, taking) = (self.job, Taking { scope: self.scope, pipeline: self.pipeline, rules: self.job.how.rules, meta: self.job.meta });
+        let (job, taking) =
+            (self.job, Taking { scope: self.scope, pipeline: self.pipeline, rules: self.job.how.rules, meta: self.job.meta });
         let each = |view: View<'_>, tx: Option<&Tx<'_>>| {
             items.iter().map(|(met, prepared)| taking.take(view, tx, met, prepared)).collect::<Result<Vec<_>>>()
         };

@@ -123,7 +123,8 @@ impl Taking<'_> {
 
     fn ready(&self, met: &Met, prepared: &Prepared, ready: &Ready, quality: &Quality, warnings: Vec<String>) -> NewDocument {
         let document = &ready.document;
-        let certain = quality.checks.iter().any(|c| c.id.word() == "language" && c.verdict != crate::base::verdict::Verdict::Inconclusive);
+        let certain =
+            quality.checks.iter().any(|c| c.id.word() == "language" && c.verdict != crate::base::verdict::Verdict::Inconclusive);
         NewDocument {
             source: met.source.clone(),
             content: prepared.content,

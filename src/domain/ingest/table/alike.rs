@@ -29,13 +29,7 @@ impl Scope {
     ///
     /// # Errors
     /// Only those of the state.
-    pub fn nearest_copy(
-        &self,
-        view: View<'_>,
-        signature: &Signature,
-        source: &str,
-        at_least: f64,
-    ) -> Result<Option<Alike>> {
+    pub fn nearest_copy(&self, view: View<'_>, signature: &Signature, source: &str, at_least: f64) -> Result<Option<Alike>> {
         let bands = signature.bands(self.tenant.salt());
         let marks: Vec<String> = (3..bands.len() + 3).map(|i| format!("?{i}")).collect();
         let sql = format!(

@@ -1,0 +1,215 @@
+//! The embedder that is always there: static word vectors and hashed characters, no model, no network.
+//!
+//! A vector has two parts. The first 128 numbers are the weighted mean of table rows: English from all-MiniLM-L6-v2, frequent
+//! Spanish, French and German words carried into the same space, so that meanings meet across these languages (`table`). The
+//! other 256 are hashed words and runs of characters, which hold for any language, name or number (`ngrams`). Weights are
+//! those of smooth inverse frequency (Arora, Liang and Ma 2017); a word outside the table that BERT splits into pieces is the
+//! mean of these, at [`PIECES`] of its weight. How much each part counts ([`STATIC_SHARE`]) was tuned on headings and
+//! paragraphs of manuals in four languages; the figures are in `docs/ingest.md`.
+
+use super::ngrams;
+use super::table::{self, Table};
+use super::wordpiece::WordPiece;
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::seams::embedder::{Embedder, Model, Purpose, SentenceVectors, Tokens};
+use std::sync::LazyLock;
+
+/// Changes whenever the same text would get another vector.
+const VERSION: u32 = 1;
+/// SHA-256 of the table and the vocabulary, so that they need not be hashed at every start; a test recomputes it.
+const TABLE_DIGEST: &str = "c3fc7b650ae9ae2bb5ebe698d81bd8d1daded9841adec8b37bba54d3d79f224e";
+/// The share of the static part in the cosine of two texts.
+const STATIC_SHARE: f32 = 0.4;
+/// What a word counts that is known only by its pieces.
+const PIECES: f32 = 0.7;
+
+static VOCABULARY: &str = include_str!("builtin/vocab.txt");
+static VECTORS: &[u8] = include_bytes!("builtin/vectors.bin");
+static SHARED: LazyLock<Builtin> = LazyLock::new(Builtin::load);
+
+/// The built-in embedder, tokenizer and sentence comparer in one.
+pub struct Builtin {
+    model: Model,
+    pieces: WordPiece,
+    table: Table<'static>,
+}
+
+/// The built-in embedder, made ready at the first call (a few milliseconds).
+pub fn builtin() -> &'static Builtin {
+    &SHARED
+}
+
+impl Builtin {
+    fn load() -> Self {
+        let name = format!("kf builtin {VERSION} {TABLE_DIGEST}");
+        let model = Model {
+            name: "builtin".into(),
+            digest: Digest::of(name.as_bytes()),
+            dimensions: table::WIDTH + ngrams::WIDTH,
+            max_tokens: u32::MAX,
+        };
+        let table = Table::new(VECTORS).expect("the table is part of the program, and a test reads it");
+        Self { model, pieces: WordPiece::new(VOCABULARY), table }
+    }
+
+    /// Adds one word to the static part; gives what the word counts.
+    fn add_static(&self, word: &[u8], ids: &[u32], into: &mut [f32; table::WIDTH]) -> f32 {
+        let known = |id: u32| id as usize != self.pieces.unknown() as usize && (id as usize) < self.table.tokens();
+        let row = match ids {
+            [id] if known(*id) => Some(*id as usize),
+            _ => self.table.word(ngrams::hash(word)),
+        };
+        if let Some(row) = row {
+            let weight = self.table.weight(row);
+            self.table.add(row, weight, into);
+            return weight;
+        }
+        let mut sum = [0.0; table::WIDTH];
+        ids.iter().filter(|id| known(**id)).for_each(|id| self.table.add(*id as usize, 1.0, &mut sum));
+        let length = length(&sum);
+        if length > 0.0 {
+            into.iter_mut().zip(sum).for_each(|(to, v)| *to += v * PIECES / length);
+        }
+        1.0
+    }
+
+    /// The vector of one text.
+    fn vector(&self, text: &str) -> Vec<f32> {
+        let (mut known, mut hashed) = ([0.0; table::WIDTH], [0.0; ngrams::WIDTH]);
+        self.pieces.words(text, |word, ids| {
+            let weight = self.add_static(word, ids, &mut known);
+            if weight > 0.0 {
+                ngrams::add(word, weight, &mut hashed);
+            }
+        });
+        let part = |v: &[f32], share: f32| match length(v) {
+            n if n > 0.0 => share.sqrt() / n,
+            _ => 0.0,
+        };
+        let (a, b) = (part(&known, STATIC_SHARE), part(&hashed, 1.0 - STATIC_SHARE));
+        let mut vector: Vec<f32> = known.iter().map(|v| v * a).chain(hashed.iter().map(|v| v * b)).collect();
+        let whole = length(&vector);
+        if whole > 0.0 {
+            vector.iter_mut().for_each(|v| *v /= whole);
+        }
+        vector
+    }
+}
+
+/// The Euclidean length.
+fn length(v: &[f32]) -> f32 {
+    v.iter().map(|v| v * v).sum::<f32>().sqrt()
+}
+
+impl Embedder for Builtin {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn embed(&self, texts: &[&str], _purpose: Purpose) -> Result<Vec<Vec<f32>>> {
+        Ok(texts.iter().map(|text| self.vector(text)).collect())
+    }
+}
+
+impl Tokens for Builtin {
+    fn count_word(&self, word: &str) -> u32 {
+        self.pieces.count_word(word)
+    }
+
+    fn count(&self, text: &str) -> u32 {
+        self.pieces.count(text)
+    }
+}
+
+impl SentenceVectors for Builtin {
+    fn dimensions(&self) -> usize {
+        table::WIDTH
+    }
+
+    fn sentence_vector(&self, sentence: &str, into: &mut [f32]) {
+        let mut sum = [0.0; table::WIDTH];
+        self.pieces.words(sentence, |word, ids| {
+            self.add_static(word, ids, &mut sum);
+        });
+        let length = length(&sum).max(f32::MIN_POSITIVE);
+        into.iter_mut().zip(sum).for_each(|(to, v)| *to = v / length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::digest::Hasher;
+    use proptest::prelude::*;
+
+    fn vectors(texts: &[&str]) -> Vec<Vec<f32>> {
+        builtin().embed(texts, Purpose::Document).expect("never fails")
+    }
+
+    fn cosine(a: &str, b: &str) -> f32 {
+        let made = vectors(&[a, b]);
+        made[0].iter().zip(&made[1]).map(|(x, y)| x * y).sum()
+    }
+
+    /// `near` is nearer to the text than `far` is.
+    fn check(text: &str, near: &str, far: &str) {
+        let (near_by, far_by) = (cosine(text, near), cosine(text, far));
+        assert!(near_by > far_by + 0.05, "{text}: {near} {near_by}, {far} {far_by}");
+    }
+
+    #[test]
+    fn the_table_is_the_one_that_was_tuned() {
+        let mut hasher = Hasher::new();
+        hasher.update(VECTORS);
+        hasher.update(VOCABULARY.as_bytes());
+        assert_eq!(hasher.finish().hex(), TABLE_DIGEST);
+        assert!(VECTORS.len() + VOCABULARY.len() <= 5_000_000);
+        assert_eq!(builtin().table.tokens(), VOCABULARY.lines().count());
+    }
+
+    #[test]
+    fn meaning_brings_texts_together() {
+        check("How do I get my money back?", "Refunds are paid within 5 days", "The server room is cooled");
+        check("The car will not start", "The engine of the vehicle is broken", "Cook the rice for ten minutes");
+        check("Das Auto ist kaputt", "Der Wagen hat einen Motorschaden", "Der Kuchen schmeckt gut");
+        check("¿Cuánto cuesta el envío?", "Los gastos de entrega son 5 euros", "El perro duerme en la cama");
+        check("Où est ma facture ?", "Les factures sont dans votre compte", "Le chat dort dans le jardin");
+    }
+
+    #[test]
+    fn languages_meet() {
+        check("Das Wetter ist schön", "The weather is beautiful", "The invoice is missing");
+        check("el perro duerme en la casa", "the dog sleeps in the house", "the train leaves at noon");
+        check("le prix de la voiture", "the price of the car", "a glass of water");
+    }
+
+    #[test]
+    fn spelling_matters_only_where_it_should() {
+        assert!(cosine("RÜCKGABE möglich", "ruckgabe moglich") > 0.999);
+        check("order 48213", "order 48213", "order 48214");
+        check("Lieferbedingungen", "Lieferbedingung", "Urlaubsanspruch");
+        check("система", "системы", "погода");
+    }
+
+    #[test]
+    fn nothing_to_embed_is_all_zeros() {
+        assert!(vectors(&["", " \n", "...", "\u{0}"]).iter().all(|v| v.len() == 384 && v.iter().all(|x| *x == 0.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_are_unit_and_do_not_depend_on_their_neighbours(a in ".{0,60}", b in "[a-z ,é漢0-9]{0,60}") {
+            let (both, alone) = (vectors(&[&a, &b]), vectors(&[&b]));
+            prop_assert_eq!(&both[1], &alone[0]);
+            for v in both {
+                let n = length(&v);
+                prop_assert!(n == 0.0 || (n - 1.0).abs() < 1e-4, "{}", n);
+            }
+            let mut sentence = vec![1.0; table::WIDTH];
+            builtin().sentence_vector(&b, &mut sentence);
+            let n = length(&sentence);
+            prop_assert!(n == 0.0 || (n - 1.0).abs() < 1e-4, "{}", n);
+        }
+    }
+}
