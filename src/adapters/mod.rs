@@ -1,6 +1,7 @@
 //! The outside world: programs, services, protocols.
 
 mod answer;
+pub mod extractor;
 pub mod embedder;
 pub mod git;
 pub mod http;

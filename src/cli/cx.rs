@@ -2,6 +2,7 @@
 
 use super::Global;
 use super::out::Out;
+use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::git;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Result};
@@ -14,6 +15,7 @@ use crate::config::{self, Artifacts, Loaded, StatePlace, Vocabulary};
 use crate::domain::audit::key::SignerKey;
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
+use crate::seams::embedder::Embedder;
 use crate::store::objects::{Objects, RemoteOptions};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store};
 use std::cell::OnceCell;
@@ -111,6 +113,11 @@ impl Cx {
                 .hint("name another file for the output"));
         }
         Ok(path)
+    }
+
+    /// What makes vectors of texts here.
+    pub(crate) fn embedder(&self) -> Result<Box<dyn Embedder>> {
+        Ok(Box::new(builtin()))
     }
 
     /// Opens the state, making it when it is not there; true when it was made now.

@@ -63,3 +63,14 @@ pub trait SentenceVectors: Send + Sync {
     /// Writes the sentence's unit vector over `into`, which is [`Self::dimensions`] long; zeros when nothing is known of it.
     fn sentence_vector(&self, sentence: &str, into: &mut [f32]);
 }
+
+/// Whoever is lent an embedder has one.
+impl<E: Embedder + ?Sized> Embedder for &E {
+    fn model(&self) -> &Model {
+        (**self).model()
+    }
+
+    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
+        (**self).embed(texts, purpose)
+    }
+}

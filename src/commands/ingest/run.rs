@@ -1,6 +1,7 @@
 //! `kf ingest PATH…`: the run itself.
 
 use super::Where;
+use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::extractor::{Bounds, Extractor};
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 
 /// What `kf ingest` is given without a subcommand.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct RunArgs {
     /// Files and folders of documents
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -117,7 +118,7 @@ impl Report for Ingested {
 /// Reasons that are decisions of the rules, not failures.
 const BY_POLICY: [&str; 3] = ["too-short", "duplicate", "quality"];
 
-pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
     let loaded = cx.project()?;
     let settings = &loaded.project.ingest;
@@ -140,8 +141,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             settings,
             rules: &rules,
             embedder: embedder.as_ref(),
-            tokens: cx.tokens(),
-            sentences: cx.sentences(),
+            tokens: builtin(),
+            sentences: builtin(),
             extractor: &extractor,
         },
         meta: &meta,
