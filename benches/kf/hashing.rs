@@ -1,11 +1,11 @@
 //! Storing and verifying a file costs little more than its SHA-256.
 //!
 //! The baseline reads the same file in blocks and hashes it with the `sha2` crate alone; for storing, it writes the blocks to
-//! another file too. All run on the RAM disk when there is one. CPU time is compared, since wall time on a busy machine tells
-//! about its other work.
+//! another file too. All run on the RAM disk when there is one. CPU time is compared, by turns, since wall time on a busy machine
+//! tells about its other work.
 
 use crate::line::{Bar, Line};
-use crate::measure::{Of, Sample, median};
+use crate::measure::{Of, Sample, medians};
 use crate::scratch;
 use kf::base::error::{Context as _, Result};
 use kf::store::objects::Objects;
@@ -27,22 +27,21 @@ pub(crate) fn run() -> Result<Vec<Line>> {
     let dir = scratch::in_memory()?;
     let file = dir.path().join("file");
     std::fs::write(&file, vec![0x5a; SIZE]).context(|| "cannot write the file to hash")?;
-    let alone = median(Of::Own, RUNS, || hash(&file, None).map(drop))?;
-    let copied = median(Of::Own, RUNS, || {
-        let copy = dir.path().join("copy");
-        hash(&file, Some(&mut File::create(&copy).context(|| "cannot make a copy")?))?;
-        std::fs::remove_file(&copy).context(|| "cannot remove the copy")
-    })?;
     let objects = Objects::files(&dir.path().join("objects"))?;
     let stored = objects.put_file(&file)?;
-    let verified = median(Of::Own, RUNS, || objects.verify(&stored.digest).map(drop))?;
-    let mut n = 0;
-    let new = median(Of::Own, RUNS, || {
-        n += 1;
-        let place = dir.path().join(format!("objects-{n}"));
+    let verify = || objects.verify(&stored.digest).map(drop);
+    let [verified, alone] = medians(Of::Own, RUNS, verify, || hash(&file, None).map(drop))?;
+    let place = dir.path().join("fresh");
+    let store = || {
         Objects::files(&place)?.put_file(&file)?;
         std::fs::remove_dir_all(&place).context(|| "cannot remove what was stored")
-    })?;
+    };
+    let copy = dir.path().join("copy");
+    let hash_and_copy = || {
+        hash(&file, Some(&mut File::create(&copy).context(|| "cannot make a copy")?))?;
+        std::fs::remove_file(&copy).context(|| "cannot remove the copy")
+    };
+    let [new, copied] = medians(Of::Own, RUNS, store, hash_and_copy)?;
     let line = |name: &str, sample: Sample, baseline: Sample, what: &str| Line {
         name: name.to_owned(),
         sample,

@@ -49,11 +49,25 @@ fn cpu_ms(of: Of) -> Result<f64> {
 /// The median of several batches of `runs` runs each, as a run's share. One run comes first, so that caches are warm.
 pub(crate) fn median(of: Of, runs: usize, mut run: impl FnMut() -> Result<()>) -> Result<Sample> {
     run()?;
-    let mut samples = Vec::with_capacity(BATCHES);
+    let samples = (0..BATCHES).map(|_| once(of, runs, &mut run)).collect::<Result<Vec<_>>>()?;
+    Ok(middle_of(&samples))
+}
+
+/// The medians of two, whose batches take turns: what else the machine does meanwhile meets both alike.
+pub(crate) fn medians(
+    of: Of,
+    runs: usize,
+    mut this: impl FnMut() -> Result<()>,
+    mut that: impl FnMut() -> Result<()>,
+) -> Result<[Sample; 2]> {
+    this()?;
+    that()?;
+    let (mut these, mut those) = (Vec::with_capacity(BATCHES), Vec::with_capacity(BATCHES));
     for _ in 0..BATCHES {
-        samples.push(once(of, runs, &mut run)?);
+        these.push(once(of, runs, &mut this)?);
+        those.push(once(of, runs, &mut that)?);
     }
-    Ok(Sample { cpu_ms: middle(samples.iter().map(|s| s.cpu_ms)), wall_ms: middle(samples.iter().map(|s| s.wall_ms)) })
+    Ok([middle_of(&these), middle_of(&those)])
 }
 
 /// One batch of `runs` runs, as a run's share.
@@ -64,6 +78,10 @@ pub(crate) fn once(of: Of, runs: usize, mut run: impl FnMut() -> Result<()>) -> 
     }
     let wall = start.elapsed().as_secs_f64() * 1000.0;
     Ok(Sample { cpu_ms: (cpu_ms(of)? - cpu) / runs as f64, wall_ms: wall / runs as f64 })
+}
+
+fn middle_of(samples: &[Sample]) -> Sample {
+    Sample { cpu_ms: middle(samples.iter().map(|s| s.cpu_ms)), wall_ms: middle(samples.iter().map(|s| s.wall_ms)) }
 }
 
 fn middle(values: impl Iterator<Item = f64>) -> f64 {

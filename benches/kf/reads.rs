@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<Vec<Line>> {
         let dir = scratch::kept(&format!("versions-{VERSIONS}-of-{models}"), |dir| seed(dir, models))?;
         let newest = VERSIONS / models - 1;
         let digest = digest_in(&dir, &format!("m0@1.0.{newest}"))?;
-        let commands: [&[&str]; 9] = [
+        let commands: [&[&str]; 12] = [
             &["list"],
             &["list", "m0", "--limit", "50"],
             &["list", "--stage", "production"],
@@ -38,6 +38,9 @@ pub(crate) fn run() -> Result<Vec<Line>> {
             &["show", &format!("m0@sha256:{}", &digest[..12])],
             &["log", "m0"],
             &["history", "m0"],
+            &["lineage", "m0"],
+            &["card", "m0"],
+            &["audit", "log"],
             &["status"],
         ];
         for args in commands {
@@ -73,13 +76,13 @@ fn seed(dir: &Path, models: usize) -> Result<()> {
                 }
                 let registered = change::register(tx, &version(*m, *v, &manifest)?)?;
                 let stage = match each - v {
-                    1 => Some((kf::base::name::Stage::Staging, "version.promoted")),
-                    2 => Some((kf::base::name::Stage::Production, "version.promoted")),
+                    1 => Some(kf::base::name::Stage::Staging),
+                    2 => Some(kf::base::name::Stage::Production),
                     _ => None,
                 };
-                if let Some((to, action)) = stage {
-                    let moved =
-                        change::Move { how: "promote", action, to, ticket: None, reason: None, detail: Default::default() };
+                if let Some(to) = stage {
+                    let way = change::Way::Promote;
+                    let moved = change::Move { way, to, ticket: None, reason: None, detail: Default::default() };
                     change::move_to(tx, &registered.version, &moved)?;
                 }
             }

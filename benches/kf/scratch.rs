@@ -29,9 +29,10 @@ pub(crate) fn in_memory() -> Result<TempDir> {
     tempfile::tempdir_in(MEMORY).context(|| format!("cannot make a folder in {MEMORY}"))
 }
 
-/// Makes a repository with a state, without Git.
+/// Makes a repository with a state, without Git. Its `mlops.toml` comes first: the folder may lie in another repository.
 pub(crate) fn init(dir: &Path) -> Result<()> {
-    output(kf().arg("-C").arg(dir).args(["init", "--name", "bench"])).map(drop)
+    std::fs::write(dir.join("mlops.toml"), "[project]\nname = \"bench\"\n").context(|| "cannot write mlops.toml")?;
+    output(kf().arg("-C").arg(dir).arg("init")).map(drop)
 }
 
 /// Opens the state of a repository made by [`init`], to write as `who`.

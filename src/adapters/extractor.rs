@@ -179,7 +179,8 @@ pub fn serve(asked: &mut dyn Read, answered: &mut dyn Write) -> Result<()> {
     let watch = Watch::start();
     while let Some(frame) = read_frame(asked).context(|| "cannot read a request")? {
         let request: Asked = serde_json::from_slice(&frame).context(|| "a request is no JSON")?;
-        let bytes = read_frame(asked).context(|| "cannot read a file")?.ok_or_else(|| Error::new("a request without its file"))?;
+        let bytes =
+            read_frame(asked).context(|| "cannot read a file")?.ok_or_else(|| Error::new("a request without its file"))?;
         watch.until(Some(request.bounds.timeout + GRACE));
         let answer = match here(&bytes, &request.name, &request.bounds) {
             Ok(read) => Answered::Read { format: read.format.word().to_owned(), document: read.document },
@@ -262,13 +263,15 @@ mod tests {
     fn a_worker_answers_until_its_pipe_closes() {
         let mut asked = Vec::new();
         for text in ["# A title\n\nSome words.", ""] {
-            write_frame(&mut asked, &serde_json::to_vec(&Asked { name: "a.md".into(), bounds: BOUNDS }).expect("JSON")).expect("written");
+            write_frame(&mut asked, &serde_json::to_vec(&Asked { name: "a.md".into(), bounds: BOUNDS }).expect("JSON"))
+                .expect("written");
             write_frame(&mut asked, text.as_bytes()).expect("written");
         }
         let mut answered = Vec::new();
         serve(&mut &asked[..], &mut answered).expect("served");
         let mut from = &answered[..];
-        let mut next = || understand(serde_json::from_slice(&read_frame(&mut from).expect("read").expect("a frame")).expect("JSON"));
+        let mut next =
+            || understand(serde_json::from_slice(&read_frame(&mut from).expect("read").expect("a frame")).expect("JSON"));
         let read = next().expect("read");
         assert_eq!((read.format, read.document.text.as_str()), (Format::Markdown, "A title\n\nSome words."));
         assert_eq!(next().expect_err("refused").reason, Refusal::Empty);

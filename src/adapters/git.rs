@@ -99,6 +99,51 @@ pub fn commit_file(path: &Path, message: &str) -> Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&id).trim().to_owned()))
 }
 
+/// Makes Git ignore a file that must never be committed: adds it to `.gitignore` at the top of its work tree, or of `root` when
+/// that is in none. Gives that `.gitignore` when it was changed; nothing is to do for a file that is in neither.
+///
+/// # Errors
+/// When the repository cannot be read or `.gitignore` cannot be written.
+pub fn ignore_file(path: &Path, root: &Path) -> Result<Option<PathBuf>> {
+    let path = real(path);
+    let dir = path.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(root);
+    let repository = discover(dir)?;
+    let top = repository.as_ref().map_or_else(|| Some(real(root)), |r| r.workdir().map(real));
+    let Some(top) = top.filter(|top| path.starts_with(top)) else { return Ok(None) };
+    let inside = path.strip_prefix(&top).unwrap_or(&path);
+    if let Some(repository) = &repository
+        && repository.is_path_ignored(inside).map_err(|e| worded(e, dir))?
+    {
+        return Ok(None);
+    }
+    let file = top.join(".gitignore");
+    let what = || format!("cannot add {} to {}", path.display(), file.display());
+    let old = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e).context(what),
+    };
+    let line = ignore_line(inside);
+    if old.lines().any(|l| l == line) {
+        return Ok(None);
+    }
+    let gap = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
+    std::fs::write(&file, format!("{old}{gap}{line}\n")).context(what)?;
+    Ok(Some(file))
+}
+
+/// The line of `.gitignore` that means exactly this path.
+fn ignore_line(path: &Path) -> String {
+    let mut line = String::from("/");
+    for c in path.to_string_lossy().chars() {
+        if matches!(c, '*' | '?' | '[' | '\\' | ' ') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line
+}
+
 /// The `git` program in `dir`; the last argument is never read as a pattern.
 fn git<const N: usize>(dir: &Path, args: [&str; N], last: &OsStr) -> Program {
     let program = Program::new("git").arg("--literal-pathspecs").args(args).arg(last).dir(dir).timeout(GIT_TIMEOUT);

@@ -1,8 +1,8 @@
 //! The outside world: programs, services, protocols.
 
 mod answer;
-pub mod extractor;
 pub mod embedder;
+pub mod extractor;
 pub mod git;
 pub mod http;
 pub mod process;

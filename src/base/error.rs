@@ -16,6 +16,8 @@ pub enum Kind {
     NoRepository,
     /// Another process holds the state.
     Locked,
+    /// What is stored does not verify: it is not what the audit log recorded.
+    Broken,
     /// A broken invariant of kf itself.
     Bug,
 }
@@ -57,6 +59,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Takes the hints away, for who knows better.
+    #[must_use]
+    pub fn without_hints(mut self) -> Self {
+        self.hints.clear();
         self
     }
 

@@ -70,6 +70,7 @@ pub fn code_of(kind: Kind) -> u8 {
     match kind {
         Kind::Failed => 1,
         Kind::Usage => 2,
+        Kind::Broken => 3,
         Kind::NoRepository => 10,
         Kind::Locked => 11,
         Kind::Bug => 101,

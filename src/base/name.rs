@@ -1,5 +1,6 @@
 //! Names that people choose: models, aliases, stages. A name is valid by existing: it is checked once, at the border.
 
+use super::text::{nearest, visible};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -35,9 +36,7 @@ impl Name {
 impl FromStr for Name {
     type Err = BadName;
     fn from_str(s: &str) -> Result<Self, BadName> {
-        let shown: String = s.chars().take(40).flat_map(char::escape_debug).collect();
-        let shown = if s.chars().count() > 40 { format!("{shown}…") } else { shown };
-        let bad = |why: &str| Err(BadName(format!("`{shown}` cannot be a name: {why}")));
+        let bad = |why: &str| Err(BadName(format!("`{}` cannot be a name: {why}", visible(s, 40))));
         if s.is_empty() {
             return bad("it is empty");
         }
@@ -45,7 +44,9 @@ impl FromStr for Name {
             return bad(&format!("it is {} bytes long, at most {NAME_MAX} are allowed", s.len()));
         }
         if let Some(c) = s.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
-            return bad(&format!("`{}` is not allowed, use letters, digits, `-`, `_` and `.`", c.escape_debug()));
+            let c = visible(c.encode_utf8(&mut [0; 4]), 1);
+            let meant = allowed(s).map(|name| format!(", such as `{name}`")).unwrap_or_default();
+            return bad(&format!("`{c}` is not allowed, use letters, digits, `-`, `_` and `.`{meant}"));
         }
         if !s.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             return bad("it must start with a letter or a digit");
@@ -55,6 +56,15 @@ impl FromStr for Name {
         }
         Ok(Self(s.to_owned()))
     }
+}
+
+/// A name like the text, with `-` for what is not allowed; nothing when little of it is left.
+fn allowed(text: &str) -> Option<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
+    let name = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join("-");
+    let name = name.trim_start_matches(['-', '_', '.']).to_owned();
+    let kept = name.chars().filter(char::is_ascii_alphanumeric).count() * 2 > text.chars().count();
+    (kept && name.parse::<Name>().is_ok()).then_some(name)
 }
 
 impl fmt::Display for Name {
@@ -107,7 +117,11 @@ macro_rules! words {
             fn from_str(s: &str) -> ::std::result::Result<Self, String> {
                 Self::ALL.iter().copied().find(|v| v.word() == s).ok_or_else(|| {
                     let all: Vec<_> = Self::ALL.iter().map(|v| v.word()).collect();
-                    format!("`{s}` is not a {}, expected one of: {}", $what, all.join(", "))
+                    let shown = $crate::base::text::visible(s, 40);
+                    match $crate::base::text::nearest(s, all.iter().copied()) {
+                        Some(near) => format!("`{shown}` is not a {}, did you mean `{near}`?", $what),
+                        None => format!("`{shown}` is not a {}, expected one of: {}", $what, all.join(", ")),
+                    }
                 })
             }
         }
@@ -161,6 +175,27 @@ words! {
     }
 }
 
+impl Stage {
+    /// The stages of a release: what versions are promoted to and gates guard.
+    pub const RELEASE: [Self; 2] = [Self::Staging, Self::Production];
+
+    /// Reads a stage of a release; `refusal` begins the sentence that refuses another one, as "nothing is promoted to".
+    ///
+    /// # Errors
+    /// When the text is another stage or none at all; says which are right.
+    pub fn of_release(text: &str, refusal: &str) -> Result<Self, String> {
+        let words = Self::RELEASE.map(Self::word);
+        match text.parse::<Self>() {
+            Ok(stage) if Self::RELEASE.contains(&stage) => Ok(stage),
+            Ok(other) => Err(format!("{refusal} {other}, expected {}", words.join(" or "))),
+            Err(_) => Err(match nearest(text, words) {
+                Some(near) => format!("`{}` is not a stage, did you mean `{near}`?", visible(text, 40)),
+                None => format!("{refusal} `{}`, expected {}", visible(text, 40), words.join(" or ")),
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,9 +228,31 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_would_do_is_offered() {
+        let check = |text: &str, why: &str| assert_eq!(text.parse::<Name>().expect_err(text).to_string(), why);
+        let rule = "is not allowed, use letters, digits, `-`, `_` and `.`";
+        check("my bot", &format!("`my bot` cannot be a name: ` ` {rule}, such as `my-bot`"));
+        check("it's", &format!("`it's` cannot be a name: `'` {rule}, such as `it-s`"));
+        check("../x", &format!("`../x` cannot be a name: `/` {rule}"));
+        check("🚀", &format!("`🚀` cannot be a name: `🚀` {rule}"));
+        check("a\tb", &format!(r"`a\tb` cannot be a name: `\t` {rule}, such as `a-b`"));
+    }
+
+    #[test]
     fn words_name_the_alternatives() {
         assert_eq!("production".parse(), Ok(Stage::Production));
         let e = "prod".parse::<Stage>().expect_err("not a stage");
-        assert_eq!(e, "`prod` is not a stage, expected one of: development, staging, production, archived");
+        assert_eq!(e, "`prod` is not a stage, did you mean `production`?");
+        let e = "canary".parse::<Stage>().expect_err("not a stage");
+        assert_eq!(e, "`canary` is not a stage, expected one of: development, staging, production, archived");
+    }
+
+    #[test]
+    fn only_stages_of_a_release_are_offered() {
+        let read = |text| Stage::of_release(text, "nothing is promoted to");
+        assert_eq!(read("staging"), Ok(Stage::Staging));
+        assert_eq!(read("prod").expect_err("a slip"), "`prod` is not a stage, did you mean `production`?");
+        assert_eq!(read("archived").expect_err("no way"), "nothing is promoted to archived, expected staging or production");
+        assert_eq!(read("canary").expect_err("no stage"), "nothing is promoted to `canary`, expected staging or production");
     }
 }

@@ -1,6 +1,7 @@
 //! References: how a person names a version, `NAME[@SELECTOR]`.
 
 use super::name::{Name, Stage};
+use super::text::visible;
 use super::version::Version;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -65,10 +66,22 @@ impl FromStr for Reference {
     type Err = BadReference;
     fn from_str(s: &str) -> Result<Self, BadReference> {
         let (name, selector) = s.split_once('@').map_or((s, None), |(n, sel)| (n, Some(sel)));
-        let name: Name = name.parse().map_err(|e: super::name::BadName| BadReference(e.to_string()))?;
+        let name: Name = name.parse().map_err(|e: super::name::BadName| {
+            BadReference(match meant(s) {
+                Some(meant) => format!("`{}` is not a reference, did you mean `{meant}`?", visible(s, 40)),
+                None => e.to_string(),
+            })
+        })?;
         let selector = selector.map_or(Ok(Selector::Latest), |sel| selector_of(&name, sel))?;
         Ok(Self { name, selector })
     }
+}
+
+/// The reference that a habit from elsewhere stands for: `bot:1.2.0`, `bot/production`, `bot==1.2.0`.
+fn meant(text: &str) -> Option<Reference> {
+    let at = text.find([':', '/', '=', '#']).filter(|_| !text.contains('@'))?;
+    let (name, selector) = text.split_at(at);
+    format!("{name}@{}", selector.trim_start_matches([':', '/', '=', '#', 'v'])).parse().ok()
 }
 
 fn selector_of(name: &Name, text: &str) -> Result<Selector, BadReference> {
@@ -94,7 +107,7 @@ fn selector_of(name: &Name, text: &str) -> Result<Selector, BadReference> {
     text.parse().map(Selector::Alias).map_err(|_| {
         BadReference(format!(
             "`{}` does not name a version of {name}: expected a version (1.2.0), a stage, an alias, `latest` or `sha256:…`",
-            text.chars().take(40).flat_map(char::escape_debug).collect::<String>()
+            visible(text, 40)
         ))
     })
 }
@@ -115,6 +128,20 @@ mod tests {
         check("bot@None", "bot@development");
         check("bot@champion", "bot@champion");
         check("bot@sha256:AB12", "bot@sha256:ab12");
+    }
+
+    #[test]
+    fn habits_from_elsewhere_get_a_suggestion() {
+        let check = |text: &str, meant: &str| {
+            let e = text.parse::<Reference>().expect_err(text).to_string();
+            assert!(e.ends_with(&format!("did you mean `{meant}`?")), "{e}");
+        };
+        check("bot:1.2.0", "bot@1.2.0");
+        check("bot:v1.2.0", "bot@1.2.0");
+        check("bot==1.2.0", "bot@1.2.0");
+        check("bot/production", "bot@production");
+        let e = "a:b:c".parse::<Reference>().expect_err("no habit").to_string();
+        assert!(e.contains("`:` is not allowed"), "{e}");
     }
 
     #[test]

@@ -18,23 +18,79 @@ pub fn group(n: usize) -> String {
     out
 }
 
-/// The candidates most like `wanted`, best first, at most three; empty when nothing is near.
-pub fn closest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut near: Vec<(f64, &str)> =
-        candidates.into_iter().map(|c| (strsim::jaro_winkler(wanted, c), c)).filter(|(score, _)| *score > 0.75).collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    near.dedup_by_key(|n| n.1);
-    near.into_iter().take(3).map(|(_, c)| c).collect()
+/// The longest text that is taken for a slip of the keyboard, in characters: distances of long texts take long.
+const SLIP_MAX: usize = 100;
+/// How much of what there is a hint lists, in characters.
+const LISTED_MAX: usize = 300;
+
+/// The word that was likely meant: a third of the letters may differ (as rustc and cargo do it), one is the beginning of the
+/// other, or the same parts stand in another order. Capitals do not count. Nothing when no word is near.
+pub fn nearest<'w>(wanted: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    if wanted.chars().nth(SLIP_MAX).is_some() {
+        return None;
+    }
+    let wanted = wanted.to_lowercase();
+    let ranked = words.into_iter().filter_map(|word| Some((strangeness(&wanted, &word.to_lowercase())?, word)));
+    ranked.min().map(|(_, word)| word)
 }
 
-/// A hint that names what is near, or lists what there is.
-pub fn did_you_mean<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
-    let near = closest(wanted, candidates.clone());
-    if let Some(first) = near.first() {
-        return Some(format!("did you mean `{first}`?"));
+/// How far a word is from what was written, in slips; `None` when it is another word altogether.
+fn strangeness(wanted: &str, word: &str) -> Option<usize> {
+    let (long, short) = (wanted.chars().count().max(word.chars().count()), wanted.chars().count().min(word.chars().count()));
+    if long > SLIP_MAX {
+        return None;
     }
-    let all: Vec<&str> = candidates.into_iter().take(8).collect();
-    (!all.is_empty()).then(|| format!("there is: {}", all.join(", ")))
+    let slips = strsim::damerau_levenshtein(wanted, word);
+    // A word of which nothing is left is no slip.
+    if slips <= (wanted.chars().count().max(3)) / 3 && slips < short {
+        return Some(slips);
+    }
+    let begins = short > 1 && (word.starts_with(wanted) || wanted.starts_with(word));
+    (begins || parts(wanted) == parts(word)).then_some(SLIP_MAX + long - short)
+}
+
+/// The parts of a name in an order that does not depend on where they stand in it.
+fn parts(name: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = name.split(['-', '_', '.', ' ']).collect();
+    parts.sort_unstable();
+    parts
+}
+
+/// What to write instead of an unknown word: the nearest one, or what there is; nothing when there is nothing.
+pub fn did_you_mean<'w>(wanted: &str, words: impl IntoIterator<Item = &'w str> + Clone) -> Option<String> {
+    if let Some(word) = nearest(wanted, words.clone()) {
+        return Some(format!("did you mean `{word}`?"));
+    }
+    let all: Vec<&str> = words.into_iter().collect();
+    let mut room = LISTED_MAX;
+    let fits = |word: &&&str| {
+        let enough = word.chars().count() + 2 <= room;
+        room = room.saturating_sub(word.chars().count() + 2);
+        enough
+    };
+    let listed: Vec<&str> = all.iter().take_while(fits).copied().collect();
+    let more = all.len() - listed.len();
+    match (listed.is_empty(), more) {
+        (true, _) => None,
+        (_, 0) => Some(format!("there is: {}", listed.join(", "))),
+        _ => Some(format!("there is: {} and {} more", listed.join(", "), group(more))),
+    }
+}
+
+/// What a person wrote, as it can be shown on one line of a terminal: at most `max` characters, then `…`; what cannot be seen
+/// or would steer the terminal is written as an escape.
+pub fn visible(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(max) {
+        match c {
+            '\'' | '"' | '\\' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    if text.chars().nth(max).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 /// The text cut to at most `max` characters, with `…` when something was cut, on one line.
@@ -61,9 +117,53 @@ mod tests {
 
     #[test]
     fn near_words_are_suggested() {
+        let check = |wanted: &str, words: &[&str], near: Option<&str>| {
+            assert_eq!(nearest(wanted, words.iter().copied()), near, "{wanted}");
+        };
+        let stages = ["development", "staging", "production", "archived"];
+        check("produciton", &stages, Some("production"));
+        check("prod", &stages, Some("production"));
+        check("PRODUCTION", &stages, Some("production"));
+        check("stagign", &stages, Some("staging"));
+        check("stagings", &stages, Some("staging"));
+        check("arhcived", &stages, Some("archived"));
+        check("canary", &stages, None);
+        check("bt", &["bot", "embedder"], Some("bot"));
+        check("bto", &["bot", "embedder"], Some("bot"));
+        check("x", &["y", "bot"], None);
+        check("b", &["bot"], None);
+        check("bot-support", &["embedder", "support-bot"], Some("support-bot"));
+        check("ulr", &["min", "max", "url"], Some("url"));
+        check("mn", &["min", "max", "url"], Some("min"));
+        check("naive", &["naïve"], Some("naïve"));
+        check("", &["bot"], None);
+        check(&"x".repeat(10_000), &["bot"], None);
+        check(&"x".repeat(99), &[&"x".repeat(100), "bot"], Some(&"x".repeat(100)));
+    }
+
+    #[test]
+    fn the_nearest_of_several_wins_whatever_their_order() {
+        for words in [["bot-2", "bot", "robot"], ["robot", "bot", "bot-2"]] {
+            assert_eq!(nearest("bott", words), Some("bot"));
+            assert_eq!(nearest("bo", words), Some("bot"));
+        }
+    }
+
+    #[test]
+    fn what_there_is_is_listed_when_nothing_is_near() {
         assert_eq!(did_you_mean("suport-bot", ["support-bot", "x"]).as_deref(), Some("did you mean `support-bot`?"));
         assert_eq!(did_you_mean("zzz", ["support-bot", "x"]).as_deref(), Some("there is: support-bot, x"));
         assert_eq!(did_you_mean("zzz", []), None);
+        let many: Vec<String> = (0..2000).map(|i| format!("model-{i}")).collect();
+        let hint = did_you_mean("zzz", many.iter().map(String::as_str)).expect("a hint");
+        assert!(hint.starts_with("there is: model-0, ") && hint.ends_with(" more") && hint.chars().count() < 340, "{hint}");
+    }
+
+    #[test]
+    fn what_was_written_is_shown_as_it_was() {
+        assert_eq!(visible(r#"it's "a\b" 🚀 é"#, 40), r#"it's "a\b" 🚀 é"#);
+        assert_eq!(visible("a\n\u{1b}[31m\u{202e}", 40), r"a\n\u{1b}[31m\u{202e}");
+        assert_eq!(visible(&"x".repeat(10_000), 3), "xxx…");
     }
 
     #[test]

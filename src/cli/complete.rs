@@ -1,16 +1,18 @@
-//! Live completion: names of models, versions, stages, aliases and gates come from the state, read-only, and are empty on any
-//! error: pressing Tab never fails and never changes anything.
+//! Live completion: names of models, versions, stages and aliases come from the state, read-only, and are empty on any error
+//! or when the state does not answer at once: pressing Tab never fails, never changes anything and never makes anybody wait.
 
 use super::cx::Cx;
-use super::{Cli, Global};
+use super::{Cli, Global, offers};
 use crate::base::error::Result;
 use crate::base::name::Stage;
 use crate::config::env::Env;
-use crate::domain::registry::table;
+use crate::domain::registry::table::{self, Filter};
 use crate::store::{Mode, View};
 use clap::CommandFactory as _;
 use clap_complete::engine::CompletionCandidate;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// The variable through which a shell asks for completions.
 pub(crate) const VARIABLE: &str = "KF_COMPLETE";
@@ -18,7 +20,7 @@ pub(crate) const VARIABLE: &str = "KF_COMPLETE";
 /// Answers a shell that asks for completions; returns when none does.
 pub(crate) fn serve(env: &Env) {
     if env.is_set(VARIABLE) {
-        clap_complete::CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+        clap_complete::CompleteEnv::with_factory(|| offers::with_offers(Cli::command())).var(VARIABLE).complete();
     }
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn references(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Versions of the model that stands before on the command line are not known here, so versions of all models.
 pub(crate) fn versions(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |view| {
-        let all = table::all_versions(view, None, None, None, VERSIONS_MAX)?;
+        let all = table::all_versions(view, Filter::default(), VERSIONS_MAX)?;
         Ok(all.into_iter().map(|v| (v.version.to_string(), v.name.to_string())).collect())
     })
 }
@@ -58,26 +60,52 @@ pub(crate) fn versions(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Stages that a version can be promoted to.
 pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    let stages = [Stage::Staging, Stage::Production].map(Stage::word);
+    let stages = Stage::RELEASE.map(Stage::word);
     stages.into_iter().filter(|s| s.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }
 
 /// How many versions a completion lists at most.
 const VERSIONS_MAX: u32 = 200;
 
-fn candidates(current: &OsStr, list: impl FnOnce(View<'_>) -> Result<Vec<(String, String)>>) -> Vec<CompletionCandidate> {
+/// How long a person who pressed Tab is made to wait for a state on a server that is far away, or gone.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// What `list` reads from the state, as far as it begins with what is typed.
+pub(super) fn candidates(
+    current: &OsStr,
+    list: impl FnOnce(View<'_>) -> Result<Vec<(String, String)>> + Send + 'static,
+) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    let read = || -> Option<Vec<(String, String)>> {
-        let cx = Cx::new(Global::for_completion(), Env::from_process()).ok()?;
-        let store = cx.store(Mode::Read).ok()?;
-        store.read(list).ok()
-    };
-    let mut found = read().unwrap_or_default();
+    let (sender, answer) = channel();
+    // A thread that is still waiting for the state ends with the process.
+    std::thread::spawn(move || {
+        let read = || -> Option<Vec<(String, String)>> {
+            let cx = Cx::new(typed(std::env::args_os()), Env::from_process()).ok()?;
+            let store = cx.store(Mode::Read).ok()?;
+            store.read(list).ok()
+        };
+        let _ = sender.send(read());
+    });
+    let mut found = answer.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
     found.sort();
     found.dedup();
     found
         .into_iter()
         .filter(|(value, _)| value.starts_with(&*current))
-        .map(|(value, help)| CompletionCandidate::new(value).help(Some(help.into())))
+        .map(|(value, help)| CompletionCandidate::new(value).help((!help.is_empty()).then(|| help.into())))
         .collect()
+}
+
+/// The global flags of the command line that is being completed, as far as they say where its state is.
+fn typed(args: impl Iterator<Item = OsString>) -> Global {
+    let mut global = Global::for_completion();
+    let mut words = args.skip_while(|a| a != "--").skip(1).map(|a| a.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        if let Some(dir) = word.strip_prefix("-C") {
+            global.dir = if dir.is_empty() { words.next() } else { Some(dir.to_owned()) }.map(Into::into);
+        } else if let Some(profile) = word.strip_prefix("--profile") {
+            global.profile = profile.strip_prefix('=').map(str::to_owned).or_else(|| words.next());
+        }
+    }
+    global
 }

@@ -69,7 +69,7 @@ impl Cx {
         if let Some(loaded) = self.loaded.get() {
             return Ok(loaded);
         }
-        let names: Vec<&str> = metrics::all().iter().map(|m| m.name).collect();
+        let names: Vec<(&str, (f64, f64))> = metrics::all().iter().map(|m| (m.name, m.range)).collect();
         let vocabulary = Vocabulary { metrics: &names };
         let loaded = config::load(&self.cwd, &self.env, self.global.profile.as_deref(), &vocabulary)?;
         Ok(self.loaded.get_or_init(|| loaded))

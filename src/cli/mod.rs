@@ -1,10 +1,13 @@
 //! The command line: global flags, dispatch, context, output, completion. Domain rules are elsewhere.
 
+pub(crate) mod arg;
 pub(crate) mod complete;
 pub(crate) mod cx;
+mod offers;
 pub(crate) mod out;
 pub(crate) mod progress;
 pub(crate) mod report;
+mod unparsed;
 
 use crate::base::error::{Error, Kind};
 use crate::base::exit::{self, Exit};
@@ -53,7 +56,7 @@ pub(crate) struct Global {
         long = "as",
         global = true,
         value_name = "ACTOR",
-        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        value_parser = arg::actor(),
         env = "KF_AS",
         hide_env_values = true,
         help_heading = "Global options"
@@ -103,12 +106,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::from_process();
     complete::serve(&env);
     std::panic::set_hook(Box::new(|info| out::bug(&info.to_string())));
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(e) => {
-            let _ = e.print();
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
-        }
+        Err(e) => return unparsed::end(e, &args, &env),
     };
     let cx = match Cx::new(cli.global, env) {
         Ok(cx) => cx,

@@ -4,7 +4,7 @@ use super::report::{self, Block, Report};
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::format::Format;
-use crate::config::env::Env;
+use crate::config::env::{self, Env};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -37,7 +37,9 @@ impl Out {
     pub(crate) fn new(env: &Env, format: Format, quiet: bool, dry_run: bool, delimiter: String) -> Self {
         let stderr_tty = std::io::stderr().is_terminal();
         let set = |name: &str| env.is_set(name);
-        let colour = !set("NO_COLOR") && (stderr_tty || set("CLICOLOR_FORCE"));
+        let forced = env.text("CLICOLOR_FORCE").is_some_and(|v| v != "0");
+        let able = stderr_tty && env.text(env::TERM) != Some("dumb");
+        let colour = !set("NO_COLOR") && (able || forced);
         let width = std::io::stdout()
             .is_terminal()
             .then(|| env.text("COLUMNS").and_then(|c| c.parse().ok()).or_else(comfy_width))
@@ -54,9 +56,14 @@ impl Out {
 
     /// Says the result of a command and how it ends.
     pub(crate) fn emit<R: Report>(&self, report: &R) -> Result<Exit> {
+        self.emit_as(report, self.format)
+    }
+
+    /// The same in another format than was asked for, where the flag means something else.
+    pub(crate) fn emit_as<R: Report>(&self, report: &R, format: Format) -> Result<Exit> {
         let exit = report.exit();
         if !self.quiet {
-            self.print(&report::render(report, self.format, self.width)?)?;
+            self.print(&report::render(report, format, self.width)?)?;
         } else if exit != Exit::Ok {
             self.print(&report::render(report, Format::Table, None)?)?;
         }
@@ -98,18 +105,18 @@ impl Out {
 
     fn error_text(&self, e: &Error) -> String {
         if matches!(self.format, Format::Json | Format::Jsonl) {
-            let doc = serde_json::json!({"schema": "kf.error/1", "error": e.chain().first(), "causes": e.chain().get(1..), "hints": e.hints()});
-            return doc.to_string();
+            let chain = e.chain();
+            return json_error(chain.first().map_or("", String::as_str), chain.get(1..).unwrap_or_default(), e.hints());
         }
         let paint =
             |style: &str, text: &str| if self.colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() };
         let mut lines = Vec::new();
-        let mut chain = e.chain().into_iter();
+        let mut chain = e.chain().into_iter().map(|m| report::clean(&m));
         if let Some(first) = chain.next() {
             lines.push(if e.is_rendered() { first } else { format!("{} {first}", paint("1;31", "error:")) });
         }
         lines.extend(chain.map(|cause| format!("caused by: {cause}")));
-        lines.extend(e.hints().iter().map(|hint| format!("{} {hint}", paint("1;36", "hint:"))));
+        lines.extend(e.hints().iter().map(|hint| format!("{} {}", paint("1;36", "hint:"), report::clean(hint))));
         lines.join("\n")
     }
 
@@ -141,6 +148,11 @@ impl Out {
         let file = file.map(|f| format!("file={},", property(f))).unwrap_or_default();
         self.warn(&format!("::error {file}title={}::{}", property(title), data(message)));
     }
+}
+
+/// An error as one line of JSON.
+pub(super) fn json_error(error: &str, causes: &[String], hints: &[String]) -> String {
+    serde_json::json!({"schema": "kf.error/1", "error": error, "causes": causes, "hints": hints}).to_string()
 }
 
 /// What follows every report of a dry run, because the report tells what would be as if it were.

@@ -121,10 +121,13 @@ pub(crate) fn markdown<R: Report>(report: &R) -> String {
 
 fn plain(block: &Block, width: Option<u16>) -> String {
     match block {
-        Block::Text(t) | Block::Verbatim(t) => format!("{}\n", t.trim_end()),
+        Block::Text(t) | Block::Verbatim(t) => format!("{}\n", clean(t.trim_end())),
         Block::Table(t) => aligned(t, width),
     }
 }
+
+/// The narrowest a column can be read at, in characters.
+const COLUMN_MIN: u16 = 8;
 
 /// A table as aligned text; comfy-table measures and wraps, the look is ours: no frames, two spaces between columns.
 fn aligned(table: &Table, width: Option<u16>) -> String {
@@ -143,6 +146,10 @@ fn aligned(table: &Table, width: Option<u16>) -> String {
         }
     }
     if let Some(width) = width {
+        let least = drawn.column_max_content_widths().into_iter().map(|w| w.min(COLUMN_MIN) + 2).sum::<u16>();
+        if least > width.saturating_add(2) {
+            return stacked(table);
+        }
         drawn.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     let mut out = table.title().map(|t| format!("{t}\n")).unwrap_or_default();
@@ -153,9 +160,21 @@ fn aligned(table: &Table, width: Option<u16>) -> String {
     out
 }
 
-/// Control characters of data never reach a terminal.
-fn clean(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+/// A table for a terminal on which its columns have no room side by side: a line for each cell, a gap between rows.
+fn stacked(table: &Table) -> String {
+    let names: Vec<String> = table.columns().iter().map(|(name, _)| name.to_uppercase()).collect();
+    let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or_default();
+    let line = |(name, cell): (&String, &String)| format!("{name:<longest$}  {}", clean(cell)).trim_end().to_owned() + "\n";
+    let rows = table.rows().iter().map(|row| names.iter().zip(row).map(line).collect::<String>());
+    let title = table.title().map(|t| format!("{t}\n")).unwrap_or_default();
+    title + &rows.collect::<Vec<_>>().join("\n")
+}
+
+/// Characters of data that steer a terminal or turn the direction of writing never reach it; line ends and tabs do.
+pub(super) fn clean(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().map(|c| if steers(c) || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The first table of a report; without one its records, or itself as one record, by their plain fields.
@@ -224,5 +243,26 @@ mod tests {
             r(Format::Markdown),
             "| name | n |\n| --- | ---: |\n| a\u{1b}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n"
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_rows_of_lines() {
+        let mut t = Table::new(&["model", "version", "stage", ">size", "author"]).titled("two");
+        t.row(["support-bot", "1.0.0", "production", "12 B", "ada@example.com"]);
+        t.row(["other", "1.0.1", "", "1 B", "ada\u{202e}"]);
+        let wide = aligned(&t, Some(80));
+        assert_eq!(wide.lines().nth(1), Some("MODEL        VERSION  STAGE       SIZE  AUTHOR"));
+        assert_eq!(aligned(&t, Some(50)).lines().nth(1).map(|l| l.starts_with("MODEL")), Some(true));
+        assert_eq!(
+            aligned(&t, Some(30)),
+            "two\nMODEL    support-bot\nVERSION  1.0.0\nSTAGE    production\nSIZE     12 B\nAUTHOR   ada@example.com\n\n\
+             MODEL    other\nVERSION  1.0.1\nSTAGE\nSIZE     1 B\nAUTHOR   ada\u{fffd}\n"
+        );
+    }
+
+    #[test]
+    fn text_of_data_cannot_steer_a_terminal() {
+        assert_eq!(plain(&Block::Text("a\u{1b}]0;x\u{7}\tb\nc\r".into()), None), "a\u{fffd}]0;x\u{fffd}\tb\nc\n");
+        assert_eq!(plain(&Block::Verbatim("+x\r\n-y".into()), None), "+x\u{fffd}\n-y\n");
     }
 }

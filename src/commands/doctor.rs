@@ -1,7 +1,7 @@
 //! `kf doctor`: what of this machine kf can use, and what is wrong.
 
 use crate::adapters::process::Program;
-use crate::base::error::Result;
+use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::cli::cx::Cx;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Check tools, state, permissions, clock and configuration of this machine
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf doctor\n  kf doctor --format json\n\nExits 3 when something that kf needs here is broken."
+    after_long_help = "Examples:\n  kf doctor\n  kf doctor --format json\n\nExits 3 when something that kf needs here is broken; what is not set up, such as a repository, is told."
 )]
 pub(crate) struct Args {}
 
@@ -111,7 +111,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
                 Err(e) => broken("log key", &e),
             });
         }
-        Err(e) => checks.push(broken("configuration", &e)),
+        Err(e) => checks.push(troubled("configuration", &e)),
     }
     checks.extend(TOOLS.iter().map(|(tool, args, why)| tool_check(tool, args, why)));
     cx.out.emit(&Diagnosis { checks })
@@ -121,14 +121,20 @@ fn ok(what: &str, found: String) -> Check {
     Check { what: what.into(), health: Health::Ok, found, hint: None }
 }
 
-fn broken(what: &str, e: &crate::base::error::Error) -> Check {
+fn broken(what: &str, e: &Error) -> Check {
     Check { what: what.into(), health: Health::Broken, found: e.chain().join(": "), hint: e.hints().first().cloned() }
+}
+
+/// What is not set up yet is not broken.
+fn troubled(what: &str, e: &Error) -> Check {
+    let health = if e.kind() == Kind::NoRepository { Health::Missing } else { Health::Broken };
+    Check { health, ..broken(what, e) }
 }
 
 fn state_checks(cx: &Cx) -> Vec<Check> {
     let store = match cx.store(Mode::Write) {
         Ok(store) => store,
-        Err(e) => return vec![broken("state", &e)],
+        Err(e) => return vec![troubled("state", &e)],
     };
     let mut checks = vec![match store.db().engine() {
         Ok(engine) => ok("state", format!("{}, {engine}", store.describe())),

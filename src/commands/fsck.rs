@@ -1,6 +1,6 @@
 //! `kf fsck`: whether rows, objects, manifests and log agree; reads everything.
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
@@ -72,6 +72,9 @@ impl Report for Checked {
             }
             blocks.push(t.into());
         }
+        if r.findings.iter().any(|f| f.fix.contains("backup")) {
+            blocks.push(restore(&r.state).into());
+        }
         blocks.push(self.summary().into());
         blocks
     }
@@ -94,7 +97,30 @@ impl Report for Checked {
     }
 }
 
+/// How a state that is damaged is put back, by the engine that holds it.
+fn restore(state: &str) -> &'static str {
+    if state.starts_with("SQLite") {
+        "to restore: stop what writes, put a backup in the place of `.kf/state.db`, remove `state.db-wal` and `state.db-shm` beside it; \
+         without a backup, `sqlite3 .kf/state.db .recover | sqlite3 saved.db` saves what can still be read. Then `kf audit verify` and `kf fsck`"
+    } else {
+        "to restore: `pg_restore --clean` a dump of the schema, or go back to a point in time. Then `kf audit verify` and `kf fsck`"
+    }
+}
+
+/// A state that is too damaged to be checked is a no as well, and the way out of it is not this command.
+fn damaged(e: Error, state: &str) -> Error {
+    if !e.hints().iter().any(|hint| hint.contains("kf fsck")) {
+        return e;
+    }
+    e.without_hints().kind_of(Kind::Broken).hint(restore(state))
+}
+
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let state = cx.db_target()?.describe();
+    check(cx, args).map_err(|e| damaged(e, &state))
+}
+
+fn check(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(if args.repair { Mode::Write } else { Mode::Read })?;
     let objects = cx.objects()?;
     let keys: Vec<_> = cx.log_signer()?.map(|s| s.key().public().clone()).into_iter().collect();

@@ -10,7 +10,6 @@ use crate::cli::report::{Block, Report};
 use crate::domain::registry::retention::Rules;
 use crate::release::gc::{self, GRACE, Options};
 use crate::store::Mode;
-use crate::store::lock::Lock;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -91,14 +90,12 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let rules = Rules { retention_days: policy.retention_days, rollback_window: policy.rollback_window };
     let apply = args.apply && !cx.global.dry_run;
     let (store, objects) = (cx.store(if apply { Mode::Write } else { Mode::Read })?, cx.objects()?);
-    let lock = lock(cx, "gc")?;
     let options = Options { rules, grace: args.grace.unwrap_or(GRACE), force: args.force, apply };
-    let report = gc::run(&store, &objects, &lock, options)?;
+    let report = gc::run(&store, &objects, options, &mut waiting(cx))?;
     cx.out.emit(&Collected { report })
 }
 
-/// Takes the lock of long work, telling a person who waits for whom.
-pub(super) fn lock(cx: &Cx, what: &str) -> Result<Lock> {
-    let path = cx.kf_dir()?.join("lock");
-    Lock::take(&path, what, cx.clock.now(), cx.lock_timeout()?, &mut |holder| cx.out.note(&format!("waiting for {holder}")))
+/// Tells a person who waits for whom.
+pub(super) fn waiting(cx: &Cx) -> impl FnMut(&str) {
+    |holder| cx.out.note(&format!("waiting for {holder}"))
 }

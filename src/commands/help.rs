@@ -2,7 +2,7 @@
 
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
-use crate::base::text::did_you_mean;
+use crate::base::text::{did_you_mean, visible};
 use crate::cli::cx::Cx;
 use crate::cli::{
     command,
@@ -56,15 +56,19 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             Some(next) => next.clone(),
             None => {
                 let names: Vec<&str> = found.get_subcommands().map(clap::Command::get_name).collect();
-                let e = Error::usage(format!("there is no command `{}`", args.words.join(" ")));
+                let e = Error::usage(format!("there is no command `{}`", visible(&args.words.join(" "), 80)));
                 return Err(match did_you_mean(word, names) {
                     Some(hint) => e.hint(hint),
-                    None => e.hint("`kf --help` lists the commands"),
+                    None => e.hint(format!("`{} --help` tells all about it", found.get_bin_name().unwrap_or("kf"))),
                 });
             }
         };
     }
-    cx.out.print(&found.render_long_help().to_string())?;
+    // What `--help` shows there, by the same way.
+    let words = ["kf"].into_iter().chain(args.words.iter().map(String::as_str)).chain(["--help"]);
+    if let Err(shown) = command().try_get_matches_from(words) {
+        cx.out.print(&shown.to_string())?;
+    }
     Ok(Exit::Ok)
 }
 

@@ -1,6 +1,6 @@
 //! `kf init`: starts a repository: `mlops.toml`, a state, `.gitignore`. Asks nothing, overwrites nothing.
 
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::{NAME_MAX, Name};
 use crate::cli::cx::Cx;
@@ -51,6 +51,9 @@ impl Report for Initialised {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let found = config::discover(&cx.cwd);
     let root = found.clone().unwrap_or_else(|| cx.cwd.clone());
+    if let (Some(root), Some(name)) = (&found, &args.name) {
+        own_name(cx, root, name)?;
+    }
     if cx.global.dry_run {
         return cx.out.emit(&would_do(root, found.is_none()));
     }
@@ -70,6 +73,19 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     cx.objects()?;
     let origin = crate::store::log::head(&store.db())?.origin;
     cx.out.emit(&Initialised { root, wrote, state: store.describe(), state_created, origin })
+}
+
+/// A repository that is there already keeps its name, also for whoever meant to start another one below it.
+fn own_name(cx: &Cx, root: &Path, wanted: &Name) -> Result<()> {
+    let name = &cx.project()?.project.project.name;
+    if name == wanted {
+        return Ok(());
+    }
+    let e = Error::usage(format!("the repository {} is there already, and its name is `{name}`", root.display()));
+    Err(e.hint(format!(
+        "leave `--name` out; a repository of its own within this one needs an {} first, with `[project]` and `name = \"{wanted}\"`",
+        config::FILE_NAME
+    )))
 }
 
 /// What would be written; a state is not looked for, as that could make one.

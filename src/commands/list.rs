@@ -6,22 +6,27 @@ use crate::base::exit::Exit;
 use crate::base::name::{Name, Stage};
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
-use crate::base::text::count;
+use crate::base::text::{count, did_you_mean};
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::registry::table;
+use crate::domain::registry::table::{self, Filter};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 
-/// List models with where their versions stand, or the versions of one model
+/// List models with where their versions stand, or the versions of one
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf list\n  kf list support-bot\n  kf list --stage production --format json")]
+#[command(
+    after_long_help = "Examples:\n  kf list\n  kf list support-bot\n  kf list --stage production --format json\n  kf list --all --limit 20\n\nWithout a filter, the highest version of each model and every version in staging or production is listed; in JSON,\n`not_listed` counts the others."
+)]
 pub(crate) struct Args {
     /// Only this model, with all its versions
     #[arg(add = ArgValueCompleter::new(complete::models))]
     name: Option<Name>,
+    /// All versions of all models
+    #[arg(long)]
+    all: bool,
     /// Only versions in this stage
     #[arg(long)]
     stage: Option<Stage>,
@@ -33,22 +38,37 @@ pub(crate) struct Args {
     limit: u32,
 }
 
+impl Args {
+    fn filtered(&self) -> bool {
+        self.name.is_some() || self.stage.is_some() || self.tag.is_some()
+    }
+}
+
 #[derive(Serialize)]
 struct Listed {
     versions: Vec<VersionDoc>,
+    /// How many more versions there are: older ones of an overview, or those above the limit.
+    not_listed: usize,
     /// True when only some versions were asked for.
     #[serde(skip)]
     filtered: bool,
+    /// True for the overview, which leaves out what is neither the highest version nor released.
+    #[serde(skip)]
+    overview: bool,
+    /// What to ask for instead, when nothing was found.
+    #[serde(skip)]
+    hint: Option<String>,
 }
 
 impl Report for Listed {
     const SCHEMA: &'static str = "kf.list/1";
 
     fn blocks(&self) -> Vec<Block> {
-        if self.versions.is_empty() && self.filtered {
-            return vec!["No version is like that.".into()];
+        if self.versions.is_empty() && self.filtered && self.not_listed == 0 {
+            let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            return vec![format!("No version is like that.{hint}").into()];
         }
-        if self.versions.is_empty() {
+        if self.versions.is_empty() && self.not_listed == 0 {
             return vec!["Nothing is registered here yet: `kf register NAME PATH` registers a version.".into()];
         }
         let mut t = Table::new(&["model", "version", "type", "stage", "digest", ">files", ">size", "created", "author"]);
@@ -65,7 +85,17 @@ impl Report for Listed {
                 v.author.clone(),
             ]);
         }
-        vec![t.into()]
+        let mut blocks: Vec<Block> = vec![t.into()];
+        if self.not_listed > 0 {
+            let (more, are) = (count(self.not_listed, "more version"), if self.not_listed == 1 { "is" } else { "are" });
+            let how = if self.overview {
+                "`kf list --all` lists all, `kf list NAME` those of a model"
+            } else {
+                "`--limit N` lists more"
+            };
+            blocks.push(format!("{more} {are} not listed: {how}.").into());
+        }
+        blocks
     }
 
     fn summary(&self) -> String {
@@ -79,13 +109,19 @@ impl Report for Listed {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Read)?;
-    let rows = store.read(|view| {
-        if args.name.is_none() && args.stage.is_none() && args.tag.is_none() {
-            return table::overview(view);
-        }
-        let model = args.name.as_ref().map(|name| table::model(view, name)).transpose()?;
-        table::all_versions(view, model.map(|m| m.id), args.stage, args.tag.as_deref(), args.limit)
+    let overview = !args.filtered() && !args.all;
+    let listed = store.read(|view| {
+        let model = args.name.as_ref().map(|name| table::model(view, name)).transpose()?.map(|m| m.id);
+        let filter = Filter { model, stage: args.stage, tag: args.tag.as_deref() };
+        let mut rows = if overview { table::overview(view)? } else { table::all_versions(view, filter, args.limit)? };
+        rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
+        let hint = match &args.tag {
+            Some(tag) if rows.is_empty() => did_you_mean(tag, table::tags(view, model)?.iter().map(String::as_str)),
+            _ => None,
+        };
+        let not_listed = table::count_versions(view, filter)?.saturating_sub(rows.len());
+        let versions = rows.iter().map(VersionDoc::from).collect();
+        Ok(Listed { versions, not_listed, filtered: args.filtered(), overview, hint })
     })?;
-    let filtered = args.name.is_some() || args.stage.is_some() || args.tag.is_some();
-    cx.out.emit(&Listed { versions: rows.iter().map(VersionDoc::from).collect(), filtered })
+    cx.out.emit(&listed)
 }

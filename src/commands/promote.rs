@@ -8,6 +8,7 @@ use crate::base::reference::Reference;
 use crate::base::table::Table;
 use crate::base::verdict::Verdict;
 use crate::base::version::Version;
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     #[arg(add = ArgValueCompleter::new(complete::references))]
     reference: Reference,
     /// staging or production
-    #[arg(long, value_name = "STAGE", add = ArgValueCompleter::new(complete::stages))]
+    #[arg(long, value_name = "STAGE", value_parser = stage_of, add = ArgValueCompleter::new(complete::stages))]
     to: Stage,
     /// Fail unless this version is in that stage now
     #[arg(long, value_name = "VERSION", add = ArgValueCompleter::new(complete::versions))]
@@ -37,10 +38,10 @@ pub(crate) struct Args {
     #[arg(long)]
     first_release: bool,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 
@@ -145,6 +146,11 @@ pub(super) fn gate_table(gates: &[Judged]) -> Table {
     t
 }
 
+fn stage_of(text: &str) -> Result<Stage, String> {
+    let refused = |e| if text == Stage::Archived.word() { format!("{e}; `kf archive` retires a version") } else { e };
+    Stage::of_release(text, "nothing is promoted to").map_err(refused)
+}
+
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
     let objects = cx.objects()?;
@@ -158,7 +164,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         reason: args.reason.as_deref(),
     };
     let done = cx.store(Mode::Write)?.write(|tx| promote(tx, &loaded.project, &loaded.root, &request))?;
-    cx.out.emit(&report(done, args.to))
+    match done.broken {
+        Some(broken) => Err(broken),
+        None => cx.out.emit(&report(done, args.to)),
+    }
 }
 
 fn report(done: Promotion, to: Stage) -> Promoted {

@@ -9,6 +9,7 @@ use crate::base::reference::Reference;
 use crate::base::table::Table;
 use crate::base::text::count;
 use crate::base::version::{Bump, Version};
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// Register a version of a model: its files, metrics, metadata and what it depends on
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf register support-bot config/\n  kf register support-bot config/ --version 1.2.0 --metric f1=0.83 --meta author=ada\n  kf register support-bot config/ --bump minor --depends embedder@1.0.0 --dataset golden@2.0.0\n  kf register --all"
+    after_long_help = "Examples:\n  kf register support-bot config/\n  kf register support-bot config/ --version 1.2.0 --metric f1=0.83 --meta license=MIT\n  kf register support-bot config/ --bump minor --depends embedder@1.0.0 --dataset golden@2.0.0\n  kf register --all"
 )]
 pub(crate) struct Args {
     /// The model
@@ -59,10 +60,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REF", add = ArgValueCompleter::new(complete::references))]
     dataset: Option<Reference>,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 

@@ -5,9 +5,10 @@ use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
-use crate::domain::registry::change::Move;
+use crate::domain::registry::change::{Move, Way};
 use clap_complete::engine::ArgValueCompleter;
 
 /// Bring an archived version back to development
@@ -18,17 +19,16 @@ pub(crate) struct Args {
     #[arg(add = ArgValueCompleter::new(complete::references))]
     reference: Reference,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let change = Move {
-        how: "restore",
-        action: "version.restored",
+        way: Way::Restore,
         to: Stage::Development,
         ticket: args.ticket.as_deref(),
         reason: args.reason.as_deref(),

@@ -5,6 +5,7 @@ use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::version::Version;
+use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
@@ -31,10 +32,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "VERSION")]
     expect: Option<Version>,
     /// The ticket that asks for it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arg::reason())]
     reason: Option<String>,
 }
 

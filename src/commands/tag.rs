@@ -4,6 +4,7 @@ use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::reference::Reference;
+use crate::base::text::nearest;
 use crate::base::version::Version;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
@@ -56,10 +57,18 @@ impl Report for Tagged {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let mut near = None;
     let report = cx.store(Mode::Write)?.write(|tx| {
         let version = table::resolve(tx.view(), &args.reference)?;
         let changed = change::tag(tx, &version, args.tag.as_str(), args.remove)?;
+        if args.remove && !changed {
+            let tags = table::notes(tx.view(), version.id)?.tags;
+            near = nearest(args.tag.as_str(), tags.iter().map(String::as_str)).map(str::to_owned);
+        }
         Ok(Tagged { name: version.name, version: version.version, tag: args.tag.clone(), tagged: !args.remove, changed })
     })?;
+    if let Some(near) = near {
+        cx.out.note(&format!("hint: did you mean `{near}`?"));
+    }
     cx.out.emit(&report)
 }

@@ -3,20 +3,21 @@
 //! A table's own rules stand beside its declaration in `tables`; here is what several of them need. No rule here knows a
 //! domain: names of metrics come in through [`Vocabulary`].
 
-use super::diag::{Diagnostic, Diags, SECRET_WORDS, Spot, instead};
+use super::diag::{Diagnostic, Diags, SECRET_WORDS, Source, Spot};
 use super::path::{Dataset, RepoPath};
 use super::schema::Raw;
 use super::shape::{At, Layer, Named, Sub, Table, Tables, shown};
 use super::tables::model::RawModel;
 use crate::base::name::{ModelType, Name};
 use crate::base::reference::Reference;
+use crate::base::text::{did_you_mean, nearest};
 use std::collections::BTreeMap;
 
 /// Words that other rooms know and the configuration may use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vocabulary<'a> {
-    /// The names of the evaluation metrics that gates may ask for.
-    pub metrics: &'a [&'a str],
+    /// The names of the evaluation metrics that gates may ask for, each with its lowest and highest score.
+    pub metrics: &'a [(&'a str, (f64, f64))],
 }
 
 /// What a check can look at, and where it reports.
@@ -90,7 +91,10 @@ impl<'c> Checker<'c> {
             let problem = Diagnostic::new(format!("`[{table}]` has no `{key}`"));
             self.absent(match at {
                 Some(spot) => problem.at(spot).help(format!("add `{key} = …`")),
-                None => problem.help(format!("add `[{table}]` with `{key} = …`")),
+                None => {
+                    let top = Spot { source: Source::File, span: 0..0 };
+                    problem.at(&top).help(format!("add `[{table}]` with `{key} = …`"))
+                }
             });
         }
     }
@@ -126,7 +130,7 @@ impl<'c> Checker<'c> {
     pub(super) fn known_model(&mut self, name: &Name, spot: &Spot) -> bool {
         let known = self.models.contains_key(name.as_str());
         if !known {
-            let hint = instead(name.as_str(), self.raw.models.names());
+            let hint = did_you_mean(name.as_str(), self.raw.models.names());
             let hint = hint.unwrap_or_else(|| format!("add `[model.{name}]`"));
             self.refuse(spot, format!("there is no model `{name}`"), hint);
         }
@@ -155,6 +159,14 @@ impl<'c> Checker<'c> {
         let named = self.models.contains_key(name) || text.contains('@') && !text.contains('/');
         if named || !text.contains(['/', '.']) && !text.is_empty() {
             return match text.parse::<Reference>() {
+                Ok(reference) if !self.models.contains_key(reference.name.as_str()) => {
+                    let datasets = self.raw.models.0.iter().filter(|m| m.body.is_dataset()).map(|m| m.name.as_str());
+                    let near = nearest(reference.name.as_str(), datasets).map(|near| format!("did you mean `{near}`?"));
+                    let help =
+                        near.unwrap_or_else(|| format!("name a model of type `dataset`, or a file as `./{}`", reference.name));
+                    self.refuse(&at.spot, format!("there is no dataset `{}`", reference.name), help);
+                    None
+                }
                 Ok(reference) => self.dataset_model(&reference, &at.spot).map(Dataset::Model),
                 Err(e) => {
                     self.refuse(&at.spot, e.to_string(), "name a model of type `dataset`, or a file as `./NAME`");
@@ -193,13 +205,14 @@ impl<'c> Checker<'c> {
         None
     }
 
-    /// The name of an evaluation metric.
-    pub(super) fn metric(&mut self, at: &At<String>) -> Option<String> {
+    /// The name of an evaluation metric, with its lowest and highest score.
+    pub(super) fn metric(&mut self, at: &At<String>) -> Option<(String, (f64, f64))> {
         let known = self.vocabulary.metrics;
-        if known.contains(&at.value.as_str()) {
-            return Some(at.value.clone());
+        if let Some((name, range)) = known.iter().find(|(name, _)| *name == at.value) {
+            return Some(((*name).to_owned(), *range));
         }
-        let hint = instead(&at.value, known.iter().copied()).unwrap_or_else(|| "this kf knows no metric".to_owned());
+        let hint =
+            did_you_mean(&at.value, known.iter().map(|(name, _)| *name)).unwrap_or_else(|| "this kf knows no metric".to_owned());
         self.refuse(&at.spot, format!("there is no metric `{}`", shown(&at.value)), hint);
         None
     }

@@ -4,7 +4,7 @@
 //! origin can make rendering fail; what looks like a secret is overwritten before a single line is shown.
 
 use crate::base::error::Error;
-use crate::base::text::{closest, count, ellipsis};
+use crate::base::text::count;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -127,6 +127,16 @@ impl Diags {
         (spot.source == Source::File).then(|| self.line_starts.partition_point(|start| *start <= spot.span.start))
     }
 
+    /// The place of a quoted word within a place of the file; the whole place when it is not written there like this.
+    pub(super) fn word(&self, spot: &Spot, word: Option<&str>) -> Spot {
+        let (Some(word), Source::File) = (word, spot.source) else { return spot.clone() };
+        let place = within(&self.text, &spot.span);
+        let quoted = ['"', '\''].map(|quote| format!("{quote}{word}{quote}"));
+        let found = quoted.iter().find_map(|q| self.text[place.clone()].find(q.as_str()).map(|at| (at, q.len())));
+        let span = found.map_or(place.clone(), |(at, len)| place.start + at..place.start + at + len);
+        Spot { source: Source::File, span }
+    }
+
     /// All problems as one error, in the order of the file; nothing when there is none.
     ///
     /// # Errors
@@ -199,27 +209,6 @@ impl Diags {
         }
         String::from_utf8(bytes).unwrap_or_default()
     }
-}
-
-/// The word that was likely meant: one slip of the keyboard away (two in a long word), or else alike.
-pub(super) fn nearest<'w>(wanted: &str, words: impl Iterator<Item = &'w str> + Clone) -> Option<&'w str> {
-    // Distances of long texts take long, and no long text is a slip.
-    let length = wanted.chars().take(101).count();
-    if length > 100 {
-        return None;
-    }
-    let slips = words.clone().map(|word| (strsim::damerau_levenshtein(wanted, word), word));
-    let best = slips.min().filter(|(slips, word)| *slips <= 1 + length.min(word.len()) / 7 && length > 1);
-    best.map(|(_, word)| word).or_else(|| closest(wanted, words).first().copied())
-}
-
-/// What to write instead of an unknown word: the nearest one, or all there are.
-pub(super) fn instead<'w>(wanted: &str, words: impl Iterator<Item = &'w str> + Clone) -> Option<String> {
-    if let Some(word) = nearest(wanted, words.clone()) {
-        return Some(format!("did you mean `{word}`?"));
-    }
-    let all: Vec<&str> = words.collect();
-    (!all.is_empty()).then(|| ellipsis(&format!("there is: {}", all.join(", ")), 300))
 }
 
 /// A span that surely lies in the text, on character borders and on one line or more whole ones.
@@ -349,20 +338,6 @@ mod tests {
         let out = rendered("a", (0..35).map(|i| Diagnostic::new(format!("p{i}"))));
         assert!(out.contains("error: p29") && !out.contains("error: p30"), "{out}");
         assert!(out.ends_with("error: and 5 more problems in `mlops.toml`"), "{out}");
-    }
-
-    #[test]
-    fn what_was_likely_meant_comes_first() {
-        let check = |wanted: &str, expected: &str| {
-            let words = ["min", "max", "url", "retention-days", "rollback-window"];
-            assert_eq!(instead(wanted, words.into_iter()).as_deref(), Some(expected), "{wanted}");
-        };
-        check("mn", "did you mean `min`?");
-        check("ulr", "did you mean `url`?");
-        check("retentoin-dayz", "did you mean `retention-days`?");
-        check("retention", "did you mean `retention-days`?");
-        check("x", "there is: min, max, url, retention-days, rollback-window");
-        assert_eq!(instead("x", std::iter::empty()), None);
     }
 
     proptest! {

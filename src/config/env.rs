@@ -40,6 +40,7 @@ variables! {
     KF_SEED = "KF_SEED", "For tests only: the seed of ids and salts, which are then the same in every run.";
     KF_LOG_KEY = "KF_LOG_KEY", "The key that signs the audit log, itself; takes the place of `signing.log-key`.";
     NO_COLOR = "NO_COLOR", "Set to anything: no colours.";
+    TERM = "TERM", "`dumb`: no colours on a terminal.";
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "Set to anything but 0: colours even into a pipe.";
     CI = "CI", "Set to anything: kf runs unattended, so no progress bars and no questions.";
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "`true` inside GitHub Actions.";

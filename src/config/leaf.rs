@@ -1,12 +1,12 @@
 //! The types of single values in `mlops.toml`, how each is read, shown, and described in the JSON Schema.
 
-use super::diag::{Diagnostic, nearest};
+use super::diag::Diagnostic;
 use super::path::RepoPath;
 use super::secret::SecretRef;
 use super::shape::{Item, Leaf, Walk, shown};
 use crate::base::name::{ModelType, Name, Stage};
 use crate::base::reference::Reference;
-use crate::base::text::ellipsis;
+use crate::base::text::{ellipsis, nearest};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -22,6 +22,11 @@ fn text<'v>(value: &'v Spanned<DeValue<'_>>, want: &str, walk: &mut Walk<'_>) ->
     let text = value.get_ref().as_str();
     if text.is_none() {
         walk.wrong_type(value, want);
+    }
+    if text.is_some_and(|t| t.contains('\0')) {
+        let title = format!("`{}` holds the character U+0000, which no state can keep", walk.path.join("."));
+        refuse(value, &title, Some("take `\\u0000` out".into()), walk);
+        return None;
     }
     text
 }
@@ -380,7 +385,10 @@ mod tests {
         refused::<Stage>("1", "`x` must be a stage (development, staging, production, archived), found an integer");
         refused::<Vec<Item<bool>>>("true", "`x` must be a list, found a boolean");
         refused::<Vec<Item<bool>>>("[true, 1]", "`x` must be true or false, found an integer");
-        refused::<Name>("\"a b\"", "`a b` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`");
+        refused::<Name>(
+            "\"a b\"",
+            "`a b` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`, such as `a-b`",
+        );
         check::<Reference>("\"bot\"", "bot@latest");
     }
 

@@ -1,14 +1,14 @@
 //! Finds the repository, reads `mlops.toml`, lays the layers over each other, and remembers where each value came from.
 
 use super::check::Vocabulary;
-use super::diag::{Diagnostic, Diags, Source, Spot, instead};
+use super::diag::{Diagnostic, Diags, Source, Spot};
 use super::env::{self, Env};
 use super::schema::{Project, Raw, check};
 use super::secret::SecretRef;
 use super::shape::{At, Entry, Layer, Leaf, Part as _, Table as _, Tables, Walk, shown, walk_table};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
-use crate::base::text::ellipsis;
+use crate::base::text::{did_you_mean, ellipsis};
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
@@ -74,6 +74,8 @@ pub struct Setting {
 pub struct Problem {
     /// The key that it is about, such as `gates.faithful.metric`, or a table.
     pub key: String,
+    /// The word within the value that it is about, when the value is a list of several.
+    pub word: Option<String>,
     /// What is wrong: a fragment in lower case.
     pub message: String,
     /// What to do about it.
@@ -114,7 +116,7 @@ impl Loaded {
             let entry = exact.or_else(|| self.entries.iter().find(|e| e.key.starts_with(&below) && e.layer > Layer::BuiltIn));
             let shown = Diagnostic::new(format!("`{}`: {}", problem.key, problem.message)).help_if(problem.hint.clone());
             diags.add(match entry {
-                Some(entry) => shown.at(&entry.spot),
+                Some(entry) => shown.at(&self.diags.word(&entry.spot, problem.word.as_deref())),
                 None => shown,
             });
         }
@@ -155,7 +157,9 @@ fn no_repository(dir: &Path) -> Error {
 
 fn read(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).context(|| format!("cannot open `{}`", path.display()))?;
+    let file = File::open(path)
+        .context(|| format!("cannot open `{}`", path.display()))
+        .hint(|| "check who may read it with `ls -l`".to_owned())?;
     file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes).context(|| format!("cannot read `{}`", path.display()))?;
     if bytes.len() > FILE_MAX {
         let error = Error::usage(format!("`{}` is larger than 1 MiB", path.display()));
@@ -236,7 +240,7 @@ fn choose(profiles: &Tables<Raw>, env: &Env, flag: Option<&str>, diags: &mut Dia
     if let Some(profile) = profiles.get(wanted) {
         return Some((profile.name.clone(), origin));
     }
-    let hint = instead(wanted, profiles.names()).unwrap_or_else(|| format!("`{FILE_NAME}` has no `[profile.NAME]`"));
+    let hint = did_you_mean(wanted, profiles.names()).unwrap_or_else(|| format!("`{FILE_NAME}` has no `[profile.NAME]`"));
     let problem = Diagnostic::new(format!("there is no profile `{}`", shown(wanted))).help(hint);
     diags.add(match spot {
         Some(spot) => problem.at(&spot),

@@ -8,6 +8,7 @@
 mod check;
 mod diag;
 pub mod env;
+mod files;
 mod leaf;
 mod load;
 pub mod path;

@@ -4,9 +4,9 @@
 //! declaration come the walk that reports every unknown key and every wrong type (not the first one), the merge of layers
 //! key by key, the list of origins, and the JSON Schema. Meaning is checked elsewhere (`check`), after all layers are merged.
 
-use super::diag::{Diagnostic, Diags, Source, Spot, instead};
+use super::diag::{Diagnostic, Diags, Source, Spot};
 use crate::base::name::Name;
-use crate::base::text::ellipsis;
+use crate::base::text::{did_you_mean, visible};
 use serde_json::{Map, Value, json};
 use std::ops::Range;
 use toml::Spanned;
@@ -88,7 +88,7 @@ fn with_article(noun: &str) -> String {
 
 /// A key as it may be shown in a message.
 pub(super) fn shown(text: &str) -> String {
-    ellipsis(&text.escape_debug().to_string(), 60)
+    visible(text, 60)
 }
 
 /// A type of single values.
@@ -203,7 +203,7 @@ pub(super) fn walk_table<T: Table>(into: &mut T, table: &DeTable<'_>, also: &[&s
         let known = into.take_key(name, spot.clone(), value, walk);
         walk.path.pop();
         if !known {
-            let hint = instead(name, T::KEYS.iter().copied().chain(also.iter().copied()));
+            let hint = did_you_mean(name, T::KEYS.iter().copied().chain(also.iter().copied()));
             let problem = Diagnostic::new(format!("unknown key `{}` {}", shown(name), walk.table()));
             walk.diags.add(problem.at(&spot).help_if(hint));
         }

@@ -49,9 +49,11 @@ name = "@PROJECT@"
 #type = "embedding"
 #paths = ["retriever/config.json", "retriever/weights"]
 
-# The questions with reference answers that evaluations use; `map` says which column is which field.
+# The questions with reference answers that evaluations use; `map` says which column is which field, `k` how much of a ranking
+# of retrieved ids counts. Gates take notice of evaluations that were made so.
 #[golden]
 #dataset = "faq@latest"
+#k = 5
 #map = { query = "question", gold = "answer" }
 
 # How a version answers a question: `recorded` answers from a file, a `command`, or an `http` service.
@@ -122,7 +124,7 @@ mod tests {
     use std::path::Path;
 
     fn loaded(text: &str, profile: Option<&str>) -> Loaded {
-        let vocabulary = Vocabulary { metrics: &["token-f1"] };
+        let vocabulary = Vocabulary { metrics: &[("token-f1", (0.0, 1.0))] };
         parse(text, Path::new("mlops.toml"), &Env::default(), profile, &vocabulary).unwrap_or_else(|e| panic!("{e}"))
     }
 

@@ -1,6 +1,7 @@
 //! What a model card says, gathered from the registry, the evaluations and the lineage. Descriptions that people write come from
 //! the version's metadata: `description`, `intended-use`, `users`, `limitations`, `retraining`, `license`, `language`.
 
+use super::attest;
 use super::checkout::manifest_of;
 use super::lineage::graph;
 use crate::base::error::Result;
@@ -17,7 +18,7 @@ const EVALUATIONS: u32 = 5;
 /// Gathers the card of a version.
 ///
 /// # Errors
-/// When the state or the manifest cannot be read.
+/// When the state or the manifest cannot be read, or an evaluation is not what the audit log recorded.
 pub fn input(view: View<'_>, objects: &Objects, version: &VersionRow) -> Result<CardInput> {
     let notes = table::notes(view, version.id)?;
     let meta = |key: &str| notes.meta.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
@@ -64,6 +65,7 @@ fn scores(view: View<'_>, version: &VersionRow) -> Result<Vec<CardScore>> {
         if scores.iter().any(quoted) {
             continue;
         }
+        attest::evaluation(view, version, &e, false)?;
         scores.extend(e.metrics.iter().map(|m| CardScore {
             dataset: e.dataset.clone(),
             dataset_digest: e.dataset_digest,

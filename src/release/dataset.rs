@@ -6,6 +6,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::name::ModelType;
 use crate::base::reference::Reference;
 use crate::domain::registry::table;
+use crate::release::attest;
 use crate::release::checkout::manifest_of;
 use crate::store::View;
 use crate::store::objects::Objects;
@@ -65,7 +66,9 @@ pub fn identify(view: View<'_>, root: &Path, wanted: &str) -> Result<(String, Di
             let version = table::resolve(view, &reference)
                 .context(|| format!("no file of the repository and no registered dataset is called {wanted}"))?;
             let noted = table::notes(view, version.id)?.meta.into_iter().find(|(k, _)| k == FILE_DIGEST);
-            let digest = noted.and_then(|(_, d)| d.parse().ok()).ok_or_else(|| not_one_file(&version.reference()))?;
+            let (key, noted) = noted.ok_or_else(|| not_one_file(&version.reference()))?;
+            attest::meta(view, &version, &key, &noted)?;
+            let digest = noted.parse().map_err(|_| not_one_file(&version.reference()))?;
             Ok((version.reference(), digest))
         }
     }

@@ -52,6 +52,7 @@ pub fn view(parts: &Parts<'_>) -> EvalView {
                 high: m.high,
                 n: m.n,
                 total: m.total,
+                unscored: m.unscored.clone(),
             })
             .collect(),
         rows: rows(parts),

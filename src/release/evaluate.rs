@@ -3,6 +3,7 @@
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
 use crate::base::error::{Context, Error, Result};
+use crate::base::text::{did_you_mean, visible};
 use crate::domain::eval::metrics::{self, MetricId};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
 use crate::domain::eval::score::{Scores, score_all};
@@ -14,6 +15,7 @@ use crate::store::Store;
 use crate::store::objects::Objects;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// The golden dataset, read, with what identifies it.
@@ -111,7 +113,8 @@ pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn())
                 tokens: total(a.tokens),
                 ..Answer::default()
             },
-            Err(error) => Answer { error: Some(error), ..Answer::default() },
+            // It becomes the reason why a row has no score, and a state keeps no U+0000.
+            Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
         };
         answers.insert(answered.id, answer);
         Ok(())
@@ -147,18 +150,16 @@ pub fn metrics_of(names: &[String]) -> Result<Vec<MetricId>> {
         .iter()
         .map(|name| {
             metrics::find(name).map(|m| m.id).ok_or_else(|| {
-                let e = Error::usage(format!("there is no metric `{name}`"));
-                match crate::base::text::closest(name, known()).first() {
-                    Some(near) => e.hint(format!("did you mean `{near}`?")),
-                    None => e.hint(format!("there is: {}", known().collect::<Vec<_>>().join(", "))),
-                }
+                let e = Error::usage(format!("there is no metric `{}`", visible(name, 40)));
+                did_you_mean(name, known()).into_iter().fold(e, Error::hint)
             })
         })
         .collect()
 }
 
 /// Scores the answers.
-pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize, jobs: usize) -> Scores {
+pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
+    let k = usize::try_from(k.get()).unwrap_or(usize::MAX);
     score_all(&loaded.golden.rows, answers, wanted, k, jobs)
 }
 
@@ -259,28 +260,33 @@ const SEED: u64 = 20_261_121;
 
 fn compare_pairs(metric: &str, pairs: &[(f64, f64)]) -> Option<Compared> {
     let found = paired::compare(pairs, interval::CONFIDENCE, SEED)?;
-    let higher_is_better = metrics::find(metric).is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
+    let info = metrics::find(metric);
+    let higher_is_better = info.is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
+    let interval = found.interval.map(|i| info.map_or(i, |m| i.within(-m.span(), m.span())));
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
     let n = pairs.len() as f64;
-    let verdict = match found.interval {
+    let verdict = match interval {
+        // A few rows that all differ by the same have an interval without width; the exact test knows what they prove.
+        _ if found.p_value > power::ALPHA => None,
         Some(i) if i.low > 0.0 => Some(higher_is_better),
         Some(i) if i.high < 0.0 => Some(!higher_is_better),
         _ => None,
     };
+    let needed = || found.sd.and_then(|sd| power::rows_needed(sd, found.difference)).filter(|rows| *rows > found.n as u64);
     Some(Compared {
         metric: metric.to_owned(),
         candidate: pairs.iter().map(|p| p.1).sum::<f64>() / n,
         production: pairs.iter().map(|p| p.0).sum::<f64>() / n,
         difference: found.difference,
-        low: found.interval.map(|i| i.low),
-        high: found.interval.map(|i| i.high),
+        low: interval.map(|i| i.low),
+        high: interval.map(|i| i.high),
         n: found.n,
         verdict: match verdict {
             Some(true) => "better",
             Some(false) => "worse",
             None => "inconclusive",
         },
-        needed: if verdict.is_none() { found.sd.and_then(|sd| power::rows_needed(sd, found.difference)) } else { None },
+        needed: if verdict.is_none() { needed() } else { None },
     })
 }
 
@@ -291,4 +297,30 @@ pub struct ReportFile {
     pub kind: String,
     /// The file.
     pub path: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(pairs: &[(f64, f64)]) -> (&'static str, Option<u64>) {
+        let c = compare_pairs("token-f1", pairs).expect("a comparison");
+        assert!(c.low.is_none_or(|l| l >= -1.0) && c.high.is_none_or(|h| h <= 1.0), "{c:?}");
+        (c.verdict, c.needed)
+    }
+
+    /// With n rows that all differ by the same the sign-flip test gives p = 2 / 2ⁿ: below 0.05 from six rows on.
+    #[test]
+    fn few_rows_that_agree_decide_nothing() {
+        let same = |n: usize| vec![(0.5, 0.75); n];
+        assert_eq!(
+            (verdict(&same(2)), verdict(&same(5)), verdict(&same(6))),
+            (("inconclusive", None), ("inconclusive", None), ("better", None))
+        );
+        let worse: Vec<_> = same(6).into_iter().map(|(a, b)| (b, a)).collect();
+        assert_eq!(verdict(&worse).0, "worse");
+        assert_eq!(verdict(&[(0.0, 0.9), (0.9, 0.1)]).0, "inconclusive");
+        let open = [(0.5, 0.9), (0.5, 0.2), (0.5, 0.8), (0.5, 0.4), (0.5, 0.9), (0.5, 0.3)];
+        assert!(matches!(verdict(&open), ("inconclusive", Some(n)) if n > 6), "{:?}", verdict(&open));
+    }
 }

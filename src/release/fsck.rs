@@ -6,6 +6,7 @@
 //! nothing is deleted but temporaries: what is corrupt is set aside, and storing the same bytes again heals it.
 
 mod content;
+mod marks;
 
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Kind, Result};
@@ -13,9 +14,10 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
-use crate::domain::registry::table::{self, VersionRow};
+use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{eval, registry};
-use crate::store::check::{Entry, Finding, Tile, read_log, restore_fix};
+use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix};
+use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
 pub use content::Content;
@@ -108,11 +110,13 @@ pub struct Report {
 /// When the state is locked or a repair fails. What cannot be read is a finding.
 pub fn check(store: &Store, objects: &Objects, options: Options<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
     let now = store.now();
+    let mend = options.repair && !store.is_dry_run();
+    let _alone = mend.then(|| store.lock(Matter::Work, Hold::Alone, "fsck --repair", &mut |_| {})).transpose()?;
     let mut findings = engine(store)?;
-    let seen = store.read(|view| see(view, options, &mut findings))?;
+    let seen = store.read(|view| see(view, objects, options, &mut findings))?;
     let mut content = content::check(objects, &seen.versions, &seen.lists, options, progress)?;
     findings.append(&mut content.findings);
-    let repaired = match options.repair && !store.is_dry_run() {
+    let repaired = match mend {
         true => repair(store, objects, &seen.tiles, &content, now)?,
         false => Repaired::default(),
     };
@@ -168,22 +172,27 @@ struct Seen {
     rows: Rows,
 }
 
-fn see(view: View<'_>, options: Options<'_>, findings: &mut Vec<Finding>) -> Result<Seen> {
-    let mut registry_told = registry::check::Replay::default();
+fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut Vec<Finding>) -> Result<Seen> {
+    let mut registry_told = registry::check::Replay::new(part("audit log", super::gc::lists(view, objects), findings)?);
     let mut eval_told = eval::check::Replay::default();
+    let mut marks = marks::Replay::default();
     let mut lists = Vec::new();
-    let actions: Vec<&str> = [registry::check::ACTIONS, eval::check::ACTIONS].concat();
-    let replay = &mut |seq: i64, body: &str| {
-        let Some(entry) = Entry::governed(body, &actions) else { return };
-        registry_told.take(seq, &entry);
-        eval_told.take(seq, &entry);
+    let actions: Vec<&str> = [registry::check::ACTIONS, eval::check::ACTIONS, marks::ACTIONS].concat();
+    let replay = &mut |stored: Stored<'_>| {
+        marks.pass(stored.seq);
+        let Some(entry) = Entry::governed(stored, &actions) else { return };
+        registry_told.take(&entry);
+        eval_told.take(&entry);
+        marks.take(&entry);
         lists.extend(super::gc::list_of(&entry));
     };
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
     findings.extend(differences);
-    let versions = part("registry", table::all_versions(view, None, None, None, u32::MAX), findings)?;
-    let checked = part("evaluations", eval_told.compare(view, &versions, !options.quick), findings)?;
+    let differences = part("state", marks.compare(view), findings)?;
+    findings.extend(differences);
+    let versions = part("registry", table::all_versions(view, Filter::default(), u32::MAX), findings)?;
+    let checked = part("evaluations", eval_told.compare(view, !options.quick), findings)?;
     findings.extend(checked.findings);
     let rows = Rows {
         versions: versions.len() as u64,

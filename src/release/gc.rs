@@ -6,7 +6,8 @@
 //! objects younger than the grace are never touched, so a registration that is under way loses nothing. One that finds old
 //! bytes in place and names them while a run decides is covered too: after the move the run takes the writer's lock, and what
 //! has come to be needed meanwhile goes back; a registration whose row came later than that looks once more itself
-//! ([`give_back_found`]). A run that dies anywhere leaves objects that the next run finds again.
+//! ([`give_back_found`]). A run that dies anywhere leaves objects that the next run finds again. On top of that a registration
+//! shares the lock of the objects from its first object to its row, and a run holds it alone while it removes something.
 
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
@@ -18,7 +19,7 @@ use crate::domain::registry::table::VersionRow;
 use crate::release::checkout::manifest_of;
 use crate::release::parallel;
 use crate::store::check::{Entry, entries};
-use crate::store::lock::Lock;
+use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde::Serialize;
@@ -34,6 +35,9 @@ pub const GRACE_MIN: Duration = Duration::from_secs(3600);
 
 /// The longest list that an event carries itself, in bytes; an entry of the log has 65,535.
 const INLINE_MAX: usize = 60_000;
+
+/// The longest list that is read again, in bytes.
+const LIST_MAX: u64 = 1024 * 1024 * 1024;
 
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
@@ -102,13 +106,15 @@ pub struct Report {
     pub event: Option<i64>,
 }
 
-/// Collects. The lock is the one of long work: one process at a time.
+/// Collects; `waiting` is told who holds a lock.
 ///
 /// # Errors
-/// When the grace is too short, a manifest of a kept version cannot be read (nothing can then be known to be unneeded), or
+/// [`Locked`](crate::base::error::Kind::Locked) when other long work or a registration holds the state for too long. When the grace is too short, a manifest of a kept version cannot be read (nothing can then be known to be unneeded), or
 /// state or objects cannot be written.
-pub fn run(store: &Store, objects: &Objects, _lock: &Lock, options: Options) -> Result<Report> {
+pub fn run(store: &Store, objects: &Objects, options: Options, waiting: &mut dyn FnMut(&str)) -> Result<Report> {
     let grace = grace(options)?;
+    let apply = options.apply && !store.is_dry_run();
+    let _one_run = apply.then(|| store.lock(Matter::Work, Hold::Alone, "gc", waiting)).transpose()?;
     let now = store.now();
     let old = now.plus_micros(-grace);
     let mut reach = Reach { objects, manifests: BTreeMap::new() };
@@ -119,14 +125,17 @@ pub fn run(store: &Store, objects: &Objects, _lock: &Lock, options: Options) -> 
     })?;
     // Also reads the manifests, so that nobody waits for that when the lock is held.
     let plan = store.read(|view| plan(view, &mut reach, &stored, options.rules, now, old))?;
-    if !options.apply || store.is_dry_run() {
+    if !apply {
         let deleted = objects.trashed()?.iter().filter(|t| t.since < old).count() as u64;
         return Ok(Report { deleted, ..plan.report() });
     }
+    // What is removed was listed before: objects that are published from now on are none of it.
+    let nobody_publishes = store.lock(Matter::Objects, Hold::Alone, "gc", waiting)?;
     let (plan, event) = match plan.is_empty() {
         true => (plan, None),
         false => store.write(|tx| decide(tx, &mut reach, &stored, options, now, old))?,
     };
+    nobody_publishes.check()?;
     for removed in &plan.removed {
         objects.trash(&removed.object, now)?;
     }
@@ -235,6 +244,23 @@ fn event_of(tx: &Tx<'_>, objects: &Objects, plan: &Plan, options: Options) -> Re
 /// The object in which a run listed what it removed, when the event was too small for that.
 pub fn list_of(entry: &Entry) -> Option<Digest> {
     (entry.action == "gc.run").then(|| entry.text("list")?.parse().ok()).flatten()
+}
+
+/// The versions that runs listed in objects, by entry; those whose object cannot be read are left out.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn lists(view: View<'_>, objects: &Objects) -> Result<BTreeMap<i64, Vec<String>>> {
+    Ok(entries(view, "gc.run")?.iter().filter_map(|entry| Some((entry.seq, listed(objects, entry)?))).collect())
+}
+
+fn listed(objects: &Objects, entry: &Entry) -> Option<Vec<String>> {
+    let bytes = objects.read(&list_of(entry)?, LIST_MAX).ok()?;
+    let version = |line: &[u8]| {
+        let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+        Some(line.get("version")?.as_str()?.to_owned())
+    };
+    Some(bytes.split(|b| *b == b'\n').filter_map(version).collect())
 }
 
 /// Takes back out of the trash what is needed and not in its place.

@@ -9,7 +9,7 @@ use super::parallel;
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
-use crate::store::lock::Lock;
+use crate::store::lock::{Hold, Matter};
 use crate::store::objects::{Fault, Health, Objects};
 use crate::store::transfer::{self, Incoming, Place, Proof, TableSum};
 use crate::store::{Settings, Store};
@@ -79,15 +79,15 @@ pub struct Report {
     pub artifacts: Option<Carried>,
 }
 
-/// Moves a state. The lock is the one of long work.
+/// Moves a state; `waiting` is told who holds its lock.
 ///
 /// # Errors
 /// When the place is taken, something cannot be read or written, or the copy is not the same; the state is then where it was.
 pub fn run(
     store: &Store,
     objects: &Objects,
-    _lock: &Lock,
     request: Request<'_>,
+    waiting: &mut dyn FnMut(&str),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report> {
     let mut report = Report {
@@ -102,6 +102,7 @@ pub fn run(
         report.tables = store.read(|view| transfer::sums(view.db()))?;
         return Ok(report);
     }
+    let _alone = store.lock(Matter::Work, Hold::Alone, "state move", waiting)?;
     let (copy, sealed) = match transfer::receive(store, request.target, request.place)? {
         Place::Empty(copy) => (copy, false),
         Place::Sealed(copy) => (copy, true),

@@ -1,16 +1,17 @@
 //! Promoting a version: policy first, then the stage's gates, then the move, in one transaction with its event. A refusal is an
 //! event too.
 
-use super::gates;
-use crate::base::error::{Error, Result};
+use super::{attest, gates};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::event::{Event, Outcome};
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
+use crate::base::text::ellipsis;
 use crate::base::verdict::Verdict;
 use crate::base::version::Version;
 use crate::config::{OnInconclusive, Project};
 use crate::domain::eval::gate::Judged;
-use crate::domain::registry::change::{self, Move, move_to};
+use crate::domain::registry::change::{self, Move, Way, move_to};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::store::Tx;
 use serde_json::{Map, Value, json};
@@ -50,6 +51,8 @@ pub struct Promotion {
     pub replaced: Option<VersionRow>,
     /// The audit event of the move or the refusal.
     pub event: Option<i64>,
+    /// Why nothing was judged: what it would rest on is not what the audit log recorded.
+    pub broken: Option<Error>,
 }
 
 /// Judges the gates and moves the version when they let it.
@@ -70,10 +73,15 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
             changed: false,
             replaced: None,
             event: None,
+            broken: None,
         });
     }
     allowed(project, &version, request)?;
-    let judged = gates::judge_all(view, project, root, &version, request.to, None)?;
+    let judged = attest::version(view, &version).and_then(|()| gates::judge_all(view, project, root, &version, request.to, None));
+    let judged = match judged {
+        Err(e) if e.kind() == Kind::Broken => return Ok(distrust(tx, version, request, e)),
+        judged => judged?,
+    };
     let verdict = gates::overall(&judged);
     let passes = match verdict {
         Verdict::Pass => true,
@@ -90,26 +98,36 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
     }
     let from = version.stage;
     if !passes {
-        let mut event = Event::new("version.promotion-refused", change::resource(&version))
-            .outcome(Outcome::Denied)
-            .because(request.ticket, request.reason);
-        event.detail = detail;
-        let event = tx.record(event.with("from", from.word()).with("to", request.to.word()));
-        return Ok(Promotion { version, from, gates: judged, verdict, changed: false, replaced: None, event: Some(event) });
+        let event = Some(refusal(tx, &version, request, detail));
+        return Ok(Promotion { version, from, gates: judged, verdict, changed: false, replaced: None, event, broken: None });
     }
     (request.files)(&version)?;
-    let change = Move {
-        how: "promote",
-        action: "version.promoted",
-        to: request.to,
-        ticket: request.ticket,
-        reason: request.reason,
-        detail,
-    };
+    let change = Move { way: Way::Promote, to: request.to, ticket: request.ticket, reason: request.reason, detail };
     let moved = move_to(tx, &version, &change)?;
     let version = table::version_by_id(view, version.id)?.unwrap_or(version);
-    Ok(Promotion { version, from, gates: judged, verdict, changed: true, replaced: moved.replaced, event: Some(moved.event) })
+    let event = Some(moved.event);
+    Ok(Promotion { version, from, gates: judged, verdict, changed: true, replaced: moved.replaced, event, broken: None })
 }
+
+/// Records a refusal.
+fn refusal(tx: &Tx<'_>, version: &VersionRow, request: &Request<'_>, detail: Map<String, Value>) -> i64 {
+    let mut event = Event::new("version.promotion-refused", change::resource(version))
+        .outcome(Outcome::Denied)
+        .because(request.ticket, request.reason);
+    event.detail = detail;
+    tx.record(event.with("from", version.stage.word()).with("to", request.to.word()))
+}
+
+/// Refuses, and records why, when what the promotion would rest on was changed behind the log's back.
+fn distrust(tx: &Tx<'_>, version: VersionRow, request: &Request<'_>, broken: Error) -> Promotion {
+    let detail = Map::from_iter([("broken".to_owned(), json!(ellipsis(&broken.to_string(), BROKEN_MAX)))]);
+    let event = Some(refusal(tx, &version, request, detail));
+    let (from, verdict, broken) = (version.stage, Verdict::Fail, Some(broken));
+    Promotion { version, from, gates: Vec::new(), verdict, changed: false, replaced: None, event, broken }
+}
+
+/// How much of what is broken the event says, in characters.
+const BROKEN_MAX: usize = 1000;
 
 /// True when nothing but the lack of a production version leaves gates open: a first release has nothing to be compared with.
 fn only_first_release_is_open(judged: &[Judged]) -> bool {
@@ -120,7 +138,12 @@ fn gate_fact(j: &Judged) -> Value {
     json!({
         "gate": j.gate,
         "metric": j.metric,
+        "evaluation": j.evaluation,
+        "dataset": j.dataset,
+        "against": j.against,
         "measured": j.measured.map(|v| v.to_string()),
+        "low": j.low.map(|v| v.to_string()),
+        "high": j.high.map(|v| v.to_string()),
         "threshold": j.threshold,
         "verdict": j.verdict,
         "n": j.n,
@@ -159,7 +182,8 @@ fn allowed(project: &Project, version: &VersionRow, request: &Request<'_>) -> Re
         return Err(Error::new(format!("{reference} is in {}, and production takes versions from staging only", version.stage))
             .hint(format!("run `kf promote {reference} --to staging` first, or set `policy.skip-staging = true`")));
     }
-    if request.ticket.is_none() && project.policy.require_ticket.contains(&request.to) {
+    // `--ticket "$TICKET"` of a script whose variable is empty names none.
+    if request.ticket.is_none_or(|t| t.trim().is_empty()) && project.policy.require_ticket.contains(&request.to) {
         return Err(Error::usage(format!("policy asks for a ticket to promote to {}", request.to)).hint("add `--ticket ID`"));
     }
     if project.policy.require_clean_git && version.git.as_ref().is_none_or(|g| g.dirty) {

@@ -1,7 +1,8 @@
 //! Registering a version: gather the files, check their parts, publish the objects, then one transaction for the row.
 //!
 //! Objects first, row after: a kill in between leaves objects that nothing names, which a repeated registration uses and garbage
-//! collection removes after its grace period.
+//! collection removes after its grace period. From the first object to the row the lock of the objects is shared, so that none of
+//! them is collected in between. A dry run reads the files and stores nothing.
 
 use super::checkout::manifest_of;
 use super::dataset::FILE_DIGEST;
@@ -21,7 +22,8 @@ use crate::domain::registry::manifest::{FileEntry, Manifest, media_type};
 use crate::domain::registry::parts::{Layout, Part, has_parts, parse_parts};
 use crate::domain::registry::table::{self, GitFacts, VersionRow};
 
-use crate::store::objects::Objects;
+use crate::store::lock::{Hold, Matter};
+use crate::store::objects::{self, Objects};
 use crate::store::{Store, View};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -145,7 +147,8 @@ fn layout_of(model: &Model) -> Result<Layout> {
 /// Registers a version. `progress` is told the bytes in all and the bytes just done.
 ///
 /// # Errors
-/// When a file cannot be read or is no part, a reference names nothing, or the registry refuses the number. Nothing is changed then,
+/// When a file cannot be read or is no part, a reference names nothing, the registry refuses the number, or garbage is being
+/// collected for too long ([`Locked`](crate::base::error::Kind::Locked)). Nothing is changed then,
 /// except that objects may have been published, which no version names.
 pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -> Result<Outcome> {
     let files = gather(&place.root, &request.paths)?;
@@ -154,8 +157,11 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
     check_parts(kind, &request.layout, &files)?;
     let git = git_facts(place, request)?;
     let total = files.iter().map(|f| f.size).sum();
-    let (manifest, found) = publish(place, kind, &files, &links, &|done| progress(total, done))?;
-    let warnings = warnings_of(git.as_ref());
+    let dry = place.store.is_dry_run();
+    let _uncollected = (!dry).then(|| place.store.lock(Matter::Objects, Hold::Shared, "register", &mut |_| {})).transpose()?;
+    let published = publish(place, kind, &files, &links, &|done| progress(total, done))?;
+    let manifest = &published.manifest;
+    let mut warnings = warnings_of(git.as_ref());
     let mut meta = request.meta.clone();
     if let (ModelType::Dataset, [file]) = (kind, manifest.files()) {
         meta.push((FILE_DIGEST.to_owned(), file.digest.to_string()));
@@ -176,10 +182,13 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
         ticket: request.ticket.clone(),
         reason: request.reason.clone(),
     };
-    let (done, bump, advice) = enter(place, request, &manifest, &mut new)?;
+    let (done, bump, advice) = enter(place, request, &published, &mut new)?;
     // Garbage collection may have decided about them before the row was there.
-    give_back_found(&place.objects, &found, place.jobs)?;
+    give_back_found(&place.objects, &published.found, place.jobs)?;
     let (bump, advice) = if done.changed { (bump, advice) } else { (None, Vec::new()) };
+    if !done.changed {
+        warnings.extend(place.store.read(|view| not_added(view, &done.version, &new))?);
+    }
     Ok(Outcome { version: done.version, changed: done.changed, bump, advice, warnings })
 }
 
@@ -188,11 +197,11 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
 fn enter(
     place: &Place,
     request: &Request,
-    manifest: &Manifest,
+    published: &Published,
     new: &mut NewVersion,
 ) -> Result<(change::Registered, Option<Bump>, Vec<String>)> {
     loop {
-        let (number, advised_from, bump, advice) = number(place, request, manifest, &new.links)?;
+        let (number, advised_from, bump, advice) = number(place, request, published, &new.links)?;
         new.number = number;
         new.advised_from = advised_from;
         match place.store.write(|tx| change::register(tx, new)) {
@@ -275,17 +284,71 @@ fn warnings_of(git: Option<&GitFacts>) -> Vec<String> {
     dirty.into_iter().collect()
 }
 
-/// Stores the files and the manifest; also gives the objects that were there before.
-fn publish(
-    place: &Place,
-    kind: ModelType,
-    files: &[Gathered],
-    links: &Links,
-    progress: &dyn Fn(u64),
-) -> Result<(Manifest, Vec<Digest>)> {
+/// What a version consists of.
+struct Published {
+    manifest: Manifest,
+    /// Objects that were there before.
+    found: Vec<Digest>,
+    /// Where the bytes are that a dry run did not store.
+    unstored: BTreeMap<Digest, PathBuf>,
+}
+
+impl Published {
+    /// The bytes of a part, wherever they are.
+    fn read(&self, objects: &Objects, digest: &Digest) -> Result<Vec<u8>> {
+        let Some(path) = self.unstored.get(digest) else { return objects.read(digest, PART_MAX) };
+        let mut bytes = Vec::new();
+        let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+        file.take(PART_MAX + 1).read_to_end(&mut bytes).context(|| format!("cannot read {}", path.display()))?;
+        if Digest::of(&bytes) == *digest {
+            return Ok(bytes);
+        }
+        Err(Error::new(format!("{} changed meanwhile, or is larger than {PART_MAX} bytes", path.display())))
+    }
+}
+
+/// What was asked for and the version, registered before, does not have: a version keeps what it was registered with.
+fn not_added(view: View<'_>, version: &VersionRow, new: &NewVersion) -> Result<Vec<String>> {
+    let reference = version.reference();
+    let has = table::notes(view, version.id)?;
+    let mut missing = Vec::new();
+    let metric = |(key, value): &&(String, f64)| !has.metrics.iter().any(|(k, v)| k == key && v.to_bits() == value.to_bits());
+    missing.extend(new.metrics.iter().filter(metric).map(|(k, v)| format!("metric {k}={v}")));
+    missing.extend(new.meta.iter().filter(|m| !has.meta.contains(m)).map(|(k, v)| format!("meta {k}={v}")));
+    let links: Vec<_> = table::links_from(view, version.id)?.into_iter().map(|(relation, v)| (relation, v.id)).collect();
+    let other = |(relation, v): &&(String, VersionRow)| !links.contains(&(relation.clone(), v.id));
+    missing.extend(new.links.iter().filter(other).map(|(relation, v)| format!("{relation} {}", v.reference())));
+    let mut warnings = Vec::new();
+    if !missing.is_empty() {
+        warnings.push(format!(
+            "{reference} is registered already, and these were not added: {}: a version keeps what it was registered with, \
+             a changed one takes them",
+            missing.join(", ")
+        ));
+    }
+    let tags: Vec<&String> = new.tags.iter().filter(|t| !has.tags.contains(t)).collect();
+    if !tags.is_empty() {
+        let commands: Vec<String> = tags.iter().map(|tag| format!("`kf tag {reference} {tag}`")).collect();
+        let all: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
+        warnings.push(format!(
+            "{reference} is registered already, and these tags were not added: {}: {} does",
+            all.join(", "),
+            commands.join(", ")
+        ));
+    }
+    Ok(warnings)
+}
+
+/// Stores the files and the manifest; a dry run only finds out their digests.
+fn publish(place: &Place, kind: ModelType, files: &[Gathered], links: &Links, progress: &dyn Fn(u64)) -> Result<Published> {
     let paths: Vec<PathBuf> = files.iter().map(|f| f.source.clone()).collect();
-    let stored = place.objects.put_files(&paths, place.jobs, progress)?;
-    let mut found: Vec<Digest> = stored.iter().filter(|s| !s.new).map(|s| s.digest).collect();
+    let dry = place.store.is_dry_run();
+    let stored = match dry {
+        true => objects::digest_files(&paths, place.jobs, progress)?,
+        false => place.objects.put_files(&paths, place.jobs, progress)?,
+    };
+    let mut found: Vec<Digest> = stored.iter().filter(|s| !dry && !s.new).map(|s| s.digest).collect();
+    let unstored = stored.iter().zip(&paths).filter(|_| dry).map(|(s, path)| (s.digest, path.clone())).collect();
     let mut entries = Vec::with_capacity(files.len());
     for (file, stored) in files.iter().zip(stored) {
         let media = media_type(&file.name, &head(&file.source)?).to_owned();
@@ -293,9 +356,11 @@ fn publish(
     }
     let depends = links.iter().filter(|(relation, _)| relation == "depends").map(|(_, v)| v.digest).collect();
     let manifest = Manifest::new(kind, entries, depends)?;
-    let stored = place.objects.put_bytes(&manifest.to_bytes())?;
-    found.extend((!stored.new).then_some(stored.digest));
-    Ok((manifest, found))
+    if !dry {
+        let stored = place.objects.put_bytes(&manifest.to_bytes())?;
+        found.extend((!stored.new).then_some(stored.digest));
+    }
+    Ok(Published { manifest, found, unstored })
 }
 
 fn head(path: &Path) -> Result<Vec<u8>> {
@@ -307,7 +372,7 @@ fn head(path: &Path) -> Result<Vec<u8>> {
 
 type Numbered = (Number, Option<Digest>, Option<Bump>, Vec<String>);
 
-fn number(place: &Place, request: &Request, manifest: &Manifest, links: &Links) -> Result<Numbered> {
+fn number(place: &Place, request: &Request, published: &Published, links: &Links) -> Result<Numbered> {
     let highest = highest(place, request)?;
     let from = highest.as_ref().map(|v| v.digest);
     match (request.number, highest) {
@@ -322,12 +387,13 @@ fn number(place: &Place, request: &Request, manifest: &Manifest, links: &Links) 
         )),
         (Wanted::Advised, Some(old)) => {
             let new_side = Contents {
-                manifest: manifest.clone(),
+                manifest: published.manifest.clone(),
                 depends: dependencies(links),
                 metrics: request.metrics.iter().cloned().collect(),
             };
             let old_side = place.store.read(|view| contents(view, &place.objects, &old))?;
-            let difference = differ(&place.objects, &old_side, &new_side, &request.layout)?;
+            let difference =
+                differ_by(&old_side, &new_side, &request.layout, &mut |digest| published.read(&place.objects, digest))?;
             let advice = advise(&difference);
             let bump = advice.as_ref().map_or(Bump::Patch, |a| a.bump);
             Ok((
@@ -372,7 +438,16 @@ fn dependencies(links: &Links) -> Vec<Dependency> {
 /// # Errors
 /// When a file cannot be read.
 pub fn differ(objects: &Objects, old: &Contents, new: &Contents, layout: &Layout) -> Result<Difference> {
+    differ_by(old, new, layout, &mut |digest| objects.read(digest, PART_MAX))
+}
+
+fn differ_by(
+    old: &Contents,
+    new: &Contents,
+    layout: &Layout,
+    read: &mut dyn FnMut(&Digest) -> Result<Vec<u8>>,
+) -> Result<Difference> {
     let old = Side { manifest: &old.manifest, depends: &old.depends, metrics: &old.metrics };
     let new = Side { manifest: &new.manifest, depends: &new.depends, metrics: &new.metrics };
-    compare(old, new, layout, &mut |digest| objects.read(digest, PART_MAX))
+    compare(old, new, layout, read)
 }

@@ -1,9 +1,10 @@
 //! Rolling back a model: the registry's part, in one transaction.
 
+use super::attest;
 use crate::base::error::{Error, Result};
 use crate::base::name::{Name, Stage};
 use crate::base::version::Version;
-use crate::domain::registry::change::{Move, move_to};
+use crate::domain::registry::change::{Move, Way, move_to};
 use crate::domain::registry::rollback::last_good;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::store::Tx;
@@ -64,15 +65,17 @@ pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
     if target.stage == Stage::Production {
         return Ok(RolledBack { version: target, replaced: None, event: None });
     }
-    let served = history.iter().any(|c| c.version_id == target.id && c.to == Stage::Production);
-    if !served {
+    attest::version(view, &target)?;
+    let served = history.iter().find(|c| c.version_id == target.id && c.to == Stage::Production);
+    if let Some(served) = served {
+        attest::change(view, &model.name, served)?;
+    } else {
         return Err(Error::new(format!("{} was never in production, so it is nothing to roll back to", target.reference()))
             .hint(format!("release it with its gates: `kf promote {} --to production`", target.reference())));
     }
     (request.files)(&target)?;
     let change = Move {
-        how: "rollback",
-        action: "version.rolled-back",
+        way: Way::RollBack,
         to: Stage::Production,
         ticket: request.ticket,
         reason: request.reason,

@@ -5,10 +5,9 @@ use crate::base::name::{ModelType, Stage};
 use crate::base::random::Random;
 use crate::base::time::{Clock, Timestamp};
 use crate::domain::eval::record::{self, NewEvaluation, RowScore, Summary};
-use crate::domain::registry::change::{self, Move, NewVersion, Number, Registered, move_to};
+use crate::domain::registry::change::{self, Move, NewVersion, Number, Registered, Way, move_to};
 use crate::domain::registry::manifest::{FileEntry, Manifest};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::store::lock::Lock;
 use crate::store::objects::Objects;
 use crate::store::{DbTarget, Identity, Mode, Settings, Store, View};
 use std::cell::RefCell;
@@ -74,11 +73,6 @@ impl Bench {
 
     pub(super) fn clock(&self) -> Arc<Clock> {
         Arc::clone(&self.clock)
-    }
-
-    pub(super) fn lock(&self) -> Lock {
-        let lock = self.dir.path().join("lock");
-        Lock::take(&lock, "test", self.store.now(), Duration::ZERO, &mut |_| {}).expect("the lock")
     }
 
     pub(super) fn later(&self, days: i64) {
@@ -160,8 +154,8 @@ impl Bench {
     }
 
     pub(super) fn stage(&self, reference: &str, to: Stage) {
-        let how = if to == Stage::Archived { "archive" } else { "promote" };
-        let change = Move { how, action: "version.moved", to, ticket: None, reason: None, detail: serde_json::Map::new() };
+        let way = if to == Stage::Archived { Way::Archive } else { Way::Promote };
+        let change = Move { way, to, ticket: None, reason: None, detail: serde_json::Map::new() };
         let version = self.version(reference);
         self.store.write(|tx| move_to(tx, &version, &change)).expect("moved");
     }
@@ -186,7 +180,15 @@ impl Bench {
             system: "recorded".into(),
             rows: 2,
             rows_digest: record::digest_of(&rows).expect("a digest"),
-            metrics: vec![Summary { metric: "f1".into(), mean: Some(0.5), low: None, high: None, n: 2, total: 2 }],
+            metrics: vec![Summary {
+                metric: "f1".into(),
+                mean: Some(0.5),
+                low: None,
+                high: None,
+                n: 2,
+                total: 2,
+                unscored: None,
+            }],
         };
         self.store.write(|tx| record::record(tx, &new)).expect("recorded");
     }
@@ -205,7 +207,7 @@ pub(super) fn actions(store: &Store, n: u32) -> Vec<String> {
     let action = |body: &str| body.split('"').nth(3).expect("an action").to_owned();
     let newest = |view: View<'_>| {
         let mut all = Vec::new();
-        crate::store::check::read_log(view, &mut |_, body| all.push(action(body)))?;
+        crate::store::check::read_log(view, &mut |stored| all.push(action(stored.body)))?;
         Ok(all.into_iter().rev().take(n as usize).collect())
     };
     store.read(newest).expect("events")

@@ -1,8 +1,10 @@
 //! Confidence intervals of a mean and of a proportion.
 //!
-//! Where the numbers come from: Student's t on n − 1 degrees of freedom for a mean; Wilson's score interval (Wilson 1927,
-//! JASA 22) for a proportion, because the symmetric one has no width when every row passes. Quantiles by `statrs`.
+//! Where the numbers come from: Student's t on n − 1 degrees of freedom for a mean without bounds; Wilson's score interval
+//! (Wilson 1927, JASA 22) for a proportion, because the symmetric one has no width when every row passes; [`super::bounded`]
+//! for other scores within a range. Quantiles by `statrs`.
 
+use super::bounded::of_bounded_mean;
 use super::describe::{mean, standard_error};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
@@ -16,6 +18,14 @@ pub struct Interval {
     pub low: f64,
     /// The upper end.
     pub high: f64,
+}
+
+impl Interval {
+    /// The part of it between two bounds, for what cannot be beyond them; `lowest` must not be above `highest`.
+    #[must_use]
+    pub fn within(self, lowest: f64, highest: f64) -> Self {
+        Self { low: self.low.clamp(lowest, highest), high: self.high.clamp(lowest, highest) }
+    }
 }
 
 /// Student's interval of the mean. `None` for fewer than two values, values that are not finite, or a confidence that is not
@@ -43,18 +53,24 @@ pub fn wilson(successes: u64, n: u64, confidence: f64) -> Option<Interval> {
     finite(low, high)
 }
 
-/// The interval that suits the values: [`wilson`] when all are 0 or 1, else [`of_mean`].
-pub fn of_scores(values: &[f64], confidence: f64) -> Option<Interval> {
-    if values.iter().all(|v| *v == 0.0 || *v == 1.0) {
+/// The interval that suits scores within `range` (lowest, highest): [`wilson`] when the range is 0 to 1 and all values are 0
+/// or 1, else [`of_bounded_mean`]. It never leaves the range and always has a width.
+pub fn of_scores(values: &[f64], range: (f64, f64), confidence: f64) -> Option<Interval> {
+    if range == (0.0, 1.0) && values.iter().all(|v| *v == 0.0 || *v == 1.0) {
         let successes = values.iter().filter(|v| **v == 1.0).count();
         return wilson(successes as u64, values.len() as u64, confidence);
     }
-    of_mean(values, confidence)
+    of_bounded_mean(values, range, confidence)
 }
 
 /// The two-sided quantile of the standard normal distribution: 1.96 for a confidence of 0.95.
 pub(super) fn z_quantile(confidence: f64) -> Option<f64> {
     Some(Normal::standard().inverse_cdf(upper(confidence)?)).filter(|z| z.is_finite())
+}
+
+/// The chance of lying beyond one end of an interval and its normal quantile: 0.025 and −1.96 for a confidence of 0.95.
+pub(super) fn tail_quantile(confidence: f64) -> Option<(f64, f64)> {
+    Some(((1.0 - confidence) / 2.0, -z_quantile(confidence)?))
 }
 
 /// The two-sided quantile of Student's t distribution; `None` without degrees of freedom.
@@ -106,15 +122,18 @@ mod tests {
     }
 
     #[test]
-    fn binary_scores_take_wilson_and_others_take_t() {
-        assert_eq!(of_scores(&[1.0; 20], 0.95), wilson(20, 20, 0.95));
-        assert_eq!(of_scores(&[1.0, 0.0, 0.5], 0.95), of_mean(&[1.0, 0.0, 0.5], 0.95));
+    fn binary_scores_take_wilson_and_others_keep_within_their_range() {
+        let unit = (0.0, 1.0);
+        assert_eq!(of_scores(&[1.0; 20], unit, 0.95), wilson(20, 20, 0.95));
+        assert_eq!(of_scores(&[1.0, 0.0, 0.5], unit, 0.95), of_bounded_mean(&[1.0, 0.0, 0.5], unit, 0.95));
+        let grades = of_scores(&[1.0, 1.0, 0.0], (0.0, 5.0), 0.95).expect("an interval");
+        assert!(grades.high > 1.0 && grades.high < 5.0, "{grades:?}");
     }
 
     #[test]
     fn what_cannot_be_had_is_none() {
         assert_eq!((of_mean(&[], 0.95), of_mean(&[1.0], 0.95), of_mean(&[1.0, f64::NAN], 0.95)), (None, None, None));
-        assert_eq!((wilson(0, 0, 0.95), wilson(2, 1, 0.95), of_scores(&[], 0.95)), (None, None, None));
+        assert_eq!((wilson(0, 0, 0.95), wilson(2, 1, 0.95), of_scores(&[], (0.0, 1.0), 0.95)), (None, None, None));
         for confidence in [0.0, 1.0, -1.0, f64::NAN, 0.999_999_999_999_999_9] {
             assert!(of_mean(&[1.0, 2.0], confidence).is_none_or(|i| i.low.is_finite() && i.high.is_finite()), "{confidence}");
             assert!(wilson(1, 2, confidence).is_none_or(|i| i.low >= 0.0 && i.high <= 1.0), "{confidence}");

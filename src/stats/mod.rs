@@ -3,6 +3,7 @@
 //! Contract of every function here: what goes in is finite. A statistic that cannot be had (too few values, a value that is
 //! not finite, a sum beyond the range of `f64`) is `None`; no function returns NaN or an infinity, and none panics.
 
+pub mod bounded;
 pub mod describe;
 pub mod interval;
 pub mod paired;

@@ -3,6 +3,8 @@
 //!
 //! Those can be rebuilt, because the bodies that lead to the root of the log lead to one hash for each tile only.
 
+pub mod rows;
+
 use super::log::{self, TILE_WIDTH, tile_root};
 use super::{Store, View};
 use crate::base::digest::Digest;
@@ -40,21 +42,50 @@ pub fn restore_fix(event: Option<i64>) -> String {
     event.map_or_else(|| restore.to_owned(), |seq| format!("`kf audit show {seq}` prints what was recorded; {restore}"))
 }
 
+/// An entry as it stands in the state: its body, and the facts that were too long for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// Its index.
+    pub seq: i64,
+    /// The hashed bytes.
+    pub body: &'a str,
+    /// Facts beside it: key and canonical JSON.
+    pub facts: &'a [(String, String)],
+}
+
 /// An entry of the log as it was recorded.
 #[derive(Debug, Deserialize)]
 pub struct Entry {
+    /// Its index.
+    #[serde(skip)]
+    pub seq: i64,
     /// When.
     #[serde(rename = "ts", deserialize_with = "micros")]
     pub at: Timestamp,
+    /// By whom.
+    pub actor: Actor,
     /// What was done: `version.promoted`.
     pub action: String,
     /// To what.
     pub res: Subject,
     /// How it ended.
     pub outcome: String,
-    /// Facts about it.
+    /// The ticket that asked for it.
+    #[serde(default)]
+    pub ticket: Option<String>,
+    /// Facts about it, those beside the entry included.
     #[serde(default)]
     pub detail: Map<String, Value>,
+    /// The digests of the facts beside it.
+    #[serde(default)]
+    facts: BTreeMap<String, Digest>,
+}
+
+/// Who acted.
+#[derive(Debug, Deserialize)]
+pub struct Actor {
+    /// The pseudonym.
+    pub id: String,
 }
 
 /// What an entry is about.
@@ -77,12 +108,29 @@ fn micros<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error>
 impl Entry {
     /// Reads a body when it tells of something that took effect and its action starts with one of these words. `action` is the
     /// first key of canonical JSON, so the bodies of no interest are not parsed.
-    pub fn governed(body: &str, actions: &[&str]) -> Option<Self> {
-        let action = body.strip_prefix("{\"action\":\"")?;
+    pub fn governed(stored: Stored<'_>, actions: &[&str]) -> Option<Self> {
+        let action = stored.body.strip_prefix("{\"action\":\"")?;
         if !actions.iter().any(|a| action.starts_with(a)) {
             return None;
         }
-        serde_json::from_str(body).ok().filter(|e: &Self| e.outcome == "ok")
+        Self::read(stored).filter(|e: &Self| e.outcome == "ok")
+    }
+
+    /// Reads an entry; of the facts beside it only those count whose digest it has.
+    pub fn read(stored: Stored<'_>) -> Option<Self> {
+        let mut entry: Self = serde_json::from_str(stored.body).ok()?;
+        entry.seq = stored.seq;
+        for (key, text) in stored.facts {
+            if entry.facts.get(key) == Some(&Digest::of(text.as_bytes())) {
+                entry.detail.insert(key.clone(), serde_json::from_str(text).ok()?);
+            }
+        }
+        Some(entry)
+    }
+
+    /// `name@1.2.0` of the version that it is about.
+    pub fn reference(&self) -> Option<String> {
+        self.res.version.map(|v| format!("{}@{v}", self.res.name))
     }
 
     /// A fact that is text.
@@ -91,35 +139,77 @@ impl Entry {
     }
 }
 
-/// Every entry of one action that took effect, in order, found by the log's index.
+/// The facts beside an entry.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn facts(view: View<'_>, seq: i64) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT key, value FROM fact WHERE seq = ?1 ORDER BY key";
+    view.all(sql, values![seq], |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())))
+}
+
+/// Every entry of one action that took effect, in order, found by the log's index, without the facts beside it.
 ///
 /// # Errors
 /// When the log cannot be read.
 pub fn entries(view: View<'_>, action: &str) -> Result<Vec<Entry>> {
-    let sql = "SELECT b.body FROM dict d JOIN ev e ON e.action = d.id JOIN eb b ON b.seq = e.seq \
+    let sql = "SELECT b.seq, b.body FROM dict d JOIN ev e ON e.action = d.id JOIN eb b ON b.seq = e.seq \
          WHERE d.kind = 'action' AND d.text = ?1 ORDER BY e.seq";
-    let found = view.all(sql, values![action], |row| Ok(Entry::governed(row.text(0)?, &[action])))?;
+    let found = view.all(sql, values![action], |row| {
+        Ok(Entry::governed(Stored { seq: row.int(0)?, body: row.text(1)?, facts: &[] }, &[action]))
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Entries of one action about one resource that took effect, after entry `seq`, found by the log's index, without the facts
+/// beside them.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn later(view: View<'_>, action: &str, (kind, name): (&str, &str), seq: i64) -> Result<Vec<Entry>> {
+    let sql = "SELECT b.seq, b.body FROM dict r JOIN ev e ON e.res = r.id JOIN dict d ON d.id = e.action JOIN eb b ON b.seq = e.seq \
+         WHERE r.kind = 'res' AND r.text = ?1 AND e.seq > ?2 AND d.text = ?3 ORDER BY e.seq";
+    let found = view.all(sql, values![format!("{kind}\u{1f}{name}"), seq, action], |row| {
+        Ok(Entry::governed(Stored { seq: row.int(0)?, body: row.text(1)?, facts: &[] }, &[action]))
+    })?;
     Ok(found.into_iter().flatten().collect())
 }
 
 /// A hash over a full tile of the log: level, index, hash.
 pub type Tile = (i64, i64, Hash);
 
-/// Gives every body of the log with its index to `each`, which must not query, and tells which hashes of full tiles are not
+/// Gives every entry of the log to `each`, which must not query, and tells which hashes of full tiles are not
 /// stored, with what they must be: none when the bodies do not lead to the head, as then nothing can be rebuilt from them.
 ///
 /// # Errors
 /// When the log cannot be read at all.
-pub fn read_log(view: View<'_>, each: &mut dyn FnMut(i64, &str)) -> Result<Vec<Tile>> {
+pub fn read_log(view: View<'_>, each: &mut dyn FnMut(Stored<'_>)) -> Result<Vec<Tile>> {
     let mut pass = Pass::default();
-    view.each("SELECT seq, body FROM eb ORDER BY seq", &[], |row| {
-        // A body that is no text any more is a finding of whoever verifies the log; here it only breaks the tree.
-        let body = row.text(1).unwrap_or_default();
-        pass.take(leaf_hash(body.as_bytes()));
-        each(row.int(0)?, body);
+    let mut last: Option<(i64, String)> = None;
+    let mut facts = Vec::new();
+    let mut give = |entry: Option<(i64, String)>, facts: &mut Vec<(String, String)>| {
+        if let Some((seq, body)) = &entry {
+            pass.take(leaf_hash(body.as_bytes()));
+            each(Stored { seq: *seq, body, facts });
+        }
+        facts.clear();
+    };
+    // An entry comes once for each fact beside it, which few have.
+    let sql = "SELECT b.seq, b.body, f.key, f.value FROM eb b LEFT JOIN fact f ON f.seq = b.seq ORDER BY b.seq, f.key";
+    view.each(sql, &[], |row| {
+        let seq = row.int(0)?;
+        if last.as_ref().is_none_or(|(before, _)| *before != seq) {
+            // A body that is no text any more is a finding of whoever verifies the log; here it only breaks the tree.
+            let next = (seq, row.text(1).unwrap_or_default().to_owned());
+            give(last.replace(next), &mut facts);
+        }
+        if let (Ok(Some(key)), Ok(Some(value))) = (row.opt_text(2), row.opt_text(3)) {
+            facts.push((key.to_owned(), value.to_owned()));
+        }
         Ok(())
     })
     .context(|| "cannot read the audit log")?;
+    give(last, &mut facts);
     if log::head(view.db()).map_or(true, |head| head.frontier != pass.frontier) {
         return Ok(Vec::new());
     }

@@ -1,62 +1,220 @@
-//! The lock of long work (`.kf/lock`): one process at a time collects garbage, moves or checks the state.
+//! Locks of what takes longer than a transaction, held where the state is, so that all who share it exclude each other: in
+//! files beside a SQLite database, as advisory locks of a PostgreSQL session ("Explicit Locking", 13.3.5).
 //!
-//! The kernel holds it, so a process that dies gives it up; the text in the file only tells who has it.
+//! The kernel or the server holds them, so a process that dies gives them up; the text in the file, or the name of the session,
+//! only tells who has it. A session's lock is lost with its connection: [`Lock::check`] tells, before something is removed.
 
+use super::db::{Db, DbTarget};
+use super::{META_STATE_ID, Store, meta};
 use crate::base::error::{Context, Error, Kind, Result};
-use crate::base::time::Timestamp;
+use crate::values;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
+
+/// What a lock protects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matter {
+    /// Long work: one process at a time collects garbage, moves the state or mends it.
+    Work,
+    /// Objects that no row names yet: those who publish them share it, and who removes objects holds it alone.
+    Objects,
+}
+
+impl Matter {
+    /// The file beside a SQLite database.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Work => "lock",
+            Self::Objects => "objects.lock",
+        }
+    }
+
+    /// The high half of the key of an advisory lock; the low half is the schema. Any numbers that nobody else uses will do.
+    fn class(self) -> i64 {
+        match self {
+            Self::Work => 70_182,
+            Self::Objects => 70_183,
+        }
+    }
+}
+
+/// Whether others may hold the same lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody else.
+    Alone,
+    /// Others who share it too.
+    Shared,
+}
 
 /// Held while it lives.
 #[derive(Debug)]
-pub struct Lock {
-    _file: File,
+pub struct Lock(Held);
+
+enum Held {
+    File(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File),
+    Session { db: Rc<Db>, key: i64, hold: Hold },
 }
 
-impl Lock {
-    /// Takes the lock, waiting up to `patience`; `waiting` is told once who holds it.
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(_) => f.write_str("File"),
+            Self::Session { key, hold, .. } => write!(f, "Session({key}, {hold:?})"),
+        }
+    }
+}
+
+impl Store {
+    /// Takes a lock for `what`, a command without `kf`, waiting up to the lock timeout; `waiting` is told once who holds it.
     ///
     /// # Errors
     /// [`Kind::Locked`] when somebody else still holds it.
-    pub fn take(path: &Path, what: &str, now: Timestamp, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .context(|| format!("cannot open the lock {}", path.display()))?;
-        let pause = Duration::from_millis(50);
-        let mut left = patience;
-        let mut told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(e)) => return Err(e).context(|| format!("cannot lock {}", path.display())),
+    pub fn lock(&self, matter: Matter, hold: Hold, what: &str, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
+        let patience = self.settings.lock_timeout;
+        match &self.settings.target {
+            DbTarget::Sqlite(path) => {
+                let file = lock_file(&path.with_file_name(matter.file()), hold, patience, waiting)?;
+                // Those who share it do not say who they are, but clear away who had it alone before.
+                let text = match hold {
+                    Hold::Alone => format!("`kf {what}` (pid {}, since {})\n", std::process::id(), self.now()),
+                    Hold::Shared => String::new(),
+                };
+                sign(&file, &text).context(|| format!("cannot write {}", path.with_file_name(matter.file()).display()))?;
+                Ok(Lock(Held::File(file)))
             }
-            let mut holder = String::new();
-            let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
-            let holder = holder.trim().to_owned();
-            if left.is_zero() {
-                return Err(Error::of(Kind::Locked, format!("the state is locked by {holder}"))
-                    .hint("try again later, or wait longer with `--lock-timeout 10m`"));
+            DbTarget::Postgres(_) => {
+                let db = self.db();
+                let key = key_of(&db, matter)?;
+                let name = format!("kf {what} (pid {} on {})", std::process::id(), self.identity().host);
+                lock_session(&db, key, hold, &name, waiting)?;
+                Ok(Lock(Held::Session { db, key, hold }))
             }
-            if !told {
-                waiting(&holder);
-                told = true;
-            }
-            let nap = pause.min(left);
-            std::thread::sleep(nap);
-            left -= nap;
         }
-        let text = format!("`kf {what}` (pid {}, since {now})\n", std::process::id());
-        file.rewind()
-            .and_then(|()| file.set_len(0))
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .context(|| format!("cannot write the lock {}", path.display()))?;
-        Ok(Self { _file: file })
     }
+}
+
+impl Lock {
+    /// Makes sure that it is still held.
+    ///
+    /// # Errors
+    /// When the connection that held it is gone.
+    pub fn check(&self) -> Result<()> {
+        match &self.0 {
+            Held::File(_) => Ok(()),
+            Held::Session { db, .. } => meta(db, META_STATE_ID)
+                .map(|_| ())
+                .context(|| "the lock of the state was lost with the connection to the server")
+                .hint(|| "run the command again: it goes on where it stopped".into()),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Self::Session { db, key, hold } = self {
+            // A connection that is gone has given it up already.
+            let _ = db.each(&format!("SELECT pg_advisory_unlock{}(?1)", suffix(*hold)), values![*key], &mut |_| Ok(()));
+        }
+    }
+}
+
+fn locked(holder: &str) -> Error {
+    Error::of(Kind::Locked, format!("the state is locked by {holder}"))
+        .hint("try again later, or wait longer with `--lock-timeout 10m`")
+}
+
+fn lock_file(path: &Path, hold: Hold, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .context(|| format!("cannot open the lock {}", path.display()))?;
+    let mut left = patience;
+    let mut told = false;
+    loop {
+        let tried = match hold {
+            Hold::Alone => file.try_lock(),
+            Hold::Shared => file.try_lock_shared(),
+        };
+        match tried {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(e)) => return Err(e).context(|| format!("cannot lock {}", path.display())),
+        }
+        let mut holder = String::new();
+        let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
+        // Who shares it writes nothing into the file.
+        let holder = if holder.trim().is_empty() { "a command that registers something" } else { holder.trim() };
+        if left.is_zero() {
+            return Err(locked(holder));
+        }
+        if !std::mem::replace(&mut told, true) {
+            waiting(holder);
+        }
+        let nap = Duration::from_millis(50).min(left);
+        std::thread::sleep(nap);
+        left -= nap;
+    }
+}
+
+fn sign(mut file: &File, text: &str) -> std::io::Result<()> {
+    file.rewind()?;
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())
+}
+
+fn suffix(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Alone => "",
+        Hold::Shared => "_shared",
+    }
+}
+
+fn key_of(db: &Db, matter: Matter) -> Result<i64> {
+    let mut schema = 0;
+    db.each("SELECT oid::bigint FROM pg_namespace WHERE nspname = current_schema()", &[], &mut |row| {
+        schema = row.int(0)?;
+        Ok(())
+    })?;
+    Ok((matter.class() << 32) | schema)
+}
+
+/// The server lets those who wait take turns, so that who wants it alone is not starved by those who share it.
+fn lock_session(db: &Db, key: i64, hold: Hold, name: &str, waiting: &mut dyn FnMut(&str)) -> Result<()> {
+    db.each("SELECT set_config('application_name', ?1, false)", values![name], &mut |_| Ok(()))?;
+    let mut taken = false;
+    let sql = format!("SELECT pg_try_advisory_lock{}(?1)::int::bigint", suffix(hold));
+    db.each(&sql, values![key], &mut |row| row.flag(0).map(|yes| taken = yes))?;
+    if taken {
+        return Ok(());
+    }
+    let holder = holder_of(db, key)?;
+    waiting(&holder);
+    match db.each(&format!("SELECT pg_advisory_lock{}(?1)", suffix(hold)), values![key], &mut |_| Ok(())) {
+        Err(e) if e.kind() == Kind::Locked => Err(locked(&holder_of(db, key)?)),
+        done => done,
+    }
+}
+
+/// Who has it, as far as this user may see.
+fn holder_of(db: &Db, key: i64) -> Result<String> {
+    let mut holder = None;
+    let sql = "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+               WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+               AND (l.classid::bigint << 32) | l.objid::bigint = ?1 AND l.objsubid = 1 ORDER BY a.backend_start LIMIT 1";
+    db.each(sql, values![key], &mut |row| {
+        holder = row.opt_text(0)?.filter(|name| !name.is_empty()).map(str::to_owned);
+        Ok(())
+    })?;
+    Ok(match holder.as_deref().map(|name| name.split_once(" (").ok_or(name)) {
+        None => "another session".to_owned(),
+        Some(Ok((command, who))) => format!("`{command}` ({who}"),
+        Some(Err(name)) => format!("`{name}`"),
+    })
 }

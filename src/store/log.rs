@@ -2,22 +2,30 @@
 //! sealed subtree hashes, openings and the new head, all inside the transaction of the change it describes.
 //!
 //! The body is RFC 8785 JSON of at most [`ENTRY_MAX`] bytes. What may have to be forgotten (names, reasons) is never in it:
-//! pseudonyms and salted commitments are.
+//! pseudonyms and salted commitments are. A fact longer than [`FACT_MAX`] stands beside it; the body has its digest.
 
 use super::Identity;
 use super::db::{Db, Value};
+use super::names::Names;
 use crate::base::canonical;
-use crate::base::digest::hex;
+use crate::base::digest::{Digest, hex};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::event::{Event, Outcome};
 use crate::base::merkle::{Frontier, Hash, leaf_hash, node_hash};
 use crate::base::random::Random;
 use crate::base::time::Timestamp;
 use crate::values;
+use serde::Serialize;
 use serde_json::{Map, json};
 
 /// The largest entry in bytes: tlog-tiles prefixes its length with 16 bits.
 pub const ENTRY_MAX: usize = 65_535;
+
+/// The longest fact that an entry carries itself, in bytes of canonical JSON: a few of this length still fit an entry.
+pub const FACT_MAX: usize = 8_192;
+
+/// The longest ticket or name in bytes: an index of PostgreSQL has room for 2,704.
+pub const WORD_MAX: usize = 2_000;
 
 /// Each sealed run of this many hashes becomes one hash a level higher (256: the width of a C2SP tile).
 pub const TILE_WIDTH: u64 = 256;
@@ -63,6 +71,7 @@ pub fn newest_time(db: &Db) -> Result<Option<Timestamp>> {
 pub(super) struct Appender<'a> {
     pub(super) db: &'a Db,
     pub(super) who: &'a Identity,
+    pub(super) names: &'a Names<'a>,
     pub(super) random: &'a Random,
     pub(super) now: Timestamp,
 }
@@ -71,8 +80,8 @@ impl Appender<'_> {
     /// Appends one event with the given id.
     pub(super) fn append(&self, head: &mut Head, id: uuid::Uuid, event: &Event) -> Result<()> {
         let seq = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
-        let actor = self.pseudonym(&self.who.kind, &self.who.name)?;
-        let host = self.pseudonym("host", &self.who.host)?;
+        let actor = self.names.pseudonym(&self.who.kind, &self.who.name)?;
+        let host = self.names.pseudonym("host", &self.who.host)?;
         let body = self.body(seq, id, event, &actor, &host)?;
         let leaf = leaf_hash(body.as_bytes());
         let ticket = event.ticket.as_deref().map(|t| self.word("ticket", t)).transpose()?;
@@ -108,25 +117,51 @@ impl Appender<'_> {
         if let Some(ticket) = &event.ticket {
             entry.insert("ticket".into(), json!(ticket));
         }
-        if !event.detail.is_empty() {
-            entry.insert("detail".into(), json!(event.detail));
+        let (detail, facts) = self.facts(seq, event)?;
+        let personal = self.personal(seq, event)?;
+        for (key, part) in [("detail", detail), ("facts", facts), ("pd", personal)] {
+            if !part.is_empty() {
+                entry.insert(key.into(), part.into());
+            }
+        }
+        let body = canonical::to_string(&entry).context(|| format!("the event {} has no canonical form", event.action))?;
+        if body.len() > ENTRY_MAX {
+            return Err(entry_too_long(event, body.len()));
+        }
+        Ok(body)
+    }
+
+    /// The facts that the entry carries, and the digests of those that are too long for it and stand beside it.
+    fn facts(&self, seq: i64, event: &Event) -> Result<(Map<String, serde_json::Value>, Map<String, serde_json::Value>)> {
+        let (mut carried, mut beside) = (Map::new(), Map::new());
+        for (key, value) in &event.detail {
+            let text = canonical::to_string(value).context(|| format!("{key} of {} has no canonical form", event.action))?;
+            if text.len() <= FACT_MAX {
+                carried.insert(key.clone(), value.clone());
+            } else {
+                beside.insert(key.clone(), json!(Digest::of(text.as_bytes())));
+                self.db.execute("INSERT INTO fact (seq, key, value) VALUES (?1, ?2, ?3)", values![seq, key, text])?;
+            }
+        }
+        Ok((carried, beside))
+    }
+
+    /// Commitments to what may have to be forgotten: the reason, and the names behind pseudonyms that are new here.
+    fn personal(&self, seq: i64, event: &Event) -> Result<Map<String, serde_json::Value>> {
+        let mut personal = Map::new();
+        let names = self.names.take_made();
+        if !names.is_empty() {
+            personal.insert("names".into(), json!(names));
         }
         if let Some(reason) = &event.reason {
             let salt = self.random.bytes::<32>();
-            entry.insert("pd".into(), json!({"reason": commitment(&salt, reason)?}));
+            personal.insert("reason".into(), json!(commitment(&salt, reason)?));
             self.db.execute(
                 "INSERT INTO opening (seq, field, salt, value) VALUES (?1, ?2, ?3, ?4)",
                 values![seq, "reason", salt.to_vec(), reason],
             )?;
         }
-        let body = canonical::to_string(&entry).context(|| format!("the event {} has no canonical form", event.action))?;
-        if body.len() > ENTRY_MAX {
-            return Err(Error::of(
-                Kind::Bug,
-                format!("the event {} is {} bytes long, at most {ENTRY_MAX} fit", event.action, body.len()),
-            ));
-        }
-        Ok(body)
+        Ok(personal)
     }
 
     /// Stores the hash of each tile that the newest leaf completed.
@@ -181,24 +216,29 @@ impl Appender<'_> {
         if let Some(id) = find()? {
             return Ok(id);
         }
+        if text.len() > WORD_MAX {
+            return Err(too_long(&format!("this {kind}"), text.len(), WORD_MAX));
+        }
         self.db.execute("INSERT INTO dict (kind, text) VALUES (?1, ?2)", values![kind, text])?;
         find()?.ok_or_else(|| Error::of(Kind::Bug, "a word just written is not there"))
     }
+}
 
-    /// The pseudonym of a person, a machine or a job; made on first sight, so that the name can be forgotten later.
-    fn pseudonym(&self, kind: &str, name: &str) -> Result<String> {
-        let mut id = None;
-        self.db.each("SELECT id FROM pseudonym WHERE kind = ?1 AND name = ?2", values![kind, name], &mut |row| {
-            id = Some(row.text(0)?.to_owned());
-            Ok(())
-        })?;
-        if let Some(id) = id {
-            return Ok(id);
-        }
-        let id = format!("{kind}-{}", hex(&self.random.bytes::<6>()));
-        self.db.execute("INSERT INTO pseudonym (id, kind, name) VALUES (?1, ?2, ?3)", values![&id, kind, name])?;
-        Ok(id)
-    }
+/// The error for a text that is longer than the log can hold.
+pub(super) fn too_long(what: &str, len: usize, max: usize) -> Error {
+    Error::usage(format!("{what} is {len} bytes long, at most {max} fit the audit log")).hint("say it in fewer words")
+}
+
+/// The error for an event that does not fit into an entry; it names the part that is to blame.
+fn entry_too_long(event: &Event, bytes: usize) -> Error {
+    let texts = [("resource", event.resource.name.len()), ("ticket", event.ticket.as_ref().map_or(0, String::len))];
+    let facts = event.detail.iter().map(|(key, fact)| (key.as_str(), fact.to_string().len()));
+    let longest = texts.into_iter().chain(facts).max_by_key(|(_, n)| *n).unwrap_or(("detail", 0));
+    Error::new(format!(
+        "the change cannot be recorded: the entry {} would be {bytes} bytes long and at most {ENTRY_MAX} fit; {} of them are its `{}`",
+        event.action, longest.1, longest.0
+    ))
+    .hint(format!("nothing was changed: do it with fewer or shorter `{}` at once", longest.0))
 }
 
 /// The number that stands for an outcome in the narrow rows.
@@ -211,7 +251,7 @@ pub fn outcome_number(outcome: Outcome) -> i64 {
 }
 
 /// The commitment to a value that is not hashed itself: HMAC-SHA-256 under a random salt over its canonical JSON.
-pub fn commitment(salt: &[u8], value: &str) -> Result<String> {
+pub fn commitment<T: Serialize + ?Sized>(salt: &[u8], value: &T) -> Result<String> {
     let text = canonical::to_string(value).context(|| "a text has no canonical form")?;
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, salt);
     Ok(hex(ring::hmac::sign(&key, text.as_bytes()).as_ref()))

@@ -11,9 +11,11 @@ pub mod fulltext;
 pub mod lock;
 pub mod log;
 pub mod migrations;
+mod names;
 pub mod objects;
 pub mod runtime;
 pub mod schema;
+mod settle;
 pub mod transfer;
 pub mod tx;
 pub mod vectors;
@@ -29,6 +31,8 @@ use crate::base::event::{Event, Resource};
 use crate::base::merkle::Hash;
 use crate::base::random::Random;
 use crate::base::time::{Clock, Timestamp};
+use names::Names;
+use settle::LastEvent;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -45,6 +49,9 @@ pub const META_STATE_ID: &str = "state-id";
 pub const META_MOVED_TO: &str = "moved-to";
 /// Key in `meta` of the id of the state that is being copied here; a copy that has it is not proven and cannot be used.
 pub const META_INCOMING: &str = "incoming";
+
+/// Every key of `meta`.
+pub const META_KEYS: [&str; 5] = [META_SCHEMA, META_WRITER, META_STATE_ID, META_MOVED_TO, META_INCOMING];
 
 /// Who acts, from where. The names never enter the hashed bytes of the log; pseudonyms do.
 #[derive(Clone, Debug)]
@@ -142,7 +149,8 @@ impl Store {
             let origin = log::head(tx.view().db())?.origin;
             let id = origin.rsplit('/').next().unwrap_or_default().to_owned();
             tx.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", values![META_STATE_ID, &id])?;
-            tx.record(Event::new("state.created", Resource::new("state", id)).with("schema", migrations::CURRENT));
+            let event = Event::new("state.created", Resource::new("state", id));
+            tx.record(event.with("origin", origin).with("schema", migrations::CURRENT));
             Ok(true)
         })
     }
@@ -214,45 +222,54 @@ impl Store {
         }
     }
 
-    fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<uuid::Uuid>)> {
+    fn run<T>(&self, db: &Db, change: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, Option<LastEvent>)> {
         refuse_moved(db)?;
         let mut head = log::head(db)?;
         let now = self.settings.clock.now();
+        let names = Names::new(db, &self.settings.random);
         let tx = Tx {
             view: View::new(db),
             now,
             random: &self.settings.random,
-            actor: &self.settings.identity.name,
+            who: &self.settings.identity,
+            names: &names,
             first_event: i64::try_from(head.frontier.size()).context(|| "the audit log is full")?,
             events: RefCell::default(),
             changes: Cell::new(0),
         };
         let done = change(&tx)?;
         let (events, changes) = (tx.events.into_inner(), tx.changes.get());
-        if changes > 0 && events.is_empty() {
+        if (changes > 0 || names.has_made()) && events.is_empty() {
             return Err(Error::of(Kind::Bug, "a change of governed state recorded no event"));
         }
-        let last = self.append(db, &mut head, now, &events)?;
+        let last = self.append(db, &names, &mut head, now, &events)?;
         Ok((done, last))
     }
 
-    fn append(&self, db: &Db, head: &mut log::Head, now: Timestamp, events: &[Event]) -> Result<Option<uuid::Uuid>> {
+    fn append(
+        &self,
+        db: &Db,
+        names: &Names<'_>,
+        head: &mut log::Head,
+        now: Timestamp,
+        events: &[Event],
+    ) -> Result<Option<LastEvent>> {
         if events.is_empty() {
             return Ok(None);
         }
-        let appender = log::Appender { db, who: &self.settings.identity, random: &self.settings.random, now };
+        let appender = log::Appender { db, who: &self.settings.identity, names, random: &self.settings.random, now };
         let mut last = None;
         for event in events {
             let id = self.settings.random.uuid(now);
             appender.append(head, id, event)?;
-            last = Some(id);
+            last = Some(LastEvent { id, action: event.action });
         }
         let size = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
         let sql = "UPDATE log_head SET size = ?1, frontier = ?2 WHERE id = 1";
         db.execute(sql, values![size, head.frontier.to_bytes()])?;
         if let Some(seal) = &self.settings.seal {
             let note = seal.seal(&head.origin, head.frontier.size(), &head.frontier.root())?;
-            db.execute("INSERT INTO checkpoint (size, note, ts) VALUES (?1, ?2, ?3)", values![size, note, now])?;
+            db.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", values![size, note])?;
         }
         Ok(last)
     }
@@ -282,39 +299,9 @@ impl Store {
             return Ok(None);
         }
         let note = seal.seal(&head.origin, head.frontier.size(), &head.frontier.root())?;
-        let sql = "INSERT INTO checkpoint (size, note, ts) VALUES (?1, ?2, ?3) ON CONFLICT (size) DO NOTHING";
-        let made = db.execute(sql, values![size, note, self.now()])?;
+        let sql = "INSERT INTO checkpoint (size, note) VALUES (?1, ?2) ON CONFLICT (size) DO NOTHING";
+        let made = db.execute(sql, values![size, note])?;
         Ok((made > 0).then_some(head.frontier.size()))
-    }
-
-    /// A COMMIT without an answer may have taken effect. The last event's id tells: a new connection looks for it.
-    fn settle(&self, e: Error, last_event: Option<uuid::Uuid>) -> Result<()> {
-        let Some(id) = last_event else { return Err(e) };
-        let patience = self.settings.lock_timeout.min(Duration::from_secs(30));
-        let started = std::time::Instant::now();
-        let db = loop {
-            match Db::open(&self.settings.target, Mode::Write, self.settings.lock_timeout) {
-                Ok(db) => break db,
-                Err(_) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(200)),
-                Err(again) => {
-                    return Err(e)
-                        .context(|| format!("the commit got no answer and the state cannot be asked again ({again})"))
-                        .hint(|| {
-                            "the change may or may not have taken effect: run the command again, a retry is harmless".into()
-                        });
-                }
-            }
-        };
-        let mut found = false;
-        db.each("SELECT seq FROM ev WHERE id = ?1", values![id.as_bytes().to_vec()], &mut |_| {
-            found = true;
-            Ok(())
-        })?;
-        self.db.replace(Rc::new(db));
-        if found {
-            return Ok(());
-        }
-        Err(e).context(|| "the commit failed and nothing was changed").hint(|| "run the command again".into())
     }
 
     /// Takes the writer's lock and gives it back, to see whether this user may write here now.

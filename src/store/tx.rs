@@ -1,7 +1,9 @@
 //! The first door: governed state changes here, together with the audit events that describe the change, or not at all.
 
+use super::Identity;
 use super::db::{Db, Row, Value};
 use super::feed::{VALUES_MAX, insert_sql};
+use super::names::Names;
 use crate::base::error::Result;
 use crate::base::event::Event;
 use crate::base::random::Random;
@@ -62,7 +64,8 @@ pub struct Tx<'a> {
     pub(super) view: View<'a>,
     pub(super) now: Timestamp,
     pub(super) random: &'a Random,
-    pub(super) actor: &'a str,
+    pub(super) who: &'a Identity,
+    pub(super) names: &'a Names<'a>,
     pub(super) first_event: i64,
     pub(super) events: RefCell<Vec<Event>>,
     pub(super) changes: std::cell::Cell<u64>,
@@ -79,9 +82,17 @@ impl<'a> Tx<'a> {
         self.now
     }
 
-    /// Who acts.
+    /// Who acts: the name, for people.
     pub fn actor(&self) -> &str {
-        self.actor
+        &self.who.name
+    }
+
+    /// Who acts: the pseudonym, for rows. A name stands nowhere but beside its pseudonym, where it can be forgotten.
+    ///
+    /// # Errors
+    /// When the pseudonym cannot be read or made.
+    pub fn pseudonym(&self) -> Result<String> {
+        self.names.pseudonym(&self.who.kind, &self.who.name)
     }
 
     /// A new time-ordered id.

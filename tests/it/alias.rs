@@ -36,7 +36,7 @@ fn an_alias_moves_and_goes() {
         assert_snapshot!(refused(s, 1, ["alias", "bot", "champion", "--remove"]), @"
         -- stderr --
         error: bot has no alias `champion`
-        hint: `kf show bot` lists them
+        hint: `kf show bot` lists the aliases
         -- exit status: 1 --
         ");
     });
@@ -55,5 +55,36 @@ fn words_that_mean_something_else_are_refused() {
         for word in ["latest", "1.0.0", "none", "Staging", "a b", "é"] {
             refused(s, 2, ["alias", "bot", word]);
         }
+    });
+}
+
+#[test]
+fn an_alias_a_tag_and_a_model_of_one_name_are_three_things() {
+    on_both(|s| {
+        with_bot(s);
+        next_bot(s, 8);
+        s.write("w.bin", "weights");
+        ok(s, ["register", "champion", "w.bin"]);
+        ok(s, ["alias", "bot@1.0.0", "champion"]);
+        ok(s, ["tag", "bot@1.0.1", "champion"]);
+        ok(s, ["alias", "champion", "bot"]);
+        let shown = |reference: &str| json(&ok(s, ["show", reference, "--format", "json"]));
+        let named = |reference: &str| {
+            let doc = shown(reference);
+            format!("{}@{}", doc["name"].as_str().unwrap_or_default(), doc["version"].as_str().unwrap_or_default())
+        };
+        assert_eq!(named("bot@champion"), "bot@1.0.0");
+        assert_eq!(named("champion"), "champion@1.0.0");
+        assert_eq!(named("champion@bot"), "champion@1.0.0");
+        assert_eq!(shown("bot@1.0.1")["tags"], serde_json::json!(["champion"]));
+        assert!(ok(s, ["list", "--tag", "champion"]).stdout.contains("1.0.1"), "the tag, not the alias");
+        ok(s, ["tag", "bot@1.0.1", "champion", "--remove"]);
+        assert_eq!(named("bot@champion"), "bot@1.0.0", "the alias stays");
+        ok(s, ["alias", "bot", "champion", "--remove"]);
+        assert_eq!(named("champion"), "champion@1.0.0", "the model stays");
+        // What reads as a digest or a version without its marks is an alias like any other word.
+        ok(s, ["alias", "bot@1.0.0", "ab12cd"]);
+        ok(s, ["alias", "bot@1.0.0", "v1.0.1"]);
+        assert_eq!((named("bot@ab12cd"), named("bot@v1.0.1")), ("bot@1.0.0".into(), "bot@1.0.0".into()));
     });
 }

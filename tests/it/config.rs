@@ -14,7 +14,7 @@ fn every_mistake_is_shown_at_once_with_its_place() {
     );
     assert_snapshot!(ends(&s, 2, ["config", "check"]), @r#"
     -- stderr --
-    error: `my shop` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`
+    error: `my shop` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`, such as `my-shop`
      --> [ROOT]/work/mlops.toml:2:8
       |
     2 | name = "my shop"
@@ -99,8 +99,12 @@ fn broken_toml_is_shown_with_its_place() {
     assert_snapshot!(ends(&s, 2, ["config", "check"]), @"
     -- stderr --
     error: `[project]` has no `name`
-     |
-     = help: add `[project]` with `name = …`
+     --> [ROOT]/work/mlops.toml:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: add `[project]` with `name = …`
     -- exit status: 2 --
     ");
 }
@@ -128,6 +132,7 @@ fn each_value_tells_where_it_comes_from() {
     policy.retention-days     365          built-in
     policy.rollback-window    5            built-in
     policy.inconclusive       block        built-in
+    golden.k                  5            built-in
     system.kind               recorded     built-in
     system.timeout            1m           built-in
     system.concurrency        4            built-in
@@ -155,4 +160,125 @@ fn the_schema_is_a_schema() {
     let schema = json(&ok(&s, ["config", "schema"]));
     assert_eq!(schema["type"], "object");
     assert!(schema["properties"]["project"].is_object() && schema["properties"]["gates"].is_object(), "{schema}");
+}
+
+#[test]
+fn files_that_are_not_there_are_named_with_their_place() {
+    let s = Sandbox::new();
+    init(&s);
+    s.write("bot/prompts/answer.txt", "Answer {question}.\n");
+    s.write("weights.bin.dvc", "outs:\n- path: weights.bin\n");
+    std::os::unix::fs::symlink("nowhere", s.work().join("link")).expect("a link");
+    s.write(
+        "mlops.toml",
+        "[project]\nname = \"shop\"\n\n[model.bot]\ntype = \"config\"\npath = \"bot\"\nparts = { prompts = \"promts\" }\n\n[model.two]\ntype = \"other\"\npaths = [\n  \"bot\",\n  \"bto\",\n  \"weights.bin\",\n]\n\n[model.three]\ntype = \"other\"\npath = \"./link\"\n\n[golden]\ndataset = \"golden/rows.jsonl\"\n\n[gates.one]\nstage = \"staging\"\nkind = \"regression\"\nmetric = \"token-f1\"\n\n[gates.two]\nstage = \"staging\"\nkind = \"regression\"\nmetric = \"token-f1\"\ndataset = \"other.jsonl\"\n",
+    );
+    assert_snapshot!(ends(&s, 2, ["config", "check"]), @r#"
+    -- stderr --
+    error: `model.bot.parts.prompts`: there is no `promts` in `[ROOT]/work/bot`
+     --> [ROOT]/work/mlops.toml:7:21
+      |
+    7 | parts = { prompts = "promts" }
+      |                     ^^^^^^^^
+      |
+      = help: did you mean `prompts`?
+
+    error: `model.two.paths`: there is no `bto` in `[ROOT]/work`
+      --> [ROOT]/work/mlops.toml:13:3
+       |
+    13 |   "bto",
+       |   ^^^^^
+       |
+       = help: did you mean `bot`?
+
+    error: `model.three.path`: `link` cannot be read: No such file or directory (os error 2)
+      --> [ROOT]/work/mlops.toml:19:8
+       |
+    19 | path = "./link"
+       |        ^^^^^^^^
+       |
+       = help: it is a link: `ls -l` shows where it leads
+
+    error: `golden.dataset`: there is no `golden/rows.jsonl` in `[ROOT]/work`
+      --> [ROOT]/work/mlops.toml:22:11
+       |
+    22 | dataset = "golden/rows.jsonl"
+       |           ^^^^^^^^^^^^^^^^^^^
+       |
+       = help: paths here are relative to the repository
+
+    error: `gates.two.dataset`: there is no `other.jsonl` in `[ROOT]/work`
+      --> [ROOT]/work/mlops.toml:33:11
+       |
+    33 | dataset = "other.jsonl"
+       |           ^^^^^^^^^^^^^
+       |
+       = help: paths here are relative to the repository
+    -- exit status: 2 --
+    "#);
+    ok(&s, ["list"]);
+    s.write("golden/rows.jsonl", "");
+    s.write("other.jsonl", "");
+    s.write("bto", "");
+    s.write("nowhere", "");
+    std::fs::create_dir(s.work().join("bot/promts")).expect("a folder");
+    assert_snapshot!(s.kf(["config", "check"]), @"
+    [ROOT]/work/mlops.toml is right: 3 models, 2 gates
+    -- exit status: 0 --
+    ");
+}
+
+#[test]
+fn limits_that_no_score_can_meet_or_miss_are_shown() {
+    let s = Sandbox::new();
+    init(&s);
+    s.write(
+        "mlops.toml",
+        "[project]\nname = \"shop\"\n\n[gates.a]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"token-f1\"\nmin = 1.6\nmax = -1\n\n[gates.b]\nstage = \"staging\"\nkind = \"regression\"\nmetric = \"token-f1\"\nmargin = 1.5\n\n[gates.c]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"token-f1\"\nmin = 0\nmax = 1\ndataset = \"golde\"\n\n[model.golden]\ntype = \"dataset\"\npath = \"g\"\n",
+    );
+    assert_snapshot!(ends(&s, 2, ["config", "check"]), @r#"
+    -- stderr --
+    error: gate `a` can never pass: min > max
+     --> [ROOT]/work/mlops.toml:8:7
+      |
+    8 | min = 1.6
+      |       ^^^
+    9 | max = -1
+      |       --
+      |
+      = help: swap them
+
+    error: `min` of `token-f1` must be between 0 and 1
+     --> [ROOT]/work/mlops.toml:8:7
+      |
+    8 | min = 1.6
+      |       ^^^
+      |
+      = help: write a share of 1: 0.85 for 85 %
+
+    error: `max` of `token-f1` must be between 0 and 1
+     --> [ROOT]/work/mlops.toml:9:7
+      |
+    9 | max = -1
+      |       ^^
+      |
+      = help: write a share of 1: 0.85 for 85 %
+
+    error: this gate can never fail: `token-f1` is between 0 and 1
+      --> [ROOT]/work/mlops.toml:15:10
+       |
+    15 | margin = 1.5
+       |          ^^^
+       |
+       = help: 0 accepts no loss, 0.01 a loss of one hundredth
+
+    error: there is no dataset `golde`
+      --> [ROOT]/work/mlops.toml:23:11
+       |
+    23 | dataset = "golde"
+       |           ^^^^^^^
+       |
+       = help: did you mean `golden`?
+    -- exit status: 2 --
+    "#);
 }

@@ -26,8 +26,9 @@ fn a_healthy_repository() {
 #[test]
 fn what_is_broken_is_named_and_exits_3() {
     let s = Sandbox::new();
-    assert_eq!(checks(&ends(&s, 3, ["doctor", "--format", "json"]))["configuration"].0, "broken");
     init(&s);
+    s.write("mlops.toml", "[projet]\n");
+    assert_eq!(checks(&ends(&s, 3, ["doctor", "--format", "json"]))["configuration"].0, "broken");
     s.write("mlops.toml", "[project]\nname = \"shop\"\n[signing]\nlog-key = \"env:NOT_SET\"\n");
     let found = checks(&ends(&s, 3, ["doctor", "--format", "json"]));
     assert_eq!(found["log key"].0, "broken");
@@ -35,4 +36,19 @@ fn what_is_broken_is_named_and_exits_3() {
     s.write("mlops.toml", "[project]\nname = \"shop\"\n[state]\nurl = \"postgres://nobody@127.0.0.1:1/none?sslmode=disable\"\n");
     let run = ends(&s, 3, ["doctor", "--format", "json"]);
     assert_eq!(checks(&run)["state"].0, "broken", "{run}");
+}
+
+#[test]
+fn what_is_not_set_up_yet_is_told_and_is_not_broken() {
+    let s = Sandbox::new();
+    let run = ok(&s, ["doctor"]);
+    let row = run.stdout.lines().find(|l| l.starts_with("configuration")).unwrap_or_default();
+    assert!(row.contains("not here") && row.contains("no `mlops.toml`"), "{run}");
+    assert!(run.stdout.contains("hint: configuration: `kf init` makes one here"), "{run}");
+    let found = checks(&ok(&s, ["doctor", "--format", "json"]));
+    assert_eq!((found["kf"].0.as_str(), found["git"].0.as_str()), ("ok", "ok"), "it tells what it can: {found:?}");
+    s.write("mlops.toml", "[project]\nname = \"shop\"\n");
+    let found = checks(&ok(&s, ["doctor", "--format", "json"]));
+    assert_eq!((found["configuration"].0.as_str(), found["state"].0.as_str()), ("ok", "missing"), "{found:?}");
+    assert!(!s.work().join(".kf/state.db").exists(), "a doctor makes no state");
 }

@@ -3,6 +3,7 @@
 use crate::repo::{ends, events, json, next_bot, ok, on_both, refused, release, with_bot};
 use crate::support::sandbox::Sandbox;
 use insta::assert_snapshot;
+use serde_json::Value;
 
 /// A golden dataset of eight questions; the answers beside it are right but for the last `wrong`.
 fn golden(s: &Sandbox, wrong: usize) {
@@ -24,12 +25,13 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         s.write("mlops.toml", GATED);
         assert_snapshot!(s.kf(["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match"]), @"
         bot@1.0.0 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
-        read as: reference → references
 
-        METRIC         MEAN  95 % INTERVAL    SCORED  OF
-        coverage     1.0000                        8   8
-        error-rate   0.0000                        8   8
-        exact-match  1.0000  0.6756 … 1.0000       8   8
+        METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
+        cost-per-query  unscored                        0   8  no answer says what it cost
+        coverage          1.0000                        8   8
+        error-rate        0.0000                        8   8
+        exact-match       1.0000  0.6756 … 1.0000       8   8
+        latency-p95     unscored                        0   8  no answer says how long it took
 
         gates of staging
         GATE   METRIC       MEASURED  95 % INTERVAL    THRESHOLD  N  VERDICT  WHY
@@ -43,12 +45,13 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         golden(s, 8);
         assert_snapshot!(ends(s, 3, ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match"]), @"
         bot@1.0.1 on golden.jsonl (8 rows, 996c88f187d3), answers: recorded
-        read as: reference → references
 
-        METRIC         MEAN  95 % INTERVAL    SCORED  OF
-        coverage     1.0000                        8   8
-        error-rate   0.0000                        8   8
-        exact-match  0.0000  0.0000 … 0.3244       8   8
+        METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
+        cost-per-query  unscored                        0   8  no answer says what it cost
+        coverage          1.0000                        8   8
+        error-rate        0.0000                        8   8
+        exact-match       0.0000  0.0000 … 0.3244       8   8
+        latency-p95     unscored                        0   8  no answer says how long it took
 
         against bot@1.0.0 in production, paired by row
         METRIC       PRODUCTION    THIS  DIFFERENCE  95 % INTERVAL      N  VERDICT
@@ -155,4 +158,267 @@ fn data_that_cannot_be_used() {
         -- exit status: 1 --
         ");
     });
+}
+
+#[test]
+fn a_metric_without_a_scored_row_is_shown_and_holds_up_its_gate() {
+    on_both(|s| {
+        with_bot(s);
+        s.write("golden.jsonl", "{\"question\": \"Q1\", \"answer\": \"A\", \"references\": []}\n{\"question\": \"Q2\", \"answer\": \"A\", \"references\": []}\n");
+        s.write("mlops.toml", GATED);
+        assert_snapshot!(ends(s, 4, ["eval", "bot", "--metric", "exact-match"]), @"
+        bot@1.0.0 on golden.jsonl (2 rows, 684fa91069d5), answers: recorded
+
+        METRIC              MEAN  95 % INTERVAL  SCORED  OF  WHY
+        cost-per-query  unscored                      0   2  no answer says what it cost
+        coverage          1.0000                      2   2
+        error-rate        0.0000                      2   2
+        exact-match     unscored                      0   2  the row has no reference answer
+        latency-p95     unscored                      0   2  no answer says how long it took
+
+        gates of staging
+        GATE   METRIC       MEASURED  95 % INTERVAL  THRESHOLD  N  VERDICT       WHY
+        exact  exact-match                           ≥ 0.6      0  inconclusive  none of 2 rows could be scored: the row has no reference answer
+
+        bot@1.0.0: the gates of staging are inconclusive
+        -- exit status: 4 --
+        ");
+        let doc = json(&ok(s, ["show", "bot", "--format", "json"]));
+        let metric = &doc["evaluations"][0]["metrics"][3];
+        let told = (&metric["metric"], &metric["n"], &metric["mean"], &metric["unscored"]);
+        assert_eq!(told, (&"exact-match".into(), &0.into(), &Value::Null, &"the row has no reference answer".into()));
+    });
+}
+
+/// Rankings where the right document is the fourth: found with k = 5, not with k = 3.
+fn rankings(s: &Sandbox, k: &str) {
+    let row = |i: usize| {
+        format!(
+            "{{\"id\": \"q{i}\", \"question\": \"Q{i}\", \"response\": \"A\", \"relevant_ids\": [\"d4\"], \"retrieved_ids\": [\"d1\", \"d2\", \"d3\", \"d4\"]}}\n"
+        )
+    };
+    s.write("golden.jsonl", (0..12).map(row).collect::<String>());
+    let gate = "[gates.hit]\nstage = [\"staging\", \"production\"]\nkind = \"absolute\"\nmetric = \"hit-at-k\"\nmin = 0.6\n";
+    s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.jsonl\"\n{k}{gate}"));
+}
+
+#[test]
+fn gates_go_by_the_k_of_the_configuration() {
+    on_both(|s| {
+        with_bot(s);
+        rankings(s, "");
+        ok(s, ["eval", "bot", "--metric", "hit-at-k"]);
+        assert_snapshot!(s.kf(["eval", "bot", "--metric", "hit-at-k", "--k", "3"]), @"
+        bot@1.0.0 on golden.jsonl (12 rows, 4bd5bec07154), answers: recorded
+        read as: response → answer, retrieved_ids → context_ids, relevant_ids → reference_context_ids
+        gates take no notice of this evaluation: mlops.toml says k = 5, set `k = 3` in `[golden]`
+
+        METRIC              MEAN  95 % INTERVAL    SCORED  OF  WHY
+        cost-per-query  unscored                        0  12  no answer says what it cost
+        coverage          1.0000                       12  12
+        error-rate        0.0000                       12  12
+        hit-at-k          0.0000  0.0000 … 0.2425      12  12
+        latency-p95     unscored                        0  12  no answer says how long it took
+
+        gates of staging
+        GATE  METRIC    MEASURED  95 % INTERVAL    THRESHOLD   N  VERDICT  WHY
+        hit   hit-at-k    1.0000  0.7575 … 1.0000  ≥ 0.6      12  pass     the whole 95 % interval meets it
+
+        bot@1.0.0: the gates of staging pass
+        -- exit status: 0 --
+        ");
+        rankings(s, "k = 3\n");
+        ends(s, 3, ["promote", "bot", "--to", "staging"]);
+        let told = json(&ends(s, 3, ["eval", "bot", "--metric", "hit-at-k", "--format", "json"]));
+        assert_eq!((&told["ignored"], &told["evaluation"]["judge"]), (&Value::Null, &"deterministic;k=3".into()));
+        let shown = ok(s, ["config", "show", "--origin"]).stdout;
+        assert!(shown.contains("golden.k") && shown.contains('3'), "{shown}");
+        rankings(s, "k = 4\n");
+        let run = ends(s, 4, ["promote", "bot", "--to", "staging"]);
+        assert!(
+            run.stdout.contains("has no evaluation on golden.jsonl (4bd5bec07154) with the `k` and `map` of `[golden]`"),
+            "{run}"
+        );
+        rankings(s, "");
+        ok(s, ["promote", "bot", "--to", "staging"]);
+    });
+}
+
+#[test]
+fn gates_go_by_the_map_of_the_configuration() {
+    on_both(|s| {
+        with_bot(s);
+        let row = |i: usize| {
+            format!("{{\"question\": \"Q{i}\", \"answer\": \"right {i}\", \"say\": \"right {i}\", \"gold\": \"no\"}}\n")
+        };
+        s.write("golden.jsonl", (0..12).map(row).collect::<String>());
+        s.write("mlops.toml", GATED);
+        let asked = json(&ends(s, 4, ["eval", "bot", "--map", "say=references", "--metric", "exact-match", "--format", "json"]));
+        assert!(asked["ignored"].as_str().is_some_and(|why| why.contains("`[golden] map`")), "{}", asked["ignored"]);
+        s.write("mlops.toml", GATED.replace("[gates", "map = { say = \"references\" }\n[gates"));
+        ok(s, ["promote", "bot", "--to", "staging"]);
+        let same = json(&ok(s, ["eval", "bot", "--map", "say=references", "--metric", "exact-match", "--format", "json"]));
+        assert_eq!(same["ignored"], Value::Null, "what mlops.toml says anyway changes nothing");
+    });
+}
+
+/// Eight questions and a program that answers them: `script` is the body of a shell script.
+fn answering(s: &Sandbox, script: &str) {
+    golden(s, 0);
+    s.write("answer.sh", format!("{ANSWER}\n{script}\n"));
+    let system = "[system]\nkind = \"command\"\ncommand = [\"sh\", \"answer.sh\"]\ntimeout = \"2s\"\n";
+    s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.jsonl\"\n{system}"));
+}
+
+/// Reads a question and answers it rightly.
+const ANSWER: &str = r#"answer() {
+    read -r line || return 1
+    id=$(printf '%s' "$line" | sed 's/.*"id":"q\([0-9]*\)".*/\1/')
+    printf '{"id": "q%s", "answer": "answer %s"}\n' "$id" "$id"
+}"#;
+
+/// Runs an evaluation of what the program answers: how it ended, how many rows failed and why, how many were scored.
+#[track_caller]
+fn evaluated(s: &Sandbox, code: i32) -> (i64, String, i64) {
+    let doc = json(&ends(s, code, ["eval", "bot", "--metric", "exact-match", "--format", "json"]));
+    let failures = doc["failures"].as_array().expect("a list");
+    let rows = failures.iter().map(|f| f["rows"].as_i64().expect("a number")).sum();
+    let why = failures.first().map(|f| f["reason"].as_str().expect("a reason").to_owned()).unwrap_or_default();
+    let metric = |name: &str| {
+        let all = doc["evaluation"]["metrics"].as_array().expect("a list");
+        all.iter().find(|m| m["metric"] == name).cloned().expect("a metric")
+    };
+    assert_eq!(metric("error-rate")["mean"].as_f64(), Some(f64::from(i32::try_from(rows).expect("few")) / 8.0));
+    (rows, why, metric("exact-match")["n"].as_i64().expect("a number"))
+}
+
+#[test]
+fn rows_that_a_program_fails_on_are_kept_apart() {
+    on_both(|s| {
+        with_bot(s);
+        for (script, code, failed, why) in [
+            ("exit 7", 1, 8, "no answer: `sh` ended with exit status 7"),
+            ("echo sorry >&2; exit 7", 1, 8, "sorry"),
+            ("exec <&-; sleep 1", 1, 8, "no answer: `sh` ended"),
+            ("sleep 60", 1, 8, "no answer: `sh`"),
+            ("answer; answer; answer; exit 3", 5, 5, "no answer: `sh` ended with exit status 3"),
+            ("answer; answer", 5, 6, "no answer: `sh` ended"),
+            ("answer; sleep 60", 5, 7, "no answer: `sh`"),
+            (
+                r#"answer; read -r line; echo '{"id": "q1", "error": "no documents"}'; while answer; do :; done"#,
+                5,
+                1,
+                "no documents",
+            ),
+            ("while answer; do :; done", 0, 0, ""),
+        ] {
+            answering(s, script);
+            let (rows, reason, scored) = evaluated(s, code);
+            assert_eq!((rows, scored), (failed, 8 - failed), "{script}");
+            assert!(reason.contains(why), "{script}: {reason}");
+        }
+    });
+}
+
+#[test]
+fn a_program_whose_output_cannot_be_trusted_is_no_evaluation() {
+    on_both(|s| {
+        with_bot(s);
+        for (script, what) in [
+            ("answer; echo Loading model; while answer; do :; done", "is not a JSON object"),
+            (r#"answer; echo '{"id": "q0", "answer": "again"}'; while answer; do :; done"#, "a second time"),
+            (r#"echo '{"id": "zz", "answer": "x"}'"#, "that was not asked"),
+            (r#"echo '{"answer": "x"}'"#, "has no `id`"),
+            (r"printf '\377\376\000\001\n'", "is not a JSON object"),
+        ] {
+            answering(s, script);
+            let run = refused(s, 1, ["eval", "bot"]);
+            assert!(run.stderr.contains("of the output of `sh`") && run.stderr.contains(what), "{script}: {run}");
+            assert!(run.stderr.contains("hint: write one JSON object a line"), "{run}");
+        }
+        s.write("mlops.toml", s.read("mlops.toml").replace("\"sh\"", "\"no-such-program\""));
+        let run = refused(s, 1, ["eval", "bot"]);
+        assert!(run.stderr.contains("no-such-program"), "{run}");
+        answering(s, "while answer; do :; done");
+        assert_eq!(evaluated(s, 0), (0, String::new(), 8), "the next run goes on");
+    });
+}
+
+#[test]
+fn a_budget_of_errors_says_how_many_failures_are_too_many() {
+    on_both(|s| {
+        with_bot(s);
+        answering(s, "answer; answer; answer; answer; answer; answer; exit 3");
+        let gate =
+            |max: &str| format!("[gates.errors]\nstage = \"staging\"\nkind = \"budget\"\nmetric = \"error-rate\"\nmax = {max}\n");
+        let config = s.read("mlops.toml");
+        s.write("mlops.toml", format!("{config}{}", gate("0.3")));
+        ok(s, ["eval", "bot"]);
+        s.write("mlops.toml", format!("{config}{}", gate("0.2")));
+        ends(s, 3, ["eval", "bot"]);
+        s.write("mlops.toml", config);
+        let run = ends(s, 5, ["eval", "bot"]);
+        assert!(run.stdout.contains("the system failed on 2 of 8 rows"), "{run}");
+    });
+}
+
+/// A service whose behaviour the path decides: `/3/500` answers three questions and then says 500.
+fn service() -> std::net::SocketAddr {
+    use axum::extract::Path;
+    use axum::http::{StatusCode, header};
+    use axum::response::{IntoResponse, Redirect, Response};
+    use std::sync::mpsc::channel;
+    async fn app(Path((good, way)): Path<(usize, String)>, axum::Json(asked): axum::Json<Value>) -> Response {
+        let id = asked["id"].as_str().unwrap_or_default().to_owned();
+        let number: usize = id.trim_start_matches('q').parse().unwrap_or(0);
+        if number < good {
+            return axum::Json(serde_json::json!({"id": id, "answer": format!("answer {number}")})).into_response();
+        }
+        match way.as_str() {
+            "html" => ([(header::CONTENT_TYPE, "text/html")], "<html><body>Sign in</body></html>").into_response(),
+            "empty" => StatusCode::NO_CONTENT.into_response(),
+            // Followed: it stays at the same origin and keeps the method.
+            "away" => Redirect::temporary("/8/ok").into_response(),
+            "refuse" => (StatusCode::FORBIDDEN, "no").into_response(),
+            _ => {
+                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                ().into_response()
+            }
+        }
+    }
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            sender.send(listener.local_addr().expect("bound")).expect("somebody waits");
+            let app = axum::Router::new().route("/{good}/{way}", axum::routing::post(app));
+            axum::serve(listener, app).await.expect("serves");
+        });
+    });
+    receiver.recv().expect("an address")
+}
+
+#[test]
+fn rows_that_a_service_fails_on_are_kept_apart() {
+    let at = service();
+    let s = Sandbox::new();
+    with_bot(&s);
+    golden(&s, 0);
+    for (path, code, failed, why) in [
+        ("8/ok", 0, 0, ""),
+        ("3/html", 5, 5, "the answer is not JSON"),
+        ("0/html", 1, 8, "Sign in"),
+        ("7/empty", 5, 1, "the answer is not JSON"),
+        ("7/refuse", 5, 1, "403 Forbidden"),
+        ("7/slow", 5, 1, "no answer within 1 s"),
+        ("7/away", 0, 0, ""),
+        ("8/ok", 0, 0, ""),
+    ] {
+        let system = format!("[system]\nkind = \"http\"\nurl = \"http://{at}/{path}\"\ntimeout = \"1s\"\n");
+        s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.jsonl\"\n{system}"));
+        let (rows, reason, scored) = evaluated(&s, code);
+        assert_eq!((rows, scored), (failed, 8 - failed), "{path}: {reason}");
+        assert!(reason.contains(why), "{path}: {reason}");
+    }
 }

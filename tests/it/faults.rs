@@ -13,7 +13,7 @@ use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store, log};
 use kf::values;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 fn settings(url: &str) -> Settings {
@@ -83,16 +83,79 @@ fn a_commit_that_never_arrived_is_known_not_to_have_happened() {
     check_commit(Fault::Drop, false);
 }
 
+/// Makes every COMMIT with an event take some seconds, and then do what `end` says.
+fn delay_commits(server: &Server, database: &str, seconds: u32, end: &str) {
+    let sql = format!(
+        "CREATE FUNCTION kf.late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); {end} RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON kf.ev DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kf.late()"
+    );
+    server.query(database, &sql).expect("a trigger");
+}
+
+/// A COMMIT that the server gets, on a connection that breaks at once: what the writer was told, and the state as it is then.
+fn leave_during_commit(lock_timeout: u64, seconds: u32, end: &str) -> Option<(Result<()>, Store)> {
+    let server = pg::shared().map_err(skip).ok()?;
+    let database = server.database();
+    let proxy = Proxy::to(server.port());
+    let patient = |port| Settings { lock_timeout: Duration::from_secs(lock_timeout), ..settings(&server.url(&database, port)) };
+    let (store, _) = Store::init(patient(proxy.port())).expect("a new state");
+    delay_commits(server, &database, seconds, end);
+    proxy.arm("COMMIT\0", Fault::Leave);
+    let outcome = add(&store, "m");
+    assert_eq!(proxy.fired(), 1, "the fault happened");
+    Some((outcome, Store::open(patient(server.port()), Mode::Write).expect("the state")))
+}
+
+#[test]
+fn a_commit_that_the_server_is_still_at_work_on_is_waited_for() {
+    let Some((outcome, store)) = leave_during_commit(30, 2, "") else { return };
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert_eq!(found(&store).1, [0, 1]);
+}
+
+#[test]
+fn a_commit_that_fails_late_is_known_not_to_have_happened() {
+    let Some((outcome, store)) = leave_during_commit(30, 2, "RAISE EXCEPTION 'no';") else { return };
+    let e = outcome.expect_err("nothing was committed");
+    assert!(e.to_string().contains("nothing was changed"), "{e}");
+    assert_eq!(found(&store).1, [0]);
+}
+
+#[test]
+fn a_commit_that_takes_too_long_is_said_to_be_unknown() {
+    let Some((outcome, store)) = leave_during_commit(1, 12, "") else { return };
+    let e = outcome.expect_err("nobody can know");
+    assert!(e.to_string().contains("it is not known whether the change took effect"), "{e}");
+    assert!(e.hints().iter().any(|h| h.contains("`kf audit log --action model.made --limit 5`")), "{:?}", e.hints());
+    assert_eq!(found(&store).1, [0], "it has not happened yet");
+    assert!(crate::support::wait_until(60, || add(&store, "m").is_ok()), "a retry waits for it");
+    assert_eq!(found(&store).1, [0, 1], "it happened, once");
+}
+
 const WRITERS: usize = 8;
 const EACH: usize = 40;
 
+/// Ends the writers when the test fails, so that it fails at once and not when they have lost their patience.
+struct GoOn<'a>(&'a AtomicBool);
+
+impl Drop for GoOn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
 /// One writer: every name it was told is kept. After an error it opens the state again and retries.
-fn write_all(url: &str, writer: usize, done: &AtomicUsize) -> Vec<String> {
+fn write_all(url: &str, writer: usize, done: &AtomicUsize, go_on: &AtomicBool) -> Vec<String> {
     let mut store = None;
     let mut acknowledged = Vec::new();
     for i in 0..EACH {
         let name = format!("m-{writer}-{i}");
         for _ in 0..600 {
+            if !go_on.load(Ordering::SeqCst) {
+                return acknowledged;
+            }
             let open = match store.take() {
                 Some(open) => Ok(open),
                 None => Store::open(settings(url), Mode::Write),
@@ -120,10 +183,11 @@ fn eight_writers_lose_nothing_when_the_server_dies() {
     let database = server.database();
     let url = server.url(&database, server.port());
     Store::init(settings(&url)).expect("a new state");
-    let done = AtomicUsize::new(0);
+    let (done, go_on) = (AtomicUsize::new(0), AtomicBool::new(true));
     let acknowledged: Vec<String> = std::thread::scope(|scope| {
-        let (url, done) = (url.as_str(), &done);
-        let writers: Vec<_> = (0..WRITERS).map(|w| scope.spawn(move || write_all(url, w, done))).collect();
+        let (url, done, go_on) = (url.as_str(), &done, &go_on);
+        let _ends_them = GoOn(go_on);
+        let writers: Vec<_> = (0..WRITERS).map(|w| scope.spawn(move || write_all(url, w, done, go_on))).collect();
         for deaths in 1..=3 {
             let soon = WRITERS * EACH * deaths / 4;
             assert!(crate::support::wait_until(60, || done.load(Ordering::SeqCst) >= soon), "the writers go on");

@@ -77,7 +77,7 @@ fn a_name_that_is_none_is_refused_and_nothing_is_written() {
     let s = Sandbox::new();
     assert_snapshot!(ends(&s, 2, ["init", "--name", "../shop"]), @"
     -- stderr --
-    error: invalid value '../shop' for '--name <NAME>': `../shop` cannot be a name: `/` is not allowed, use letters, digits, `-`, `_` and `.`
+    error: invalid value '../shop' for '--name <NAME>': `../shop` cannot be a name: `/` is not allowed, use letters, digits, `-`, `_` and `.`, such as `shop`
 
     For more information, try '--help'.
     -- exit status: 2 --

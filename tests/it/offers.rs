@@ -2,7 +2,9 @@
 
 use crate::repo::{ends, next_bot, ok, on_both, with_bot};
 use crate::support::sandbox::Sandbox;
+use crate::support::{free_port, wait_until};
 use insta::assert_snapshot;
+use std::process::Stdio;
 
 #[test]
 fn a_script_for_each_shell() {
@@ -44,4 +46,65 @@ fn names_come_from_the_state() {
         assert_eq!(offered(s, &["promote", "bot", "--to", "s"]), ["staging"]);
         assert!(offered(s, &["regis"]).contains(&"register".to_owned()));
     });
+}
+
+#[test]
+fn values_of_flags_and_of_other_arguments() {
+    on_both(|s| {
+        with_bot(s);
+        ok(s, ["alias", "bot", "champion"]);
+        s.write("golden/support.jsonl", "");
+        assert_eq!(offered(s, &["list", "--stage", ""]), ["development", "staging", "production", "archived"]);
+        assert_eq!(offered(s, &["list", "--stage=pro"]), ["--stage=production"]);
+        assert_eq!(offered(s, &["register", "bot", "--type", "p"]), ["prompt"]);
+        assert_eq!(offered(s, &["list", "--format", "j"]), ["json", "jsonl"]);
+        assert_eq!(offered(s, &["audit", "log", "--outcome", "d"]), ["denied"]);
+        assert_eq!(offered(s, &["eval", "bot", "--metric", "rouge-2"]), ["rouge-2", "rouge-2-ascii"]);
+        assert_eq!(offered(s, &["eval", "bot", "--report", "ju"]), ["junit="]);
+        assert_eq!(offered(s, &["eval", "bot", "--dataset", "golden/"]), ["golden/support.jsonl"]);
+        assert_eq!(offered(s, &["eval", "bot", "--dataset", "bot@ch"]), ["bot@champion"]);
+        assert_eq!(offered(s, &["alias", "bot@1.0.0", "ch"]), ["champion"]);
+        assert_eq!(offered(s, &["audit", "log", "--resource", "b"]), ["bot"]);
+        // Three entries: the state was made, the bot registered, the alias set.
+        assert_eq!(offered(s, &["audit", "show", ""])[..3], ["0", "1", "2"]);
+    });
+}
+
+#[test]
+fn the_state_is_that_of_the_command_line_typed() {
+    let s = Sandbox::new();
+    with_bot(&s);
+    std::fs::create_dir(s.work().join("elsewhere")).expect("a directory");
+    s.write("other/mlops.toml", "[project]\nname = \"other\"\n");
+    ok(&s, ["-C", "other", "init"]);
+    assert_eq!(offered(&s, &["show", "b"]), ["bot"]);
+    assert_eq!(offered(&s, &["-C", "other", "show", "b"]), Vec::<String>::new());
+    assert_eq!(offered(&s, &["-Cother", "show", "b"]), Vec::<String>::new());
+    // Nothing listens there, so that a bot on offer comes from the wrong state.
+    let nowhere =
+        format!("[project]\nname = \"shop\"\n[profile.ci.state]\nurl = \"postgres://kf@127.0.0.1:{}/kf\"\n", free_port());
+    s.write("mlops.toml", nowhere);
+    assert_eq!(offered(&s, &["show", "b"]), ["bot"]);
+    assert_eq!(offered(&s, &["--profile", "ci", "show", "b"]), Vec::<String>::new());
+    assert_eq!(offered(&s, &["--profile=ci", "show", "b"]), Vec::<String>::new());
+    assert_eq!(offered(&s, &["-C", "elsewhere", "show", "b"]), ["bot"], "found by walking up");
+    assert_eq!(offered(&s, &["-C", "nowhere", "show", "b"]), Vec::<String>::new());
+}
+
+/// A server that takes a connection and says nothing would be waited for until the handshake's limit, 15 seconds.
+#[test]
+fn a_server_that_does_not_answer_is_not_waited_for() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = mute.local_addr().expect("an address").port();
+    let s = Sandbox::new();
+    s.write("mlops.toml", format!("[project]\nname = \"shop\"\n[state]\nurl = \"postgres://kf@127.0.0.1:{port}/kf\"\n"));
+    let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+    command.env("KF_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n").args(["--", "kf", "show", "b"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kf starts");
+    let ended = wait_until(10, || child.try_wait().expect("kf is there").is_some());
+    let _ = child.kill();
+    let out = child.wait_with_output().expect("kf ends");
+    assert!(ended, "Tab waited for the server");
+    assert_eq!((out.stdout.as_slice(), out.stderr.as_slice(), out.status.code()), (&b""[..], &b""[..], Some(0)));
+    assert!(mute.accept().is_ok(), "the server was asked");
 }

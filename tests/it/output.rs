@@ -47,7 +47,7 @@ fn errors_can_be_json_too() {
     with_bot(&s);
     assert_snapshot!(ends(&s, 1, ["show", "bto", "--format", "json"]), @r#"
     -- stderr --
-    {"schema":"kf.error/1","error":"there is no model `bto`","causes":[],"hints":["there is: bot"]}
+    {"schema":"kf.error/1","error":"there is no model `bto`","causes":[],"hints":["did you mean `bot`?"]}
     -- exit status: 1 --
     "#);
 }
@@ -137,7 +137,7 @@ fn github_gets_a_summary_outputs_and_annotations() {
         assert_snapshot!(ends(s, 1, ["promote", "bto", "--to", "staging"]), @"
         -- stderr --
         error: there is no model `bto`
-        hint: there is: bot
+        hint: did you mean `bot`?
         ::error title=kf::there is no model `bto`
         -- exit status: 1 --
         ");

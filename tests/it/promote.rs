@@ -64,6 +64,7 @@ fn policy_opens_the_short_way_and_asks_for_tickets() {
         hint: add `--ticket ID`
         -- exit status: 2 --
         ");
+        refused(s, 2, ["promote", "bot", "--to", "production", "--ticket", " "]);
         ok(s, ["promote", "bot", "--to", "production", "--ticket", "OPS-7"]);
     });
 }
@@ -74,13 +75,14 @@ fn ways_that_do_not_exist() {
         with_bot(s);
         assert_snapshot!(refused(s, 2, ["promote", "bot", "--to", "archived"]), @"
         -- stderr --
-        error: nothing is promoted to archived
-        hint: promote to staging or production; `kf archive` and `kf restore` do the rest
+        error: invalid value 'archived' for '--to <STAGE>': nothing is promoted to archived, expected staging or production; `kf archive` retires a version
+
+        For more information, try '--help'.
         -- exit status: 2 --
         ");
         assert_snapshot!(refused(s, 2, ["promote", "bot", "--to", "prod"]), @"
         -- stderr --
-        error: invalid value 'prod' for '--to <STAGE>': `prod` is not a stage, expected one of: development, staging, production, archived
+        error: invalid value 'prod' for '--to <STAGE>': `prod` is not a stage, did you mean `production`?
 
         For more information, try '--help'.
         -- exit status: 2 --

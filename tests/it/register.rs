@@ -74,13 +74,13 @@ fn numbers_must_rise_within_their_line() {
         assert_snapshot!(ends(s, 1, ["register", "m", "w.bin", "--version", "1.2.5"]), @"
         -- stderr --
         error: m@1.2.5 exists already with other bytes (cf2e0ad6e411)
-        hint: a version never changes: register m@1.2.6 instead
+        hint: a version never changes: leave `--version` out, or give it 1.2.6
         -- exit status: 1 --
         ");
         assert_snapshot!(ends(s, 1, ["register", "m", "w.bin", "--version", "1.2.0"]), @"
         -- stderr --
         error: m@1.2.0 exists already with other bytes (ffd855136809)
-        hint: a version never changes: register m@1.2.6 instead
+        hint: a version never changes: leave `--version` out, or give it 1.2.6
         -- exit status: 1 --
         ");
         s.write("w.bin", "1.3.0");
@@ -330,6 +330,26 @@ fn git_is_recorded_and_can_be_demanded() {
         error: policy asks for a clean Git commit, and these files have changes that are not committed
         hint: commit them first, or set `policy.require-clean-git = false`
         -- exit status: 1 --
+        ");
+    });
+}
+
+/// A version keeps what it was registered with: what is given later is not dropped in silence.
+#[test]
+fn what_is_given_with_bytes_that_are_registered_already_is_told() {
+    on_both(|s| {
+        init(s);
+        write_bot(s);
+        let first = ["register", "bot", "bot", "--metric", "f1=0.5", "--meta", "license=MIT", "--tag", "new"];
+        ok(s, first);
+        assert_eq!(ok(s, first).stderr, "", "the same again is nothing to tell");
+        let again = ["register", "bot", "bot", "--metric", "f1=0.6", "--meta", "language=en", "--tag", "fine", "--tag", "new"];
+        assert_snapshot!(refused(s, 0, again), @"
+        bot@1.0.0 is already registered (553a4168a31d)
+        -- stderr --
+        warning: bot@1.0.0 is registered already, and these were not added: metric f1=0.6, meta language=en: a version keeps what it was registered with, a changed one takes them
+        warning: bot@1.0.0 is registered already, and these tags were not added: fine: `kf tag bot@1.0.0 fine` does
+        -- exit status: 0 --
         ");
     });
 }

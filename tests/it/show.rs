@@ -47,7 +47,7 @@ fn references_that_name_nothing() {
         assert_snapshot!(ends(s, 1, ["show", "bto"]), @"
         -- stderr --
         error: there is no model `bto`
-        hint: there is: bot
+        hint: did you mean `bot`?
         -- exit status: 1 --
         ");
         assert_snapshot!(ends(s, 1, ["show", "bot@1.0.7"]), @"
@@ -65,9 +65,27 @@ fn references_that_name_nothing() {
         assert_snapshot!(ends(s, 1, ["show", "bot@champoin"]), @"
         -- stderr --
         error: bot has no alias `champoin`
-        hint: did you mean `champion`?
+        hint: did you mean `bot@champion`?
         -- exit status: 1 --
         ");
+        for (written, meant) in [
+            ("bot@produciton", "bot@production"),
+            ("bot@prod", "bot@production"),
+            ("bot@Latest", "bot@latest"),
+            ("bot@v1.0.0", "bot@1.0.0"),
+            ("bot@ab12cd", "bot@sha256:ab12cd"),
+        ] {
+            for command in ["show", "promote", "diff", "tag"] {
+                let more: &[&str] = match command {
+                    "promote" => &["--to", "staging"],
+                    "diff" => &["bot@1.0.0"],
+                    "tag" => &["good"],
+                    _ => &[],
+                };
+                let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args([command, written]).args(more));
+                assert!(run.stderr.ends_with(&format!("hint: did you mean `{meant}`?\n")), "{command} {run}");
+            }
+        }
         assert_snapshot!(ends(s, 1, ["show", "bot@sha256:0123456789ab"]), @"
         -- stderr --
         error: there is no bot@sha256:0123456789ab

@@ -12,13 +12,12 @@ use kf::base::time::Clock;
 use kf::base::verdict::Verdict;
 use kf::config::secret::Secret;
 use kf::domain::eval::record::{self, NewEvaluation, RowScore, Summary};
-use kf::domain::registry::change::{self, Move, NewVersion, Number, move_to};
+use kf::domain::registry::change::{self, Move, NewVersion, Number, Way, move_to};
 use kf::domain::registry::manifest::{FileEntry, Manifest};
 use kf::domain::registry::retention::Rules;
 use kf::domain::registry::table;
 use kf::release::move_state::{self, Artifacts, Progress, Request};
 use kf::release::{fsck, gc};
-use kf::store::lock::Lock;
 use kf::store::objects::{Objects, RemoteOptions};
 use kf::store::transfer::{self, TableSum};
 use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store};
@@ -90,10 +89,6 @@ impl Place {
         Objects::open(&self.s3.fresh(), &options).expect("objects")
     }
 
-    fn lock(&self, store: &Store) -> Lock {
-        Lock::take(&self.dir.path().join("lock"), "test", store.now(), Duration::ZERO, &mut |_| {}).expect("the lock")
-    }
-
     fn carry(
         &self,
         from: (&Store, &Objects),
@@ -103,7 +98,7 @@ impl Place {
     ) -> Result<move_state::Report> {
         let artifacts = objects.map(|to| Artifacts { to, scratch: self.dir.path(), jobs: 4 });
         let request = Request { target: self.settings(to), place, artifacts };
-        move_state::run(from.0, from.1, &self.lock(from.0), request, &mut |_: Progress| {})
+        move_state::run(from.0, from.1, request, &mut |_| {}, &mut |_: Progress| {})
     }
 
     /// A new state in a SQLite file, with objects in files beside it.
@@ -162,8 +157,7 @@ fn register(store: &Store, objects: &Objects, reference: &str, files: &[(&str, &
 
 fn stage(store: &Store, reference: &str, to: Stage) {
     let version = version(store, reference);
-    let change =
-        Move { how: "promote", action: "version.promoted", to, ticket: None, reason: None, detail: serde_json::Map::new() };
+    let change = Move { way: Way::Promote, to, ticket: None, reason: None, detail: serde_json::Map::new() };
     store.write(|tx| move_to(tx, &version, &change)).expect("moved");
 }
 
@@ -188,7 +182,15 @@ fn evaluate(store: &Store, reference: &str) {
         system: "recorded".into(),
         rows: 1200,
         rows_digest: record::digest_of(&rows).expect("a digest"),
-        metrics: vec![Summary { metric: "f1".into(), mean: Some(0.1 + 0.2), low: None, high: Some(1.0), n: 960, total: 1200 }],
+        metrics: vec![Summary {
+            metric: "f1".into(),
+            mean: Some(0.1 + 0.2),
+            low: None,
+            high: Some(1.0),
+            n: 960,
+            total: 1200,
+            unscored: None,
+        }],
     };
     store.write(|tx| record::record(tx, &new)).expect("recorded");
 }
@@ -279,7 +281,7 @@ fn survives(from: From, text: &str, fault: Fault) {
         arm();
     }
     let request = Request { target: place.settings(target()), place: "postgres://broken", artifacts: None };
-    let first = move_state::run(&here, &objects, &place.lock(&here), request, &mut |p| {
+    let first = move_state::run(&here, &objects, request, &mut |_| {}, &mut |p| {
         if matches!(p, Progress::Rows("eval_row", _)) {
             arm();
         }
@@ -374,11 +376,11 @@ fn what_nothing_needs_is_collected_on_servers_too() {
     };
     // Object stores keep times by the second.
     std::thread::sleep(Duration::from_millis(1_500));
-    let report = gc::run(&there, &bucket, &place.lock(&there), options).expect("collected");
+    let report = gc::run(&there, &bucket, options, &mut |_| {}).expect("collected");
     let expired: Vec<_> = report.expired.iter().map(|e| e.version.as_str()).collect();
     assert_eq!((expired, report.removed.len()), (vec!["m@1.0.0"], 2), "its manifest and its own file");
     is_sound(&there, &bucket);
-    let later = gc::run(&there, &bucket, &place.lock(&there), options).expect("emptied");
+    let later = gc::run(&there, &bucket, options, &mut |_| {}).expect("emptied");
     assert_eq!(report.deleted + later.deleted, 2);
     let entry = register(&there, &bucket, "m@1.0.0", &[("a.txt", b"one"), ("shared", b"shared")], &[]);
     assert!(entry.changed && entry.version.purged.is_none());
@@ -418,11 +420,15 @@ fn found(sql: &str, subject: &str, says: &str) {
 #[test]
 fn edited_rows_are_findings_on_both_engines() {
     found("UPDATE version SET stage = 'staging' WHERE minor = 1", "version m@1.1.0", "stage is staging");
-    found("UPDATE version SET purged = 1 WHERE minor = 1", "version m@1.1.0", "no garbage collection ran then");
+    found(
+        "UPDATE version SET purged = 1 WHERE minor = 1",
+        "version m@1.1.0",
+        "purged is 1970-01-01T00:00:00.000001Z, recorded was nothing",
+    );
     found("UPDATE version SET files = 7 WHERE minor = 1", "version m@1.1.0", "its row says 7 files");
-    found("UPDATE eval_row SET value = 0.9 WHERE pos = 3", "evaluation e1 of m@1.1.0", "row scores have the digest");
+    found("UPDATE eval_row SET value = 0.9 WHERE pos = 3", "scores of evaluation e1", "row scores have the digest");
     found("UPDATE model SET name = '' WHERE id = 1", "registry", "cannot be read");
-    found("DELETE FROM version_link", "version m@1.0.0", "its links are others");
+    found("DELETE FROM version_link", "link depends base@1.0.0 of m@1.0.0", "its row is gone");
 }
 
 #[test]

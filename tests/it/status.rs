@@ -1,6 +1,8 @@
 //! `kf status`.
 
-use crate::repo::{next_bot, ok, on_both, release, with_bot};
+use crate::repo::{ends, json, next_bot, ok, on_both, release, with_bot};
+use crate::support::sandbox::{Engine, Sandbox};
+use crate::support::skip;
 use insta::assert_snapshot;
 
 #[test]
@@ -30,4 +32,21 @@ fn one_screen_tells_what_stands_where_and_what_waits() {
         audit   6 events, unsigned: `kf audit key --generate` makes a key that signs them
         ");
     });
+}
+
+#[test]
+fn a_state_that_was_moved_away_says_where_to() {
+    let Ok(servers) = Sandbox::on(Engine::Servers) else { return skip("PostgreSQL or S3 is missing") };
+    let url = servers.environment().get("KF_STATE_URL").cloned().expect("a state on PostgreSQL");
+    let s = Sandbox::new();
+    with_bot(&s);
+    assert_eq!(json(&ok(&s, ["status", "--format", "json"]))["moved_to"], serde_json::Value::Null);
+    ok(&s, ["state", "move", "--to", &url]);
+    let doc = json(&ok(&s, ["status", "--format", "json"]));
+    let place = doc["moved_to"].as_str().expect("a place");
+    assert!(place.starts_with("postgres://127.0.0.1:") || place.starts_with("postgres://kf@127.0.0.1:"), "{place}");
+    let told = ok(&s, ["status"]).stdout;
+    assert!(told.contains(&format!("This state was moved to {place}")), "{told}");
+    let run = ends(&s, 1, ["tag", "bot", "x"]);
+    assert!(run.stderr.contains("was moved to") && run.stderr.contains("hint: set `state.url"), "{run}");
 }

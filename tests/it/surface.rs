@@ -199,6 +199,7 @@ fn the_exit_codes_are_true() {
     let mut codes: Vec<_> =
         exits.map(|(e, what)| (e.code(), what)).into_iter().chain(kinds.map(|(k, what)| (code_of(k), what))).collect();
     assert_eq!(Exit::Failed.code(), code_of(Kind::Failed));
+    assert_eq!(Exit::No.code(), code_of(Kind::Broken), "a verification that is broken");
     codes.extend([(130, "interrupted (Ctrl-C)"), (143, "terminated (SIGTERM)")]);
     codes.sort_unstable();
     let mut text = format!("# Exit codes\n\n{GENERATED}\n\n| code | meaning |\n|---|---|\n");

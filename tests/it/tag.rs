@@ -34,7 +34,7 @@ fn a_tag_comes_and_goes() {
         ");
         assert_snapshot!(refused(s, 2, ["tag", "bot", "two words"]), @"
         -- stderr --
-        error: invalid value 'two words' for '<TAG>': `two words` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`
+        error: invalid value 'two words' for '<TAG>': `two words` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`, such as `two-words`
 
         For more information, try '--help'.
         -- exit status: 2 --

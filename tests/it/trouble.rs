@@ -5,6 +5,7 @@ use crate::support::sandbox::{Engine, Sandbox};
 use crate::support::{pg, skip, wait_until};
 use insta::assert_snapshot;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -281,4 +282,21 @@ fn a_damaged_state_file_is_named() {
     hint: run `kf fsck`; restore `.kf/state.db` from a backup if it says so
     -- exit status: 1 --
     ");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_registration_leaves_the_state_as_it_was() {
+    on_both(|s| {
+        with_bot(s);
+        let before = crate::repo::state(s);
+        s.command("truncate").args(["-s", "8G", "big.bin"]).status().expect("truncate runs");
+        let mut running = s.command(env!("CARGO_BIN_EXE_kf")).args(["register", "big", "big.bin"]).spawn().expect("kf starts");
+        assert!(!wait_until(1, || running.try_wait().is_ok_and(|done| done.is_some())), "it is in the middle of it");
+        Command::new("kill").args(["-INT", &running.id().to_string()]).status().expect("kill runs");
+        // A shell makes 130 of this.
+        assert_eq!(running.wait().expect("it ends").signal(), Some(2));
+        assert_eq!(crate::repo::state(s), before);
+        ok(s, ["fsck"]);
+        ok(s, ["register", "bot", "bot/routing.yaml", "--version", "2.0.0"]);
+    });
 }

@@ -1,6 +1,6 @@
 //! `kf audit checkpoint`: the signed head of the log.
 
-use super::{entries, save, sign_tail};
+use super::{Output, entries, sign_tail};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -9,15 +9,13 @@ use crate::cli::report::{Block, Report};
 use crate::domain::audit::prove;
 use crate::store::{Mode, log};
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// Sign what is not signed yet, if this host has the key, and write the newest checkpoint
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "Examples:\n  kf audit checkpoint\n  kf audit checkpoint -o yesterday.checkpoint")]
 pub(crate) struct Args {
-    /// Write it to this file
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Serialize)]
@@ -30,14 +28,14 @@ struct Head {
     signed_now: bool,
     note: String,
     #[serde(skip)]
-    file: Option<PathBuf>,
+    output: Output,
 }
 
 impl Report for Head {
     const SCHEMA: &'static str = "kf.audit-checkpoint/1";
 
     fn blocks(&self) -> Vec<Block> {
-        if self.file.is_some() { vec![self.summary().into()] } else { vec![Block::Verbatim(self.note.clone())] }
+        self.output.blocks(&self.note, self.summary())
     }
 
     fn summary(&self) -> String {
@@ -45,7 +43,7 @@ impl Report for Head {
             0 => String::new(),
             n => format!("; the newest {n} are not signed yet"),
         };
-        let file = self.file.as_ref().map(|f| format!(" is in `{}`", f.display())).unwrap_or_default();
+        let file = self.output.place();
         format!("the checkpoint of {} at {}{file}{tail}", self.origin, entries(self.size))
     }
 }
@@ -64,11 +62,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             root: Digest::from_bytes(checkpoint.root),
             signed_now,
             note: note.to_string(),
-            file: args.output.clone(),
+            output: args.output.clone(),
         })
     })?;
-    if let Some(path) = &args.output {
-        save(cx, path, &report.note)?;
-    }
+    args.output.save(cx, &report.note)?;
     cx.out.emit(&report)
 }

@@ -1,6 +1,6 @@
 //! `kf audit consistency`: proves that the log only grew since an earlier checkpoint.
 
-use super::{Trust, save};
+use super::{Output, Trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
@@ -11,7 +11,6 @@ use crate::domain::audit::prove;
 use crate::domain::audit::verify::Anchor;
 use crate::store::Mode;
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// Prove that the log only grew since an earlier checkpoint (the request of c2sp.org/tlog-witness)
 #[derive(clap::Args, Debug)]
@@ -21,9 +20,8 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     /// How many entries there were then, or a file with the checkpoint of then
     old: String,
-    /// Write the proof to this file
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     trust: Trust,
 }
@@ -35,18 +33,18 @@ struct Proven {
     root: Digest,
     proof: String,
     #[serde(skip)]
-    file: Option<PathBuf>,
+    output: Output,
 }
 
 impl Report for Proven {
     const SCHEMA: &'static str = "kf.audit-consistency/1";
 
     fn blocks(&self) -> Vec<Block> {
-        if self.file.is_some() { vec![self.summary().into()] } else { vec![Block::Verbatim(self.proof.clone())] }
+        self.output.blocks(&self.proof, self.summary())
     }
 
     fn summary(&self) -> String {
-        let file = self.file.as_ref().map(|f| format!(" is in `{}`", f.display())).unwrap_or_default();
+        let file = self.output.place();
         format!("the proof that the {} signed entries begin with the first {}{file}", self.size, self.old)
     }
 }
@@ -65,11 +63,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         size: newest.size,
         root: Digest::from_bytes(newest.root),
         proof: proof.to_string(),
-        file: args.output.clone(),
+        output: args.output.clone(),
     };
-    if let Some(path) = &args.output {
-        save(cx, path, &report.proof)?;
-    }
+    args.output.save(cx, &report.proof)?;
     cx.out.emit(&report)
 }
 

@@ -1,5 +1,6 @@
 //! `kf audit key`: the public key of the log, and a new private one.
 
+use crate::adapters::git;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::exit::Exit;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Print the public key that checks the signatures of the log, or make a new key
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf audit key                  the public key, to be given to whoever checks the log\n  kf audit key --generate       a new key in ~/.config/kf/keys\n\nThe private key belongs outside the state and outside Git. Hosts without it append, a host with it signs."
+    after_long_help = "Examples:\n  kf audit key                  the public key, to be given to whoever checks the log\n  kf audit key --generate       a new key in ~/.config/kf/keys\n\nThe private key belongs outside the state and outside Git: one that is written into a work tree is added to .gitignore. Hosts without it append, a host with it signs."
 )]
 pub(crate) struct Args {
     /// Make a new key for this log
@@ -34,6 +35,8 @@ struct Key {
     key: String,
     /// Where the new private key is.
     file: Option<PathBuf>,
+    /// The `.gitignore` that keeps it out of Git since now.
+    gitignore: Option<PathBuf>,
 }
 
 impl Report for Key {
@@ -41,8 +44,13 @@ impl Report for Key {
 
     fn blocks(&self) -> Vec<Block> {
         let Some(file) = &self.file else { return vec![Block::Verbatim(self.key.clone())] };
+        let ignored = self.gitignore.as_ref().map(|g| format!(" {} keeps it out of Git.", g.display())).unwrap_or_default();
         vec![
-            format!("The private key is in {}; only you can read it. Keep a copy where the state is not.", file.display()).into(),
+            format!(
+                "The private key is in {}; only you can read it. Keep a copy where the state is not.{ignored}",
+                file.display()
+            )
+            .into(),
             "This host signs the log when mlops.toml says:".into(),
             Block::Verbatim(format!("[signing]\nlog-key = {:?}", format!("file:{}", file.display()))),
             "Give the public key to whoever checks the log:".into(),
@@ -69,7 +77,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         )
     })?;
     let key = signer.key().public();
-    cx.out.emit(&Key { origin: key.name().to_owned(), key: key.to_string(), file: None })
+    cx.out.emit(&Key { origin: key.name().to_owned(), key: key.to_string(), file: None, gitignore: None })
 }
 
 fn generate(cx: &Cx, out: Option<&Path>) -> Result<Key> {
@@ -82,7 +90,10 @@ fn generate(cx: &Cx, out: Option<&Path>) -> Result<Key> {
     };
     let key = SignerKey::generate(&origin)?;
     let public = key.public().to_string();
+    let mut gitignore = None;
     if !cx.global.dry_run {
+        // Before the key is there, so that no `git add .` ever sees it.
+        gitignore = git::ignore_file(&path, &cx.project()?.root)?;
         write(&path, &key.secret_text())?;
     }
     let event = Event::new("audit.key-generated", Resource::new("log-key", &origin)).with("key", public.clone());
@@ -92,7 +103,16 @@ fn generate(cx: &Cx, out: Option<&Path>) -> Result<Key> {
         let _ = std::fs::remove_file(&path);
     }
     recorded?;
-    Ok(Key { origin, key: public, file: Some(path) })
+    let root = &cx.project()?.root;
+    let (file, gitignore) = (Some(within(root, &path)), gitignore.map(|g| within(root, &g)));
+    Ok(Key { origin, key: public, file, gitignore })
+}
+
+/// The path as `mlops.toml` may name it: relative to the repository when it is inside, as the repository may be moved.
+fn within(root: &Path, path: &Path) -> PathBuf {
+    let real = |p: &Path| p.canonicalize().or_else(|_| std::path::absolute(p)).unwrap_or_else(|_| p.to_owned());
+    let path = real(path);
+    path.strip_prefix(real(root)).map(Path::to_owned).unwrap_or(path)
 }
 
 /// `~/.config/kf/keys/ORIGIN.key`, with `-` for `/`.

@@ -14,12 +14,16 @@ use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
 use crate::base::text::group;
 use crate::cli::cx::Cx;
+use crate::cli::report::Block;
 use crate::domain::audit::key::VerifierKey;
 use crate::store::Store;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Read, verify, prove and export the log of everything that was done
 #[derive(clap::Subcommand, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf audit log --resource bot@1.2.0     who did what to it, and why\n  kf audit verify                       that nobody changed the log\n  kf audit anchor && git push           put its head where an attacker cannot reach it"
+)]
 pub(crate) enum Command {
     Anchor(anchor::Args),
     Checkpoint(checkpoint::Args),
@@ -73,10 +77,32 @@ fn entries(n: u64) -> String {
     if n == 1 { "1 entry".into() } else { format!("{} entries", group(usize::try_from(n).unwrap_or(usize::MAX))) }
 }
 
-/// Writes a file that was asked for; not in a dry run.
-fn save(cx: &Cx, path: &Path, text: &str) -> Result<()> {
-    if cx.global.dry_run {
-        return Ok(());
+/// Where a text that others read (a proof, a checkpoint) goes: to standard output, or to a file.
+#[derive(clap::Args, Clone, Debug, Default)]
+struct Output {
+    /// Write it to this file
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl Output {
+    /// Writes the file that was asked for; not in a dry run.
+    fn save(&self, cx: &Cx, text: &str) -> Result<()> {
+        match &self.file {
+            Some(path) if !cx.global.dry_run => {
+                std::fs::write(cx.output_path(path)?, text).context(|| format!("cannot write `{}`", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
-    std::fs::write(cx.output_path(path)?, text).context(|| format!("cannot write `{}`", path.display()))
+
+    /// What is shown: the text itself, or the sentence that says what is in the file.
+    fn blocks(&self, text: &str, summary: String) -> Vec<Block> {
+        if self.file.is_some() { vec![summary.into()] } else { vec![Block::Verbatim(text.to_owned())] }
+    }
+
+    /// ` is in FILE`, the end of that sentence.
+    fn place(&self) -> String {
+        self.file.as_ref().map(|f| format!(" is in `{}`", f.display())).unwrap_or_default()
+    }
 }

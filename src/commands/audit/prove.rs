@@ -1,6 +1,6 @@
 //! `kf audit prove`: proves that an entry is in the log, to anyone who has its public key.
 
-use super::{Trust, save};
+use super::{Output, Trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
@@ -9,7 +9,6 @@ use crate::cli::report::{Block, Report};
 use crate::domain::audit::prove;
 use crate::store::Mode;
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// Prove that an entry is in the log (c2sp.org/tlog-proof)
 #[derive(clap::Args, Debug)]
@@ -19,9 +18,8 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     /// The index of the entry, from 0
     index: u64,
-    /// Write the proof to this file
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     trust: Trust,
 }
@@ -35,18 +33,18 @@ struct Proven {
     entry: String,
     proof: String,
     #[serde(skip)]
-    file: Option<PathBuf>,
+    output: Output,
 }
 
 impl Report for Proven {
     const SCHEMA: &'static str = "kf.audit-proof/1";
 
     fn blocks(&self) -> Vec<Block> {
-        if self.file.is_some() { vec![self.summary().into()] } else { vec![Block::Verbatim(self.proof.clone())] }
+        self.output.blocks(&self.proof, self.summary())
     }
 
     fn summary(&self) -> String {
-        let file = self.file.as_ref().map(|f| format!(" is in `{}`", f.display())).unwrap_or_default();
+        let file = self.output.place();
         format!("the proof that entry {} is one of the {} signed ones{file}", self.index, self.size)
     }
 }
@@ -64,10 +62,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         leaf: Digest::from_bytes(proven.leaf),
         entry: proven.entry,
         proof: proven.proof.to_string(),
-        file: args.output.clone(),
+        output: args.output.clone(),
     };
-    if let Some(path) = &args.output {
-        save(cx, path, &report.proof)?;
-    }
+    args.output.save(cx, &report.proof)?;
     cx.out.emit(&report)
 }

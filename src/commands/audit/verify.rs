@@ -33,6 +33,10 @@ struct Checked {
     found: Verified,
 }
 
+/// What a verdict of this command is about, and what it is not.
+const COVERS: &str =
+    "covers   the log, its index, names, reasons; `kf fsck` compares versions, stages, evaluations and files with it";
+
 impl Checked {
     fn lines(&self) -> Vec<String> {
         let f = &self.found;
@@ -42,10 +46,12 @@ impl Checked {
             lines.push(format!("head     {}", f.head));
         }
         lines.push(format!(
-            "read     {}, {}, {}",
+            "read     {}, {}, {}, {}, {}",
             entries(f.entries),
             count(f.tiles as usize, "sealed tile"),
-            count(f.openings as usize, "opening")
+            count(f.openings as usize, "opening"),
+            count(f.names as usize, "name"),
+            count(f.facts as usize, "long fact")
         ));
         lines.push(format!("signed   {}", self.signed()));
         for a in &f.anchors {
@@ -53,6 +59,7 @@ impl Checked {
             let how = if a.agrees { "agrees".to_owned() } else { format!("DISAGREES: {} there, {found} here", a.root) };
             lines.push(format!("anchor   {} at {} {how}", a.name, entries(a.size)));
         }
+        lines.push(COVERS.to_owned());
         if let Some(first) = f.regressions.first() {
             let seconds = first.micros.div_euclid(1_000_000);
             lines.push(format!(

@@ -9,9 +9,11 @@ use crate::cli::report::{Block, Report};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Check mlops.toml and report every problem at once
+/// Check mlops.toml and the files that it names, and report every problem at once
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf config check\n  kf config check --profile ci")]
+#[command(
+    after_long_help = "Examples:\n  kf config check\n  kf config check --profile ci\n\nData with a pointer FILE.dvc counts as there."
+)]
 pub(crate) struct Args {}
 
 #[derive(Serialize)]
@@ -36,6 +38,7 @@ impl Report for Checked {
 
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
+    loaded.report(&loaded.missing_files())?;
     cx.out.emit(&Checked {
         file: loaded.path.clone(),
         project: loaded.project.project.name.to_string(),

@@ -10,6 +10,7 @@ use crate::cli::cx::Cx;
 
 /// Check mlops.toml, and show where each value comes from
 #[derive(clap::Subcommand, Debug)]
+#[command(after_long_help = "Examples:\n  kf config check\n  kf config show --origin\n  kf config schema > mlops.schema.json")]
 pub(crate) enum Command {
     Check(check::Args),
     Schema(schema::Args),

@@ -8,6 +8,9 @@ use crate::cli::cx::Cx;
 
 /// Move the state to another engine
 #[derive(clap::Subcommand, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf state move --to postgres://kf@db.example.com/kf --password env:PGPASSWORD --dry-run\n  kf state move --to sqlite"
+)]
 pub(crate) enum Command {
     Move(r#move::Args),
 }

@@ -8,7 +8,7 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
-use crate::commands::gc::lock;
+use crate::commands::gc::waiting;
 use crate::config::{self, Project, Vocabulary};
 use crate::release::move_state::{self, Artifacts, Progress, Request};
 use crate::store::Mode;
@@ -92,7 +92,6 @@ impl Report for Moved {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let wanted = wanted(cx, args)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let lock = lock(cx, "state move")?;
     let target = cx.settings_for(cx.target_of(&wanted.state.place)?)?;
     let new_objects = args.artifacts.as_ref().map(|_| cx.objects_of(&wanted.artifacts)).transpose()?;
     let scratch = cx.kf_dir()?.join("cache");
@@ -100,7 +99,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let artifacts = new_objects.as_ref().map(|to| Artifacts { to, scratch: &scratch, jobs: cx.jobs() });
     let request = Request { target, place: &args.to, artifacts };
     let bar = progress::things(&cx.out, "moving", 0);
-    let report = move_state::run(&store, &objects, &lock, request, &mut |p| match p {
+    let report = move_state::run(&store, &objects, request, &mut waiting(cx), &mut |p| match p {
         Progress::Copied(done, total) | Progress::Verified(done, total) => {
             bar.set_length(total);
             bar.set_position(done);
@@ -131,7 +130,8 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Project> {
     }
     if let Some(url) = &args.artifacts {
         text += &format!("[artifacts]\nurl = {}\n", quoted(url));
-        if let config::Artifacts::S3(s3) = &current.artifacts {
+        // How the objects' server was reached so far matters only where they go to such a server again.
+        if let (true, config::Artifacts::S3(s3)) = (url.starts_with("s3://"), &current.artifacts) {
             text += &s3.endpoint.as_ref().map(|e| format!("endpoint = {}\n", quoted(e))).unwrap_or_default();
             text += &s3.region.as_ref().map(|r| format!("region = {}\n", quoted(r))).unwrap_or_default();
             text += &format!("allow-http = {}\n", s3.allow_http);

@@ -4,8 +4,9 @@
 //! `min` for coverage. A key that a kind does not take is refused, because a gate must mean what its author reads in it.
 
 use crate::base::name::{Name, Stage, words};
+use crate::base::text::nearest;
 use crate::config::check::{CheckNamed, Checker};
-use crate::config::diag::{Diagnostic, Spot, nearest};
+use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::{OneOrMany, word, word_leaf};
 use crate::config::path::Dataset;
 use crate::config::shape::{At, Item, Leaf, Part as _, Walk, shown, table};
@@ -213,13 +214,20 @@ impl RawGate {
             let problem = Diagnostic::new(format!("gate `{name}` has no limit")).at(key).at_with(&kind.spot, "needs one");
             cx.absent(problem.help("add `min`, `max` or both"));
         }
-        if !cx.vocabulary.metrics.contains(&metric.value.as_str()) && metric.value.parse::<Budget>().is_ok() {
+        if !cx.vocabulary.metrics.iter().any(|(name, _)| *name == metric.value) && metric.value.parse::<Budget>().is_ok() {
             let problem = Diagnostic::new(format!("`{}` is not a score, it is a budget", metric.value)).at(&metric.spot);
             cx.diags.add(problem.at(&kind.spot).help("write `kind = \"budget\"`"));
             return None;
         }
+        let (metric, (low, high)) = cx.metric(metric)?;
+        for (limit, key) in [(&self.min, "min"), (&self.max, "max")] {
+            if let Some(at) = limit.as_ref().filter(|at| !(low..=high).contains(&at.value)) {
+                let help = if high == 1.0 { "write a share of 1: 0.85 for 85 %" } else { "write a score that there is" };
+                cx.refuse(&at.spot, format!("`{key}` of `{metric}` must be between {low} and {high}"), help);
+            }
+        }
         let limit = |at: &Option<At<f64>>| at.as_ref().map(|at| at.value);
-        Some(Rule::Absolute { metric: cx.metric(metric)?, min: limit(&self.min), max: limit(&self.max) })
+        Some(Rule::Absolute { metric, min: limit(&self.min), max: limit(&self.max) })
     }
 
     fn regression(&self, kind: &At<GateKind>, metric: &At<String>, cx: &mut Checker<'_>) -> Option<Rule> {
@@ -229,9 +237,14 @@ impl RawGate {
         if let Some(margin) = self.margin.as_ref().filter(|m| m.value < 0.0) {
             cx.refuse(&margin.spot, "`margin` must not be negative", "0 accepts no loss, 0.01 a loss of one hundredth");
         }
+        let (metric, (low, high)) = cx.metric(metric)?;
+        if let Some(margin) = self.margin.as_ref().filter(|m| m.value > high - low) {
+            let title = format!("this gate can never fail: `{metric}` is between {low} and {high}");
+            cx.refuse(&margin.spot, title, "0 accepts no loss, 0.01 a loss of one hundredth");
+        }
         let margin = self.margin.as_ref().map_or(MARGIN, |m| m.value);
         let against = self.against.as_ref().map_or(Against::Production, |a| a.value);
-        Some(Rule::Regression { metric: cx.metric(metric)?, margin, against })
+        Some(Rule::Regression { metric, margin, against })
     }
 
     fn budget(&self, key: &Spot, kind: &At<GateKind>, metric: &At<String>, cx: &mut Checker<'_>) -> Option<Rule> {
@@ -288,14 +301,13 @@ impl RawGate {
 pub(in crate::config) struct Guarded(Stage);
 
 impl Guarded {
-    const WORDS: [&str; 2] = [Stage::Staging.word(), Stage::Production.word()];
+    const WORDS: [&str; 2] = [Stage::RELEASE[0].word(), Stage::RELEASE[1].word()];
 }
 
 impl FromStr for Guarded {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        let stage: Stage = s.parse()?;
-        Self::WORDS.contains(&s).then_some(Self(stage)).ok_or_else(|| format!("no gate guards `{stage}`"))
+        Stage::of_release(s, "no gate guards").map(Self)
     }
 }
 

@@ -1,9 +1,10 @@
-//! `[golden]`: the golden dataset that evaluations use when none is named.
+//! `[golden]`: the golden dataset that evaluations use when none is named, and how it is read.
 
 use crate::config::check::{CheckOne, Checker};
 use crate::config::path::Dataset;
 use crate::config::shape::{At, Free, shown, table};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 table! {
     /// As written.
@@ -12,6 +13,8 @@ table! {
         dataset: Option<At<String>> = "dataset";
         /// Which field of kf each column of the dataset is: `column = "field"`.
         map: Free<String> = "map";
+        /// How much of a ranking counts, for metrics of rankings such as recall-at-k.
+        k: At<NonZeroU32> = "k", or Golden::K;
     }
 }
 
@@ -22,6 +25,13 @@ pub struct Golden {
     pub dataset: Option<Dataset>,
     /// Column of the dataset → field of kf.
     pub map: BTreeMap<String, String>,
+    /// How much of a ranking counts.
+    pub k: NonZeroU32,
+}
+
+impl Golden {
+    /// How much of a ranking counts when nothing else is said.
+    pub const K: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 }
 
 impl CheckOne for RawGolden {
@@ -38,6 +48,6 @@ impl CheckOne for RawGolden {
             Some(at) => Some(cx.dataset(at)?),
             None => None,
         };
-        Some(Golden { dataset, map })
+        Some(Golden { dataset, map, k: self.k.value })
     }
 }

@@ -122,6 +122,11 @@ impl CheckNamed for RawModel {
 }
 
 impl RawModel {
+    /// True for a model of type `dataset`.
+    pub(in crate::config) fn is_dataset(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.value == ModelType::Dataset)
+    }
+
     fn checked_paths(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Vec<RepoPath> {
         match (&self.path, &self.paths) {
             // A profile that says one of them takes the place of the other one of the file.

@@ -164,8 +164,12 @@ fn no_project() {
     let said = refused("");
     insta::assert_snapshot!(said, @r"
     error: `[project]` has no `name`
-     |
-     = help: add `[project]` with `name = …`
+     --> mlops.toml:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: add `[project]` with `name = …`
     ");
 }
 

@@ -223,7 +223,7 @@ kind = "regression"
        |
        = help: did you mean `faq`?
 
-    error: there is no model `fac`
+    error: there is no dataset `fac`
       --> mlops.toml:17:11
        |
     17 | dataset = "fac"

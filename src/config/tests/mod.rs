@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const METRICS: &[&str] = &["faithfulness", "answer-relevancy", "context-recall"];
+const METRICS: &[(&str, (f64, f64))] =
+    &[("faithfulness", (0.0, 1.0)), ("answer-relevancy", (0.0, 1.0)), ("context-recall", (0.0, 1.0))];
 const NAMED: &str = "[project]\nname = \"bot\"\n";
 
 fn parsed(text: &str, env: &[(&str, &str)], profile: Option<&str>) -> crate::base::error::Result<Loaded> {
@@ -66,6 +67,7 @@ fn a_name_is_enough() {
     policy.retention-days = 365 (built-in)
     policy.rollback-window = 5 (built-in)
     policy.inconclusive = block (built-in)
+    golden.k = 5 (built-in)
     system.kind = recorded (built-in)
     system.timeout = 1m (built-in)
     system.concurrency = 4 (built-in)
@@ -161,7 +163,8 @@ fn stores_are_taken_apart() {
 #[test]
 fn a_domain_reports_in_the_same_manner() {
     let text = "[gates.a]\nstage = \"staging\"\nkind = \"budget\"\nmetric = \"coverage\"\nmin = 0.9\n";
-    let problem = |key: &str, message: &str| Problem { key: key.into(), message: message.into(), hint: Some("do it".into()) };
+    let problem =
+        |key: &str, message: &str| Problem { key: key.into(), word: None, message: message.into(), hint: Some("do it".into()) };
     let all = loaded(text, &[], None);
     assert!(all.report(&[]).is_ok());
     let problems = [problem("gates.a.min", "too high"), problem("gates.a", "not used"), problem("policy.x", "gone")];
@@ -318,15 +321,15 @@ proptest! {
     }
 
     #[test]
-    fn what_loads_reads_back_from_its_settings(days in 0u32..10_000, millis in 0u64..10_000_000, min in -1e6..1e6f64) {
+    fn what_loads_reads_back_from_its_settings(days in 0u32..10_000, millis in 0u64..10_000_000, most in 0.0..1e9f64) {
         let text = format!("[policy]\nretention-days = {days}\n[state]\nlock-timeout = \"{millis}ms\"\n\
-            [gates.g]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"faithfulness\"\nmin = {min:?}\n");
+            [gates.g]\nstage = \"staging\"\nkind = \"budget\"\nmetric = \"latency-p95\"\nmax = {most:?}\n");
         let all = loaded(&text, &[], None);
         let value = |key: &str| all.origins.iter().find(|s| s.key == key).map(|s| s.value.clone()).unwrap_or_default();
         let again = format!("[policy]\nretention-days = {}\n[state]\nlock-timeout = \"{}\"\n\
-            [gates.g]\nstage = \"{}\"\nkind = \"{}\"\nmetric = \"{}\"\nmin = {}\n",
+            [gates.g]\nstage = \"{}\"\nkind = \"{}\"\nmetric = \"{}\"\nmax = {}\n",
             value("policy.retention-days"), value("state.lock-timeout"), value("gates.g.stage"), value("gates.g.kind"),
-            value("gates.g.metric"), value("gates.g.min"));
+            value("gates.g.metric"), value("gates.g.max"));
         prop_assert_eq!(loaded(&again, &[], None).project, all.project);
     }
 }

@@ -56,7 +56,7 @@ type = "prompt"
     14 | path = "../p"
        |        ^^^^^^
 
-    error: `e f` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`
+    error: `e f` cannot be a name: ` ` is not allowed, use letters, digits, `-`, `_` and `.`, such as `e-f`
       --> mlops.toml:15:8
        |
     15 | [model."e f"]

@@ -21,6 +21,7 @@ pub(super) struct Body<'a> {
     /// Microseconds since 1970.
     pub(super) ts: i64,
     pub(super) actor: &'a str,
+    pub(super) host: &'a str,
     pub(super) action: &'a str,
     pub(super) res_kind: &'a str,
     pub(super) res_name: &'a str,
@@ -28,6 +29,10 @@ pub(super) struct Body<'a> {
     pub(super) ticket: Option<&'a str>,
     /// The commitment to the reason.
     pub(super) reason: Option<&'a str>,
+    /// The commitments to names behind pseudonyms, an object as it is written.
+    pub(super) names: Option<&'a str>,
+    /// The digests of facts beside the entry, an object as it is written.
+    pub(super) facts: Option<&'a str>,
 }
 
 /// Reads a body; the error says what is wrong with it, as in "… at byte 17".
@@ -40,15 +45,20 @@ pub(super) fn read(text: &str) -> Result<Body<'_>, String> {
             "id" => body.id = s.string()?,
             "ts" => body.ts = s.integer()?,
             "actor" => s.fields(&mut [("id", &mut body.actor)])?,
+            "host" => body.host = s.string()?,
             "action" => body.action = s.string()?,
             "res" => s.fields(&mut [("kind", &mut body.res_kind), ("name", &mut body.res_name)])?,
             "outcome" => body.outcome = s.string()?,
             "ticket" => body.ticket = Some(s.string()?),
-            "pd" => {
-                let mut reason = "";
-                s.fields(&mut [("reason", &mut reason)])?;
-                body.reason = (!reason.is_empty()).then_some(reason);
-            }
+            "facts" => body.facts = Some(s.span()?),
+            "pd" => s.object(1, &mut |s, key| {
+                match key {
+                    "reason" => body.reason = Some(s.string()?),
+                    "names" => body.names = Some(s.span()?),
+                    _ => s.value(2)?,
+                }
+                Ok(())
+            })?,
             _ => s.value(1)?,
         }
         Ok(())
@@ -64,8 +74,14 @@ fn complete(body: &Body<'_>) -> Result<(), String> {
     if body.version != VERSION {
         return Err(format!("its form is {}, this kf knows {VERSION}", body.version));
     }
-    let must =
-        [("id", body.id), ("actor", body.actor), ("action", body.action), ("res.kind", body.res_kind), ("outcome", body.outcome)];
+    let must = [
+        ("id", body.id),
+        ("actor", body.actor),
+        ("host", body.host),
+        ("action", body.action),
+        ("res.kind", body.res_kind),
+        ("outcome", body.outcome),
+    ];
     match must.iter().find(|(_, value)| value.is_empty()) {
         Some((name, _)) => Err(format!("it has no `{name}`")),
         None => Ok(()),
@@ -98,6 +114,13 @@ impl<'a> Scan<'a> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// A value as it is written.
+    fn span(&mut self) -> Result<&'a str, String> {
+        let from = self.at;
+        self.value(1)?;
+        Ok(&self.text[from..self.at])
     }
 
     fn value(&mut self, depth: usize) -> Result<(), String> {
@@ -254,7 +277,7 @@ mod tests {
             "actor": {"id": "user-1", "kind": "user", "auth": "asserted"},
             "action": "version.promoted", "outcome": "ok", "ticket": "T-\"1\"",
             "res": {"kind": "version", "name": "b\u{1f}ot", "version": "1.2.0"},
-            "pd": {"reason": "abcd"}, "detail": detail,
+            "pd": {"reason": "abcd", "names": {"user-1": "ef"}}, "detail": detail, "facts": {"gates": "sha256:00"},
         })
     }
 
@@ -273,6 +296,9 @@ mod tests {
             outcome: "ok",
             ticket: Some("T-\\\"1\\\""),
             reason: Some("abcd"),
+            host: "host-1",
+            names: Some("{\"user-1\":\"ef\"}"),
+            facts: Some("{\"gates\":\"sha256:00\"}"),
         };
         assert_eq!(body, wanted);
         assert_eq!((spelt("b\u{1f}ot").as_str(), spelt("T-\"1\"").as_str()), ("b\\u001fot", "T-\\\"1\\\""));

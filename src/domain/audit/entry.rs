@@ -6,6 +6,7 @@ use crate::base::error::{Context, Result};
 use crate::base::event::Outcome;
 use crate::base::time::Timestamp;
 use crate::store::View;
+use crate::store::check::facts;
 use crate::values;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,7 +43,7 @@ pub struct Entry {
     pub reason: Option<String>,
     /// Whether a reason was given and is erased.
     pub reason_erased: bool,
-    /// Facts about it.
+    /// Facts about it, those too long for the entry included.
     pub detail: Map<String, Value>,
     /// Its leaf hash in the tree, as stored.
     pub hash: Digest,
@@ -88,6 +89,8 @@ struct Body {
     pd: Map<String, Value>,
     #[serde(default)]
     detail: Map<String, Value>,
+    #[serde(default)]
+    facts: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +124,12 @@ impl<'a> Reader<'a> {
         let Some((text, hash)) = stored else { return Ok(None) };
         let body: Body =
             serde_json::from_str(&text).map_err(|e| damaged(format!("entry {index} of the audit log cannot be read: {e}")))?;
+        let mut detail = body.detail;
+        for (key, text) in facts(self.view, seq)?.into_iter().filter(|(key, _)| body.facts.contains_key(key)) {
+            let fact = serde_json::from_str(&text)
+                .map_err(|e| damaged(format!("the fact `{key}` beside entry {index} of the audit log cannot be read: {e}")))?;
+            detail.insert(key, fact);
+        }
         let sql = "SELECT value FROM opening WHERE seq = ?1 AND field = 'reason'";
         let reason = self.view.first(sql, values![seq], |row| Ok(row.text(0)?.to_owned()))?;
         let entry = Entry {
@@ -138,7 +147,7 @@ impl<'a> Reader<'a> {
             ticket: body.ticket,
             reason_erased: reason.is_none() && body.pd.contains_key("reason"),
             reason,
-            detail: body.detail,
+            detail,
             hash,
         };
         Ok(Some((entry, text)))

@@ -8,8 +8,9 @@ use super::checkpoint::Checkpoint;
 use super::note::Note;
 use super::proof::{ConsistencyProof, InclusionProof};
 use super::refused::Refused;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::merkle::{self, Hash, fold, leaf_hash};
+use crate::store::check::{self, Entry};
 use crate::store::log::TILE_WIDTH;
 use crate::store::{View, log};
 use crate::values;
@@ -82,12 +83,45 @@ pub fn inclusion(view: View<'_>, index: u64) -> Result<Included> {
     Ok(Included { proof: InclusionProof { index, extra: Vec::new(), hashes, checkpoint: note }, checkpoint, entry, leaf })
 }
 
+/// Entry `index`, after making sure that it is in the log: its bytes have the stored hash, which leads to the head of the log.
+/// That costs the hashes of at most a tile on each level, however long the log is.
+///
+/// # Errors
+/// When there is no such entry, or it does not lead to the head.
+pub fn logged(view: View<'_>, index: u64) -> Result<Entry> {
+    let root = log::head(view.db())?.frontier;
+    let missing = || damaged(format!("entry {index} of the audit log is missing"));
+    if index >= root.size() {
+        return Err(missing());
+    }
+    let seq = i64_of(index)?;
+    let body = view.first("SELECT body FROM eb WHERE seq = ?1", values![seq], |row| Ok(row.text_bytes(0)?.to_vec()))?;
+    let body = body.ok_or_else(missing)?;
+    let hashes = merkle::inclusion_proof(index, root.size(), &mut |level, at| node(view, level, at))?;
+    if !merkle::verify_inclusion(&leaf_hash(&body), index, root.size(), &hashes, &root.root()) {
+        return Err(damaged(format!("entry {index} of the audit log does not lead to its head")));
+    }
+    let facts = check::facts(view, seq)?;
+    let read = std::str::from_utf8(&body).ok().and_then(|body| Entry::read(check::Stored { seq, body, facts: &facts }));
+    read.ok_or_else(|| damaged(format!("entry {index} of the audit log cannot be read")))
+}
+
 /// Proves that the log at its newest signed checkpoint begins with the `old` entries it had before; `known` is the root they
 /// had, when the caller has an earlier checkpoint.
 ///
 /// # Errors
 /// When no signed checkpoint has that many entries, the log does not begin with those, or the stored tree is damaged.
 pub fn consistency(view: View<'_>, old: u64, known: Option<&Hash>) -> Result<(ConsistencyProof, Checkpoint)> {
+    let size = log::head(view.db())?.frontier.size();
+    if old > size {
+        let what = format!("the audit log has {size} entries, so it did not grow from {old}");
+        return Err(match known {
+            Some(_) => damaged(format!("{what}: it was rolled back to an older copy, or this is a fork")),
+            None => {
+                Error::new(what).hint(format!("give a number of entries up to {size}, or a file with the checkpoint of then"))
+            }
+        });
+    }
     let Stored { checkpoint, note } = match old.checked_sub(1) {
         Some(last) => signed(view, last)?,
         None => checkpoint(view)?,
@@ -145,7 +179,7 @@ pub(super) fn stored_hashes(view: View<'_>, tile: u8, range: std::ops::Range<u64
 }
 
 pub(super) fn damaged(what: String) -> Error {
-    Error::new(what).hint("the audit log is damaged: `kf audit verify` names what was altered")
+    Error::of(Kind::Broken, what).hint("the audit log is damaged: `kf audit verify` names what was altered")
 }
 
 fn unsigned(what: &str) -> Error {
@@ -217,7 +251,9 @@ mod tests {
         late.write(|tx| Ok(tx.record(event(1)))).expect("written");
         check(300, "entry 300 is not signed yet: the newest checkpoint covers the first 300", "kf audit checkpoint");
         let e = log.store.read(|v| consistency(v, 302, None)).expect_err("too many");
-        assert!(e.to_string().contains("there is no entry 301"), "{e}");
+        assert_eq!(e.to_string(), "the audit log has 301 entries, so it did not grow from 302");
+        let e = log.store.read(|v| consistency(v, 302, Some(&[1; 32]))).expect_err("too many");
+        assert!(e.kind() == Kind::Broken && e.to_string().contains("rolled back"), "{e}");
         log.alter("UPDATE eb SET body = replace(body, '\"n\":77', '\"n\":78') WHERE seq = 77", &[]);
         check(77, "entry 77 does not lead to the checkpoint at 300", "kf audit verify");
         log.alter("UPDATE eb SET leaf = x'00' WHERE seq = 76", &[]);

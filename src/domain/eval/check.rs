@@ -1,34 +1,26 @@
-//! Whether evaluations say what the audit log says: sums and facts against the event that recorded them, and the row scores
+//! Whether evaluations say what the audit log says: every column against the event that recorded them, and the row scores
 //! against the digest that sealed them, computed again from the rows.
 //!
-//! Covered: which version, dataset, judge and system; number and digest of the rows; mean, n and total of each metric. Not in
-//! the log, hence not covered: the ends of the intervals, which follow from the rows.
+//! Covered: every column of `evaluation` and `evaluation_metric`, and of `eval_row` by the digest.
 
-use super::record::{self, Evaluation};
+use super::record;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::text::count;
-use crate::domain::registry::table::VersionRow;
+use crate::domain::registry::check::references;
 use crate::store::View;
+use crate::store::check::rows::{self, Cell, Cells, Rows, Told, differences_read};
 use crate::store::check::{Entry, Finding, restore_fix};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The actions that a replay wants to see.
 pub const ACTIONS: &[&str] = &["evaluation."];
 
-/// An evaluation as the log tells it.
-#[derive(Debug)]
-struct Told {
-    event: i64,
-    subject: Option<Digest>,
-    detail: Map<String, Value>,
-}
-
 /// The evaluations as the log tells them.
 #[derive(Debug, Default)]
 pub struct Replay {
-    told: BTreeMap<String, Told>,
+    told: Rows<Told>,
 }
 
 /// What checking the evaluations gave.
@@ -44,78 +36,168 @@ pub struct Checked {
     pub findings: Vec<Finding>,
 }
 
+/// What an entry tells of the rows of one evaluation: the subject of each row, and what it holds.
+pub fn told(entry: &Entry) -> Rows<Told> {
+    if entry.action != "evaluation.recorded" {
+        return Rows::new();
+    }
+    let id = entry.text("evaluation").unwrap_or_default();
+    let row = |cells: Vec<(&'static str, Cell)>| Told { event: entry.seq, cells: cells.into_iter().collect() };
+    let fact = |key: &str, part: &str| entry.detail.get(key).and_then(|f| f.get(part));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let number = |value: Option<&Value>| value.and_then(Value::as_i64).map(|n| n.to_string());
+    let evaluation = vec![
+        ("version", entry.res.version.map(|v| format!("{}@{v}", entry.res.name))),
+        ("digest", entry.res.digest.map(|d| d.to_string())),
+        ("dataset", text(fact("dataset", "name"))),
+        ("dataset_digest", text(fact("dataset", "digest"))),
+        ("judge", text(entry.detail.get("judge"))),
+        ("system", text(entry.detail.get("system"))),
+        ("row_count", number(fact("rows", "n"))),
+        ("rows_digest", text(fact("rows", "digest"))),
+        ("ts", Some(entry.at.micros().to_string())),
+        ("actor", Some(entry.actor.id.clone())),
+        ("event", Some(entry.seq.to_string())),
+    ];
+    let mut told = Rows::from([(subject(id), row(evaluation))]);
+    for (metric, sum) in entry.detail.get("metrics").and_then(Value::as_object).into_iter().flatten() {
+        let sums = ["mean", "low", "high"].map(|part| (part, text(sum.get(part))));
+        let counts = ["n", "total"].map(|part| (part, number(sum.get(part))));
+        told.insert(metric_subject(metric, id), row(sums.into_iter().chain(counts).collect()));
+    }
+    told
+}
+
+fn subject(id: &str) -> String {
+    format!("evaluation {id}")
+}
+
+fn metric_subject(metric: &str, id: &str) -> String {
+    format!("{metric} of evaluation {id}")
+}
+
 impl Replay {
     /// Takes the next entry of the log.
-    pub fn take(&mut self, seq: i64, entry: &Entry) {
-        if entry.action != "evaluation.recorded" {
-            return;
-        }
-        let id = entry.text("evaluation").unwrap_or_default().to_owned();
-        self.told.insert(id, Told { event: seq, subject: entry.res.digest, detail: entry.detail.clone() });
+    pub fn take(&mut self, entry: &Entry) {
+        self.told.extend(told(entry));
     }
 
-    /// Compares the evaluations of these versions, which are all there are, with what the log told. `read_rows` also computes
-    /// the digests of the row scores again.
+    /// Compares all evaluations with what the log told. `read_rows` also computes the digests of the row scores again.
     ///
     /// # Errors
     /// When the rows cannot be read.
-    pub fn compare(mut self, view: View<'_>, versions: &[VersionRow], read_rows: bool) -> Result<Checked> {
+    pub fn compare(self, view: View<'_>, read_rows: bool) -> Result<Checked> {
         let sql = "SELECT count(*) FROM eval_row r WHERE NOT EXISTS (SELECT 1 FROM evaluation e WHERE e.id = r.evaluation)";
         let unfinished = u64::try_from(view.count(sql, &[])?).unwrap_or(0);
-        let mut checked = Checked { unfinished, ..Checked::default() };
-        for version in versions {
-            for evaluation in record::of_version(view, version.id, u32::MAX)? {
-                checked.evaluations += 1;
-                let told = self.told.remove(&evaluation.id);
-                let mut wrong = differences(told.as_ref(), &evaluation, version);
-                if read_rows {
-                    let rows = record::all_rows(view, &evaluation.id)?;
-                    checked.rows += rows.len() as u64;
-                    let found = record::digest_of(&rows)?;
-                    if found != evaluation.rows_digest {
-                        let rows = count(rows.len(), "row score");
-                        wrong.push(format!("its {rows} have the digest {found}, sealed was {}", evaluation.rows_digest));
-                    }
-                }
-                let event = told.map(|t| t.event);
-                if !wrong.is_empty() {
-                    let subject = format!("evaluation {} of {}", evaluation.id, version.reference());
-                    let problem = format!("it does not say what the audit log says: {}", wrong.join("; "));
-                    checked.findings.push(Finding::new(subject, problem, fix(event)));
-                }
+        let stored = stored(view)?;
+        let mut checked = Checked { unfinished, findings: rows::compare(&stored, &self.told), ..Checked::default() };
+        checked.evaluations = stored.keys().filter(|subject| subject.starts_with("evaluation ")).count() as u64;
+        if read_rows {
+            for (subject, told) in &self.told {
+                let Some(id) = subject.strip_prefix("evaluation ") else { continue };
+                checked.rows += check_rows(view, id, told, &mut checked.findings)?;
             }
         }
-        for (id, told) in self.told {
-            let problem = format!("entry {} of the audit log recorded it, but its row is gone", told.event);
-            checked.findings.push(Finding::new(format!("evaluation {id}"), problem, fix(Some(told.event))));
+        for finding in &mut checked.findings {
+            finding.fix += ", or run `kf eval` again";
         }
         Ok(checked)
     }
 }
 
-fn fix(event: Option<i64>) -> String {
-    format!("{}, or run `kf eval` again", restore_fix(event))
+/// Every row of the evaluations by what it is about.
+fn stored(view: View<'_>) -> Result<Rows<Vec<Cells>>> {
+    let versions = references(view)?;
+    let mut all: Rows<Vec<Cells>> = BTreeMap::new();
+    let value = |row: &Cells, column: &str| row.get(column).cloned().flatten().unwrap_or_default();
+    for mut row in rows::stored(view, "evaluation")? {
+        let version = value(&row, "version");
+        row.insert("version", Some(versions.get(&version).cloned().unwrap_or_else(|| format!("#{version}"))));
+        all.entry(subject(&value(&row, "id"))).or_default().push(row);
+    }
+    for row in rows::stored(view, "evaluation_metric")? {
+        all.entry(metric_subject(&value(&row, "metric"), &value(&row, "evaluation"))).or_default().push(row);
+    }
+    Ok(all)
 }
 
-/// What the rows say otherwise.
-fn differences(told: Option<&Told>, found: &Evaluation, version: &VersionRow) -> Vec<String> {
-    let Some(told) = told else { return vec!["no event recorded it".into()] };
-    let mut wrong = Vec::new();
-    let mut compare = |what: &str, row: Value, recorded: Value| {
-        if row != recorded {
-            wrong.push(format!("{what} is {row}, recorded was {recorded}"));
-        }
+/// Computes the digest of the row scores of an evaluation again, and says how many there are.
+fn check_rows(view: View<'_>, id: &str, told: &Told, findings: &mut Vec<Finding>) -> Result<u64> {
+    let rows = record::all_rows(view, id)?;
+    let found = record::digest_of(&rows)?;
+    findings.extend(
+        unsealed(found, rows.len(), told)
+            .map(|problem| Finding::new(format!("scores of evaluation {id}"), problem, restore_fix(Some(told.event)))),
+    );
+    Ok(rows.len() as u64)
+}
+
+fn unsealed(found: Digest, n: usize, told: &Told) -> Option<String> {
+    let sealed = told.cells.get("rows_digest").cloned().flatten();
+    (sealed.as_deref() != Some(found.to_string().as_str())).then(|| {
+        format!("its {} have the digest {found}, sealed was {}", count(n, "row score"), sealed.unwrap_or_else(|| "none".into()))
+    })
+}
+
+/// What of an evaluation's rows differs from the entry that recorded it; with `read_rows` the row scores are read too.
+///
+/// # Errors
+/// When the rows cannot be read.
+pub fn differs(
+    view: View<'_>,
+    evaluation: &record::Evaluation,
+    reference: &str,
+    entry: &Entry,
+    read_rows: bool,
+) -> Result<Vec<String>> {
+    let told = told(entry);
+    let Some(sums) = told.get(&subject(&evaluation.id)) else {
+        return Ok(vec![format!("entry {} recorded no such evaluation", entry.seq)]);
     };
-    compare("event", json!(found.event), json!(told.event));
-    compare("version", json!(found.digest), json!(told.subject));
-    compare("version row", json!(version.digest), json!(told.subject));
-    let fact = |key: &str| told.detail.get(key).cloned().unwrap_or(Value::Null);
-    compare("dataset", json!({"name": found.dataset, "digest": found.dataset_digest}), fact("dataset"));
-    compare("judge", json!(found.judge), fact("judge"));
-    compare("system", json!(found.system), fact("system"));
-    compare("rows", json!({"n": found.rows, "digest": found.rows_digest}), fact("rows"));
-    compare("metrics", Value::Object(record::sums(&found.metrics)), fact("metrics"));
-    wrong
+    let mut stored = cells(evaluation);
+    stored.insert(subject(&evaluation.id), facts(evaluation, reference));
+    let mut wrong = Vec::new();
+    for (subject, told) in &told {
+        match stored.remove(subject) {
+            Some(row) => {
+                let of = if told.cells.contains_key("mean") { format!("{subject}: ") } else { String::new() };
+                wrong.extend(differences_read(&row, &told.cells).into_iter().map(|what| format!("{of}{what}")));
+            }
+            None => wrong.push(format!("{subject} is gone")),
+        }
+    }
+    wrong.extend(stored.into_keys().map(|subject| format!("{subject} was not recorded")));
+    if read_rows {
+        let rows = record::all_rows(view, &evaluation.id)?;
+        wrong.extend(unsealed(record::digest_of(&rows)?, rows.len(), sums));
+    }
+    Ok(wrong)
+}
+
+fn cells(evaluation: &record::Evaluation) -> Rows<Cells> {
+    let sum = |m: &record::Summary| {
+        let sums = [("mean", m.mean), ("low", m.low), ("high", m.high)].map(|(column, value)| (column, rows::real(value)));
+        let counts = [("n", m.n), ("total", m.total)].map(|(column, value)| (column, Some(value.to_string())));
+        (metric_subject(&m.metric, &evaluation.id), sums.into_iter().chain(counts).collect())
+    };
+    evaluation.metrics.iter().map(sum).collect()
+}
+
+/// Without the actor, of whom the name was read and not the pseudonym.
+fn facts(e: &record::Evaluation, reference: &str) -> Cells {
+    let text = |value: &dyn ToString| Some(value.to_string());
+    Cells::from([
+        ("version", text(&reference)),
+        ("digest", text(&e.digest)),
+        ("dataset", text(&e.dataset)),
+        ("dataset_digest", text(&e.dataset_digest)),
+        ("judge", text(&e.judge)),
+        ("system", text(&e.system)),
+        ("row_count", text(&e.rows)),
+        ("rows_digest", text(&e.rows_digest)),
+        ("ts", text(&e.at.micros())),
+        ("event", text(&e.event)),
+    ])
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@
 //!
 //! No evaluation, no scored row, or nothing to compare with is inconclusive and says what to do. Pure: numbers in, verdict out.
 
+use super::metrics;
 use super::record::Summary;
+use crate::base::digest::Digest;
 use crate::base::verdict::Verdict;
 use crate::stats::{interval, paired as stats_paired, power};
 use serde::Serialize;
@@ -65,6 +67,12 @@ pub struct Judged {
     pub n: i64,
     /// About how many rows would decide it, when it is inconclusive for want of rows.
     pub needed: Option<i64>,
+    /// The evaluation it rests on.
+    pub evaluation: Option<String>,
+    /// The digest of the golden dataset.
+    pub dataset: Option<Digest>,
+    /// The evaluation of the version in production that it was compared with.
+    pub against: Option<String>,
     /// True when it is inconclusive only because nothing is in production to compare with.
     pub first_release: bool,
 }
@@ -91,6 +99,9 @@ impl Judged {
             reason: reason.into(),
             n: 0,
             needed: None,
+            evaluation: None,
+            dataset: None,
+            against: None,
             first_release: false,
         }
     }
@@ -119,7 +130,8 @@ pub fn judge_value(gate: &str, metric: &str, condition: &Condition, found: &Summ
         return judged;
     };
     let Some(mean) = found.mean else {
-        judged.reason = format!("none of {} rows could be scored", found.total);
+        let why = found.unscored.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        judged.reason = format!("none of {} rows could be scored{why}", found.total);
         return judged;
     };
     judged.measured = Some(mean);
@@ -207,6 +219,7 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         judged.needed = i64::try_from(ROWS_MIN).ok();
         return judged;
     }
+    let range = metrics::find(metric).map_or(range, |m| range.within(-m.span(), m.span()));
     // From here on positive means better.
     let (difference, low, high) =
         if higher_is_better { (found.difference, range.low, range.high) } else { (-found.difference, -range.high, -range.low) };
@@ -243,7 +256,7 @@ mod tests {
     use Verdict::{Fail, Inconclusive, Pass};
 
     fn summary(mean: f64, low: f64, high: f64) -> Summary {
-        Summary { metric: "m".into(), mean: Some(mean), low: Some(low), high: Some(high), n: 100, total: 100 }
+        Summary { metric: "m".into(), mean: Some(mean), low: Some(low), high: Some(high), n: 100, total: 100, unscored: None }
     }
 
     fn absolute(min: Option<f64>, max: Option<f64>, by_interval: bool) -> Condition {
@@ -267,9 +280,12 @@ mod tests {
 
     #[test]
     fn nothing_scored_is_never_a_pass() {
-        let none = Summary { mean: None, low: None, high: None, n: 0, total: 40, ..summary(0.0, 0.0, 0.0) };
+        let why = Some("the row has no reference answer".to_owned());
+        let none = Summary { mean: None, low: None, high: None, n: 0, total: 40, unscored: why, ..summary(0.0, 0.0, 0.0) };
         for c in [absolute(Some(0.0), None, true), Condition::Budget { min: None, max: Some(1.0) }] {
-            assert_eq!(judge_value("g", "m", &c, &none).verdict, Inconclusive);
+            let judged = judge_value("g", "m", &c, &none);
+            assert_eq!((judged.verdict, judged.measured), (Inconclusive, None));
+            assert_eq!(judged.reason, "none of 40 rows could be scored: the row has no reference answer");
         }
     }
 

@@ -90,6 +90,7 @@ fn metric(m: &MetricView) -> Value {
         bar => bar(m.mean, m.low, m.high, (from, to), None).map(Bar::value),
         n => m.n,
         total => m.total,
+        unscored => m.unscored.as_deref(),
         direction => m.direction.word(),
     }
 }
@@ -104,6 +105,11 @@ fn compared(c: &CompareView) -> Value {
         interval => interval(c.low, c.high),
         bar => bar(c.diff, c.low, c.high, (-reach, reach), Some(0.0)).map(Bar::value),
         verdict => c.verdict.word(),
+        word => match c.verdict {
+            Verdict::Pass => "better",
+            Verdict::Fail => "worse",
+            Verdict::Inconclusive => "inconclusive",
+        },
         needed => c.needed.map(|n| count(usize::try_from(n).unwrap_or(usize::MAX), "row")),
     }
 }
@@ -173,8 +179,9 @@ mod tests {
             "<td class=\"n\">0.450 to 0.550</td>",
             "aria-label=\"0.500, 95 % interval 0.450 to 0.550\"",
             "x1=\"45.0\" y1=\"5\" x2=\"55.0\"",
+            "unscored: the judge &lt;gave&gt; no score",
             "Against production",
-            "needs 340 rows",
+            "inconclusive</span> <span class=\"soft\">needs 340 rows",
             "gave up after 5 attempts",
             "<summary>bad ",
             "<summary>good ",
@@ -211,6 +218,9 @@ mod tests {
         place(&page, "The two have no metric in common.");
         place(&page, "The dataset has no rows.");
         assert!(!page.contains("Gates"));
+        let lost = CompareView { verdict: Verdict::Fail, ..example().comparison.expect("there is one").remove(0) };
+        view.comparison = Some(vec![lost]);
+        place(&render(&view).expect("rendered"), "<span class=\"verdict fail\">worse</span>");
         view.comparison = None;
         assert!(!render(&view).expect("rendered").contains("Against production"));
     }
@@ -220,7 +230,7 @@ mod tests {
         fn bars_stay_on_their_axis(at in any::<Option<f64>>(), low in any::<Option<f64>>(), high in any::<Option<f64>>()) {
             let (name, group) = ("m".to_owned(), "g".to_owned());
             let mut view = example();
-            view.metrics = vec![MetricView { name, group, direction: Direction::Higher, mean: at, low, high, n: 1, total: 1 }];
+            view.metrics = vec![MetricView { name, group, direction: Direction::Higher, mean: at, low, high, n: 1, total: 1, unscored: None }];
             prop_assert!(render(&view).is_ok());
             if let Some(bar) = bar(at, low, high, (0.0, 1.0), Some(0.0)) {
                 for x in [bar.low, bar.high, bar.at] {

@@ -1,6 +1,6 @@
 //! Evaluations as they are kept: sums governed and audited, rows as working data sealed by a digest in the event.
 //!
-//! The digest of the rows is SHA-256 over one canonical JSON line a row and metric, in order: `["row","metric","value","reason"]`
+//! The digest of the rows is SHA-256 over one canonical JSON line a row and metric, in order: `[pos,"row","metric","value","reason"]`
 //! with the value as its shortest decimal text, so that anyone can recompute it from an export.
 
 use crate::base::canonical;
@@ -8,8 +8,10 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Result};
 use crate::base::event::Event;
 use crate::base::time::Timestamp;
+use crate::domain::eval::score::{COST_PER_QUERY, LATENCY_P95};
 use crate::domain::registry::change::resource;
 use crate::domain::registry::table::VersionRow;
+use crate::store::check::rows::real;
 use crate::store::{Feed, Row, Tx, Value, View, values};
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -29,6 +31,27 @@ pub struct Summary {
     pub n: i64,
     /// Rows in the dataset.
     pub total: i64,
+    /// Why no row was scored, when none was.
+    pub unscored: Option<String>,
+}
+
+/// Why no row is scored, from the reasons of the rows and how often each was given: the most frequent one, and of how many
+/// rows it is when there are others.
+pub(super) fn why_unscored(reasons: impl Iterator<Item = (String, i64)>) -> Option<String> {
+    let mut reasons: Vec<(String, i64)> = reasons.collect();
+    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let total: i64 = reasons.iter().map(|r| r.1).sum();
+    let (reason, n) = reasons.into_iter().next()?;
+    Some(if n == total { reason } else { format!("{reason} ({n} of {total} rows)") })
+}
+
+/// Why a budget that rests on what answers say of themselves is not known.
+pub(super) fn unstated(metric: &str) -> Option<String> {
+    match metric {
+        COST_PER_QUERY => Some("no answer says what it cost".to_owned()),
+        LATENCY_P95 => Some("no answer says how long it took".to_owned()),
+        _ => None,
+    }
 }
 
 /// The score of one row by one metric.
@@ -112,7 +135,7 @@ pub struct NewEvaluation {
 pub fn digest_of(rows: &[RowScore]) -> Result<Digest> {
     let mut hasher = Hasher::new();
     for r in rows {
-        let line = canonical::to_string(&json!([r.row, r.metric, r.value.map(|v| v.to_string()), r.reason]))
+        let line = canonical::to_string(&json!([r.pos, r.row, r.metric, r.value.map(|v| v.to_string()), r.reason]))
             .context(|| format!("row {} has no canonical form", r.row))?;
         hasher.update(line.as_bytes());
         hasher.update(b"\n");
@@ -132,7 +155,12 @@ pub fn append_rows(feed: &Feed<'_>, id: &str, rows: &[RowScore]) -> Result<u64> 
 pub fn sums(metrics: &[Summary]) -> Map<String, serde_json::Value> {
     metrics
         .iter()
-        .map(|m| (m.metric.clone(), json!({"mean": m.mean.map(|v| v.to_string()), "n": m.n, "total": m.total})))
+        .map(|m| {
+            (
+                m.metric.clone(),
+                json!({"mean": real(m.mean), "low": real(m.low), "high": real(m.high), "n": m.n, "total": m.total}),
+            )
+        })
         .collect()
 }
 
@@ -161,7 +189,7 @@ pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
             new.rows,
             new.rows_digest,
             tx.now(),
-            tx.actor(),
+            tx.pseudonym()?,
             event
         ],
     )?;
@@ -174,8 +202,8 @@ pub fn record(tx: &Tx<'_>, new: &NewEvaluation) -> Result<i64> {
     Ok(event)
 }
 
-const EVALUATION: &str =
-    "SELECT id, digest, dataset, dataset_digest, judge, system, row_count, rows_digest, ts, actor, event FROM evaluation";
+const EVALUATION: &str = "SELECT e.id, e.digest, e.dataset, e.dataset_digest, e.judge, e.system, e.row_count, e.rows_digest, e.ts, \
+     COALESCE(p.name, e.actor), e.event FROM evaluation e LEFT JOIN pseudonym p ON p.id = e.actor";
 
 fn evaluation(row: &Row<'_>) -> Result<Evaluation> {
     Ok(Evaluation {
@@ -204,21 +232,34 @@ fn with_metrics(view: View<'_>, mut e: Evaluation) -> Result<Evaluation> {
             high: r.opt_real(3)?,
             n: r.int(4)?,
             total: r.int(5)?,
+            unscored: None,
         })
     })?;
+    for m in e.metrics.iter_mut().filter(|m| m.mean.is_none()) {
+        m.unscored = unstated(&m.metric).map_or_else(|| reasons(view, &e.id, &m.metric), |why| Ok(Some(why)))?;
+    }
     Ok(e)
+}
+
+/// Why a metric scored no row, as its rows say.
+fn reasons(view: View<'_>, evaluation: &str, metric: &str) -> Result<Option<String>> {
+    let sql =
+        "SELECT reason, count(*) FROM eval_row WHERE evaluation = ?1 AND metric = ?2 AND reason IS NOT NULL GROUP BY reason";
+    let found = view.all(sql, values![evaluation, metric], |r| Ok((r.text(0)?.to_owned(), r.int(1)?)))?;
+    Ok(why_unscored(found.into_iter()))
 }
 
 /// The evaluations of a version, newest first, at most `limit`.
 pub fn of_version(view: View<'_>, version: i64, limit: u32) -> Result<Vec<Evaluation>> {
-    let sql = format!("{EVALUATION} WHERE version = ?1 ORDER BY event DESC LIMIT ?2");
+    let sql = format!("{EVALUATION} WHERE e.version = ?1 ORDER BY e.event DESC LIMIT ?2");
     let found = view.all(&sql, values![version, limit], evaluation)?;
     found.into_iter().map(|e| with_metrics(view, e)).collect()
 }
 
 /// The newest evaluation of exactly this version on exactly this dataset by this judge.
 pub fn newest(view: View<'_>, version: i64, dataset: &Digest, judge: &str) -> Result<Option<Evaluation>> {
-    let sql = format!("{EVALUATION} WHERE version = ?1 AND dataset_digest = ?2 AND judge = ?3 ORDER BY event DESC LIMIT 1");
+    let sql =
+        format!("{EVALUATION} WHERE e.version = ?1 AND e.dataset_digest = ?2 AND e.judge = ?3 ORDER BY e.event DESC LIMIT 1");
     let found = view.first(&sql, values![version, *dataset, judge], evaluation)?;
     found.map(|e| with_metrics(view, e)).transpose()
 }

@@ -3,10 +3,10 @@
 
 use super::metrics::contexts::Alike;
 use super::metrics::{self, MetricId};
-use super::record::{RowScore, Summary};
+use super::record::{RowScore, Summary, unstated, why_unscored};
 use crate::domain::golden::{Answer, Row};
 use crate::stats::{describe, interval};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The budget metrics, which look at answers rather than at what they say.
 pub const COST_PER_QUERY: &str = "cost-per-query";
@@ -22,7 +22,7 @@ pub const COVERAGE: &str = "coverage";
 pub struct Scores {
     /// Every row by every metric, in the order of rows and then of metric names.
     pub rows: Vec<RowScore>,
-    /// The metrics that scored at least one row, and the budgets that are known, by name.
+    /// Every metric asked for and every budget, by name; those that could not be had with the reason.
     pub sums: Vec<Summary>,
 }
 
@@ -32,7 +32,7 @@ pub fn score_all(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[Metr
     wanted.sort_by_key(|m| m.word());
     wanted.dedup();
     let scored = score_rows(rows, answers, &wanted, k, jobs);
-    let mut sums: Vec<Summary> = wanted.iter().filter_map(|m| sum(m.word(), &scored, rows.len())).collect();
+    let mut sums: Vec<Summary> = wanted.iter().map(|m| sum(metrics::info(*m), &scored, rows.len())).collect();
     sums.extend(budgets(rows, answers));
     sums.sort_by(|a, b| a.metric.cmp(&b.metric));
     Scores { rows: scored, sums }
@@ -90,18 +90,26 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
     wanted.iter().map(one).collect()
 }
 
-fn sum(metric: &str, rows: &[RowScore], total: usize) -> Option<Summary> {
-    let values: Vec<f64> = rows.iter().filter(|r| r.metric == metric).filter_map(|r| r.value).collect();
-    let mean = describe::mean(&values)?;
-    let range = interval::of_scores(&values, interval::CONFIDENCE);
-    Some(Summary {
-        metric: metric.to_owned(),
-        mean: Some(mean),
+fn sum(metric: &metrics::MetricInfo, rows: &[RowScore], total: usize) -> Summary {
+    let mine = || rows.iter().filter(|r| r.metric == metric.name);
+    let values: Vec<f64> = mine().filter_map(|r| r.value).collect();
+    let range = interval::of_scores(&values, metric.range, interval::CONFIDENCE);
+    Summary {
+        metric: metric.name.to_owned(),
+        mean: describe::mean(&values),
         low: range.map(|i| i.low),
         high: range.map(|i| i.high),
         n: count(values.len()),
         total: count(total),
-    })
+        unscored: if values.is_empty() { most_frequent(mine().filter_map(|r| r.reason.as_deref())) } else { None },
+    }
+}
+
+/// The reason given most often, the first of them in the order of the alphabet, and for how many others there are.
+fn most_frequent<'a>(reasons: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut counted: BTreeMap<&str, i64> = BTreeMap::new();
+    reasons.for_each(|reason| *counted.entry(reason).or_default() += 1);
+    why_unscored(counted.into_iter().map(|(reason, n)| (reason.to_owned(), n)))
 }
 
 fn count(n: usize) -> i64 {
@@ -112,29 +120,30 @@ fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
     let given: Vec<&Answer> = rows.iter().filter_map(|r| answers.get(&r.id)).collect();
     let latencies: Vec<f64> = given.iter().filter_map(|a| a.latency_ms).collect();
     let costs: Vec<f64> = given.iter().filter_map(|a| a.cost_usd).collect();
-    let plain = |metric: &str, value: Option<f64>, n: usize| {
-        let (n, total) = (count(n), count(rows.len()));
-        value.map(|v| Summary { metric: metric.to_owned(), mean: Some(v), low: None, high: None, n, total })
+    let plain = |metric: &str, mean: Option<f64>, n: usize| Summary {
+        metric: metric.to_owned(),
+        mean,
+        low: None,
+        high: None,
+        n: count(n),
+        total: count(rows.len()),
+        unscored: if mean.is_none() { unstated(metric) } else { None },
     };
     let answered = given.iter().filter(|a| a.answer.is_some()).count();
     let failed = rows.len() - answered;
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
     let share = |n: usize| (!rows.is_empty()).then(|| n as f64 / rows.len() as f64);
-    [
+    vec![
         plain(COST_PER_QUERY, describe::mean(&costs), costs.len()),
         plain(LATENCY_P95, describe::quantile(&latencies, 0.95), latencies.len()),
         plain(ERROR_RATE, share(failed), rows.len()),
         plain(COVERAGE, share(answered), rows.len()),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
         let rows: Vec<Row> = (0..n)
@@ -162,6 +171,24 @@ mod tests {
         assert_eq!(
             (of(COVERAGE), of(ERROR_RATE), of(LATENCY_P95), of(COST_PER_QUERY)),
             (Some(0.75), Some(0.25), Some(100.0), None)
+        );
+    }
+
+    #[test]
+    fn a_metric_without_a_scored_row_is_there_and_says_why() {
+        let (mut rows, answers) = rows(8);
+        rows.iter_mut().for_each(|r| r.references.clear());
+        let scores = score_all(&rows, &answers, &[MetricId::TokenF1], 5, 1);
+        let told: Vec<_> = scores.sums.iter().map(|s| (s.metric.as_str(), s.n, s.total, s.unscored.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                (COST_PER_QUERY, 0, 8, Some("no answer says what it cost")),
+                (COVERAGE, 8, 8, None),
+                (ERROR_RATE, 8, 8, None),
+                (LATENCY_P95, 8, 8, None),
+                ("token-f1", 0, 8, Some("the row has no reference answer (6 of 8 rows)")),
+            ]
         );
     }
 

@@ -71,6 +71,8 @@ pub struct MetricView {
     pub n: i64,
     /// Rows in the dataset.
     pub total: i64,
+    /// Why no row was scored, when none was.
+    pub unscored: Option<String>,
 }
 
 /// A row of the dataset with its scores.
@@ -238,6 +240,7 @@ pub(super) mod tests {
             high,
             n: if mean.is_some() { 2 } else { 0 },
             total: 4,
+            unscored: mean.is_none().then(|| "the judge <gave> no score".to_owned()),
         }
     }
 

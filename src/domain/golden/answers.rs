@@ -98,16 +98,19 @@ pub fn read_answers(name: &str, bytes: &[u8], overrides: &[Override]) -> Result<
 fn answer_of(values: &mut Values, problems: &mut Problems) -> Answer {
     let known = problems.total();
     let (contexts, context_ids) = values.passages(Field::Contexts, Field::ContextIds, problems);
+    let said = values.get(Field::Answer, problems, values::answer);
+    let error = values.get(Field::Error, problems, values::answer);
+    let blank = said.is_none() && error.is_none() && values.answers_nothing();
     let answer = Answer {
         id: values.get(Field::Id, problems, values::text),
         question: values.get(Field::Question, problems, values::question),
-        answer: values.get(Field::Answer, problems, values::answer),
+        answer: if blank { Some(String::new()) } else { said },
         contexts,
         context_ids,
         latency_ms: values.get(Field::LatencyMs, problems, values::amount),
         cost_usd: values.get(Field::CostUsd, problems, values::amount),
         tokens: values.get(Field::Tokens, problems, values::whole),
-        error: values.get(Field::Error, problems, values::answer),
+        error,
         extra: values.extra(),
     };
     // A value of the wrong type was told already; it is not missing as well.
@@ -240,6 +243,22 @@ mod tests {
         );
         let e = read_answers("a.json", br#"[{"id": "1", "answer": "x", "latency_ms": "fast"}]"#, &[]).expect_err("type");
         assert_eq!(e.to_string(), "a.json:1: `latency_ms`: expected a number, found \"fast\"");
+    }
+
+    /// As of a system that is asked: saying nothing is an answer. In CSV an empty cell is no value.
+    #[test]
+    fn an_empty_answer_is_an_answer_unless_there_is_an_error() {
+        let text = r#"{"id": "1", "answer": ""}
+            {"id": "2", "response": "  ", "note": ""}
+            {"id": "3", "answer": "", "error": "timeout"}
+            {"id": "4", "answer": "", "response": "said"}"#;
+        let file = read_answers("a.jsonl", text.as_bytes(), &[]).expect("valid");
+        let said: Vec<_> = file.answers.iter().map(|a| a.answer.as_deref()).collect();
+        assert_eq!(said, [Some(""), Some(""), None, Some("said")]);
+        assert_eq!(file.answers[1].extra.keys().collect::<Vec<_>>(), ["note"]);
+        for missing in [r#"[{"id": "1", "answer": null}]"#, r#"[{"id": "1"}]"#, r#"[{"id": "1", "answer": []}]"#] {
+            assert!(read_answers("a.json", missing.as_bytes(), &[]).is_err(), "{missing}");
+        }
     }
 
     #[test]

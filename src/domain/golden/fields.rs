@@ -172,6 +172,12 @@ pub(super) fn names_question(key: &str, overrides: &[Override]) -> bool {
     aliases(Field::Question).any(first) || overrides.iter().any(|o| o.field == Field::Question && first(&o.source))
 }
 
+/// True for a key that holds an answer in a file of answers.
+pub(super) fn names_answer(key: &str) -> bool {
+    let key = normal(key);
+    key == "answer" || aliases(Field::Answer).any(|name| name == key)
+}
+
 /// `SOURCE=FIELD`: the field of the file that is a field of ours, against the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
@@ -204,12 +210,12 @@ impl Override {
     }
 
     /// The field of the file, as names are compared.
-    pub(super) fn source(&self) -> &str {
+    pub fn source(&self) -> &str {
         &self.source
     }
 
     /// The field of ours.
-    pub(super) fn field(&self) -> Field {
+    pub fn field(&self) -> Field {
         self.field
     }
 }

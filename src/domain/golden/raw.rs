@@ -7,7 +7,7 @@
 use super::fields::normal;
 use super::problems::Problems;
 use super::scan::{Child, Lines, children};
-use crate::base::text::ellipsis;
+use crate::base::text::{count, ellipsis};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -83,13 +83,51 @@ pub(super) fn read(
     if rows.is_empty() && problems.list.is_empty() {
         problems.push(1, "the file has no rows");
     }
+    for row in &rows {
+        for (key, cell) in row.fields.iter().filter(|(key, cell)| key.contains('\0') || has_zero(&cell.value)) {
+            let key = ellipsis(key, 40);
+            problems
+                .push(cell.line, format!("the field `{key}` holds the character U+0000, which no state can keep: take it out"));
+        }
+    }
     (format, rows)
+}
+
+/// What a file is, by its first bytes, when it is no text: gzip, ZIP (also spreadsheets), Parquet, Arrow, SQLite.
+fn binary(content: &[u8]) -> Option<&'static str> {
+    let magic: [(&[u8], &str); 5] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"PK\x03\x04", "a ZIP file or a spreadsheet"),
+        (b"PAR1", "Parquet"),
+        (b"ARROW1", "Arrow"),
+        (b"SQLite format 3\0", "an SQLite database"),
+    ];
+    magic.into_iter().find(|(start, _)| content.starts_with(start)).map(|(_, what)| what)
+}
+
+fn has_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(all) => all.iter().any(has_zero),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_zero(value)),
+        _ => false,
+    }
 }
 
 fn text_of<'b>(bytes: &'b [u8], problems: &mut Problems) -> &'b str {
     let content = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
         problems.push(1, "the file is UTF-16; save it as UTF-8");
+        return "";
+    }
+    if let Some(what) = binary(content) {
+        problems.push(1, format!("the file is {what}; export it as JSON, JSON lines or CSV"));
+        return "";
+    }
+    // Text that is written without NUL characters is ASCII in every second byte of UTF-16.
+    if let Some(at) = content.iter().position(|b| *b == 0) {
+        let line = content[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        problems.push(line, "the file has NUL bytes; if it is UTF-16, save it as UTF-8");
         return "";
     }
     std::str::from_utf8(content).unwrap_or_else(|e| {
@@ -130,18 +168,21 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Says what is wrong with a JSON text that starts on a line.
-fn json_fault(e: &serde_json::Error, line: usize, problems: &mut Problems) {
+/// Says what is wrong with a JSON text that starts on a line, after so many bytes of it.
+fn json_fault(e: &serde_json::Error, (line, after): (usize, usize), problems: &mut Problems) {
     let message = e.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(m, _)| m);
-    problems.push(line + e.line().max(1) - 1, format!("not JSON: {message} (column {})", e.column().max(1)));
+    problems.push(
+        line + e.line().max(1) - 1,
+        format!("not JSON: {message} (column {})", e.column().max(1) + if e.line() > 1 { 0 } else { after }),
+    );
 }
 
 fn jsonl_rows(text: &str, problems: &mut Problems) -> Vec<RawRow> {
     let mut rows = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         match serde_json::from_str::<IgnoredAny>(line) {
-            Err(e) => json_fault(&e, i + 1, problems),
+            Err(e) => json_fault(&e, (i + 1, 0), problems),
             Ok(_) => {
                 let start = line.len() - line.trim_start().len();
                 rows.extend(object_row(line, start, &|_| i + 1, problems));
@@ -173,7 +214,10 @@ fn object_row(text: &str, start: usize, line: &dyn Fn(usize) -> usize, problems:
         }
         match serde_json::from_str(&text[at..end]) {
             Ok(value) => fields.push((key, Cell { value, line: line(at) })),
-            Err(e) => json_fault(&e, line(at), problems),
+            Err(e) => {
+                let before = text[..at].rfind('\n').map_or(at, |newline| at - newline - 1);
+                json_fault(&e, (line(at), before), problems);
+            }
         }
     }
     Some(RawRow { line: line(start), fields })
@@ -181,7 +225,7 @@ fn object_row(text: &str, start: usize, line: &dyn Fn(usize) -> usize, problems:
 
 fn json_rows(text: &str, is_question: &dyn Fn(&str) -> bool, problems: &mut Problems) -> Vec<RawRow> {
     if let Err(e) = serde_json::from_str::<IgnoredAny>(text) {
-        json_fault(&e, 1, problems);
+        json_fault(&e, (1, 0), problems);
         return Vec::new();
     }
     let lines = Lines::of(text);
@@ -241,7 +285,7 @@ fn column_rows(
             for (row, cell) in rows.iter_mut().zip(cells) {
                 match serde_json::from_str(&text[cell.start..cell.end]) {
                     Ok(value) => row.fields.push((key.clone(), Cell { value, line: line(cell.start) })),
-                    Err(e) => json_fault(&e, line(cell.start), problems),
+                    Err(e) => json_fault(&e, (line(cell.start), 0), problems),
                 }
             }
         }
@@ -283,7 +327,9 @@ fn csv_rows(text: &str, problems: &mut Problems) -> Vec<RawRow> {
             header = record.iter().map(|h| h.trim().to_owned()).collect();
             check_header(&header, line, problems);
         } else if record.len() != header.len() {
-            problems.push(line, format!("the row has {} cells, the header {}", record.len(), header.len()));
+            let open = record.len() < header.len() && record.iter().any(|cell| cell.contains('\n'));
+            let why = if open { "; a quote in it may not be closed" } else { "" };
+            problems.push(line, format!("the row has {}, the header {}{why}", count(record.len(), "cell"), header.len()));
         } else {
             let cells = header.iter().zip(&record).filter(|(_, cell)| !cell.trim().is_empty());
             let cell = |text: &str| Cell { value: Value::String(text.to_owned()), line };

@@ -1,6 +1,6 @@
 //! From the rows of a file to rows of a golden dataset.
 
-use super::fields::{Field, Mapped, Mapping, Mode, Override, Source, names_question, normal, plan};
+use super::fields::{Field, Mapped, Mapping, Mode, Override, Source, names_answer, names_question, normal, plan};
 use super::problems::Problems;
 use super::raw::{self, Cell, Format, RawRow};
 use super::row::Row;
@@ -173,6 +173,16 @@ impl Values {
         let of = if normal(&source) == field.word() { String::new() } else { format!(" as {field}") };
         let told = |why| problems.push(cell.line, format!("`{}`{of}: {why}", ellipsis(&source, 60)));
         convert(&cell.value).map_err(told).ok()
+    }
+
+    /// True, and gone from what is kept, when a field that holds answers is there with blank text: an answer, though an empty one.
+    pub(super) fn answers_nothing(&mut self) -> bool {
+        let blank = |(key, value): (&String, &Value)| {
+            let named = names_answer(key);
+            (named && value.as_str().is_some_and(|text| text.trim().is_empty())).then(|| key.clone())
+        };
+        let found = self.extra.iter().find_map(blank);
+        found.is_some_and(|key| self.extra.shift_remove(&key).is_some())
     }
 
     /// Passages and their ids: those of the list of ids, else those that every passage brings.

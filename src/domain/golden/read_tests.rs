@@ -179,6 +179,20 @@ fn problems_name_their_lines() {
         "{\"question\": \"q\"}\n\n{\"question\"\n",
         &["3: not JSON: EOF while parsing an object (column 11)"],
     );
+    check_problems("a.jsonl", "{\"question\": \"q\", \"cost\": 1e999}", &["1: not JSON: number out of range (column 31)"]);
+    check_problems(
+        "a.csv",
+        "question,answer\n\"q,a\nb,c\n",
+        &["2: the row has 1 cell, the header 2; a quote in it may not be closed"],
+    );
+    check_problems("a.csv", "question,answer\nq\n", &["2: the row has 1 cell, the header 2"]);
+    check_problems("a.jsonl", "{\"question\": \"q\"}\nx\0", &["2: the file has NUL bytes; if it is UTF-16, save it as UTF-8"]);
+    check_problems(
+        "a.csv",
+        "PK\u{3}\u{4}",
+        &["1: the file is a ZIP file or a spreadsheet; export it as JSON, JSON lines or CSV"],
+    );
+    check_problems("a", "PAR1", &["1: the file is Parquet; export it as JSON, JSON lines or CSV"]);
     check_problems("a.json", "7", &["1: found no rows: expected a list of them under `rows`, there is: "]);
     check_problems(
         "a.json",

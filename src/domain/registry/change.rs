@@ -3,6 +3,7 @@
 //! Rules: a version never changes; a new version is higher than the highest of its own MAJOR.MINOR line; one version of a
 //! model is in production and the one it replaces is archived; a version whose files were removed goes nowhere.
 
+use super::select;
 use super::table::{self, GitFacts, Model, VersionRow};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
@@ -10,7 +11,8 @@ use crate::base::event::{Event, Resource};
 use crate::base::name::{ModelType, Name, Stage};
 use crate::base::version::{Bump, Version};
 use crate::store::{Tx, values};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Which number a new version gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +100,7 @@ pub fn register(tx: &Tx<'_>, new: &NewVersion) -> Result<Registered> {
             version.patch,
             new.digest,
             tx.now(),
-            tx.actor(),
+            tx.pseudonym()?,
             new.files,
             new.bytes,
             git.map(|g| g.commit.as_str()),
@@ -107,10 +109,7 @@ pub fn register(tx: &Tx<'_>, new: &NewVersion) -> Result<Registered> {
             event
         ],
     )?;
-    let metrics = new.metrics.iter().map(|(k, v)| ("metric", k, v.to_string()));
-    let meta = new.meta.iter().map(|(k, v)| ("meta", k, v.clone()));
-    let tags = new.tags.iter().map(|t| ("tag", t, String::new()));
-    for (kind, key, value) in metrics.chain(meta).chain(tags) {
+    for (kind, key, value) in notes(new) {
         note(tx, id, kind, key, &value)?;
     }
     for (relation, target) in &new.links {
@@ -124,14 +123,22 @@ pub fn register(tx: &Tx<'_>, new: &NewVersion) -> Result<Registered> {
 /// The files of a version that garbage collection had removed are there again: it stays archived, and its retention starts anew.
 fn refill(tx: &Tx<'_>, version: &VersionRow, new: &NewVersion) -> Result<VersionRow> {
     let archived = Stage::Archived;
-    let event = Event::new("version.refilled", resource(version)).because(new.ticket.as_deref(), new.reason.as_deref());
+    let event = Event::new(Way::Refill.action(), resource(version)).because(new.ticket.as_deref(), new.reason.as_deref());
     let event = tx.record(event.with("from", version.stage.word()).with("to", archived.word()));
     tx.execute("UPDATE version SET purged = NULL WHERE id = ?1", values![version.id])?;
     set_stage(tx, version, archived)?;
-    log_change(tx, version, "refill", archived, None, new.ticket.as_deref(), event)?;
+    log_change(tx, version, Way::Refill.how(), archived, None, new.ticket.as_deref(), event)?;
     table::version_by_id(tx.view(), version.id)?.ok_or_else(|| Error::new("a version just refilled is not there"))
 }
 
+/// What is noted beside the files, as rows hold it: kind, key, value. Of two values of one key the last counts.
+pub fn notes(new: &NewVersion) -> impl Iterator<Item = (&'static str, &str, String)> {
+    let metrics = new.metrics.iter().map(|(k, v)| ("metric", k.as_str(), v.to_string()));
+    let meta = new.meta.iter().map(|(k, v)| ("meta", k.as_str(), v.clone()));
+    metrics.chain(meta).chain(new.tags.iter().map(|t| ("tag", t.as_str(), String::new())))
+}
+
+/// The event commits to everything that is noted: `metrics` and `meta` by key, `tags` as a list.
 fn registered_event(new: &NewVersion, version: Version) -> Event {
     let mut event = Event::new("version.registered", Resource::version(new.name.as_str(), version, new.digest))
         .with("type", new.kind.word())
@@ -139,12 +146,23 @@ fn registered_event(new: &NewVersion, version: Version) -> Event {
         .with("bytes", new.bytes)
         .because(new.ticket.as_deref(), new.reason.as_deref());
     if let Some(git) = &new.git {
-        event = event.with("git", json!({"commit": git.commit, "dirty": git.dirty}));
+        event = event.with("git", json!({"commit": git.commit, "branch": git.branch, "dirty": git.dirty}));
     }
     if !new.links.is_empty() {
         let links: Vec<_> =
             new.links.iter().map(|(r, v)| json!({"relation": r, "version": v.reference(), "digest": v.digest})).collect();
         event = event.with("links", links);
+    }
+    let mut noted: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for (kind, key, value) in notes(new) {
+        noted.entry(kind).or_default().insert(key.to_owned(), value.into());
+    }
+    for (kind, keys) in noted {
+        event = match kind {
+            "tag" => event.with("tags", keys.into_iter().map(|(tag, _)| tag).collect::<Vec<_>>()),
+            "metric" => event.with("metrics", keys),
+            kind => event.with(kind, keys),
+        };
     }
     event
 }
@@ -183,8 +201,7 @@ fn number(tx: &Tx<'_>, model: &Model, new: &NewVersion) -> Result<Version> {
                     taken.digest.short()
                 ))
                 .hint(format!(
-                    "a version never changes: register {}@{} instead",
-                    new.name,
+                    "a version never changes: leave `--version` out, or give it {}",
                     highest.as_ref().unwrap_or(&taken).version.bump(Bump::Patch)
                 )));
             }
@@ -244,21 +261,62 @@ pub fn set_alias(tx: &Tx<'_>, version: &VersionRow, alias: &Name) -> Result<Opti
 pub fn remove_alias(tx: &Tx<'_>, model: &Model, alias: &Name) -> Result<()> {
     let removed = tx.execute("DELETE FROM alias WHERE model = ?1 AND name = ?2", values![model.id, alias.as_str()])?;
     if removed == 0 {
-        return Err(
-            Error::new(format!("{} has no alias `{alias}`", model.name)).hint(format!("`kf show {}` lists them", model.name))
-        );
+        return Err(select::no_alias(tx.view(), model, alias, &format!("`kf show {}` lists the aliases", model.name))?);
     }
     tx.record(Event::new("alias.removed", Resource::new("model", model.name.as_str())).with("alias", alias.as_str()));
     Ok(())
 }
 
+/// A way to another stage: what the history calls it, and the action of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through the gates.
+    Promote,
+    /// Back to what was in production before.
+    RollBack,
+    /// Out of use.
+    Archive,
+    /// Back from the archive.
+    Restore,
+    /// The files that garbage collection removed are there again.
+    Refill,
+}
+
+impl Way {
+    /// All there are.
+    pub const ALL: [Self; 5] = [Self::Promote, Self::RollBack, Self::Archive, Self::Restore, Self::Refill];
+
+    /// What the stage history calls it.
+    pub fn how(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::RollBack => "rollback",
+            Self::Archive => "archive",
+            Self::Restore => "restore",
+            Self::Refill => "refill",
+        }
+    }
+
+    /// The action of its event.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Promote => "version.promoted",
+            Self::RollBack => "version.rolled-back",
+            Self::Archive => "version.archived",
+            Self::Restore => "version.restored",
+            Self::Refill => "version.refilled",
+        }
+    }
+}
+
+/// What the stage history calls it when another version takes the place.
+pub const REPLACED: &str = "replaced";
+
 /// A move of a version to a stage.
 #[derive(Clone, Debug)]
 pub struct Move<'a> {
-    /// `promote`, `rollback`, `archive` or `restore`.
-    pub how: &'static str,
-    /// The event's action.
-    pub action: &'static str,
+    /// Which way.
+    pub way: Way,
     /// Where to.
     pub to: Stage,
     /// The ticket.
@@ -297,7 +355,7 @@ pub fn move_to(tx: &Tx<'_>, version: &VersionRow, change: &Move<'_>) -> Result<M
         Stage::Production => table::in_production(tx.view(), version.model)?.filter(|p| p.id != version.id),
         _ => None,
     };
-    let mut event = Event::new(change.action, resource(version)).because(change.ticket, change.reason);
+    let mut event = Event::new(change.way.action(), resource(version)).because(change.ticket, change.reason);
     event.detail = change.detail.clone();
     let mut event = event.with("from", version.stage.word()).with("to", change.to.word());
     if let Some(old) = &replaced {
@@ -306,10 +364,10 @@ pub fn move_to(tx: &Tx<'_>, version: &VersionRow, change: &Move<'_>) -> Result<M
     let event = tx.record(event);
     if let Some(old) = &replaced {
         set_stage(tx, old, Stage::Archived)?;
-        log_change(tx, old, "replaced", Stage::Archived, None, change.ticket, event)?;
+        log_change(tx, old, REPLACED, Stage::Archived, None, change.ticket, event)?;
     }
     set_stage(tx, version, change.to)?;
-    log_change(tx, version, change.how, change.to, replaced.as_ref(), change.ticket, event)?;
+    log_change(tx, version, change.way.how(), change.to, replaced.as_ref(), change.ticket, event)?;
     Ok(Moved { from: version.stage, replaced, event })
 }
 
@@ -328,7 +386,7 @@ fn log_change(
     ticket: Option<&str>,
     event: i64,
 ) -> Result<()> {
-    tx.insert(
+    tx.execute(
         "INSERT INTO stage_change (model, version, how, from_stage, to_stage, replaced, ts, actor, ticket, event) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         values![
@@ -339,7 +397,7 @@ fn log_change(
             to.word(),
             replaced.map(|r| r.id),
             tx.now(),
-            tx.actor(),
+            tx.pseudonym()?,
             ticket,
             event
         ],

@@ -12,6 +12,7 @@ use crate::base::canonical::{self, INTEGER_MAX};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::ModelType;
+use crate::base::text::visible;
 use crate::fail;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -166,9 +167,8 @@ pub fn check_path(path: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    let shown: String = path.chars().take(80).flat_map(char::escape_debug).collect();
-    Err(Error::new(format!("`{shown}` cannot be a path in a version: {why}"))
-        .hint("paths are relative to the model's folder, such as `prompts/system.txt`"))
+    Err(Error::new(format!("`{}` cannot be a path in a version: {why}", visible(path, 80)))
+        .hint("rename it: paths are relative to the model's folder, such as `prompts/system.txt`"))
 }
 
 /// Extensions and their media types (IANA where registered). The table is part of the format: a changed line changes the

@@ -117,9 +117,9 @@ pub struct StageChange {
 /// How many versions an ambiguous digest names.
 const FITTING_MAX: usize = 10;
 
-const VERSION: &str = "SELECT v.id, v.model, m.name, m.kind, v.major, v.minor, v.patch, v.digest, v.stage, v.created, v.author, \
+const VERSION: &str = "SELECT v.id, v.model, m.name, m.kind, v.major, v.minor, v.patch, v.digest, v.stage, v.created, COALESCE(p.name, v.author), \
      v.files, v.bytes, v.git_commit, v.git_branch, v.git_dirty, v.retired, v.purged, v.event \
-     FROM version v JOIN model m ON m.id = v.model";
+     FROM version v JOIN model m ON m.id = v.model LEFT JOIN pseudonym p ON p.id = v.author";
 
 fn version_row(row: &Row<'_>) -> Result<VersionRow> {
     let part = |i: usize| row.int(i).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -197,27 +197,58 @@ pub fn overview(view: View<'_>) -> Result<Vec<VersionRow>> {
     view.all(&sql, &[], version_row)
 }
 
-/// Every version that a filter lets through, by name and descending version, at most `limit`; without `model`, of all models.
-pub fn all_versions(
-    view: View<'_>,
-    model: Option<i64>,
-    stage: Option<Stage>,
-    tag: Option<&str>,
-    limit: u32,
-) -> Result<Vec<VersionRow>> {
-    // Only what is asked for is a condition, so that an index can serve it.
-    let mut values: Vec<Value> = Vec::new();
-    let mut conditions = String::from("TRUE");
-    let mut only = |condition: &str, value: Value| {
-        values.push(value);
-        conditions += &format!(" AND {}", condition.replace('?', &format!("?{}", values.len())));
-    };
-    model.into_iter().for_each(|id| only("v.model = ?", id.into()));
-    stage.into_iter().for_each(|s| only("v.stage = ?", s.word().into()));
-    let tagged = "v.id IN (SELECT n.version FROM version_note n WHERE n.kind = 'tag' AND n.key = ?)";
-    tag.into_iter().for_each(|t| only(tagged, t.into()));
+/// Which versions are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter<'a> {
+    /// Those of this model; of all without.
+    pub model: Option<i64>,
+    /// Those in this stage.
+    pub stage: Option<Stage>,
+    /// Those with this tag.
+    pub tag: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    /// Only what is asked for is a condition, so that an index can serve it.
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let mut values: Vec<Value> = Vec::new();
+        let mut conditions = String::from("TRUE");
+        let mut only = |condition: &str, value: Value| {
+            values.push(value);
+            conditions += &format!(" AND {}", condition.replace('?', &format!("?{}", values.len())));
+        };
+        self.model.into_iter().for_each(|id| only("v.model = ?", id.into()));
+        self.stage.into_iter().for_each(|s| only("v.stage = ?", s.word().into()));
+        let tagged = "v.id IN (SELECT n.version FROM version_note n WHERE n.kind = 'tag' AND n.key = ?)";
+        self.tag.into_iter().for_each(|t| only(tagged, t.into()));
+        (conditions, values)
+    }
+}
+
+/// Every version that a filter lets through, by name and descending version, at most `limit`.
+pub fn all_versions(view: View<'_>, filter: Filter<'_>, limit: u32) -> Result<Vec<VersionRow>> {
+    let (conditions, values) = filter.conditions();
     let sql = format!("{VERSION} WHERE {conditions} ORDER BY m.name, v.major DESC, v.minor DESC, v.patch DESC LIMIT {limit}");
     view.all(&sql, &values, version_row)
+}
+
+/// How many versions a filter lets through.
+pub fn count_versions(view: View<'_>, filter: Filter<'_>) -> Result<usize> {
+    let (conditions, values) = filter.conditions();
+    let count = view.first(&format!("SELECT COUNT(*) FROM version v WHERE {conditions}"), &values, |r| r.int(0))?;
+    Ok(count.and_then(|n| usize::try_from(n).ok()).unwrap_or_default())
+}
+
+/// The tags that versions of a model (of all without) have, each once.
+pub fn tags(view: View<'_>, model: Option<i64>) -> Result<Vec<String>> {
+    let (only, values) = match model {
+        Some(id) => ("AND v.model = ?1", values![id].to_vec()),
+        None => ("", Vec::new()),
+    };
+    let sql = format!(
+        "SELECT DISTINCT n.key FROM version_note n JOIN version v ON v.id = n.version WHERE n.kind = 'tag' {only} ORDER BY n.key"
+    );
+    view.all(&sql, &values, |r| Ok(r.text(0)?.to_owned()))
 }
 
 /// The version with this number.
@@ -274,12 +305,12 @@ fn by_stage(view: View<'_>, model: &Model, stage: Stage) -> Result<Option<Versio
     // CROSS JOIN keeps SQLite to this order: backwards through the model's changes, until one fits.
     let moved = format!(
         "{VERSION} WHERE v.id = (SELECT c.version FROM stage_change c CROSS JOIN version w WHERE c.model = ?1 AND w.id = c.version \
-         AND w.stage = ?2 ORDER BY c.id DESC LIMIT 1)"
+         AND w.stage = ?2 ORDER BY c.event DESC LIMIT 1)"
     );
     if let Some(found) = view.first(&moved, values![model.id, stage.word()], version_row)? {
         return Ok(Some(found));
     }
-    let registered = format!("{VERSION} WHERE v.model = ?1 AND v.stage = ?2 ORDER BY v.id DESC LIMIT 1");
+    let registered = format!("{VERSION} WHERE v.model = ?1 AND v.stage = ?2 ORDER BY v.event DESC LIMIT 1");
     view.first(&registered, values![model.id, stage.word()], version_row)
 }
 
@@ -347,11 +378,19 @@ fn three(row: &Row<'_>, from: usize) -> Result<Version> {
     Ok(Version::new(part(from)?, part(from + 1)?, part(from + 2)?))
 }
 
+/// The audit event of the last move of a version, if it was ever moved.
+pub fn last_change(view: View<'_>, version: i64) -> Result<Option<i64>> {
+    let sql = "SELECT c.event FROM version v JOIN stage_change c ON c.model = v.model AND c.version = v.id \
+         WHERE v.id = ?1 ORDER BY c.event DESC LIMIT 1";
+    view.first(sql, values![version], |r| r.int(0))
+}
+
 /// The stage history of a model, newest first, at most `limit`.
 pub fn history(view: View<'_>, model: i64, limit: u32) -> Result<Vec<StageChange>> {
-    let sql = "SELECT v.major, v.minor, v.patch, c.version, c.how, c.from_stage, c.to_stage, c.ts, c.actor, c.ticket, c.event, o.value, \
+    let sql = "SELECT v.major, v.minor, v.patch, c.version, c.how, c.from_stage, c.to_stage, c.ts, COALESCE(p.name, c.actor), c.ticket, c.event, o.value, \
          r.major, r.minor, r.patch FROM stage_change c JOIN version v ON v.id = c.version LEFT JOIN version r ON r.id = c.replaced \
-         LEFT JOIN opening o ON o.seq = c.event AND o.field = 'reason' WHERE c.model = ?1 ORDER BY c.id DESC LIMIT ?2";
+         LEFT JOIN opening o ON o.seq = c.event AND o.field = 'reason' \
+         LEFT JOIN pseudonym p ON p.id = c.actor WHERE c.model = ?1 ORDER BY c.event DESC, c.how = 'replaced' LIMIT ?2";
     view.all(sql, values![model, limit], |r| {
         Ok(StageChange {
             version: three(r, 0)?,

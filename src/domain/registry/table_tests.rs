@@ -1,7 +1,7 @@
 //! Questions that are answered from an index give what looking at every version would give.
 
-use super::change::{self, Move, NewVersion, Number};
-use super::table::{self, VersionRow};
+use super::change::{self, Move, NewVersion, Number, Way};
+use super::table::{self, Filter, VersionRow};
 use crate::base::digest::Digest;
 use crate::base::name::{ModelType, Stage};
 use crate::base::random::Random;
@@ -47,7 +47,7 @@ fn new(name: &str, number: Number, bytes: &str) -> NewVersion {
 }
 
 fn go(tx: &Tx<'_>, version: &VersionRow, to: Stage) {
-    let change = Move { how: "promote", action: "version.promoted", to, ticket: None, reason: None, detail: Default::default() };
+    let change = Move { way: Way::Promote, to, ticket: None, reason: None, detail: Default::default() };
     change::move_to(tx, version, &change).unwrap();
 }
 
@@ -193,13 +193,17 @@ fn a_filter_lets_through_what_fits_and_the_limit_counts_only_that() {
     let check = |view: View<'_>| {
         let id = table::model(view, &"a".parse().unwrap())?.id;
         let rows = all(view, "a");
-        assert_eq!(table::all_versions(view, Some(id), None, None, u32::MAX)?, rows);
+        assert_eq!(table::all_versions(view, Filter { model: Some(id), ..Filter::default() }, u32::MAX)?, rows);
         let weekly: Vec<_> = rows.iter().step_by(7).cloned().collect();
-        assert_eq!(table::all_versions(view, None, None, Some("weekly"), u32::MAX)?, weekly);
-        assert_eq!(table::all_versions(view, Some(id), None, Some("weekly"), 3)?, weekly[..3]);
-        let staged = table::all_versions(view, Some(id), Some(Stage::Staging), None, 1)?;
+        assert_eq!(table::all_versions(view, Filter { tag: Some("weekly"), ..Filter::default() }, u32::MAX)?, weekly);
+        assert_eq!(table::all_versions(view, Filter { model: Some(id), tag: Some("weekly"), stage: None }, 3)?, weekly[..3]);
+        let staged = table::all_versions(view, Filter { model: Some(id), stage: Some(Stage::Staging), tag: None }, 1)?;
         assert_eq!(staged.iter().map(|r| r.stage).collect::<Vec<_>>(), [Stage::Staging], "however far down it is");
-        assert_eq!(table::all_versions(view, None, None, None, u32::MAX)?.len(), 321);
+        assert_eq!(table::all_versions(view, Filter::default(), u32::MAX)?.len(), 321);
+        assert_eq!(table::count_versions(view, Filter::default())?, 321);
+        let weekly_of_a = Filter { model: Some(id), tag: Some("weekly"), stage: None };
+        assert_eq!(table::count_versions(view, weekly_of_a)?, weekly.len());
+        assert_eq!((table::tags(view, None)?, table::tags(view, Some(id))?), (vec!["weekly".into()], vec!["weekly".into()]));
         Ok(())
     };
     store.read(check).unwrap();

@@ -5,17 +5,15 @@ use crate::base::name::Stage;
 use crate::base::verdict::Verdict;
 use crate::release::fsck;
 use crate::release::testing::{Bench, time_of_files};
-use crate::store::check::read_log;
+use crate::store::check::{Stored, read_log};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn options(retention_days: u32, rollback_window: u32) -> Options {
     Options { rules: Rules { retention_days, rollback_window }, grace: GRACE, force: false, apply: true }
 }
 
 fn collect(bench: &Bench, options: Options) -> Report {
-    run(&bench.store, &bench.objects, &bench.lock(), options).expect("collected")
+    run(&bench.store, &bench.objects, options, &mut |_| {}).expect("collected")
 }
 
 fn file_of(reference: &str) -> Digest {
@@ -101,9 +99,9 @@ fn what_goes_is_recorded_moved_to_the_trash_and_deleted_after_the_grace() {
     let event = report.event.expect("an event");
     let body = |seq: i64| {
         let mut found = String::new();
-        let pick = &mut |s, body: &str| {
-            if s == seq {
-                found = body.to_owned()
+        let pick = &mut |stored: Stored<'_>| {
+            if stored.seq == seq {
+                found = format!("{} {:?}", stored.body, stored.facts)
             }
         };
         bench.store.read(|v| read_log(v, pick)).expect("read");
@@ -143,7 +141,7 @@ fn objects_that_nothing_names_go_after_the_grace_and_not_before() {
 fn a_short_grace_must_be_forced() {
     let bench = Bench::new();
     let short = Options { grace: Duration::from_secs(600), ..options(365, 1) };
-    let e = run(&bench.store, &bench.objects, &bench.lock(), short).expect_err("refused");
+    let e = run(&bench.store, &bench.objects, short, &mut |_| {}).expect_err("refused");
     assert!(e.to_string().contains("could lose its files") && e.hints()[0].contains("--force"), "{e} {:?}", e.hints());
     collect(&bench, Options { force: true, ..short });
 }
@@ -165,7 +163,7 @@ fn datasets_of_evaluations_are_kept_with_the_version_and_go_with_it() {
 fn nothing_is_collected_while_a_manifest_that_is_needed_cannot_be_read() {
     let bench = bench();
     bench.spoil(&bench.version("m@1.3.0").digest, b"");
-    let e = run(&bench.store, &bench.objects, &bench.lock(), options(365, 1)).expect_err("refused");
+    let e = run(&bench.store, &bench.objects, options(365, 1), &mut |_| {}).expect_err("refused");
     assert!(e.to_string().contains("nothing is collected") && e.hints().iter().any(|h| h.contains("kf fsck")), "{e}");
     assert!(is_there(&bench, "m@1.0.0") && bench.version("m@1.0.0").purged.is_none());
 }
@@ -280,8 +278,7 @@ fn runs_beside_registrations_lose_nothing() {
         scope.spawn(|| {
             let (store, objects) = Bench::beside(&dir, &clock);
             while !done.load(Ordering::Relaxed) {
-                let lock = Lock::take(&dir.join("lock"), "gc", store.now(), DAY, &mut |_| {}).expect("the lock");
-                run(&store, &objects, &lock, options(365, 3)).expect("collected");
+                run(&store, &objects, options(365, 3), &mut |_| {}).expect("collected");
             }
         });
         for i in 0..10 {

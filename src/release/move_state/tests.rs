@@ -39,7 +39,7 @@ fn digests(objects: &Objects) -> Vec<(Digest, u64)> {
 fn go(bench: &Bench, to: &Objects, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
     let artifacts = Artifacts { to, scratch: bench.dir.path(), jobs: 3 };
     let request = Request { target: bench.settings("there.db"), place: PLACE, artifacts: Some(artifacts) };
-    run(&bench.store, &bench.objects, &bench.lock(), request, progress)
+    run(&bench.store, &bench.objects, request, &mut |_| {}, progress)
 }
 
 fn moved_store(bench: &Bench) -> Store {
@@ -92,7 +92,7 @@ fn a_second_call_changes_nothing() {
 fn objects_stay_where_they_are_when_nobody_asks() {
     let bench = bench();
     let request = Request { target: bench.settings("there.db"), place: PLACE, artifacts: None };
-    let report = run(&bench.store, &bench.objects, &bench.lock(), request, &mut |_| {}).expect("moved");
+    let report = run(&bench.store, &bench.objects, request, &mut |_| {}, &mut |_| {}).expect("moved");
     assert_eq!(report.artifacts, None);
     is_sound(&moved_store(&bench), &bench.objects);
 }

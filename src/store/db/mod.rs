@@ -9,6 +9,7 @@ mod sqlite;
 pub use postgres::PostgresTarget;
 
 use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::text::ellipsis;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -210,8 +211,17 @@ impl Db {
         }
     }
 
+    /// How long statements wait for a lock from now on.
+    pub(super) fn set_lock_timeout(&self, lock_timeout: Duration) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => sqlite::set_lock_timeout(db, lock_timeout),
+            Self::Postgres(db) => db.set_lock_timeout(lock_timeout),
+        }
+    }
+
     /// Calls `each` with every row of a query.
     pub fn each(&self, sql: &str, values: &[Value], each: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        refuse_zero(values)?;
         match self {
             Self::Sqlite(db) => sqlite::each(db, sql, values, each),
             Self::Postgres(db) => db.each(sql, values, each),
@@ -220,6 +230,7 @@ impl Db {
 
     /// Runs a statement and says how many rows it changed.
     pub fn execute(&self, sql: &str, values: &[Value]) -> Result<u64> {
+        refuse_zero(values)?;
         match self {
             Self::Sqlite(db) => sqlite::execute(db, sql, values),
             Self::Postgres(db) => db.execute(sql, values),
@@ -308,6 +319,22 @@ impl Db {
             Self::Sqlite(_) => self.execute("VACUUM INTO ?1", &[to.display().to_string().into()]).map(|_| ()),
             Self::Postgres(_) => Ok(()),
         }
+    }
+}
+
+/// PostgreSQL has no text with U+0000 (its manual, "Character Types"), so there is none on SQLite either.
+fn refuse_zero(values: &[Value]) -> Result<()> {
+    let zero = values.iter().find_map(|v| match v {
+        Value::Text(text) => text.find('\0').map(|at| (text, at)),
+        _ => None,
+    });
+    match zero {
+        None => Ok(()),
+        Some((text, at)) => Err(Error::new(format!(
+            "the text `{}` holds the character U+0000 at byte {at}, which a state cannot keep",
+            ellipsis(text, 60)
+        ))
+        .hint("take that character out where the text comes from and run the command again")),
     }
 }
 

@@ -64,7 +64,7 @@ fn is_read_only(e: &Error) -> bool {
 
 fn connect(name: &str, flags: OpenFlags, lock_timeout: Duration) -> Result<Connection> {
     let db = Connection::open_with_flags(name, flags).map_err(|e| worded(e, "open"))?;
-    db.busy_timeout(lock_timeout.min(BUSY_MAX)).map_err(|e| worded(e, "busy_timeout"))?;
+    set_lock_timeout(&db, lock_timeout)?;
     let setup = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;";
     db.execute_batch(setup).map_err(|e| worded(e, setup))?;
     let journal: String = db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).map_err(|e| worded(e, "PRAGMA journal_mode"))?;
@@ -74,6 +74,10 @@ fn connect(name: &str, flags: OpenFlags, lock_timeout: Duration) -> Result<Conne
     }
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
+}
+
+pub(super) fn set_lock_timeout(db: &Connection, lock_timeout: Duration) -> Result<()> {
+    db.busy_timeout(lock_timeout.min(BUSY_MAX)).map_err(|e| worded(e, "busy_timeout"))
 }
 
 pub(super) fn each(db: &Connection, sql: &str, values: &[Value], each: &mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
@@ -127,7 +131,7 @@ pub(super) fn worded(e: rusqlite::Error, sql: &str) -> Error {
             hinted("the state is read-only", "make `.kf/` and `.kf/state.db` writable for this user, or set `state.url`")
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            hinted("the state file is damaged", "run `kf fsck`; restore `.kf/state.db` from a backup if it says so")
+            hinted("the state file is damaged", "`kf fsck` tells what can be read and how to restore `.kf/state.db`")
         }
         // SQLite's shared-memory file could not grow.
         Some(ErrorCode::SystemIoFailure) if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {

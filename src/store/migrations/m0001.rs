@@ -49,17 +49,19 @@ const TABLES: &[Table] = &[
         columns: &[col("level", Int), col("idx", Int), col("hash", Blob)],
         keys: &["PRIMARY KEY (level, idx)"],
     },
+    Table { name: "checkpoint", door: Tx, columns: &[col("size", Int), col("note", Text)], keys: &["PRIMARY KEY (size)"] },
+    // Facts too long for an entry, which has their digest.
     Table {
-        name: "checkpoint",
+        name: "fact",
         door: Tx,
-        columns: &[col("size", Int), col("note", Text), col("ts", Int)],
-        keys: &["PRIMARY KEY (size)"],
+        columns: &[col("seq", Int), col("key", Text), col("value", Text)],
+        keys: &["PRIMARY KEY (seq, key)"],
     },
     // What may have to be forgotten: names behind pseudonyms, openings of commitments.
     Table {
         name: "pseudonym",
         door: Tx,
-        columns: &[col("id", Text), col("kind", Text), col("name", Text)],
+        columns: &[col("id", Text), col("kind", Text), col("name", Text), col("salt", Blob)],
         keys: &["PRIMARY KEY (id)", "UNIQUE (kind, name)"],
     },
     Table {
@@ -125,7 +127,7 @@ const TABLES: &[Table] = &[
         name: "stage_change",
         door: Tx,
         columns: &[
-            col("id", Id),
+            col("event", Int),
             col("model", Int),
             col("version", Int),
             col("how", Text),
@@ -135,9 +137,12 @@ const TABLES: &[Table] = &[
             col("ts", Int),
             col("actor", Text),
             opt("ticket", Text),
-            col("event", Int),
         ],
-        keys: &["FOREIGN KEY (model) REFERENCES model (id)", "FOREIGN KEY (version) REFERENCES version (id)"],
+        keys: &[
+            "PRIMARY KEY (event, version)",
+            "FOREIGN KEY (model) REFERENCES model (id)",
+            "FOREIGN KEY (version) REFERENCES version (id)",
+        ],
     },
     // Evaluations; their rows are working data, sealed by `rows_digest`.
     Table {
@@ -198,6 +203,6 @@ const INDEXES: &[Index] = &[
     Index { name: "version_stage", table: "version", on: "(model, stage)" },
     Index { name: "version_digest", table: "version", on: "(digest)" },
     Index { name: "version_link_target", table: "version_link", on: "(target)" },
-    Index { name: "stage_change_model", table: "stage_change", on: "(model, id)" },
-    Index { name: "evaluation_version", table: "evaluation", on: "(version, ts)" },
+    Index { name: "stage_change_model", table: "stage_change", on: "(model, event)" },
+    Index { name: "evaluation_version", table: "evaluation", on: "(version, event)" },
 ];

@@ -332,6 +332,20 @@ impl Objects {
     }
 }
 
+/// What storing these files would come to, stored nowhere; as with [`Objects::put_files`], but for what is there already.
+///
+/// # Errors
+/// The first file that cannot be read or does not hold still.
+pub fn digest_files(paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
+    pool::each(paths, jobs, progress, &|path, tick| {
+        let read = source::Source::open(path)?.read(&mut |bytes| {
+            tick(bytes.len() as u64);
+            Ok(())
+        });
+        read.map(|(digest, size)| Stored { digest, size, new: true })
+    })
+}
+
 fn health(digest: &Digest, found: Option<(Digest, u64)>) -> Health {
     match found {
         None => Health::Missing,

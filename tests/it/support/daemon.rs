@@ -10,13 +10,23 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// Starts the server in the background and tells its process id; kills it or starts it again when told to; at the end of its
 /// input stops it and removes the directory.
+///
+/// A server that forks could make a child between the look for its children and its death, and such an orphan keeps
+/// PostgreSQL's shared memory, so that the server does not start again: it is stopped first, and all are dead before the answer.
 const WATCHDOG: &str = r#"
 dir=$1; log=$2; shift 2
 start() { "$@" </dev/null >>"$log" 2>&1 & pid=$!; echo "$pid"; }
 start "$@"
 while read -r word; do
     case $word in
-    kill) kill -KILL "$pid" $(pgrep -P "$pid"); wait "$pid"; echo 0 ;;
+    kill)
+        kill -STOP "$pid"
+        while state=$(ps -o stat= -p "$pid") && case $state in T* | Z*) false ;; esac; do sleep 0.01; done
+        all="$pid $(pgrep -P "$pid")"
+        kill -KILL $all
+        wait "$pid"
+        while ps -o stat= -p "$(echo $all)" | grep -qv '^Z'; do sleep 0.01; done
+        echo 0 ;;
     start) start "$@" ;;
     esac
 done
@@ -117,6 +127,20 @@ mod tests {
         drop(daemon);
         assert!(!alive(pid), "it is stopped");
         assert!(!dir.exists(), "its files are gone");
+    }
+
+    #[test]
+    fn a_server_that_never_stops_forking_is_killed_with_all_its_children() {
+        let dir = tempfile::tempdir().expect("a directory").keep();
+        let script = r#"while :; do sleep 300 & echo $! >>"$0/children"; done"#;
+        let command = ["sh", "-c", script, &dir.display().to_string()].map(str::to_owned);
+        let mut daemon = Daemon::start(&dir, &dir.join("log"), &command).expect("started");
+        let children = || std::fs::read_to_string(dir.join("children")).unwrap_or_default();
+        assert!(wait_until(10, || children().lines().count() > 20), "it forks");
+        daemon.kill().expect("killed");
+        let left: Vec<u32> = children().lines().filter_map(|l| l.parse().ok()).filter(|&pid| alive(pid)).collect();
+        left.iter().for_each(|&pid| kill(pid));
+        assert_eq!(left, Vec::<u32>::new(), "of {} children", children().lines().count());
     }
 
     /// The shell that starts the watchdog here stands for a test process that is killed.

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Drop,
     /// The server gets and handles the request; the connection breaks after so many bytes of its reply. 0 = the reply is lost.
     CutReply(usize),
+    /// The server gets the request; the connection to the client breaks at once, while the server may still be at work.
+    Leave,
     /// The client gets this answer, and the server nothing.
     Answer(String),
 }
@@ -116,6 +118,11 @@ fn carry_requests(mut client: TcpStream, mut server: TcpStream, plan: &Plan, bud
             None => {}
             Some(Fault::Drop) => break,
             Some(Fault::CutReply(after)) => budget.store(after, Ordering::SeqCst),
+            Some(Fault::Leave) => {
+                let _ = client.shutdown(Shutdown::Both);
+                let _ = server.write_all(&buffer[..n]);
+                break;
+            }
             Some(Fault::Answer(text)) => {
                 // An answer before the end of the request would be lost in the reset that follows.
                 let _ = client.set_read_timeout(Some(QUIET));
@@ -184,11 +191,13 @@ mod tests {
         proxy.arm("b", Fault::Drop);
         proxy.arm("c", Fault::CutReply(0));
         proxy.arm("d", Fault::Answer("no".into()));
+        proxy.arm("e", Fault::Leave);
         assert_eq!(ask(proxy.port(), "a\n"), "2", "faults wait for their text");
         assert_eq!(ask(proxy.port(), "b\n"), "", "the server did not see it");
         assert_eq!(ask(proxy.port(), "c\n"), "", "the server saw it");
         assert_eq!(ask(proxy.port(), "d\n"), "no");
-        assert_eq!(proxy.fired(), 3);
-        assert_eq!(ask(proxy.port(), "b\nc\nd\n"), "6");
+        assert_eq!(ask(proxy.port(), "e\n"), "", "the server saw it, whenever it answers");
+        assert_eq!(proxy.fired(), 4);
+        assert_eq!(ask(proxy.port(), "b\nc\nd\n"), "7");
     }
 }

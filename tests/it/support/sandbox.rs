@@ -140,6 +140,11 @@ impl Sandbox {
         self.dir.path().canonicalize().expect("the sandbox is there")
     }
 
+    /// Where it keeps its state.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// The directory in which kf and git run.
     pub(crate) fn work(&self) -> PathBuf {
         self.root().join("work")

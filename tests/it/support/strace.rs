@@ -124,6 +124,19 @@ impl Strace {
         (run, points(&std::fs::read_to_string(log).expect("strace wrote its log")))
     }
 
+    /// Runs a command and gives what it called, in the order in which the calls ended, with the paths of descriptors: `(call, arguments)`.
+    pub(crate) fn record(&self, sandbox: &Sandbox, calls: &[&str], command: &[String]) -> (Run, Vec<(String, String)>) {
+        let log = sandbox.root().join("strace.log");
+        let mut strace = sandbox.command(&self.0);
+        strace
+            .args(["-f", "-qq", "-y", "-o"])
+            .arg(&log)
+            .args(["-e", &traced(calls), "-e", "signal=none", "-s", "0"])
+            .args(command);
+        let run = sandbox.finish(&mut strace);
+        (run, ended(&std::fs::read_to_string(log).expect("strace wrote its log")))
+    }
+
     /// Runs a command with a fault at a point.
     pub(crate) fn strike(&self, sandbox: &Sandbox, fault: Fault, point: &Point, command: &[String]) -> Run {
         let inject = format!("inject={}:{}:when={}", point.call, fault.injection(), point.n);
@@ -139,6 +152,25 @@ impl Strace {
 fn traced(calls: &[&str]) -> String {
     let known: Vec<_> = calls.iter().map(|c| format!("?{c}")).collect();
     format!("trace={}", known.join(","))
+}
+
+/// The calls that succeeded. One that another thread interrupted in the log has its arguments where it began.
+fn ended(log: &str) -> Vec<(String, String)> {
+    let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (pid, rest) in log.lines().filter_map(|l| l.split_once(' ')) {
+        let rest = rest.trim_start();
+        if let Some(start) = rest.strip_suffix(" <unfinished ...>") {
+            begun.insert(pid, start);
+            continue;
+        }
+        let text = if rest.starts_with("<... ") { begun.remove(pid).unwrap_or_default() } else { rest };
+        let failed = rest.rsplit_once(" = ").is_none_or(|(_, result)| result.starts_with('-'));
+        if let (Some((call, arguments)), false) = (text.split_once('('), failed) {
+            found.push((call.to_owned(), arguments.to_owned()));
+        }
+    }
+    found
 }
 
 /// The points in strace's log. A line is `PID call(…) = result`, or `PID call(… <unfinished ...>` when threads interleave.
@@ -165,6 +197,14 @@ fn points(log: &str) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_listed_as_they_end() {
+        let log = "7 fsync(3</a/b> <unfinished ...>\n8 rename(\"/a\", \"/b\") = 0\n7 <... fsync resumed>) = 0\n\
+                   7 mkdir(\"/a\", 0777) = -1 EEXIST (File exists)\n7 +++ exited with 0 +++\n";
+        let found: Vec<_> = ended(log).iter().map(|(call, arguments)| format!("{call} {arguments}")).collect();
+        assert_eq!(found, ["rename \"/a\", \"/b\") = 0", "fsync 3</a/b>"]);
+    }
 
     #[test]
     fn points_are_counted_by_call_and_thread() {

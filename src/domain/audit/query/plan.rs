@@ -50,19 +50,33 @@ impl Stream<'_> {
         format!("SELECT ev.seq FROM ev WHERE {} ORDER BY ev.seq DESC LIMIT ?2", self.conditions())
     }
 
-    /// How SQLite goes about it.
+    /// How SQLite goes about it: about the entries, and about their bodies.
     #[cfg(test)]
-    pub(super) fn explain(&self, view: View<'_>) -> Result<Vec<String>> {
-        let sql = format!("EXPLAIN QUERY PLAN {}", self.newest_sql());
-        view.all(&sql, values![i64::MAX, 50i64], |row| Ok(row.text(3)?.to_owned()))
+    pub(super) fn explain(&self, view: View<'_>) -> Result<[Vec<String>; 2]> {
+        let explained = |sql: String| {
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            view.all(&sql, values![i64::MAX, 50i64], |row| Ok(row.text(3)?.to_owned()))
+        };
+        Ok([explained(self.newest_sql())?, explained(self.bodies_sql())?])
     }
 
     /// The newest `limit` bodies of this run before entry `before`: index and body.
     pub(super) fn bodies(&self, view: View<'_>, before: i64, limit: i64, each: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        view.each(&self.bodies_sql(), values![before, limit], each)
+    }
+
+    /// Both tables are told where to begin: PostgreSQL does not conclude it for the second, and would merge the two from the
+    /// newest body on, again for each batch. SQLite takes the tables of a `CROSS JOIN` in the order written.
+    pub(super) fn bodies_sql(&self) -> String {
         let conditions = self.conditions();
-        let from = if conditions == UNCONDITIONAL { "eb AS ev" } else { "ev JOIN eb ON eb.seq = ev.seq" };
-        let sql = format!("SELECT ev.seq, body FROM {from} WHERE {conditions} ORDER BY ev.seq DESC LIMIT ?2");
-        view.each(&sql, values![before, limit], each)
+        let from = match conditions.as_str() {
+            UNCONDITIONAL => "eb AS ev WHERE ".to_owned(),
+            _ => {
+                let newest = self.numbers.range.map(|(_, to)| format!(" AND eb.seq <= {to}")).unwrap_or_default();
+                format!("ev CROSS JOIN eb WHERE eb.seq = ev.seq AND eb.seq < ?1{newest} AND ")
+            }
+        };
+        format!("SELECT ev.seq, body FROM {from}{conditions} ORDER BY ev.seq DESC LIMIT ?2")
     }
 
     /// Numbers are written out: both engines choose a partial index only for a value they can see, and no person's words are

@@ -86,7 +86,7 @@ fn every_indexed_question_is_answered_from_an_index() {
                 let filter = Filter { text: None, ..filter };
                 let Some(numbers) = lookup::numbers(view, &filter)? else { continue };
                 for stream in plan::streams(&numbers) {
-                    let steps = stream.explain(view)?;
+                    let [steps, of_bodies] = stream.explain(view)?;
                     let indexed = filter == Filter { since: filter.since, until: filter.until, ..Filter::default() }
                         || filter
                             == Filter {
@@ -98,6 +98,15 @@ fn every_indexed_question_is_answered_from_an_index() {
                     let wanted = if indexed { "INTEGER PRIMARY KEY" } else { "INDEX ev_" };
                     assert!(steps.iter().any(|s| s.contains(wanted)), "{filter:?}: {steps:?}");
                     assert!(!steps.iter().any(|s| s.contains("SCAN") || s.contains("TEMP B-TREE")), "{filter:?}: {steps:?}");
+                    // The same way to the entries, then each body by its index; or, asked for anything, the bodies alone.
+                    assert!(
+                        !of_bodies.iter().any(|s| s.contains("SCAN") || s.contains("TEMP B-TREE")),
+                        "{filter:?}: {of_bodies:?}"
+                    );
+                    if let [entries, bodies] = &of_bodies[..] {
+                        assert!(entries.contains(" ev ") && entries.contains(wanted), "{filter:?}: {of_bodies:?}");
+                        assert!(bodies.contains(" eb USING INTEGER PRIMARY KEY (rowid=?"), "{filter:?}: {of_bodies:?}");
+                    }
                     asked += 1;
                 }
             }
@@ -105,6 +114,28 @@ fn every_indexed_question_is_answered_from_an_index() {
         })
         .expect("explained");
     assert!(asked > 500, "{asked}");
+}
+
+/// PostgreSQL bounds a table only by conditions on that table: the bodies must have those of the entries.
+#[test]
+fn bodies_are_bounded_like_their_entries() {
+    let log = Log::new(300);
+    log.store
+        .read(|view| {
+            for filter in filters() {
+                let Some(numbers) = lookup::numbers(view, &filter)? else { continue };
+                for stream in plan::streams(&numbers) {
+                    let sql = stream.bodies_sql();
+                    if sql.contains(" ev CROSS JOIN eb ") {
+                        assert!(sql.contains("eb.seq < ?1"), "{sql}");
+                        let until = numbers.range.map(|(_, to)| format!("ev.seq <= {to}"));
+                        assert!(until.is_none_or(|u| sql.contains(&u) && sql.contains(&u.replace("ev.", "eb."))), "{sql}");
+                    }
+                }
+            }
+            Ok(())
+        })
+        .expect("asked");
 }
 
 #[test]

@@ -8,13 +8,16 @@ use super::super::checkpoint::{self, Checkpoint};
 use super::super::key::VerifierKey;
 use super::super::note::Note;
 use super::Finding;
+use super::names::Pseudonyms;
 use super::words::Words;
+use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::event::Outcome;
 use crate::base::merkle::{Hash, leaf_hash};
 use crate::store::log::{commitment, outcome_number};
 use crate::store::{Row, View};
 use crate::values;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Entries in a chunk: enough work to make a thread worthwhile, a few megabytes of bodies.
@@ -28,6 +31,7 @@ pub(super) struct Chunk {
     entries: Vec<Stored>,
     narrow: Vec<Narrow>,
     openings: Vec<Opening>,
+    facts: Vec<Fact>,
     checkpoints: Vec<(i64, String)>,
 }
 
@@ -55,6 +59,13 @@ struct Opening {
     value: Option<String>,
 }
 
+/// A fact beside an entry.
+struct Fact {
+    seq: i64,
+    key: String,
+    digest: Digest,
+}
+
 /// What came out of a chunk.
 pub(super) struct Checked {
     /// Index, hash of the body, and time when the body tells it.
@@ -62,6 +73,8 @@ pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
     pub(super) checkpoints: Vec<Signed>,
     pub(super) openings: u64,
+    pub(super) facts: u64,
+    pub(super) pseudonyms: Pseudonyms,
 }
 
 /// A stored checkpoint after its signature was looked at.
@@ -92,8 +105,15 @@ impl Chunk {
         if entries.is_empty() && from >= size {
             return Ok(None);
         }
-        let mut chunk =
-            Self { range: from..until, bodies, entries, narrow: Vec::new(), openings: Vec::new(), checkpoints: Vec::new() };
+        let mut chunk = Self {
+            range: from..until,
+            bodies,
+            entries,
+            narrow: Vec::new(),
+            openings: Vec::new(),
+            facts: Vec::new(),
+            checkpoints: Vec::new(),
+        };
         chunk.load_beside(view)?;
         Ok(Some(chunk))
     }
@@ -118,6 +138,9 @@ impl Chunk {
             let value = std::str::from_utf8(row.text_bytes(3)?).ok().map(str::to_owned);
             Ok(Opening { seq: row.int(0)?, field: lossy(row, 1)?, salt: row.blob(2)?.to_vec(), value })
         })?;
+        let sql = "SELECT seq, key, value FROM fact WHERE seq >= ?1 AND seq < ?2 ORDER BY seq, key";
+        self.facts = view
+            .all(sql, range, |row| Ok(Fact { seq: row.int(0)?, key: lossy(row, 1)?, digest: Digest::of(row.text_bytes(2)?) }))?;
         let sql = "SELECT size, note FROM checkpoint WHERE size > ?1 AND size <= ?2 ORDER BY size";
         self.checkpoints = view.all(sql, range, |row| Ok((row.int(0)?, lossy(row, 1)?)))?;
         Ok(())
@@ -130,7 +153,10 @@ impl Chunk {
             findings: Vec::new(),
             checkpoints: Vec::new(),
             openings: self.openings.len() as u64,
+            facts: self.facts.len() as u64,
+            pseudonyms: Pseudonyms::default(),
         };
+        let mut facts = self.facts.iter().peekable();
         let mut narrow = self.narrow.iter().peekable();
         let mut openings = self.openings.iter().peekable();
         for entry in &self.entries {
@@ -160,7 +186,16 @@ impl Chunk {
                 let body = body.as_ref().filter(|_| opening.seq == entry.seq);
                 checked.findings.extend(check_opening(opening, body));
             }
+            while let Some(stray) = facts.next_if(|f| f.seq < entry.seq) {
+                checked.findings.push(stray_fact(stray));
+            }
+            let beside: Vec<&Fact> = std::iter::from_fn(|| facts.next_if(|f| f.seq == entry.seq)).collect();
+            if let Some(body) = &body {
+                check_facts(entry.seq, body, &beside, &mut checked.findings);
+                checked.pseudonyms.take(entry.seq, body, &mut checked.findings);
+            }
         }
+        checked.findings.extend(facts.map(stray_fact));
         checked.findings.extend(narrow.map(stray_narrow));
         checked.findings.extend(openings.filter_map(|o| check_opening(o, None)));
         checked.checkpoints =
@@ -216,6 +251,25 @@ fn check_opening(opening: &Opening, body: Option<&Body<'_>>) -> Option<Finding> 
     } else {
         say("does not match its commitment: the text or the salt was altered")
     }
+}
+
+fn stray_fact(fact: &Fact) -> Finding {
+    Finding::at(fact.seq, format!("its fact `{}` beside it is none that the entry has a digest of", fact.key))
+}
+
+/// Compares the facts beside an entry with the digests that it has of them.
+fn check_facts(seq: i64, body: &Body<'_>, beside: &[&Fact], findings: &mut Vec<Finding>) {
+    // Both are in order and rare.
+    let wanted: BTreeMap<String, String> = body.facts.map(|f| serde_json::from_str(f).unwrap_or_default()).unwrap_or_default();
+    for (key, digest) in &wanted {
+        match beside.iter().find(|fact| fact.key == *key) {
+            Some(fact) if fact.digest.to_string() == *digest => {}
+            Some(_) => findings
+                .push(Finding::at(seq, format!("its fact `{key}` beside it does not have the digest that the entry has of it"))),
+            None => findings.push(Finding::at(seq, format!("its fact `{key}`, which stands beside it, is missing"))),
+        }
+    }
+    findings.extend(beside.iter().filter(|fact| !wanted.contains_key(&fact.key)).map(|fact| stray_fact(fact)));
 }
 
 /// Opens a stored checkpoint. Without a known key only its form is looked at.

@@ -2,13 +2,15 @@
 //! derived again and compared.
 //!
 //! What is compared: the leaf hash, the sealed tiles and the head with the tree of the bodies; the narrow columns, by which the
-//! log is searched, with the fields of the body; openings with the commitments in it; every stored checkpoint and every anchor
+//! log is searched, with the fields of the body; facts beside an entry with the digests in it; openings and the names behind
+//! pseudonyms with their commitments; origin and id of the state with the first entry; every stored checkpoint and every anchor
 //! from outside with the root at its size, and their signatures with the known keys. A missing opening or name is no finding:
 //! it may have been erased on purpose, which is what they are kept apart for. Times that go backwards are told, not judged:
-//! the order of the log is its index. The time at which a checkpoint was stored is covered by nothing and judged by nobody.
+//! the order of the log is its index.
 
 mod anchor;
 mod chunk;
+mod names;
 mod run;
 mod tree;
 mod words;
@@ -110,6 +112,10 @@ pub struct Verified {
     pub tiles: u64,
     /// How many openings were compared with their commitment.
     pub openings: u64,
+    /// How many facts beside entries were compared with their digest.
+    pub facts: u64,
+    /// How many names behind pseudonyms were compared with their commitment.
+    pub names: u64,
     /// The anchors.
     pub anchors: Vec<Anchored>,
     /// The first steps back in time.

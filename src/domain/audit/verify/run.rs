@@ -3,12 +3,13 @@
 
 use super::super::key::VerifierKey;
 use super::chunk::{Checked, Signed};
+use super::names::Pseudonyms;
 use super::tree::Tree;
 use super::{Anchor, Finding, Regression, Verified};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::merkle::{Frontier, Hash, empty_root};
-use crate::store::View;
+use crate::store::{META_STATE_ID, View};
 use crate::values;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,6 +31,7 @@ pub(super) struct Run<'a> {
     /// Roots at the sizes that anchors state.
     roots: BTreeMap<u64, Option<Hash>>,
     checkpoints: VecDeque<Signed>,
+    pseudonyms: Pseudonyms,
     /// The time of the last entry.
     last: Option<i64>,
     /// The size of the last checkpoint that agreed, and whether the last one did.
@@ -79,6 +81,8 @@ impl<'a> Run<'a> {
             unchecked: 0,
             tiles: 0,
             openings: 0,
+            facts: 0,
+            names: 0,
             anchors: Vec::new(),
             regressions: Vec::new(),
             regression_count: 0,
@@ -95,6 +99,7 @@ impl<'a> Run<'a> {
             tree,
             roots,
             checkpoints,
+            pseudonyms: Pseudonyms::default(),
             last: None,
             agreed: (0, true),
             findings,
@@ -112,6 +117,10 @@ impl<'a> Run<'a> {
         self.keep(&mut chunk.findings);
         self.found.entries += chunk.leaves.len() as u64;
         self.found.openings += chunk.openings;
+        self.found.facts += chunk.facts;
+        let mut findings = Vec::new();
+        self.pseudonyms.follow(chunk.pseudonyms, &mut findings);
+        self.keep(&mut findings);
         self.checkpoints.extend(chunk.checkpoints);
         for (seq, leaf, time) in chunk.leaves {
             let Ok(index) = u64::try_from(seq) else { continue };
@@ -191,6 +200,8 @@ impl<'a> Run<'a> {
     /// Compares with the head and the anchors, looks for what lies outside, and sums up.
     pub(super) fn finish(mut self, view: View<'_>) -> Result<Verified> {
         let mut findings = outside(view, self.head.size)?;
+        self.found.names = self.pseudonyms.compare(view, &mut findings)?;
+        findings.extend(origin(view, &self.head.origin)?);
         for signed in std::mem::take(&mut self.checkpoints) {
             self.judge(&signed, None);
         }
@@ -213,12 +224,33 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The first entry says whose log it is; head and state must say so too.
+fn origin(view: View<'_>, origin: &str) -> Result<Vec<Finding>> {
+    let body = view.first("SELECT body FROM eb WHERE seq = 0", values![], |row| Ok(row.text_bytes(0)?.to_vec()))?;
+    let first: serde_json::Value = body.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    let told = |path: &str| first.pointer(path).and_then(serde_json::Value::as_str).unwrap_or("nothing");
+    let stored = view.first("SELECT value FROM meta WHERE key = ?1", values![META_STATE_ID], |row| {
+        Ok(String::from_utf8_lossy(row.text_bytes(0)?).into_owned())
+    })?;
+    let id = stored.as_deref().unwrap_or("nothing");
+    let mut findings = Vec::new();
+    let mut compare = |what: &str, stored: &str, told: &str| {
+        if stored != told {
+            findings.push(Finding::at(0, format!("{what} is `{stored}`, the first entry says `{told}`: it was altered")));
+        }
+    };
+    compare("the origin in the head of the log", origin, told("/detail/origin"));
+    compare("the state-id in meta", id, told("/res/name"));
+    Ok(findings)
+}
+
 /// What the state holds about entries that the log does not have.
 fn outside(view: View<'_>, size: i64) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for (what, sql) in [
         ("a body", "SELECT seq FROM eb WHERE seq < 0 OR seq >= ?1 ORDER BY seq LIMIT 100"),
         ("narrow columns", "SELECT seq FROM ev WHERE seq < 0 OR seq >= ?1 ORDER BY seq LIMIT 100"),
+        ("a fact", "SELECT seq FROM fact WHERE seq < 0 OR seq >= ?1 ORDER BY seq LIMIT 100"),
         ("an opening", "SELECT seq FROM opening WHERE seq < 0 OR seq >= ?1 ORDER BY seq LIMIT 100"),
     ] {
         view.each(sql, values![size], |row| {

@@ -70,6 +70,8 @@ fn an_altered_hash_is_found_in_its_range() {
     one(512, "do not have the hash under which they were sealed", "UPDATE tile SET hash = randomblob(32) WHERE idx = 2");
     one(512, "do not have the hash under which they were sealed", "UPDATE tile SET hash = x'' WHERE idx = 2");
     one(512, "entries 512 to 767 is missing", "DELETE FROM tile WHERE idx = 2");
+    one(512, "entries 512 to 767 is missing", "UPDATE tile SET level = 2 WHERE idx = 2");
+    one(512, "entries 512 to 767 is missing", "UPDATE tile SET idx = 99 WHERE idx = 2");
     // 3,000 is 2048 + 512 + 256 + …: the hashes of the head stand for these ranges.
     for (place, from) in [(0i64, 0u64), (1, 2048), (2, 2560)] {
         let sql = "UPDATE log_head SET frontier = CAST(substr(frontier, 1, ?1) || x'00' || substr(frontier, ?1 + 2) AS BLOB)";
@@ -107,8 +109,42 @@ fn an_altered_opening_is_found_and_an_erased_one_is_not() {
     one(9000, "there is an opening for entry 9000", "UPDATE opening SET seq = 9000 WHERE seq = 25");
     let copy = log.copy();
     copy.alter("DELETE FROM opening WHERE seq < 1000", &[]);
-    copy.alter("UPDATE pseudonym SET name = 'forgotten-' || id", &[]);
+    copy.alter("DELETE FROM pseudonym WHERE kind = 'user'", &[]);
     assert_eq!(copy.verify().verdict(), Verdict::Pass);
+}
+
+#[test]
+fn a_name_that_was_altered_is_found_and_an_erased_one_is_not() {
+    let log = Log::new(300);
+    assert_eq!(log.verify().names, 3, "two people and the machine");
+    let one = |index, what, sql| check(&log, index, what, &[(sql, &[])]);
+    one(0, "the name behind user-", "UPDATE pseudonym SET name = 'eve@example.com' WHERE name = 'ada@example.com'");
+    one(101, "the name behind ci-", "UPDATE pseudonym SET kind = 'user' WHERE name = 'nightly'");
+    one(0, "the name behind host-", "UPDATE pseudonym SET salt = zeroblob(32) WHERE kind = 'host'");
+    let copy = log.copy();
+    copy.alter("DELETE FROM pseudonym WHERE name = 'nightly'", &[]);
+    assert_eq!(copy.verify().verdict(), Verdict::Pass, "an erased name is no finding");
+    copy.alter("UPDATE pseudonym SET id = 'user-0' WHERE name = 'ada@example.com'", &[]);
+    let found = copy.verify();
+    assert!(found.findings.iter().any(|f| f.what.contains("no entry commits to it")), "{:?}", found.findings);
+}
+
+#[test]
+fn a_fact_beside_an_entry_is_held_to_its_digest() {
+    let log = Log::new(3);
+    let long = vec!["x".repeat(99); 99];
+    log.store.write(|tx| Ok(tx.record(event(3).with("list", long.clone())))).expect("written");
+    let sound = log.verify();
+    assert_eq!((sound.verdict(), sound.facts), (Verdict::Pass, 1));
+    let one = |index, what, sql| check(&log, index, what, &[(sql, &[])]);
+    one(3, "does not have the digest", "UPDATE fact SET value = replace(value, 'xx', 'xy')");
+    one(3, "its fact `list`, which stands beside it, is missing", "UPDATE fact SET key = 'lists'");
+    one(3, "its fact `list`, which stands beside it, is missing", "DELETE FROM fact");
+    one(2, "none that the entry has a digest of", "UPDATE fact SET seq = 2");
+    one(3, "its fact `list`, which stands beside it, is missing", "UPDATE fact SET seq = 9");
+    let copy = log.copy();
+    copy.alter("INSERT INTO fact (seq, key, value) VALUES (9, 'list', '[]')", &[]);
+    assert_eq!(copy.verify().findings[0].what, "there is a fact for entry 9, the log has 4 entries");
 }
 
 #[test]

@@ -63,13 +63,10 @@ impl Pattern {
             return Some(longest);
         }
         let mut band = Band::new(self.length, text.len(), limit.min(longest));
-        for (seen, symbol) in text.iter().enumerate() {
-            band.advance(self.row(*symbol), seen + 1);
-            if band.first == band.last {
-                return None;
-            }
-        }
-        band.distance().filter(|d| *d <= limit)
+        let (pairs, last) = text.as_chunks::<2>();
+        let of_pairs = pairs.iter().all(|[a, b]| band.advance_two([self.row(*a), self.row(*b)]));
+        let kept = of_pairs && last.iter().all(|symbol| band.advance(self.row(*symbol)));
+        band.distance().filter(|d| kept && *d <= limit)
     }
 
     /// The length of the longest common subsequence with `text`.
@@ -98,92 +95,139 @@ impl Pattern {
 ///
 /// Cells are useful when such a way leads through them. What is computed of a cell is the cost of some way to it, and of a
 /// useful cell its distance: the ways to it lead through useful cells, and a block with one is never left out.
+///
+/// The pattern is filled up to whole blocks with rows that match nothing; what is below a row does not change it.
 struct Band {
-    /// The lengths of pattern and text, and the limit.
+    /// The length of the pattern, and the limit.
     rows: isize,
-    columns: isize,
     limit: isize,
     blocks: Vec<Block>,
     /// The blocks that are kept: this one up to but without `last`; the same when there is none.
     first: usize,
     last: usize,
-    /// What the row above the first kept block costs.
+    /// What the row above the first kept block costs, and the last row of the last.
     above: isize,
+    below: isize,
+    /// The row from which only matches lead to the end.
+    aim: isize,
 }
 
 impl Band {
     fn new(rows: usize, columns: usize, limit: usize) -> Self {
-        let block = |i: usize| {
-            let height = (rows - i * 64).min(64);
-            Block { up: u64::MAX, down: 0, end: height - 1, cost: signed(i * 64 + height) }
-        };
-        let blocks = (0..rows.div_ceil(64)).map(block).collect::<Vec<_>>();
-        let (rows, columns, limit) = (signed(rows), signed(columns), signed(limit));
-        let mut band = Self { rows, columns, limit, last: blocks.len(), blocks, first: 0, above: 0 };
-        band.narrow(rows - columns);
+        let blocks = vec![Block::FRESH; rows.div_ceil(64)];
+        let (last, below) = (blocks.len(), top(blocks.len()));
+        let (rows, limit, aim) = (signed(rows), signed(limit), signed(rows) - signed(columns));
+        let mut band = Self { rows, limit, blocks, first: 0, last, above: 0, below, aim };
+        band.narrow();
         band
     }
 
-    /// Goes on to a column, from 1; `masks` says where its symbol stands in the pattern.
-    fn advance(&mut self, masks: &[u64], column: usize) {
-        // The row from which only matches lead to the end.
-        let aim = signed(column) + self.rows - self.columns;
-        // The row above costs one more in each column: so it is of row 0, and never too little of the others.
+    /// Goes on by a column; `masks` says where its symbol stands in the pattern. False when no block is left.
+    fn advance(&mut self, masks: &[u64]) -> bool {
+        self.widen(1);
         let mut step = Step::UP;
-        self.above += 1;
-        for (block, mask) in self.blocks[self.first..self.last].iter_mut().zip(&masks[self.first..]) {
-            step = block.advance(*mask, step);
+        let kept = self.first..self.last;
+        for (block, mask) in self.blocks[kept.clone()].iter_mut().zip(&masks[kept]) {
+            *block = block.advance(*mask, &mut step);
         }
-        while self.last < self.blocks.len() {
-            let cost = self.blocks[self.last - 1].cost;
-            let before = cost - step.value();
-            let enters = (cost + 1).min(before);
-            if enters + (bottom(self.last - 1) + 1 - aim).abs() > self.limit {
-                break;
-            }
-            let block = &mut self.blocks[self.last];
-            *block = Block { up: u64::MAX, down: 0, end: block.end, cost: before + signed(block.end + 1) };
-            step = block.advance(masks[self.last], step);
-            self.last += 1;
-        }
-        self.narrow(aim);
+        self.end(1, step.value())
     }
 
-    /// Leaves out what is of no use at either end. `aim` is the row from which only matches lead to the end.
-    ///
-    /// Neighbours differ by one at most, and a way goes on for at least as long as its row is from `aim`. So the least that
-    /// leads through a block follows from what its last row costs, and from what the row above it does.
-    fn narrow(&mut self, aim: isize) {
-        while self.first < self.last {
-            let i = self.last - 1;
-            let above = if i == self.first { self.above } else { self.blocks[i - 1].cost };
-            if !self.is_useless(i, above, aim) {
+    /// The same by two columns.
+    fn advance_two(&mut self, masks: [&[u64]; 2]) -> bool {
+        self.widen(2);
+        let kept = self.first..self.last;
+        let rise = two_columns(&mut self.blocks[kept.clone()], masks.map(|m| &m[kept.clone()]));
+        self.end(2, rise)
+    }
+
+    /// Takes the blocks below in that a way may enter within the next `columns`. One enters from the row above them, which
+    /// costs one less in each column at best, and so may do what is left to go.
+    fn widen(&mut self, columns: isize) {
+        while self.last < self.blocks.len() {
+            let to_go = (top(self.last) - self.aim).abs();
+            if self.below + to_go - 2 * columns > self.limit {
                 break;
             }
+            self.blocks[self.last] = Block::FRESH;
+            self.below += 64;
+            self.last += 1;
+        }
+    }
+
+    /// Ends a run of columns, in which the last row rose by `rise`.
+    fn end(&mut self, columns: isize, rise: isize) -> bool {
+        // The row above costs one more in each column: so it is of row 0, and never too little of the others.
+        self.above += columns;
+        self.below += rise;
+        self.aim += columns;
+        self.narrow();
+        self.first < self.last
+    }
+
+    /// Leaves out what is of no use at either end.
+    fn narrow(&mut self) {
+        while self.first < self.last {
+            let above = self.below - self.blocks[self.last - 1].rise();
+            if !self.is_useless(self.last - 1, above, self.below) {
+                break;
+            }
+            self.below = above;
             self.last -= 1;
         }
-        while self.first < self.last && self.is_useless(self.first, self.above, aim) {
-            self.above = self.blocks[self.first].cost;
+        while self.first < self.last {
+            let below = self.above + self.blocks[self.first].rise();
+            if !self.is_useless(self.first, self.above, below) {
+                break;
+            }
+            self.above = below;
             self.first += 1;
         }
     }
 
-    fn is_useless(&self, i: usize, above: isize, aim: isize) -> bool {
-        let from_above = above + signed(i * 64) - aim;
-        let from_below = self.blocks[i].cost - bottom(i).min(self.rows) + aim;
+    /// Whether all that leads through a block costs too much, told by what the row above it and its last row cost.
+    ///
+    /// Neighbours differ by one at most, and a way goes on for at least as long as its row is from `aim`. So the least that
+    /// leads through a block follows from the rows at its ends.
+    fn is_useless(&self, block: usize, above: isize, below: isize) -> bool {
+        let from_above = above + top(block) - self.aim;
+        let from_below = below - top(block + 1) + self.aim;
         from_above.max(from_below) > self.limit
     }
 
-    /// The cost of the last cell, when the last column kept it.
+    /// The cost of the pattern's last row, when the last column kept it.
     fn distance(&self) -> Option<usize> {
-        let end = self.blocks.last().filter(|_| self.last == self.blocks.len())?;
-        usize::try_from(end.cost).ok()
+        let end = self.blocks.last().filter(|_| self.first < self.last && self.last == self.blocks.len())?;
+        let used = 64 - (top(self.last) - self.rows);
+        let filler = u32::try_from(used).ok().and_then(|used| u64::MAX.checked_shl(used)).unwrap_or(0);
+        let beyond = Block { up: end.up & filler, down: end.down & filler };
+        usize::try_from(self.below - beyond.rise()).ok()
     }
 }
 
-/// The last row of a block that is full.
-fn bottom(block: usize) -> isize {
-    signed(block * 64 + 64)
+/// Takes blocks two columns on and gives by how much their last row rose. The second column follows the first one block behind,
+/// so that the processor works on both at once.
+fn two_columns(blocks: &mut [Block], masks: [&[u64]; 2]) -> isize {
+    let n = blocks.len();
+    if n == 0 {
+        return 0;
+    }
+    // What the compiler has to know to leave out the checks of each index.
+    let [first, second] = masks.map(|m| &m[..n]);
+    let (mut step, mut next) = (Step::UP, Step::UP);
+    let mut held = blocks[0].advance(first[0], &mut step);
+    for i in 1..n {
+        let entered = blocks[i].advance(first[i], &mut step);
+        blocks[i - 1] = held.advance(second[i - 1], &mut next);
+        held = entered;
+    }
+    blocks[n - 1] = held.advance(second[n - 1], &mut next);
+    step.value() + next.value()
+}
+
+/// The row above a block.
+fn top(block: usize) -> isize {
+    signed(block * 64)
 }
 
 fn signed(n: usize) -> isize {
@@ -205,34 +249,37 @@ impl Step {
     }
 }
 
-/// Up to 64 rows of one column.
+/// 64 rows of one column.
 #[derive(Clone, Copy)]
 struct Block {
     /// Rows that cost one more than the row above.
     up: u64,
     /// Rows that cost one less.
     down: u64,
-    /// The bit of the last row.
-    end: usize,
-    /// What the last row costs.
-    cost: isize,
 }
 
 impl Block {
-    /// Goes one column on. Takes the step of the row above, gives that of the last row.
-    fn advance(&mut self, mask: u64, above: Step) -> Step {
+    /// Each row costs one more than the row above it.
+    const FRESH: Self = Self { up: u64::MAX, down: 0 };
+
+    /// By how much the last row costs more than the row above the block.
+    fn rise(self) -> isize {
+        self.up.count_ones() as isize - self.down.count_ones() as isize
+    }
+
+    /// The block one column on. Takes the step of the row above, gives that of the last row.
+    #[inline]
+    fn advance(self, mask: u64, step: &mut Step) -> Self {
         let x = mask | self.down;
-        let mask = mask | above.down;
+        let mask = mask | step.down;
         let h = ((mask & self.up).wrapping_add(self.up) ^ self.up) | mask;
         let right = self.down | !(h | self.up);
         let left = self.up & h;
-        let step = Step { up: right >> self.end & 1, down: left >> self.end & 1 };
-        let right = right << 1 | above.up;
-        let left = left << 1 | above.down;
-        self.up = left | !(x | right);
-        self.down = right & x;
-        self.cost += step.value();
-        step
+        let below = Step { up: right >> 63, down: left >> 63 };
+        let right = right << 1 | step.up;
+        let left = left << 1 | step.down;
+        *step = below;
+        Self { up: left | !(x | right), down: right & x }
     }
 }
 

@@ -20,7 +20,7 @@ mod text;
 #[cfg(test)]
 mod vectors;
 
-pub use registry::{Direction, MetricInfo, all, find};
+pub use registry::{Direction, MetricInfo, all, find, info};
 
 use crate::base::name::words;
 use retrieval::{Gain, Ranking};

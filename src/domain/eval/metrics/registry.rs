@@ -33,6 +33,13 @@ pub struct MetricInfo {
     pub definition: &'static str,
 }
 
+impl MetricInfo {
+    /// The largest difference that two scores can have.
+    pub fn span(&self) -> f64 {
+        self.range.1 - self.range.0
+    }
+}
+
 /// Every metric, in the order of reports.
 pub fn all() -> &'static [MetricInfo] {
     ALL
@@ -41,6 +48,11 @@ pub fn all() -> &'static [MetricInfo] {
 /// The metric of a name.
 pub fn find(name: &str) -> Option<&'static MetricInfo> {
     ALL.iter().find(|m| m.name == name)
+}
+
+/// What is to be known of a metric.
+pub fn info(id: MetricId) -> &'static MetricInfo {
+    ALL.iter().find(|m| m.id == id).expect("the test below holds the list to be complete")
 }
 
 const fn text(id: MetricId, definition: &'static str) -> MetricInfo {
@@ -91,7 +103,7 @@ mod tests {
     fn every_metric_is_listed_once_and_found_by_its_name() {
         assert_eq!(all().iter().map(|m| m.id).collect::<Vec<_>>(), MetricId::ALL);
         for metric in all() {
-            assert_eq!(find(metric.name), Some(metric));
+            assert_eq!((find(metric.name), info(metric.id)), (Some(metric), metric));
             assert_eq!(metric.name.parse(), Ok(metric.id));
             assert!(metric.range.0 < metric.range.1);
         }

@@ -63,6 +63,7 @@ fn text_metrics_agree_with_sacrebleu_rouge_score_and_squad() {
         MetricId::Chrf,
     ];
     check(include_str!("../../../../tests/fixtures/metrics/text.json"), 50, &metrics);
+    check(include_str!("../../../../tests/fixtures/metrics/random.json"), 150, &metrics);
 }
 
 #[test]

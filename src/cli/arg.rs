@@ -1,0 +1,55 @@
+//! Texts of the command line that are kept: how long they may be.
+//!
+//! A ticket stands in the audit log, whose entries have at most 65,535 bytes, and in an index of PostgreSQL, whose rows have at
+//! most 2,704 (a third of a page); a name too stands in such an index. Clap would repeat the text that it refuses.
+
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Error};
+use std::ffi::OsStr;
+
+/// The longest ticket, in bytes: an id or a URL.
+const TICKET_MAX: usize = 1_000;
+/// The longest reason, in bytes: some pages.
+const REASON_MAX: usize = 10_000;
+/// The longest name of who acts, in bytes.
+const ACTOR_MAX: usize = 500;
+
+/// Reads a text of limited length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limited {
+    max: usize,
+    may_be_empty: bool,
+    instead: &'static str,
+}
+
+/// A ticket.
+pub(crate) fn ticket() -> Limited {
+    Limited { max: TICKET_MAX, may_be_empty: true, instead: "give its id or its URL" }
+}
+
+/// A reason.
+pub(crate) fn reason() -> Limited {
+    Limited { max: REASON_MAX, may_be_empty: true, instead: "say it shorter, or name a ticket that says it" }
+}
+
+/// Who acts.
+pub(crate) fn actor() -> Limited {
+    Limited { max: ACTOR_MAX, may_be_empty: false, instead: "give a name or an e-mail address" }
+}
+
+impl TypedValueParser for Limited {
+    type Value = String;
+
+    fn parse_ref(&self, cmd: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, Error> {
+        let text = StringValueParser::new().parse_ref(cmd, arg, value)?;
+        let name = arg.map(ToString::to_string).unwrap_or_default();
+        let wrong = match text.len() {
+            0 if !self.may_be_empty => format!("`{name}` is empty"),
+            n if n > self.max => format!("`{name}` is {n} bytes long, at most {} are kept", self.max),
+            _ => return Ok(text),
+        };
+        let message = format!("{wrong}\n\n  tip: {}\n\nFor more information, try '--help'.\n", self.instead);
+        Err(Error::raw(ErrorKind::ValueValidation, message).with_cmd(cmd))
+    }
+}

@@ -1,0 +1,81 @@
+//! What Tab offers for the values of flags and for arguments that are no references: words that kf knows, names from the state,
+//! files. All in one place, by command and name, so that a command need not know how it is completed.
+
+use super::complete::{candidates, models, references};
+use crate::base::event::Outcome;
+use crate::base::format::Format;
+use crate::base::name::{ModelType, Stage};
+use crate::domain::audit::query::{self, Filter};
+use crate::domain::eval::metrics;
+use crate::domain::registry::table;
+use clap::{Arg, Command};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
+use std::ffi::OsStr;
+
+/// How many of the newest entries of the audit log are offered.
+const ENTRIES: u64 = 20;
+
+/// The command with what is offered for its flags and arguments.
+pub(super) fn with_offers(root: Command) -> Command {
+    below(root, "")
+}
+
+fn below(command: Command, path: &str) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let command = command.mut_args(|arg| with_offer(arg, path));
+    names.into_iter().fold(command, |command, name| {
+        let path = format!("{path} {name}").trim_start().to_owned();
+        command.mut_subcommand(name, |c| below(c, &path))
+    })
+}
+
+/// An argument with what is offered for it, unless its command says so itself.
+fn with_offer(arg: Arg, path: &str) -> Arg {
+    if arg.get::<ArgValueCompleter>().is_some() {
+        return arg;
+    }
+    let offer = match (path, arg.get_long().unwrap_or(arg.get_id().as_str())) {
+        (_, "stage") => ArgValueCompleter::new(|c: &OsStr| words(c, Stage::ALL.iter().map(|s| s.word()))),
+        (_, "format") if path.is_empty() => ArgValueCompleter::new(|c: &OsStr| words(c, Format::ALL.iter().map(|f| f.word()))),
+        (_, "type") => ArgValueCompleter::new(|c: &OsStr| words(c, ModelType::ALL.iter().map(|t| t.word()))),
+        (_, "metric") => ArgValueCompleter::new(|c: &OsStr| words(c, metrics::all().iter().map(|m| m.name))),
+        ("eval", "dataset") => ArgValueCompleter::new(datasets),
+        ("eval", "report") => ArgValueCompleter::new(|c: &OsStr| words(c, ["junit=", "html=", "markdown=", "json="].into_iter())),
+        ("alias", "alias") => ArgValueCompleter::new(aliases),
+        ("audit log", "outcome") => ArgValueCompleter::new(|c: &OsStr| words(c, Outcome::ALL.iter().map(|o| o.word()))),
+        ("audit log", "resource") => ArgValueCompleter::new(models),
+        ("audit show", "index") => ArgValueCompleter::new(entries),
+        _ => return arg,
+    };
+    arg.add(offer)
+}
+
+fn words<'a>(current: &OsStr, words: impl Iterator<Item = &'a str>) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    words.filter(|w| w.starts_with(&*current)).map(CompletionCandidate::new).collect()
+}
+
+/// A golden dataset is a file or a registered one.
+fn datasets(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut found = PathCompleter::file().complete(current);
+    found.extend(references(current));
+    found
+}
+
+/// The aliases that any model has: an alias is mostly moved.
+fn aliases(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| {
+        let mut found = Vec::new();
+        for model in table::models(view)? {
+            found.extend(table::aliases(view, model.id)?.into_iter().map(|(alias, ..)| (alias.to_string(), String::new())));
+        }
+        Ok(found)
+    })
+}
+
+fn entries(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| {
+        let newest = query::log(view, &Filter::default(), ENTRIES)?;
+        Ok(newest.into_iter().map(|e| (e.index.to_string(), format!("{} {}", e.action, e.resource))).collect())
+    })
+}

@@ -1,0 +1,264 @@
+//! What `kf eval` says: how the data was read, the metrics, the comparison with production, the gates.
+
+use crate::base::exit::Exit;
+use crate::base::name::Stage;
+use crate::base::table::Table;
+use crate::base::text::count;
+use crate::base::verdict::Verdict;
+use crate::cli::report::{Block, Report};
+use crate::commands::promote::{gate_annotations, gate_table};
+use crate::commands::version_doc::VersionDoc;
+use crate::domain::eval::gate::Judged;
+use crate::domain::eval::record::Evaluation;
+use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
+use crate::domain::golden::{Answer, Mapped, Mapping};
+use crate::release::evaluate::Compared;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// The scores of one row.
+#[derive(Serialize)]
+pub(super) struct RowDoc {
+    pub(super) id: String,
+    pub(super) scores: BTreeMap<String, Option<f64>>,
+    pub(super) unscored: BTreeMap<String, String>,
+}
+
+/// Why there is no answer, and to how many rows.
+#[derive(Serialize)]
+pub(super) struct FailureDoc {
+    pub(super) reason: String,
+    pub(super) rows: usize,
+}
+
+/// What an evaluation gave.
+#[derive(Serialize)]
+pub(super) struct Evaluated {
+    pub(super) version: VersionDoc,
+    pub(super) evaluation: Evaluation,
+    pub(super) mapping: Mapping,
+    pub(super) answers_mapping: Option<Mapping>,
+    pub(super) failures: Vec<FailureDoc>,
+    /// Why gates take no notice of it; `None` when they do.
+    pub(super) ignored: Option<String>,
+    pub(super) production: Option<VersionDoc>,
+    pub(super) comparison: Option<Vec<Compared>>,
+    pub(super) stage: Option<Stage>,
+    pub(super) verdict: Verdict,
+    pub(super) gates: Vec<Judged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rows: Option<Vec<RowDoc>>,
+}
+
+impl Evaluated {
+    /// Rows that the system failed on.
+    fn failed(&self) -> usize {
+        self.failures.iter().map(|f| f.rows).sum()
+    }
+
+    /// How asking ended: failed when the system failed on every row, partly done when it failed on some, unless a gate is there
+    /// to say how many are too many.
+    fn answering(&self) -> Exit {
+        let gated = self.gates.iter().any(|g| [ERROR_RATE, COVERAGE].contains(&g.metric.as_str()));
+        match self.failed() {
+            0 => Exit::Ok,
+            n if n == rows_of(&self.evaluation) => Exit::Failed,
+            _ if gated => Exit::Ok,
+            _ => Exit::Partial,
+        }
+    }
+}
+
+impl Report for Evaluated {
+    const SCHEMA: &'static str = "kf.eval/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let e = &self.evaluation;
+        let mut lines = vec![format!(
+            "{} on {} ({}, {}), answers: {}",
+            self.version.reference(),
+            e.dataset,
+            count(rows_of(e), "row"),
+            e.dataset_digest.short(),
+            e.system
+        )];
+        lines.extend(read_as("read as", &self.mapping));
+        lines.extend(self.answers_mapping.as_ref().and_then(|m| read_as("answers read as", m)));
+        lines.extend(
+            self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
+        );
+        lines.extend(self.ignored.clone());
+        let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
+        if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
+            blocks.push(compared_table(production, compared).into());
+        }
+        if let Some(rows) = &self.rows {
+            blocks.push(row_table(rows).into());
+        }
+        if !self.gates.is_empty() {
+            blocks.push(gate_table(&self.gates).titled(format!("gates of {}", self.stage.map_or("", Stage::word))).into());
+        }
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        let v = self.version.reference();
+        let verdict = match self.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Inconclusive => "are inconclusive",
+        };
+        let said = match (self.stage, self.gates.is_empty()) {
+            (Some(stage), false) => format!("the gates of {stage} {verdict}"),
+            _ => format!("{} recorded", count(scored(&self.evaluation), "metric")),
+        };
+        match self.failed() {
+            0 => format!("{v}: {said}"),
+            failed => format!("{v}: {said}; the system failed on {failed} of {}", count(rows_of(&self.evaluation), "row")),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::from(self.verdict).and(self.answering())
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        vec![("version", self.version.version.to_string()), ("evaluation", self.evaluation.id.clone())]
+    }
+
+    fn annotations(&self) -> Vec<(Option<String>, String, String)> {
+        gate_annotations(&self.gates)
+    }
+}
+
+/// The fields that were read under another name than their own, or for a reason.
+fn read_as(what: &str, mapping: &Mapping) -> Option<String> {
+    // Its own name in another number, case or spelling says nothing that a reader does not see.
+    let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_").trim_end_matches('s').to_owned();
+    let told = |m: &&Mapped| plain(&m.source) != plain(m.field.word()) || m.note.is_some();
+    let one = |m: &Mapped| match &m.note {
+        Some(note) => format!("{} → {} ({note})", m.source, m.field),
+        None => format!("{} → {}", m.source, m.field),
+    };
+    let mapped: Vec<String> = mapping.used.iter().filter(told).map(one).collect();
+    (!mapped.is_empty()).then(|| format!("{what}: {}", mapped.join(", ")))
+}
+
+/// How many different reasons a person is shown.
+const FAILURES_SHOWN: usize = 3;
+
+/// Why answers are missing, the most frequent reason first.
+pub(super) fn failures(answers: &HashMap<String, Answer>) -> Vec<FailureDoc> {
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in answers.values().filter(|a| a.answer.is_none()).filter_map(|a| a.error.as_deref()) {
+        *counted.entry(reason).or_default() += 1;
+    }
+    let mut failures: Vec<_> = counted.into_iter().map(|(r, rows)| FailureDoc { reason: r.to_owned(), rows }).collect();
+    failures.sort_by_key(|f| std::cmp::Reverse(f.rows));
+    failures
+}
+
+fn rows_of(e: &Evaluation) -> usize {
+    usize::try_from(e.rows).unwrap_or(0)
+}
+
+/// Metrics that scored a row.
+fn scored(e: &Evaluation) -> usize {
+    e.metrics.iter().filter(|m| m.mean.is_some()).count()
+}
+
+fn number(value: f64) -> String {
+    if value.abs() >= 1000.0 { format!("{value:.1}") } else { format!("{value:.4}") }
+}
+
+fn range(low: Option<f64>, high: Option<f64>) -> String {
+    low.zip(high).map(|(l, h)| format!("{} … {}", number(l), number(h))).unwrap_or_default()
+}
+
+fn metric_table(e: &Evaluation) -> Table {
+    let columns = ["metric", ">mean", "95 % interval", ">scored", ">of", "why"];
+    let unscored = e.metrics.iter().any(|m| m.unscored.is_some());
+    let shown = if unscored { columns.len() } else { columns.len() - 1 };
+    let mut t = Table::new(&columns[..shown]);
+    for m in &e.metrics {
+        let mean = m.mean.map_or("unscored".to_owned(), number);
+        let why = m.unscored.clone().unwrap_or_default();
+        let cells = [m.metric.clone(), mean, range(m.low, m.high), m.n.to_string(), m.total.to_string(), why];
+        t.row(cells.into_iter().take(shown));
+    }
+    t
+}
+
+fn compared_table(production: &VersionDoc, compared: &[Compared]) -> Table {
+    let mut t = Table::new(&["metric", ">production", ">this", ">difference", "95 % interval", ">n", "verdict"])
+        .titled(format!("against {} in production, paired by row", production.reference()));
+    for c in compared {
+        let needed = c.needed.map(|n| format!(", about {n} rows would decide")).unwrap_or_default();
+        t.row([
+            c.metric.clone(),
+            number(c.production),
+            number(c.candidate),
+            format!("{:+.4}", c.difference),
+            range(c.low, c.high),
+            c.n.to_string(),
+            format!("{}{needed}", c.verdict),
+        ]);
+    }
+    t
+}
+
+/// The scores of every row.
+pub(super) fn row_docs(scores: &Scores) -> Vec<RowDoc> {
+    let mut docs: Vec<RowDoc> = Vec::new();
+    for s in &scores.rows {
+        if docs.last().is_none_or(|d| d.id != s.row) {
+            docs.push(RowDoc { id: s.row.clone(), scores: BTreeMap::new(), unscored: BTreeMap::new() });
+        }
+        if let Some(doc) = docs.last_mut() {
+            doc.scores.insert(s.metric.clone(), s.value);
+            if let Some(reason) = &s.reason {
+                doc.unscored.insert(s.metric.clone(), reason.clone());
+            }
+        }
+    }
+    docs
+}
+
+fn row_table(rows: &[RowDoc]) -> Table {
+    let names: Vec<&str> = rows.first().map(|r| r.scores.keys().map(String::as_str).collect()).unwrap_or_default();
+    let columns: Vec<String> = std::iter::once("row".to_owned()).chain(names.iter().map(|n| format!(">{n}"))).collect();
+    let mut t = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in rows {
+        let cells = row.scores.values().map(|s| s.map_or("unscored".to_owned(), number));
+        t.row(std::iter::once(row.id.clone()).chain(cells));
+    }
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::golden::Field;
+
+    #[test]
+    fn what_was_read_as_something_else_is_told() {
+        let mapped = |source: &str, field, note: Option<&str>| Mapped {
+            source: source.into(),
+            field,
+            rows: 1,
+            note: note.map(str::to_owned),
+        };
+        let used = vec![
+            mapped("question", Field::Question, None),
+            mapped("reference", Field::References, None),
+            mapped("Context IDs", Field::ContextIds, None),
+            mapped("ground_truth", Field::References, None),
+            mapped("contexts", Field::Contexts, Some("as in ragas")),
+        ];
+        let mapping = Mapping { used, ..Mapping::default() };
+        let told = "read as: ground_truth → references, contexts → contexts (as in ragas)";
+        assert_eq!(read_as("read as", &mapping).as_deref(), Some(told));
+        assert_eq!(read_as("read as", &Mapping::default()), None);
+    }
+}

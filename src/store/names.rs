@@ -1,0 +1,59 @@
+//! Names that may have to be forgotten: of people, jobs and machines. Rows and log know them by a pseudonym; the name stands in
+//! one row of `pseudonym`, and the first entry that uses a pseudonym commits to the name behind it.
+//!
+//! The commitment is HMAC-SHA-256 under 32 random bytes that stand beside the name, over the canonical JSON of `[kind, name]`.
+//! So a name that was changed is found, and one whose row was erased can be guessed by nobody: the salt went with it.
+
+use super::db::Db;
+use super::log::{WORD_MAX, commitment, too_long};
+use crate::base::digest::hex;
+use crate::base::error::Result;
+use crate::base::random::Random;
+use crate::values;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Pseudonyms within one transaction.
+pub(super) struct Names<'a> {
+    db: &'a Db,
+    random: &'a Random,
+    /// Those made in this transaction, with the commitment to their name.
+    made: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(db: &'a Db, random: &'a Random) -> Self {
+        Self { db, random, made: RefCell::default() }
+    }
+
+    /// The pseudonym of a person, a job or a machine; made on first sight.
+    pub(super) fn pseudonym(&self, kind: &str, name: &str) -> Result<String> {
+        let mut id = None;
+        self.db.each("SELECT id FROM pseudonym WHERE kind = ?1 AND name = ?2", values![kind, name], &mut |row| {
+            id = Some(row.text(0)?.to_owned());
+            Ok(())
+        })?;
+        if let Some(id) = id {
+            return Ok(id);
+        }
+        if name.len() > WORD_MAX {
+            return Err(too_long(&format!("the name of this {kind}"), name.len(), WORD_MAX));
+        }
+        let id = format!("{kind}-{}", hex(&self.random.bytes::<6>()));
+        let salt = self.random.bytes::<32>();
+        let sql = "INSERT INTO pseudonym (id, kind, name, salt) VALUES (?1, ?2, ?3, ?4)";
+        self.db.execute(sql, values![&id, kind, name, salt.to_vec()])?;
+        self.made.borrow_mut().insert(id.clone(), commitment(&salt, &[kind, name])?);
+        Ok(id)
+    }
+
+    /// Whether some were made to which no entry commits yet.
+    pub(super) fn has_made(&self) -> bool {
+        !self.made.borrow().is_empty()
+    }
+
+    /// Those made since, with their commitments, for the next entry.
+    pub(super) fn take_made(&self) -> BTreeMap<String, String> {
+        self.made.take()
+    }
+}

@@ -1,0 +1,40 @@
+//! `kf demo`: it runs the real commands on the real sample, so changed data must change what is seen.
+
+use crate::repo::{ends, ok};
+use crate::support::sandbox::Sandbox;
+use insta::assert_snapshot;
+
+#[test]
+fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
+    let s = Sandbox::new();
+    let run = ok(&s, ["demo", "--dir", "shop"]);
+    for told in [
+        "$ kf promote bot --to production --first-release",
+        "(exit code 3)",
+        "bot@1.0.0 is in production again; 3.0.0 is archived",
+        "Done: a worse version was refused, a better one released and rolled back, and the log verified.",
+    ] {
+        assert!(run.stdout.contains(told), "{told}\n{run}");
+    }
+    let status = ok(&s, ["-C", "shop", "status"]).stdout;
+    assert!(status.contains("bot    1.0.0                3.0.0 (archived)"), "{status}");
+    ok(&s, ["-C", "shop", "audit", "verify"]);
+    assert_snapshot!(ends(&s, 1, ["demo", "--dir", "shop"]), @"
+    -- stderr --
+    error: cannot make [ROOT]/work/shop
+    caused by: File exists (os error 17)
+    hint: name a folder that does not exist yet, in one that does
+    -- exit status: 1 --
+    ");
+}
+
+#[test]
+fn a_demo_leaves_nothing_behind_and_minds_no_settings_of_the_caller() {
+    let mut s = Sandbox::new();
+    s.set("KF_STATE_URL", "postgres://nobody@127.0.0.1:1/none");
+    s.set("KF_FORMAT", "table");
+    let run = ok(&s, ["demo"]);
+    assert!(run.stdout.contains("Done:"), "{run}");
+    let left = |dir: &str| std::fs::read_dir(s.root().join(dir)).expect("a folder").count();
+    assert_eq!((left("tmp"), left("work")), (0, 0), "no scratch folder stays");
+}

@@ -1,0 +1,163 @@
+//! The JSON of the stable reports against `docs/schemas`, by the reference validator (`jsonschema`, Python).
+//!
+//! A published schema lets fields be added. Here it does not: a field that is not in it fails, so that none goes unpublished.
+
+use crate::repo::{ends, init, json, next_bot, ok, on_both, with_bot, write_bot};
+use crate::support::sandbox::Sandbox;
+use crate::support::{program, project, skip};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Documents by the name of their schema.
+type Documents = BTreeMap<&'static str, Vec<Value>>;
+
+fn validator() -> Option<PathBuf> {
+    program("jsonschema", &[project().join("target/test-tools/bin")])
+}
+
+/// The schema of a report, with every object closed that lists its fields.
+fn schema(name: &str) -> Value {
+    let file = project().join(format!("docs/schemas/{name}.json"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let mut schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
+    close(&mut schema);
+    schema
+}
+
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.contains_key("required") {
+                fields.insert("additionalProperties".into(), false.into());
+            }
+            fields.values_mut().for_each(close);
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+/// What the validator has to say of documents, empty when they fit.
+fn complaints(validator: &PathBuf, name: &str, documents: &[Value]) -> String {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let put = |file: String, value: &Value| {
+        let path = dir.path().join(file);
+        std::fs::write(&path, value.to_string()).expect("a file");
+        path
+    };
+    let mut command = Command::new(validator);
+    command.env("PYTHONWARNINGS", "ignore").args(["--error-format", "{error.json_path}: {error.message}\n"]);
+    for (i, document) in documents.iter().enumerate() {
+        command.arg("-i").arg(put(format!("{i}.json"), document));
+    }
+    let run = command.arg(put("schema.json".into(), &schema(name))).output().expect("the validator runs");
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    if run.status.success() { String::new() } else { format!("{name}: {said}") }
+}
+
+/// Every report of a repository in many states.
+fn documents(s: &Sandbox) -> Documents {
+    let mut found = Documents::new();
+    fn take<const N: usize>(found: &mut Documents, s: &Sandbox, name: &'static str, code: i32, args: [&str; N]) {
+        found.entry(name).or_default().push(json(&ends(s, code, args)));
+    }
+    let every = |found: &mut Documents| {
+        take(found, s, "list", 0, ["list", "--format", "json"]);
+        take(found, s, "status", 0, ["status", "--format", "json"]);
+        take(found, s, "fsck", 0, ["fsck", "--format", "json"]);
+        take(found, s, "audit-log", 0, ["audit", "log", "--format", "json"]);
+        take(found, s, "audit-verify", 0, ["audit", "verify", "--format", "json"]);
+    };
+    init(s);
+    every(&mut found);
+    write_bot(s);
+    s.git(["init", "-q"]);
+    s.git(["add", "."]);
+    s.git(["commit", "-qm", "first"]);
+    ok(s, ["register", "bot", "bot", "--metric", "f1=0.8", "--meta", "author=ada"]);
+    take(&mut found, s, "history", 0, ["history", "bot", "--format", "json"]);
+    take(&mut found, s, "show", 0, ["show", "bot", "--format", "json"]);
+    let row = |i: usize| format!("{{\"id\": \"q{i}\", \"question\": \"Q{i}\", \"reference\": \"answer {i}\", \"topic\": 1}}\n");
+    s.write("golden.jsonl", (0..8).map(row).collect::<String>());
+    let answer = |i: usize| match i {
+        0 => "{\"id\": \"q0\", \"error\": \"too busy\"}\n".to_owned(),
+        _ => format!("{{\"id\": \"q{i}\", \"response\": \"answer {i}\", \"latency_ms\": 10, \"cost_usd\": 0.001}}\n"),
+    };
+    s.write("answers.jsonl", (0..8).map(answer).collect::<String>());
+    let gates = "[golden]\ndataset = \"golden.jsonl\"\n\
+        [gates.exact]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.5\nallow-recorded = true\n\
+        [gates.same]\nstage = \"production\"\nkind = \"regression\"\nmetric = \"exact-match\"\nallow-recorded = true\n";
+    s.write("mlops.toml", format!("{}{gates}", s.read("mlops.toml")));
+    take(&mut found, s, "promote", 4, ["promote", "bot", "--to", "staging", "--format", "json"]);
+    let eval = ["eval", "bot", "--answers", "answers.jsonl", "--rows", "--format", "json"];
+    take(&mut found, s, "eval", 5, eval);
+    take(&mut found, s, "promote", 0, ["promote", "bot", "--to", "staging", "--format", "json"]);
+    take(&mut found, s, "status", 0, ["status", "--format", "json"]);
+    let first = ["promote", "bot", "--to", "production", "--first-release", "--format", "json"];
+    take(&mut found, s, "promote", 0, first);
+    next_bot(s, 9);
+    take(&mut found, s, "eval", 5, eval);
+    take(&mut found, s, "eval", 5, ["eval", "bot", "--answers", "answers.jsonl", "--k", "2", "--no-gates", "--format", "json"]);
+    ok(s, ["promote", "bot", "--to", "staging"]);
+    take(&mut found, s, "promote", 0, ["promote", "bot", "--to", "staging", "--format", "json"]);
+    take(&mut found, s, "promote", 4, ["promote", "bot", "--to", "production", "--dry-run", "--format", "json"]);
+    s.write("mlops.toml", s.read("mlops.toml").replace("[gates.same]", "[policy]\ninconclusive = \"allow\"\n[gates.same]"));
+    take(&mut found, s, "promote", 0, ["promote", "bot", "--to", "production", "--ticket", "OPS-1", "--format", "json"]);
+    ok(s, ["tag", "bot", "rag"]);
+    ok(s, ["alias", "bot", "champion"]);
+    take(&mut found, s, "show", 0, ["show", "bot@1.0.0", "--format", "json"]);
+    take(&mut found, s, "show", 0, ["show", "bot", "--format", "json"]);
+    take(&mut found, s, "history", 0, ["history", "bot", "--format", "json"]);
+    every(&mut found);
+    found
+}
+
+#[test]
+fn every_stable_report_fits_its_schema() {
+    let Some(validator) = validator() else { return skip("`jsonschema` is not installed") };
+    on_both(|s| {
+        for (name, documents) in documents(s) {
+            assert!(documents.iter().all(|d| d["schema"] == format!("kf.{name}/1")), "{name}");
+            let said = complaints(&validator, name, &documents);
+            assert!(said.is_empty(), "{said}");
+        }
+    });
+}
+
+#[test]
+fn every_schema_is_used_and_bad_news_fit_too() {
+    let Some(validator) = validator() else { return skip("`jsonschema` is not installed") };
+    let s = Sandbox::new();
+    let found = documents(&s);
+    let mut files: Vec<String> = std::fs::read_dir(project().join("docs/schemas"))
+        .expect("the schemas")
+        .map(|f| f.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned())
+        .filter(|name| name != "mlops")
+        .collect();
+    files.sort_unstable();
+    assert_eq!(files, found.keys().copied().collect::<Vec<_>>());
+    std::fs::remove_dir_all(s.work().join(".kf/objects/sha256")).expect("the objects are removed");
+    let damaged = json(&ends(&s, 3, ["fsck", "--format", "json"]));
+    assert!(damaged["findings"].as_array().is_some_and(|f| !f.is_empty()));
+    assert_eq!(complaints(&validator, "fsck", &[damaged]), "");
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let Some(validator) = validator() else { return skip("`jsonschema` is not installed") };
+    let s = Sandbox::new();
+    with_bot(&s);
+    let good = json(&ok(&s, ["list", "--format", "json"]));
+    assert_eq!(complaints(&validator, "list", std::slice::from_ref(&good)), "");
+    let changed = |change: fn(&mut Value)| {
+        let mut bad = good.clone();
+        change(&mut bad["versions"][0]);
+        complaints(&validator, "list", &[bad])
+    };
+    assert!(changed(|v| v["stage"] = json!("live")).contains("live"));
+    assert!(changed(|v| v["unheard"] = json!(1)).contains("unheard"));
+    assert!(changed(|v| v["digest"] = Value::Null).contains("None"));
+    assert!(changed(|v| _ = v.as_object_mut().expect("an object").remove("bytes")).contains("bytes"));
+}

@@ -1,0 +1,117 @@
+//! A state with something of everything in it: for tests that look at all of it.
+
+use crate::repo::{ends, ok, write_bot};
+use crate::support::sandbox::{Engine, Sandbox};
+use kf::base::random::Random;
+use kf::base::time::Clock;
+use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the story's `mlops.toml` says after the table of the project.
+pub(crate) const CONFIG: &str = "[model.golden]\ntype = \"dataset\"\npath = \"golden.jsonl\"\n[golden]\ndataset = \"golden@1.0.0\"\n[policy]\nskip-staging = true\n[signing]\nlog-key = \"file:../log.key\"\n\
+    [gates.exact]\nstage = [\"staging\", \"production\"]\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.3\nallow-recorded = true\n\
+    [gates.no-worse]\nstage = \"production\"\nkind = \"regression\"\nmetric = \"exact-match\"\nmargin = 0.9\nallow-recorded = true\n";
+
+/// Eight questions, and answers of which the first `right` are right; one cannot be scored.
+fn answers(s: &Sandbox, right: usize) {
+    let rows = (0..8).map(|i| format!("{{\"id\": \"q{i}\", \"question\": \"Question {i}?\", \"reference\": \"answer {i}\"}}\n"));
+    s.write("golden.jsonl", rows.collect::<String>());
+    let text = |i: usize| if i < right { format!("answer {i}") } else { "no idea".to_owned() };
+    let line = |i: usize| match i {
+        7 => "{\"id\": \"q7\", \"error\": \"timeout\"}\n".to_owned(),
+        _ => format!("{{\"id\": \"q{i}\", \"answer\": \"{}\"}}\n", text(i)),
+    };
+    s.write("answers.jsonl", (0..8).map(line).collect::<String>());
+}
+
+fn next(s: &Sandbox, top_k: u32) {
+    s.write("bot/retrieval.yaml", format!("top-k: {top_k}\nmode: hybrid\n"));
+    ok(s, ["register", "bot", "bot", "--bump", "patch"]);
+}
+
+/// Registers with everything there is, evaluates, promotes with a waiver and without, is refused, rolls back, aliases, tags,
+/// archives, restores; signed from the first entry on.
+pub(crate) fn tell(s: &Sandbox) {
+    s.git(["init", "-q", "-b", "main"]);
+    s.repository("");
+    ok(s, ["audit", "key", "--generate", "--out", "../log.key"]);
+    let config = s.read("mlops.toml");
+    s.write("mlops.toml", format!("{config}{CONFIG}"));
+    write_bot(s);
+    answers(s, 7);
+    s.git(["add", "."]);
+    s.git(["commit", "-q", "-m", "first"]);
+    ok(s, ["register", "golden", "golden.jsonl", "--type", "dataset", "--tag", "reviewed"]);
+    ok(s, ["register", "embedder", "bot/routing.yaml", "--type", "embedding", "--meta", "license=MIT", "--as", "nightly"]);
+    let registered =
+        ["register", "bot", "bot", "--metric", "f1=0.83", "--metric", "loss=0.25", "--meta", "language=en", "--tag", "new"];
+    let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+    command.args(registered).args([
+        "--depends",
+        "embedder@1.0.0",
+        "--dataset",
+        "golden@1.0.0",
+        "--ticket",
+        "OPS-1",
+        "--reason",
+        "go",
+    ]);
+    let run = s.finish(&mut command);
+    assert_eq!(run.code, Some(0), "{run}");
+    let evaluate = |reference: &str| {
+        s.kf(["eval", reference, "--answers", "answers.jsonl", "--metric", "exact-match", "--metric", "token-f1"])
+    };
+    evaluate("bot@1.0.0");
+    let first = ["promote", "bot@1.0.0", "--to", "production", "--first-release", "--ticket", "OPS-2", "--reason", "the first"];
+    ok(s, first);
+    next(s, 8);
+    ends(s, 4, ["promote", "bot@1.0.1", "--to", "production", "--reason", "too early"]);
+    answers(s, 5);
+    evaluate("bot@1.0.1");
+    ok(s, ["promote", "bot@1.0.1", "--to", "staging"]);
+    ok(s, ["promote", "bot@1.0.1", "--to", "production"]);
+    ok(s, ["rollback", "bot", "--ticket", "INC-1", "--reason", "customers complain"]);
+    ok(s, ["alias", "bot@1.0.0", "champion"]);
+    ok(s, ["tag", "bot@1.0.0", "praised"]);
+    ok(s, ["tag", "bot@1.0.0", "new", "--remove"]);
+    next(s, 9);
+    ok(s, ["archive", "bot@1.0.2", "--reason", "nobody needs it"]);
+    ok(s, ["restore", "bot@1.0.2"]);
+    ok(s, ["archive", "bot@1.0.2"]);
+    ok(s, ["audit", "checkpoint"]);
+}
+
+/// Opens the state of a sandbox from outside of the program.
+pub(crate) fn open(s: &Sandbox) -> Store {
+    let target = match s.environment().get("KF_STATE_URL") {
+        None => DbTarget::Sqlite(s.work().join(".kf/state.db")),
+        Some(url) => DbTarget::Postgres(PostgresTarget { url: url.clone(), password: None, schema: "kf".into() }),
+    };
+    let settings = Settings {
+        target,
+        lock_timeout: Duration::from_secs(20),
+        identity: Identity { kind: "user".into(), name: "eve".into(), host: "elsewhere".into() },
+        clock: Arc::new(Clock::System),
+        random: Arc::new(Random::System),
+        seal: None,
+        project: "shop".into(),
+        copies: s.root(),
+    };
+    Store::open(settings, Mode::Write).expect("a state")
+}
+
+/// Changes rows behind kf's back, and says how many. Keys to other tables hold nobody back.
+pub(crate) fn alter(s: &Sandbox, store: &Store, sql: &str) -> u64 {
+    lift(s, store);
+    store.db().execute(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// Switches the checks of foreign keys off for this connection.
+pub(crate) fn lift(s: &Sandbox, store: &Store) {
+    let off = match s.engine() {
+        Engine::Files => "PRAGMA foreign_keys = OFF",
+        Engine::Servers => "SET session_replication_role = replica",
+    };
+    store.db().execute(off, &[]).expect("switched off");
+}
