@@ -18,6 +18,7 @@ mod fsck;
 mod gc;
 mod help;
 mod history;
+mod index;
 mod ingest;
 mod init;
 mod lineage;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Gc(gc::Args),
     Help(help::Args),
     History(history::Args),
+    #[command(subcommand)]
+    Index(index::Command),
     Ingest(ingest::Args),
     Init(init::Args),
     Lineage(lineage::Args),
@@ -98,6 +101,7 @@ impl Command {
             Self::Gc(args) => gc::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
+            Self::Index(command) => command.run(cx),
             Self::Ingest(args) => args.run(cx),
             Self::Init(args) => init::run(cx, args),
             Self::Lineage(args) => lineage::run(cx, args),

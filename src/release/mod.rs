@@ -9,6 +9,7 @@ pub mod fsck;
 pub mod gates;
 pub mod gather;
 pub mod gc;
+pub mod index;
 pub mod ingest;
 pub mod lineage;
 pub mod move_state;

@@ -126,6 +126,25 @@ pub fn search(
     Ok(found)
 }
 
+/// The numbers of the chunks that are in the index of a collection; empty when there is none.
+///
+/// # Errors
+/// Only those of the state.
+pub fn numbers(view: View<'_>, collection: i64) -> Result<BTreeSet<i64>> {
+    let (db, table) = (view.db(), table(collection));
+    let (there, numbers) = match db {
+        Db::Sqlite(_) => ("SELECT count(*) FROM sqlite_schema WHERE name = ?1", format!("SELECT id FROM {table}_docsize")),
+        Db::Postgres(_) => (
+            "SELECT count(*) FROM pg_class WHERE relname = ?1 AND relnamespace = current_schema()::regnamespace",
+            format!("SELECT chunk FROM {table}"),
+        ),
+    };
+    if view.count(there, values![table.as_str()])? == 0 {
+        return Ok(BTreeSet::new());
+    }
+    Ok(view.all(&numbers, &[], |row| row.int(0))?.into_iter().collect())
+}
+
 /// The words of a text: letters and digits, without case and accents, at most 64 characters long.
 fn terms(text: &str) -> Vec<String> {
     use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};

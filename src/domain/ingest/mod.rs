@@ -15,3 +15,4 @@ pub mod quality;
 pub mod reason;
 pub mod table;
 pub mod tokens;
+pub mod verify;

@@ -12,7 +12,7 @@ mod write;
 pub use alike::Alike;
 pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
-pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, vector_bytes};
+pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
 
 use super::reason::Refusal;
 use crate::base::digest::Digest;

@@ -2,6 +2,7 @@
 
 use super::super::reason::Refusal;
 use super::Scope;
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
 use crate::store::{Row, View, values};
@@ -161,6 +162,15 @@ impl Scope {
     /// Only those of the state.
     pub fn chunk(&self, view: View<'_>, number: i64) -> Result<Option<Chunk>> {
         view.first(&format!("{CHUNK} WHERE collection = ?1 AND number = ?2"), values![self.id(), number], chunk_of)
+    }
+
+    /// The digest of a document's chunks, as its row has it from the event.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub(in crate::domain::ingest) fn recorded_chunks(&self, view: View<'_>, document: i64) -> Result<Option<Digest>> {
+        let sql = "SELECT chunks_digest FROM document WHERE collection = ?1 AND id = ?2 AND chunks_digest IS NOT NULL";
+        view.first(sql, values![self.id(), document], |row| row.digest(0))
     }
 
     /// What the collection holds in all.

@@ -4,11 +4,12 @@
 //! and the chunks with their offsets. Paths and titles may name people, so they are never hashed as they are.
 
 use super::super::reason::Refused;
-use super::{Collection, Scope, ensure_tenant};
+use super::{Chunk, Collection, Scope, ensure_tenant};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome as Ended, Resource};
 use crate::base::name::Name;
+use crate::seams::embedder::Model;
 use crate::store::fulltext;
 use crate::store::{Tx, Value, values};
 use flate2::Compression;
@@ -177,10 +178,15 @@ fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: bool) ->
     }
 }
 
-/// What the log commits to about the chunks: their ids, which themselves commit to tenant, content, offsets and chunker.
+impl Scope {
+    /// What the log commits to about the chunks: their ids, which themselves commit to tenant, content, offsets and chunker.
+    pub(in crate::domain::ingest) fn chunks_digest<'c>(&self, uids: impl Iterator<Item = &'c str>) -> Digest {
+        self.tenant.digest(uids.collect::<Vec<_>>().join("\n").as_bytes())
+    }
+}
+
 fn chunks_digest(scope: &Scope, chunks: &[NewChunk]) -> Digest {
-    let uids: Vec<&str> = chunks.iter().map(|c| c.uid.as_str()).collect();
-    scope.tenant.digest(uids.join("\n").as_bytes())
+    scope.chunks_digest(chunks.iter().map(|c| c.uid.as_str()))
 }
 
 fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: i64) -> Result<i64> {
@@ -316,5 +322,27 @@ pub fn forget(tx: &Tx<'_>, scope: &Scope, document: &super::Document, why: &str)
             .with("collection", scope.collection.name.as_str())
             .with("why", why),
     );
+    Ok(())
+}
+
+/// Notes that the vectors of a collection come from another model from now on.
+///
+/// # Errors
+/// Only those of the state.
+pub fn set_embedder(tx: &Tx<'_>, scope: &Scope, model: &Model) -> Result<()> {
+    let width = i64::try_from(model.dimensions).context(|| "the vectors of this model are too long")?;
+    let sql = "UPDATE collection SET embedder = ?2, embedder_digest = ?3, dimensions = ?4 WHERE id = ?1";
+    tx.execute(sql, values![scope.id(), &model.name, model.digest, width]).map(|_| ())
+}
+
+/// Replaces the vectors of chunks.
+///
+/// # Errors
+/// Only those of the state.
+pub fn set_vectors(tx: &Tx<'_>, scope: &Scope, chunks: &[Chunk], vectors: &[Vec<f32>]) -> Result<()> {
+    for (chunk, vector) in chunks.iter().zip(vectors) {
+        let sql = "UPDATE chunk SET vector = ?3 WHERE collection = ?1 AND number = ?2";
+        tx.execute(sql, values![scope.id(), chunk.number, vector_bytes(vector)])?;
+    }
     Ok(())
 }

@@ -1,0 +1,57 @@
+//! Making what is derived again: the index of words, and with another embedder the vectors. The segment of vectors carries its
+//! embedder in its name, so that of another one is never read.
+
+use crate::base::error::{Context, Result};
+use crate::base::event::{Event, Resource};
+use crate::domain::ingest::table::{Listed, Scope, set_embedder, set_vectors};
+use crate::release::search::slice;
+use crate::seams::embedder::{Embedder, Purpose};
+use crate::store::{Tx, fulltext};
+
+/// What was made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Chunks that were indexed.
+    pub chunks: usize,
+}
+
+/// Makes the indexes of a collection again, with new vectors when an embedder is given.
+///
+/// # Errors
+/// When a text is damaged, or the embedder fails; nothing is changed then.
+pub fn rebuild(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
+    let view = tx.view();
+    fulltext::drop(tx, scope.id())?;
+    fulltext::create(tx, scope.id())?;
+    if let Some(embedder) = embedder {
+        set_embedder(tx, scope, embedder.model())?;
+    }
+    let mut documents = Vec::new();
+    scope.documents(view, Listed { refused: Some(false) }, |d| {
+        documents.push((d.id, d.source));
+        Ok(())
+    })?;
+    let mut chunks = 0;
+    for (id, source) in documents {
+        let text = scope.text(view, id)?.unwrap_or_default();
+        let all = scope.chunks(view, id)?;
+        let words = all
+            .iter()
+            .map(|c| Ok(format!("{}\n{}", c.heading, slice(&text, c.start, c.stop)?)))
+            .collect::<Result<Vec<String>>>()
+            .context(|| format!("a chunk of {source} is out of its text"))?;
+        fulltext::add(tx, scope.id(), all.iter().map(|c| c.number).zip(words.iter().map(String::as_str)))?;
+        if let Some(embedder) = embedder {
+            let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+            set_vectors(tx, scope, &all, &embedder.embed(&texts, Purpose::Document)?)?;
+        }
+        chunks += all.len();
+    }
+    let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
+    let event = Event::new("collection.rebuilt", Resource::new("collection", named)).with("chunks", chunks);
+    tx.record(match embedder {
+        Some(e) => event.with("embedder", e.model().name.as_str()).with("embedder-digest", e.model().digest.to_string()),
+        None => event,
+    });
+    Ok(Rebuilt { chunks })
+}
