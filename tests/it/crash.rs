@@ -39,7 +39,7 @@ const REGISTER: Case = Case {
     action: "version.registered",
     entries: 1,
     retried: ONCE,
-    done: |sandbox| in_stage(sandbox, "bot@1.0.1", "development"),
+    done: |sandbox| in_stage(sandbox, "bot@1.1.0", "development"),
 };
 
 const PROMOTE: Case = Case {

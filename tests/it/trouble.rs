@@ -279,7 +279,7 @@ fn a_damaged_state_file_is_named() {
     caused by: the state file is damaged
     caused by: file is not a database
     caused by: Error code 26: file is not a database
-    hint: run `kf fsck`; restore `.kf/state.db` from a backup if it says so
+    hint: `kf fsck` tells what can be read and how to restore `.kf/state.db`
     -- exit status: 1 --
     ");
 }
