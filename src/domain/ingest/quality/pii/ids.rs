@@ -34,18 +34,14 @@ const RULES: &[Rule] = &[
         shapes: &[&[10], &[9, 1]],
         check: ausweis,
         proves: true,
-        words: &["ausweis", "perso", "pass", "identity", "id card"],
+        words: &["ausweis", "perso", "pass", "reisepass", "identity", "id card"],
     },
     Rule { name: "us-ssn", shapes: &[&[3, 2, 4]], check: ssn, proves: false, words: &[] },
     Rule { name: "us-ssn", shapes: &[&[9]], check: ssn, proves: false, words: &["ssn", "social security", "soc. sec"] },
     Rule { name: "uk-nhs", shapes: &[&[3, 3, 4], &[10]], check: nhs, proves: true, words: &["nhs", "patient"] },
-    Rule {
-        name: "uk-nino",
-        shapes: &[&[9], &[2, 2, 2, 2, 1], &[2, 6, 1], &[2, 7], &[8, 1], &[4, 2, 3]],
-        check: nino,
-        proves: false,
-        words: &[],
-    },
+    Rule { name: "uk-nino", shapes: &[&[2, 2, 2, 2, 1], &[2, 6, 1], &[2, 7], &[8, 1]], check: nino, proves: false, words: &[] },
+    // Disks and screws have such names too.
+    Rule { name: "uk-nino", shapes: &[&[9]], check: nino, proves: false, words: &["nino", "ni n", "national ins", "insurance"] },
 ];
 
 const NIR: &[&[u8]] = &[&[15], &[13, 2], &[1, 2, 2, 2, 3, 3, 2], &[1, 2, 2, 2, 6, 2], &[1, 4, 2, 3, 3, 2], &[1, 4, 5, 3, 2]];

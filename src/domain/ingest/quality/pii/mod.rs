@@ -140,11 +140,12 @@ fn normal(kind: Kind, value: &str) -> String {
     }
 }
 
-/// True when one of the words stands in the 40 bytes before a place, in any case.
+/// True when a word that begins with one of these stands in the 40 bytes before a place, in any case.
 fn named(text: &str, at: usize, words: &[&str]) -> bool {
     let from = super::prose::floor(text, at.saturating_sub(40));
     let before = text[from..at].to_lowercase();
-    words.iter().any(|word| before.contains(word))
+    let begins = |at: usize| !before[..at].ends_with(char::is_alphabetic);
+    words.iter().any(|word| before.match_indices(word).any(|(at, _)| begins(at)))
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn is_zero_led(c: &Candidate) -> bool {
     let trunk = c.joined[0] == b'0' && c.joined[1] != b'0' && (9..=12).contains(&c.joined.len());
     let area = (3..=5).contains(&c.groups[0].len) && (2..=5).contains(&c.groups.len());
     let rest = c.groups[1..].iter().all(|g| g.len >= 2) && !c.seps().any(|sep| sep == Sep::Dot);
-    // `078-05-1120` has the shape of another number.
-    let other = c.has_shape(&[&[3, 2, 4]]);
+    // `078-05-1120` and `02110-1301` have the shape of other numbers: social security, postal code.
+    let other = c.has_shape(&[&[3, 2, 4], &[5, 4]]) && c.seps().all(|sep| sep == Sep::Hyphen);
     trunk && ((area && rest && !other) || (c.groups.len() == 1 && c.named(WORDS)))
 }

@@ -28,7 +28,7 @@ fn numbers_with_check_digits_are_found_in_groups() {
     check("Versicherung ⟦15 070649 C 103⟧ und ⟦65 170839 J 003⟧", &["de-rentenversicherung", "de-rentenversicherung"]);
     check("Personalausweis ⟦T220001293⟧", &["de-ausweis"]);
     check("SSN ⟦536-22-1234⟧; social security ⟦536221234⟧", &["us-ssn", "us-ssn"]);
-    check("NHS number ⟦943 476 5919⟧, NINO ⟦AB 12 34 56 C⟧, ⟦AB123456C⟧", &["uk-nhs", "uk-nino", "uk-nino"]);
+    check("NHS number ⟦943 476 5919⟧, NINO ⟦AB 12 34 56 C⟧, NI number ⟦AB123456C⟧", &["uk-nhs", "uk-nino", "uk-nino"]);
     check("CF ⟦RSSMRA85T10A562S⟧, ⟦RSS MRA 85T10 A562S⟧", &["it-codice-fiscale", "it-codice-fiscale"]);
     check("AHV ⟦756.9217.0769.85⟧, SVNR ⟦1237 010180⟧", &["ch-ahv", "at-svnr"]);
     check("Rijksregister ⟦85.07.30-033.28⟧ of ⟦17 07 30 033 84⟧", &["be-national-number", "be-national-number"]);
@@ -124,6 +124,9 @@ fn other_numbers_are_nothing() {
         "EAN 4006381333931",
         "1999-2004 2010-2024",
         "page 123-45-67",
+        "Boston, MA 02110-1301",
+        "disk ST380021A",
+        "theoretically 4294967295",
         "sha256 12345678901234567890123456789012",
     ] {
         check(text, &[]);
