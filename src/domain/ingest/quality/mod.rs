@@ -201,3 +201,5 @@ fn refusal(checks: &[Check], copies: Copies, lost: bool, empty: bool, rules: &Ru
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -42,8 +42,8 @@ pub struct Counts {
 /// The reading ease of prose in a language of two letters: about 0 (very hard) to 100 (very easy), unbounded either way.
 /// `None` when the language has no formula here or the prose has fewer than 100 words.
 pub fn flesch(prose: &[&str], language: &str) -> Option<f64> {
-    let (_, base, a, b, patterns) = FORMULAS.iter().find(|row| row.0 == language)?;
-    let counts = prose.iter().map(|text| count(text, *patterns)).fold(Counts::default(), |x, y| Counts {
+    let (_, base, a, b, _) = FORMULAS.iter().find(|row| row.0 == language)?;
+    let counts = prose.iter().filter_map(|text| counts(text, language)).fold(Counts::default(), |x, y| Counts {
         words: x.words + y.words,
         sentences: x.sentences + y.sentences,
         syllables: x.syllables + y.syllables,
@@ -53,6 +53,11 @@ pub fn flesch(prose: &[&str], language: &str) -> Option<f64> {
     }
     let words = counts.words as f64;
     Some(base - a * words / counts.sentences.max(1) as f64 - b * counts.syllables as f64 / words)
+}
+
+/// Words, sentences and syllables of a text; `None` when the language has no formula here.
+pub(super) fn counts(text: &str, language: &str) -> Option<Counts> {
+    FORMULAS.iter().find(|row| row.0 == language).map(|row| count(text, row.4))
 }
 
 /// True when a language has a formula.
