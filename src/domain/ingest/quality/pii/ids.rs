@@ -1,7 +1,7 @@
 //! National ids of Spain, France, Germany, the United States and the United Kingdom.
 
-use super::Kind;
 use super::runs::{Candidate, Match, Sep};
+use super::{Kind, LABEL};
 
 /// One number of one state.
 pub(super) struct Rule {
@@ -56,7 +56,10 @@ pub(super) fn apply(rules: &[Rule], c: &Candidate) -> Option<Match> {
         return None;
     }
     let fits = |rule: &&Rule| {
-        c.has_shape(rule.shapes) && (rule.check)(c.joined) && c.stands_alone() && (rule.words.is_empty() || c.named(rule.words))
+        c.has_shape(rule.shapes)
+            && (rule.check)(c.joined)
+            && c.stands_alone()
+            && (rule.words.is_empty() || c.named(LABEL, rule.words))
     };
     rules.iter().find(fits).map(|rule| (Kind::NationalId, rule.name, rule.proves))
 }

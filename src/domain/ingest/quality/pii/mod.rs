@@ -80,6 +80,9 @@ pub struct Finding {
 /// More findings than this are not recorded by one rule family; a document that has them is far beyond every limit.
 const MOST: usize = 50_000;
 
+/// Bytes before a number in which a word may say what it is.
+const LABEL: usize = 40;
+
 /// Finds personal data, in the order of the text and without overlap; of two that overlap the heavier kind stays.
 pub fn find(text: &str) -> Vec<Finding> {
     let mut all = runs::scan(text);
@@ -140,9 +143,9 @@ fn normal(kind: Kind, value: &str) -> String {
     }
 }
 
-/// True when a word that begins with one of these stands in the 40 bytes before a place, in any case.
-fn named(text: &str, at: usize, words: &[&str]) -> bool {
-    let from = super::prose::floor(text, at.saturating_sub(40));
+/// True when a word that begins with one of these stands in so many bytes before a place, in any case.
+fn named(text: &str, at: usize, reach: usize, words: &[&str]) -> bool {
+    let from = super::prose::floor(text, at.saturating_sub(reach));
     let before = text[from..at].to_lowercase();
     let begins = |at: usize| !before[..at].ends_with(char::is_alphabetic);
     words.iter().any(|word| before.match_indices(word).any(|(at, _)| begins(at)))

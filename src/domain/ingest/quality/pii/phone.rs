@@ -2,8 +2,8 @@
 //! North America. They have no check digit, so the form must be one in which nothing else is written, or a word before must
 //! say that it is a number to call.
 
-use super::Kind;
 use super::runs::{Candidate, Match, Sep};
+use super::{Kind, LABEL};
 
 const WORDS: &[&str] = &[
     "tel",
@@ -116,14 +116,14 @@ fn is_north_american(c: &Candidate) -> bool {
     let Some(number) = c.joined.len().checked_sub(10).map(|from| &c.joined[from..]) else { return false };
     let service = |code: &[u8]| !matches!(code[0], b'2'..=b'9') || code[1..] == *b"11";
     let one = c.joined.len() == 10 || c.joined.starts_with(b"1");
-    let known = (shaped && marked) || ((shaped || c.has_shape(&[&[10]])) && c.named(WORDS));
+    let known = (shaped && marked) || ((shaped || c.has_shape(&[&[10]])) && c.named(LABEL, WORDS));
     known && one && !service(&number[..3]) && !service(&number[3..6]) && number[1] != b'9'
 }
 
 /// Ten digits from 01 to 09 in pairs.
 fn is_french(c: &Candidate) -> bool {
     let pairs = c.has_shape(&[&[2, 2, 2, 2, 2], &[4, 2, 2, 2], &[1, 1, 2, 2, 2, 2]]);
-    let known = pairs || (c.has_shape(&[&[10]]) && c.named(WORDS));
+    let known = pairs || (c.has_shape(&[&[10]]) && c.named(LABEL, WORDS));
     known && c.joined.len() == 10 && c.joined[0] == b'0' && c.joined[1] != b'0' && !c.seps().any(|sep| sep == Sep::Slash)
 }
 
@@ -132,7 +132,7 @@ fn is_spanish(c: &Candidate) -> bool {
     let grouped = c.has_shape(&[&[3, 3, 3], &[3, 2, 2, 2], &[2, 3, 2, 2]]) && c.seps().all(|sep| sep != Sep::Slash);
     // `612.345.678` and `612 345 678` are also how amounts are written.
     let amount = c.has_shape(&[&[3, 3, 3]]) && c.seps().all(|sep| matches!(sep, Sep::Dot | Sep::Space));
-    let known = (grouped && !amount) || ((grouped || c.has_shape(&[&[9]])) && c.named(WORDS));
+    let known = (grouped && !amount) || ((grouped || c.has_shape(&[&[9]])) && c.named(LABEL, WORDS));
     known && matches!(c.joined[0], b'6'..=b'9') && c.joined[1..].iter().any(|d| *d != b'0')
 }
 
@@ -143,5 +143,5 @@ fn is_zero_led(c: &Candidate) -> bool {
     let rest = c.groups[1..].iter().all(|g| g.len >= 2) && !c.seps().any(|sep| sep == Sep::Dot);
     // `078-05-1120` and `02110-1301` have the shape of other numbers: social security, postal code.
     let other = c.has_shape(&[&[3, 2, 4], &[5, 4]]) && c.seps().all(|sep| sep == Sep::Hyphen);
-    trunk && ((area && rest && !other) || (c.groups.len() == 1 && c.named(WORDS)))
+    trunk && ((area && rest && !other) || (c.groups.len() == 1 && c.named(LABEL, WORDS)))
 }

@@ -78,9 +78,9 @@ impl Candidate<'_> {
         self.groups.iter().all(|g| g.upper)
     }
 
-    /// True when one of the words stands before.
-    pub(super) fn named(&self, words: &[&str]) -> bool {
-        named(self.text, self.start(), words)
+    /// True when one of the words stands at most so many bytes before.
+    pub(super) fn named(&self, reach: usize, words: &[&str]) -> bool {
+        named(self.text, self.start(), reach, words)
     }
 
     /// The separators inside, each as often as it occurs.

@@ -77,6 +77,7 @@ fn addresses_are_found() {
     check("⟦ana.lopez+x@mail.example.es⟧, <⟦müller@example.de⟧>.", &["email", "email"]);
     check("mailto:⟦a@b.co⟧?subject=x", &["email"]);
     check("host ⟦192.168.1.10⟧, http://⟦8.8.8.8⟧/x, ⟦10.1.2.3⟧:80 and 10.0.0.0/8", &["ipv4"; 3]);
+    check("version 2 runs on the host ⟦10.1.2.3⟧", &["ipv4"]);
     check("⟦2001:db8::8a2e:370:7334⟧, [⟦fe80::1⟧]:80 ⟦fd00:1:2:3:4:5:6:7⟧", &["ipv6"; 3]);
 }
 
