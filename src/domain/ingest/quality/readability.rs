@@ -6,6 +6,7 @@
 
 use super::syllables;
 use hypher::Lang;
+use std::collections::HashMap;
 
 /// Fewer words of prose than this say nothing: the formula swings by tens of points.
 pub const MIN_WORDS: usize = 100;
@@ -43,11 +44,7 @@ pub struct Counts {
 /// `None` when the language has no formula here or the prose has fewer than 100 words.
 pub fn flesch(prose: &[&str], language: &str) -> Option<f64> {
     let (_, base, a, b, _) = FORMULAS.iter().find(|row| row.0 == language)?;
-    let counts = prose.iter().filter_map(|text| counts(text, language)).fold(Counts::default(), |x, y| Counts {
-        words: x.words + y.words,
-        sentences: x.sentences + y.sentences,
-        syllables: x.syllables + y.syllables,
-    });
+    let counts = counts(prose, language)?;
     if counts.words < MIN_WORDS {
         return None;
     }
@@ -55,9 +52,12 @@ pub fn flesch(prose: &[&str], language: &str) -> Option<f64> {
     Some(base - a * words / counts.sentences.max(1) as f64 - b * counts.syllables as f64 / words)
 }
 
-/// Words, sentences and syllables of a text; `None` when the language has no formula here.
-pub(super) fn counts(text: &str, language: &str) -> Option<Counts> {
-    FORMULAS.iter().find(|row| row.0 == language).map(|row| count(text, row.4))
+/// Words, sentences and syllables of pieces of text; `None` when the language has no formula here.
+pub(super) fn counts(pieces: &[&str], language: &str) -> Option<Counts> {
+    let patterns = FORMULAS.iter().find(|row| row.0 == language)?.4;
+    let mut counter = Counter { counts: Counts::default(), patterns, known: HashMap::new() };
+    pieces.iter().for_each(|text| counter.add(text));
+    Some(counter.counts)
 }
 
 /// True when a language has a formula.
@@ -89,20 +89,44 @@ impl Sentences {
     }
 }
 
-fn count(text: &str, patterns: Lang) -> Counts {
-    let mut counts = Counts::default();
-    let mut sentences = Sentences::default();
-    let mut word = String::new();
-    for token in text.split_whitespace() {
-        let merged = clean(token, &mut word, &mut sentences);
-        if !word.is_empty() {
-            counts.words += 1;
-            counts.syllables += spoken(&word, merged, patterns);
+/// Counts a text piece by piece. Patterns cost a microsecond a word, and most words of a text come again.
+struct Counter {
+    counts: Counts,
+    patterns: Lang,
+    /// Syllables of words that were hyphenated already.
+    known: HashMap<String, usize>,
+}
+
+impl Counter {
+    fn add(&mut self, text: &str) {
+        let mut sentences = Sentences::default();
+        let mut word = String::new();
+        for token in text.split_whitespace() {
+            let merged = clean(token, &mut word, &mut sentences);
+            if !word.is_empty() {
+                self.counts.words += 1;
+                self.counts.syllables += self.spoken(&word, merged);
+            }
         }
+        sentences.close();
+        self.counts.sentences += sentences.counted;
     }
-    sentences.close();
-    counts.sentences = sentences.counted;
-    counts
+
+    fn spoken(&mut self, word: &str, merged: bool) -> usize {
+        let plain = || word.bytes().all(|b| b.is_ascii_lowercase() || b == b'\'');
+        if matches!(self.patterns, Lang::English) && !merged && plain() {
+            return syllables::english(word) as usize;
+        }
+        if word.len() > LONGEST_WORD {
+            return word.len() / 3;
+        }
+        if let Some(count) = self.known.get(word) {
+            return *count;
+        }
+        let count = hypher::hyphenate_bounded(word, self.patterns, 2, 2).len().max(1);
+        self.known.insert(word.to_owned(), count);
+        count
+    }
 }
 
 /// Writes a token as textstat's word: lower case, without punctuation but the apostrophes of English contractions. True when
@@ -140,14 +164,42 @@ fn contraction(rest: &str) -> bool {
     rest.starts_with(['t', 's', 'd']) || ["ve", "ll", "re"].iter().any(|end| rest.starts_with(end))
 }
 
-fn spoken(word: &str, merged: bool, patterns: Lang) -> usize {
-    let in_dictionary =
-        matches!(patterns, Lang::English) && !merged && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'\'');
-    if in_dictionary {
-        return syllables::english(word) as usize;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Counts of textstat 0.7.13: `count_words` and `count_sentences`.
+    #[track_caller]
+    fn check(text: &str, words: usize, sentences: usize) {
+        let made = counts(&[text], "en").expect("English has a formula");
+        assert_eq!((made.words, made.sentences), (words, sentences), "{text}");
     }
-    if word.len() > LONGEST_WORD {
-        return word.len() / 3;
+
+    #[test]
+    fn words_and_sentences_are_those_of_textstat() {
+        check("One two three. Four five six!", 6, 2);
+        check("Yes. No. Three words here?", 5, 1);
+        check("It costs 3.5 euros in all shops.", 7, 2);
+        check("well-known and/or - ... 'quoted' don't", 4, 1);
+        check("No stop at all\nand a new line", 8, 1);
+        check("", 0, 0);
     }
-    hypher::hyphenate_bounded(word, patterns, 2, 2).len().max(1)
+
+    #[test]
+    fn little_prose_and_unknown_languages_have_no_score() {
+        assert_eq!(flesch(&["word ".repeat(99).as_str()], "en"), None);
+        assert!(flesch(&["word ".repeat(100).as_str()], "en").is_some());
+        assert_eq!(flesch(&["word ".repeat(100).as_str()], "xx"), None);
+        assert!(FORMULAS.iter().all(|row| knows(row.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_counted(text in any::<String>(), row in 0..FORMULAS.len()) {
+            let made = counts(&[&text], FORMULAS[row].0).expect("a formula");
+            prop_assert!(made.syllables >= made.words);
+            prop_assert!(made.sentences * 3 <= made.words + text.matches(['.', '!', '?']).count() * 3);
+        }
+    }
 }

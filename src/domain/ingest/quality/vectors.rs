@@ -22,7 +22,7 @@ fn reading_ease_is_that_of_textstat() {
     let all = rows(include_str!("../../../../tests/fixtures/quality/prose.json"));
     for row in all.as_array().expect("rows") {
         let (language, text) = (row["language"].as_str().expect("a language"), row["text"].as_str().expect("a text"));
-        let counts = readability::counts(text, language).expect("a formula");
+        let counts = readability::counts(&[text], language).expect("a formula");
         assert_eq!((counts.words as f64, counts.sentences as f64), (number(&row["words"]), number(&row["sentences"])), "{text}");
         let score = readability::flesch(&[text], language).expect("enough words");
         let tolerance = match language {
@@ -45,7 +45,7 @@ fn syllables_are_those_of_the_dictionaries() {
             let (word, count) = (pair[0].as_str().expect("a word"), number(&pair[1]));
             let made = match language {
                 "en" => f64::from(syllables::english(word)),
-                _ => readability::counts(word, language).expect("a formula").syllables as f64,
+                _ => readability::counts(&[word], language).expect("a formula").syllables as f64,
             };
             same += usize::from(made == count);
             sum += made;

@@ -6,9 +6,9 @@
 //! apply to every text, whatever its language: an Italian tax code in a German letter is one.
 //!
 //! Excess is weighed, because a quarter of ordinary manuals hold an e-mail address: bank account, card and national id 1
-//! each, phone 0.3, e-mail and address of a machine 0.05. Measured on 876 manuals, see `docs/`.
+//! each, phone 0.3, e-mail and address of a machine 0.05. Of 5,261 pages of Debian's manuals none reaches the default limit.
 //!
-//! The time is linear in the text: every rule looks at most 12 groups or 255 bytes ahead.
+//! The time is linear in the text: every rule looks at most 9 groups or 255 bytes ahead.
 
 mod bank;
 mod ids;
