@@ -107,7 +107,7 @@ fn hiatus(w: &[u8], i: usize) -> bool {
     let is = |list: &[u8], c: u8| c != 0 && list.contains(&c);
     let begins = |ends: &[&[u8]]| ends.contains(&rest);
     match (w[i - 1], w[i]) {
-        (b'i', b'a') => !(is(b"ct", before) && is(b"ln", next)) && !w[i - 1..].starts_with(b"iage"),
+        (b'i', b'a') => !(is(b"ct", before) && is(b"ln", next) || w[i - 1..].starts_with(b"iage")),
         (b'i', b'o') => !(is(b"ctgsxl", before) && is(b"nu", next)) || (before == b'l' && next != b'n'),
         (b'i', b'u') => true,
         (b'e', b'o') => !is(b"pu", next),
