@@ -37,7 +37,13 @@ const RULES: &[Rule] = &[
         words: &["ausweis", "perso", "pass", "reisepass", "identity", "id card"],
     },
     Rule { name: "us-ssn", shapes: &[&[3, 2, 4]], check: ssn, proves: false, words: &[] },
-    Rule { name: "us-ssn", shapes: &[&[9]], check: ssn, proves: false, words: &["ssn", "social security", "soc. sec"] },
+    Rule {
+        name: "us-ssn",
+        shapes: &[&[3, 2, 4], &[9]],
+        check: ssn,
+        proves: false,
+        words: &["ssn", "social security", "soc. sec"],
+    },
     Rule { name: "uk-nhs", shapes: &[&[3, 3, 4], &[10]], check: nhs, proves: true, words: &["nhs", "patient"] },
     Rule { name: "uk-nino", shapes: &[&[2, 2, 2, 2, 1], &[2, 6, 1], &[2, 7], &[8, 1]], check: nino, proves: false, words: &[] },
     // Disks and screws have such names too.
@@ -55,11 +61,14 @@ pub(super) fn apply(rules: &[Rule], c: &Candidate) -> Option<Match> {
     if !(9..=16).contains(&c.joined.len()) || !c.upper() || c.seps().any(|sep| matches!(sep, Sep::Bracket | Sep::Wide)) {
         return None;
     }
+    // Three columns of a table can look like a number without check digit; hyphens or a letter set it apart.
+    let proven = |rule: &Rule| rule.proves || !rule.words.is_empty() || !c.all_digits();
     let fits = |rule: &&Rule| {
         c.has_shape(rule.shapes)
             && (rule.check)(c.joined)
             && c.stands_alone()
             && (rule.words.is_empty() || c.named(LABEL, rule.words))
+            && (proven(rule) || c.seps().all(|sep| sep == Sep::Hyphen))
     };
     rules.iter().find(fits).map(|rule| (Kind::NationalId, rule.name, rule.proves))
 }

@@ -88,12 +88,18 @@ impl Candidate<'_> {
         self.groups.iter().skip(1).map(|g| g.sep)
     }
 
-    /// True when nothing is joined to either end that makes it part of a longer number, a version, a path or a formula.
+    /// True when nothing is joined to either end that makes it part of a longer number, a version, a path or a formula. A
+    /// number after a space is part of it when the space also separates its groups and the two have the same length.
     pub(super) fn stands_alone(&self) -> bool {
-        let inner = self.groups.get(1).map(|g| g.sep);
-        let joins = |sep: Sep| matches!(sep, Sep::Dot | Sep::Hyphen | Sep::Slash) || (Some(sep) == inner && sep == Sep::Space);
-        let left = self.before.is_some_and(|b| joins(self.groups[0].sep) && (b.digits > 0 || self.groups[0].sep != Sep::Space));
-        let right = self.after.is_some_and(|a| joins(a.sep) && (a.digits > 0 || a.sep != Sep::Space));
+        let spaced = self.groups.get(1).is_some_and(|g| g.sep == Sep::Space);
+        let joins = |sep: Sep, outside: &Group, inside: &Group| match sep {
+            Sep::Dot | Sep::Hyphen | Sep::Slash => true,
+            Sep::Space => spaced && outside.is_number() && outside.len == inside.len,
+            _ => false,
+        };
+        let (first, last) = (&self.groups[0], &self.groups[self.groups.len() - 1]);
+        let left = self.before.is_some_and(|before| joins(first.sep, before, first));
+        let right = self.after.is_some_and(|after| joins(after.sep, after, last));
         !left && !right && !self.is_glued()
     }
 

@@ -22,6 +22,8 @@ fn numbers_with_check_digits_are_found_in_groups() {
     check("⟦GB29-NWBK-6016-1331-9268-19⟧", &["iban"]);
     check("⟦FR14\u{a0}2004\u{a0}1010\u{a0}0505\u{a0}0001\u{a0}3M02\u{a0}606⟧ et la suite", &["iban"]);
     check("card ⟦4111-1111-1111-1111⟧, ⟦378282246310005⟧ or ⟦3782 822463 10005⟧.", &["card", "card", "card"]);
+    check("paid by ⟦4111 1111 1111 1111⟧ 12/26 123", &["card"]);
+    check("SSN: ⟦536 22 1234⟧", &["us-ssn"]);
     check("DNI ⟦12345678Z⟧, ⟦12.345.678-Z⟧ y ⟦X1234567L⟧ o ⟦X-1234567-L⟧", &["es-dni", "es-dni", "es-nie", "es-nie"]);
     check("NIR ⟦2 55 08 14 168 025 38⟧ ou ⟦255081416802538⟧", &["fr-nir", "fr-nir"]);
     check("Steuer-ID ⟦86 095 742 719⟧, ⟦86095742719⟧", &["de-steuer-id", "de-steuer-id"]);
@@ -125,6 +127,9 @@ fn other_numbers_are_nothing() {
         "EAN 4006381333931",
         "1999-2004 2010-2024",
         "page 123-45-67",
+        "12 536 22 1234 7",
+        "0000 4111 1111 1111 1111",
+        "4111 1111 1111 1111 2222",
         "Boston, MA 02110-1301",
         "disk ST380021A",
         "theoretically 4294967295",
