@@ -61,10 +61,13 @@ pub(super) fn apply(rules: &[Rule], c: &Candidate) -> Option<Match> {
     if !(9..=16).contains(&c.joined.len()) || !c.upper() || c.seps().any(|sep| matches!(sep, Sep::Bracket | Sep::Wide)) {
         return None;
     }
+    // Two groups with a dot between are a number with decimals.
+    let decimal = c.groups.len() == 2 && c.seps().any(|sep| sep == Sep::Dot);
     // Three columns of a table can look like a number without check digit; hyphens or a letter set it apart.
     let proven = |rule: &Rule| rule.proves || !rule.words.is_empty() || !c.all_digits();
     let fits = |rule: &&Rule| {
-        c.has_shape(rule.shapes)
+        !decimal
+            && c.has_shape(rule.shapes)
             && (rule.check)(c.joined)
             && c.stands_alone()
             && (rule.words.is_empty() || c.named(LABEL, rule.words))

@@ -84,7 +84,7 @@ pub(super) fn ipv4(c: &Candidate) -> Option<Match> {
         *part = digits.parse().ok().filter(|_| digits.len() == 1 || !digits.starts_with('0'))?;
     }
     let nobody = matches!(parts, [0 | 127 | 255, ..]) || parts[1..] == [0, 0, 0];
-    (!nobody && !is_glued(c) && !is_section(c, &parts) && !c.named(12, &["version", "versión", "release", "ver.", "rev.", "§"]))
+    (!nobody && !is_glued(c) && !is_section(c, &parts) && !c.named(16, &["version", "versión", "release", "ver.", "rev.", "§"]))
         .then_some((Kind::Ip, "ipv4", false))
 }
 

@@ -74,7 +74,7 @@ const LENGTHS: &[(&[u8], usize, usize)] = &[
 fn is_international(c: &Candidate) -> bool {
     let before = &c.text[..c.start()];
     let plus = before.ends_with('+') || before.ends_with("+(");
-    let zeros = c.joined.starts_with(b"00") && c.groups.len() > 1 && c.stands_alone();
+    let zeros = c.joined.starts_with(b"00") && c.groups[0].len > 1 && c.groups.len() > 1 && c.stands_alone();
     if !(plus || zeros) || (plus && before.trim_end_matches(['+', '(']).ends_with(char::is_alphanumeric)) {
         return false;
     }
@@ -112,7 +112,10 @@ fn code_length(number: &[u8]) -> usize {
 /// North American Numbering Plan: area and exchange begin with 2 to 9 and are no service codes.
 fn is_north_american(c: &Candidate) -> bool {
     let shaped = c.has_shape(&[&[3, 3, 4], &[1, 3, 3, 4]]);
-    let marked = c.seps().any(|sep| sep != Sep::Space) && !c.seps().any(|sep| sep == Sep::Slash);
+    // `252.227-7013` is a paragraph of a law.
+    let mut seps = c.seps().filter(|sep| *sep != Sep::Bracket);
+    let even = seps.next().is_none_or(|first| first != Sep::Slash && seps.all(|sep| sep == first));
+    let marked = even && c.seps().any(|sep| sep != Sep::Space);
     let Some(number) = c.joined.len().checked_sub(10).map(|from| &c.joined[from..]) else { return false };
     let service = |code: &[u8]| !matches!(code[0], b'2'..=b'9') || code[1..] == *b"11";
     let one = c.joined.len() == 10 || c.joined.starts_with(b"1");
@@ -141,7 +144,10 @@ fn is_zero_led(c: &Candidate) -> bool {
     let trunk = c.joined[0] == b'0' && c.joined[1] != b'0' && (9..=12).contains(&c.joined.len());
     let area = (3..=5).contains(&c.groups[0].len) && (2..=5).contains(&c.groups.len());
     let rest = c.groups[1..].iter().all(|g| g.len >= 2) && !c.seps().any(|sep| sep == Sep::Dot);
-    // `078-05-1120` and `02110-1301` have the shape of other numbers: social security, postal code.
-    let other = c.has_shape(&[&[3, 2, 4], &[5, 4]]) && c.seps().all(|sep| sep == Sep::Hyphen);
+    // `078-05-1120` and `02110-1301` have the shape of other numbers (social security, postal code), equal fours that of codes.
+    let hyphens = c.seps().all(|sep| sep == Sep::Hyphen);
+    let other = c.has_shape(&[&[4, 4, 4]])
+        || (hyphens && c.has_shape(&[&[3, 2, 4], &[5, 4]]))
+        || c.seps().skip(1).any(|sep| sep == Sep::Slash);
     trunk && ((area && rest && !other) || (c.groups.len() == 1 && c.named(LABEL, WORDS)))
 }

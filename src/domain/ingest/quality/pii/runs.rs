@@ -217,8 +217,8 @@ fn rules(candidate: &Candidate) -> Option<Match> {
     bank::judge(candidate)
         .or_else(|| ids::judge(candidate))
         .or_else(|| neighbours::judge(candidate))
-        .or_else(|| phone::judge(candidate))
         .or_else(|| net::ipv4(candidate))
+        .or_else(|| phone::judge(candidate))
 }
 
 /// A digit of any script as ASCII, an ASCII letter in upper case, nothing for other characters.
