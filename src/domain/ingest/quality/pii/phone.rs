@@ -74,7 +74,11 @@ const LENGTHS: &[(&[u8], usize, usize)] = &[
 fn is_international(c: &Candidate) -> bool {
     let before = &c.text[..c.start()];
     let plus = before.ends_with('+') || before.ends_with("+(");
-    let zeros = c.joined.starts_with(b"00") && c.groups[0].len > 1 && c.groups.len() > 1 && c.stands_alone();
+    let zeros = c.joined.starts_with(b"00")
+        && c.groups[0].len > 1
+        && c.groups.len() > 1
+        && !c.has_shape(&[&[4, 4, 4]])
+        && c.stands_alone();
     if !(plus || zeros) || (plus && before.trim_end_matches(['+', '(']).ends_with(char::is_alphanumeric)) {
         return false;
     }

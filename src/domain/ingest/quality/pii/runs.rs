@@ -110,6 +110,7 @@ impl Candidate<'_> {
         let mut after = self.text[end..].chars();
         let left = match before.next() {
             Some('.' | ',') => before.next().is_some_and(char::is_numeric),
+            Some('-' | '/') => before.next().is_some_and(char::is_alphabetic),
             Some(c) => matches!(c, '_' | '$' | '€' | '£' | '\\' | '~' | '^') || c.is_alphanumeric(),
             None => false,
         };
