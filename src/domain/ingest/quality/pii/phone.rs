@@ -2,8 +2,8 @@
 //! North America. They have no check digit, so the form must be one in which nothing else is written, or a word before must
 //! say that it is a number to call.
 
-use super::Kind;
 use super::runs::{Candidate, Match, Sep};
+use super::{Kind, LABEL};
 
 const WORDS: &[&str] = &[
     "tel",
@@ -74,7 +74,11 @@ const LENGTHS: &[(&[u8], usize, usize)] = &[
 fn is_international(c: &Candidate) -> bool {
     let before = &c.text[..c.start()];
     let plus = before.ends_with('+') || before.ends_with("+(");
-    let zeros = c.joined.starts_with(b"00") && c.groups.len() > 1 && c.stands_alone();
+    let zeros = c.joined.starts_with(b"00")
+        && c.groups[0].len > 1
+        && c.groups.len() > 1
+        && !c.has_shape(&[&[4, 4, 4]])
+        && c.stands_alone();
     if !(plus || zeros) || (plus && before.trim_end_matches(['+', '(']).ends_with(char::is_alphanumeric)) {
         return false;
     }
@@ -112,18 +116,21 @@ fn code_length(number: &[u8]) -> usize {
 /// North American Numbering Plan: area and exchange begin with 2 to 9 and are no service codes.
 fn is_north_american(c: &Candidate) -> bool {
     let shaped = c.has_shape(&[&[3, 3, 4], &[1, 3, 3, 4]]);
-    let marked = c.seps().any(|sep| sep != Sep::Space) && !c.seps().any(|sep| sep == Sep::Slash);
+    // `252.227-7013` is a paragraph of a law.
+    let mut seps = c.seps().filter(|sep| *sep != Sep::Bracket);
+    let even = seps.next().is_none_or(|first| first != Sep::Slash && seps.all(|sep| sep == first));
+    let marked = even && c.seps().any(|sep| sep != Sep::Space);
     let Some(number) = c.joined.len().checked_sub(10).map(|from| &c.joined[from..]) else { return false };
     let service = |code: &[u8]| !matches!(code[0], b'2'..=b'9') || code[1..] == *b"11";
     let one = c.joined.len() == 10 || c.joined.starts_with(b"1");
-    let known = (shaped && marked) || ((shaped || c.has_shape(&[&[10]])) && c.named(WORDS));
+    let known = (shaped && marked) || ((shaped || c.has_shape(&[&[10]])) && c.named(LABEL, WORDS));
     known && one && !service(&number[..3]) && !service(&number[3..6]) && number[1] != b'9'
 }
 
 /// Ten digits from 01 to 09 in pairs.
 fn is_french(c: &Candidate) -> bool {
     let pairs = c.has_shape(&[&[2, 2, 2, 2, 2], &[4, 2, 2, 2], &[1, 1, 2, 2, 2, 2]]);
-    let known = pairs || (c.has_shape(&[&[10]]) && c.named(WORDS));
+    let known = pairs || (c.has_shape(&[&[10]]) && c.named(LABEL, WORDS));
     known && c.joined.len() == 10 && c.joined[0] == b'0' && c.joined[1] != b'0' && !c.seps().any(|sep| sep == Sep::Slash)
 }
 
@@ -132,7 +139,7 @@ fn is_spanish(c: &Candidate) -> bool {
     let grouped = c.has_shape(&[&[3, 3, 3], &[3, 2, 2, 2], &[2, 3, 2, 2]]) && c.seps().all(|sep| sep != Sep::Slash);
     // `612.345.678` and `612 345 678` are also how amounts are written.
     let amount = c.has_shape(&[&[3, 3, 3]]) && c.seps().all(|sep| matches!(sep, Sep::Dot | Sep::Space));
-    let known = (grouped && !amount) || ((grouped || c.has_shape(&[&[9]])) && c.named(WORDS));
+    let known = (grouped && !amount) || ((grouped || c.has_shape(&[&[9]])) && c.named(LABEL, WORDS));
     known && matches!(c.joined[0], b'6'..=b'9') && c.joined[1..].iter().any(|d| *d != b'0')
 }
 
@@ -141,7 +148,10 @@ fn is_zero_led(c: &Candidate) -> bool {
     let trunk = c.joined[0] == b'0' && c.joined[1] != b'0' && (9..=12).contains(&c.joined.len());
     let area = (3..=5).contains(&c.groups[0].len) && (2..=5).contains(&c.groups.len());
     let rest = c.groups[1..].iter().all(|g| g.len >= 2) && !c.seps().any(|sep| sep == Sep::Dot);
-    // `078-05-1120` has the shape of another number.
-    let other = c.has_shape(&[&[3, 2, 4]]);
-    trunk && ((area && rest && !other) || (c.groups.len() == 1 && c.named(WORDS)))
+    // `078-05-1120` and `02110-1301` have the shape of other numbers (social security, postal code), equal fours that of codes.
+    let hyphens = c.seps().all(|sep| sep == Sep::Hyphen);
+    let other = c.has_shape(&[&[4, 4, 4]])
+        || (hyphens && c.has_shape(&[&[3, 2, 4], &[5, 4]]))
+        || c.seps().skip(1).any(|sep| sep == Sep::Slash);
+    trunk && ((area && rest && !other) || (c.groups.len() == 1 && c.named(LABEL, WORDS)))
 }

@@ -3,8 +3,8 @@
 
 use super::{Finding, Kind, MOST, bank, ids, named, neighbours, net, phone};
 
-/// Groups that a rule may look at.
-const WINDOW: usize = 12;
+/// Groups that a rule may look at: the longest IBAN in fours has nine.
+const WINDOW: usize = 9;
 /// Groups that are collected before the first of them are judged.
 const RUN: usize = 128;
 /// No rule takes fewer: `1.2.3.4`.
@@ -78,9 +78,9 @@ impl Candidate<'_> {
         self.groups.iter().all(|g| g.upper)
     }
 
-    /// True when one of the words stands before.
-    pub(super) fn named(&self, words: &[&str]) -> bool {
-        named(self.text, self.start(), words)
+    /// True when one of the words stands at most so many bytes before.
+    pub(super) fn named(&self, reach: usize, words: &[&str]) -> bool {
+        named(self.text, self.start(), reach, words)
     }
 
     /// The separators inside, each as often as it occurs.
@@ -88,12 +88,18 @@ impl Candidate<'_> {
         self.groups.iter().skip(1).map(|g| g.sep)
     }
 
-    /// True when nothing is joined to either end that makes it part of a longer number, a version, a path or a formula.
+    /// True when nothing is joined to either end that makes it part of a longer number, a version, a path or a formula. A
+    /// number after a space is part of it when the space also separates its groups and the two have the same length.
     pub(super) fn stands_alone(&self) -> bool {
-        let inner = self.groups.get(1).map(|g| g.sep);
-        let joins = |sep: Sep| matches!(sep, Sep::Dot | Sep::Hyphen | Sep::Slash) || (Some(sep) == inner && sep == Sep::Space);
-        let left = self.before.is_some_and(|b| joins(self.groups[0].sep) && (b.digits > 0 || self.groups[0].sep != Sep::Space));
-        let right = self.after.is_some_and(|a| joins(a.sep) && (a.digits > 0 || a.sep != Sep::Space));
+        let spaced = self.groups.get(1).is_some_and(|g| g.sep == Sep::Space);
+        let joins = |sep: Sep, outside: &Group, inside: &Group| match sep {
+            Sep::Dot | Sep::Hyphen | Sep::Slash => true,
+            Sep::Space => spaced && outside.is_number() && outside.len == inside.len,
+            _ => false,
+        };
+        let (first, last) = (&self.groups[0], &self.groups[self.groups.len() - 1]);
+        let left = self.before.is_some_and(|before| joins(first.sep, before, first));
+        let right = self.after.is_some_and(|after| joins(after.sep, after, last));
         !left && !right && !self.is_glued()
     }
 
@@ -104,6 +110,7 @@ impl Candidate<'_> {
         let mut after = self.text[end..].chars();
         let left = match before.next() {
             Some('.' | ',') => before.next().is_some_and(char::is_numeric),
+            Some('-' | '/') => before.next().is_some_and(char::is_alphabetic),
             Some(c) => matches!(c, '_' | '$' | '€' | '£' | '\\' | '~' | '^') || c.is_alphanumeric(),
             None => false,
         };
@@ -211,8 +218,8 @@ fn rules(candidate: &Candidate) -> Option<Match> {
     bank::judge(candidate)
         .or_else(|| ids::judge(candidate))
         .or_else(|| neighbours::judge(candidate))
-        .or_else(|| phone::judge(candidate))
         .or_else(|| net::ipv4(candidate))
+        .or_else(|| phone::judge(candidate))
 }
 
 /// A digit of any script as ASCII, an ASCII letter in upper case, nothing for other characters.

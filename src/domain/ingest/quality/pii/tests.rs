@@ -22,13 +22,15 @@ fn numbers_with_check_digits_are_found_in_groups() {
     check("⟦GB29-NWBK-6016-1331-9268-19⟧", &["iban"]);
     check("⟦FR14\u{a0}2004\u{a0}1010\u{a0}0505\u{a0}0001\u{a0}3M02\u{a0}606⟧ et la suite", &["iban"]);
     check("card ⟦4111-1111-1111-1111⟧, ⟦378282246310005⟧ or ⟦3782 822463 10005⟧.", &["card", "card", "card"]);
+    check("paid by ⟦4111 1111 1111 1111⟧ 12/26 123", &["card"]);
+    check("SSN: ⟦536 22 1234⟧", &["us-ssn"]);
     check("DNI ⟦12345678Z⟧, ⟦12.345.678-Z⟧ y ⟦X1234567L⟧ o ⟦X-1234567-L⟧", &["es-dni", "es-dni", "es-nie", "es-nie"]);
     check("NIR ⟦2 55 08 14 168 025 38⟧ ou ⟦255081416802538⟧", &["fr-nir", "fr-nir"]);
     check("Steuer-ID ⟦86 095 742 719⟧, ⟦86095742719⟧", &["de-steuer-id", "de-steuer-id"]);
     check("Versicherung ⟦15 070649 C 103⟧ und ⟦65 170839 J 003⟧", &["de-rentenversicherung", "de-rentenversicherung"]);
     check("Personalausweis ⟦T220001293⟧", &["de-ausweis"]);
     check("SSN ⟦536-22-1234⟧; social security ⟦536221234⟧", &["us-ssn", "us-ssn"]);
-    check("NHS number ⟦943 476 5919⟧, NINO ⟦AB 12 34 56 C⟧, ⟦AB123456C⟧", &["uk-nhs", "uk-nino", "uk-nino"]);
+    check("NHS number ⟦943 476 5919⟧, NINO ⟦AB 12 34 56 C⟧, NI number ⟦AB123456C⟧", &["uk-nhs", "uk-nino", "uk-nino"]);
     check("CF ⟦RSSMRA85T10A562S⟧, ⟦RSS MRA 85T10 A562S⟧", &["it-codice-fiscale", "it-codice-fiscale"]);
     check("AHV ⟦756.9217.0769.85⟧, SVNR ⟦1237 010180⟧", &["ch-ahv", "at-svnr"]);
     check("Rijksregister ⟦85.07.30-033.28⟧ of ⟦17 07 30 033 84⟧", &["be-national-number", "be-national-number"]);
@@ -77,6 +79,7 @@ fn addresses_are_found() {
     check("⟦ana.lopez+x@mail.example.es⟧, <⟦müller@example.de⟧>.", &["email", "email"]);
     check("mailto:⟦a@b.co⟧?subject=x", &["email"]);
     check("host ⟦192.168.1.10⟧, http://⟦8.8.8.8⟧/x, ⟦10.1.2.3⟧:80 and 10.0.0.0/8", &["ipv4"; 3]);
+    check("version 2 runs on the host ⟦10.1.2.3⟧", &["ipv4"]);
     check("⟦2001:db8::8a2e:370:7334⟧, [⟦fe80::1⟧]:80 ⟦fd00:1:2:3:4:5:6:7⟧", &["ipv6"; 3]);
 }
 
@@ -124,6 +127,22 @@ fn other_numbers_are_nothing() {
         "EAN 4006381333931",
         "1999-2004 2010-2024",
         "page 123-45-67",
+        "0069 0307 0301",
+        "call/issue#comment-2352654806",
+        "/status/4111111111111111",
+        "0.06086 0.7664348",
+        "0.094070.605952 0.33",
+        "DFARS 252.227-7013",
+        "0399 0308 0342",
+        "2462.310547",
+        "010/8068/17183",
+        "Standards-Version from 3.6.2.0",
+        "12 536 22 1234 7",
+        "0000 4111 1111 1111 1111",
+        "4111 1111 1111 1111 2222",
+        "Boston, MA 02110-1301",
+        "disk ST380021A",
+        "theoretically 4294967295",
         "sha256 12345678901234567890123456789012",
     ] {
         check(text, &[]);
