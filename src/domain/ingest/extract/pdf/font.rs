@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 /// The most bytes that a CMap unpacks to.
 const CMAP_MAX: usize = 4 << 20;
+/// The most bytes that a font program unpacks to.
+const PROGRAM_MAX: usize = 8 << 20;
 /// The most codes that a CMap names.
 const CODES_MAX: usize = 1 << 17;
 /// Width of a glyph that no table names, in em.
@@ -48,6 +50,9 @@ impl Font {
             None => {
                 font.simple_widths(dictionary, doc);
                 font.simple_texts(dictionary, doc, tables);
+                if get(dictionary, b"Encoding", doc).is_none() {
+                    font.built_in(descriptor, doc, tables);
+                }
             }
         }
         font.to_unicode(dictionary, doc);
@@ -132,6 +137,24 @@ impl Font {
                     code = code.saturating_add(1);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// The encoding inside a Type 1 font program, whose clear part says `dup 15 /bullet put`.
+    fn built_in(&mut self, descriptor: Option<&Dictionary>, doc: &Document, tables: &mut Tables) {
+        let program = descriptor.and_then(|d| get(d, b"FontFile", doc)).and_then(|f| f.as_stream().ok());
+        let Some(program) = program.and_then(|p| p.get_plain_content_with_limit(PROGRAM_MAX).ok()) else { return };
+        let clear = memchr::memmem::find(&program, b"eexec").unwrap_or(program.len().min(1 << 16));
+        let mut tokens = Lexer::new(&program[..clear]).peekable();
+        while let Some(token) = tokens.next() {
+            if token != Token::Operator(b"dup") {
+                continue;
+            }
+            let Some(Token::Number(code)) = tokens.next_if(|t| matches!(t, Token::Number(_))) else { continue };
+            let Some(Token::Name(name)) = tokens.next_if(|t| matches!(t, Token::Name(_))) else { continue };
+            if let Some(text) = tables.glyph(&name).filter(|_| (0.0..256.0).contains(&code)) {
+                self.texts.insert(code as u32, spelled(&text));
             }
         }
     }

@@ -15,7 +15,7 @@ const STATES_MAX: usize = 512;
 /// The most bytes that one page's content unpacks to.
 const PAGE_MAX: usize = 64 << 20;
 /// A gap inside a string wider than this, in em, is a space.
-const SPACE: f32 = 0.17;
+const SPACE: f32 = 0.12;
 
 /// Text shown in one go, in a frame where it runs along x and lines descend along y.
 pub(super) struct Run {

@@ -4,7 +4,7 @@ use super::interpret::Run;
 use std::collections::HashMap;
 
 /// A gap between runs wider than this, in em, parts words.
-const WORD_GAP: f32 = 0.13;
+const WORD_GAP: f32 = 0.1;
 /// Runs whose baselines differ by less than this, in em, share a line (raised figures stay in it).
 const SAME_LINE: f32 = 0.45;
 /// Lines at each end of a page that may be its head or foot.
@@ -130,18 +130,18 @@ fn edges(page: &[Line]) -> Vec<usize> {
 
 /// A line without its digits, and its height in steps of four units.
 fn key(line: &Line) -> (String, i32) {
-    let text = line.text.trim();
-    let roman = text.len() <= 6 && text.bytes().all(|b| b"ivxlc".contains(&b));
-    let mut made = String::with_capacity(text.len());
-    for c in text.chars().filter(|c| !c.is_whitespace()) {
-        match c {
-            c if c.is_ascii_digit() => {
-                if !made.ends_with('#') {
-                    made.push('#');
-                }
+    let mut made = String::with_capacity(line.text.len());
+    for word in line.text.split_whitespace() {
+        // Front matter counts its pages in small Roman numerals.
+        if word.len() <= 6 && word.bytes().all(|b| b"ivxlc".contains(&b)) {
+            continue;
+        }
+        for c in word.chars() {
+            match c {
+                c if c.is_ascii_digit() && made.ends_with('#') => {}
+                c if c.is_ascii_digit() => made.push('#'),
+                c => made.push(c),
             }
-            c if !roman => made.push(c),
-            _ => {}
         }
     }
     (made, (line.y / 4.0) as i32)
