@@ -271,7 +271,9 @@ impl Reader {
         self.muted = attribute(attributes, "class").is_some_and(|c| c.contains("headerlink"));
         let target = attribute(attributes, "href").or_else(|| attribute(attributes, "url"));
         if let Some(target) = target.filter(|t| !t.starts_with('#') && !t.starts_with("javascript:")) {
-            let at = self.buffer.len() + usize::from(self.gap && !self.buffer.is_empty());
+            // Where the words of a cell begin is known only once its row is written; the row's own begin serves.
+            let gap = usize::from(self.gap && !self.buffer.is_empty());
+            let at = if self.in_cell() { 0 } else { self.buffer.len() + gap };
             self.links.push((at, target.into_owned()));
         }
     }
@@ -324,10 +326,6 @@ impl Reader {
         table.open = false;
         table.cells.push(std::mem::take(&mut self.buffer));
         self.gap = false;
-        // Where the words of a cell begin is known only once its row is written; the row's own begin serves.
-        for (at, _) in &mut self.links {
-            *at = 0;
-        }
         Ok(())
     }
 

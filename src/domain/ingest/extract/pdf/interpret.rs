@@ -5,7 +5,7 @@ use super::lexer::{Lexer, Token};
 use crate::domain::ingest::extract::limits::{Out, too_large};
 use crate::domain::ingest::reason::Refused;
 use lopdf::{DecompressError, Dictionary, Document, Error, Object, Stream};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 /// Forms inside forms that are followed.
@@ -14,6 +14,8 @@ const FORMS_MAX: usize = 10;
 const STATES_MAX: usize = 512;
 /// The most bytes that one page's content unpacks to.
 const PAGE_MAX: usize = 64 << 20;
+/// Content is run rather than kept, so all pages together may unpack to this many times what may be held at once.
+const PAGES_TIMES: usize = 4;
 /// A gap inside a string wider than this, in em, is a space.
 const SPACE: f32 = 0.12;
 
@@ -67,15 +69,17 @@ pub(super) struct Interpreter<'a> {
     doc: &'a Document,
     tables: Tables,
     fonts: HashMap<*const Dictionary, Rc<Font>>,
-    /// Bytes of content that may still be unpacked.
+    /// Bytes of content that may still be run, forms as often as they are shown.
     left: usize,
+    /// Forms that were found to show no text.
+    barren: HashSet<*const Stream>,
     runs: Vec<Run>,
 }
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(doc: &'a Document, out: &Out) -> Self {
-        let left = out.limits.max_inflated;
-        Self { doc, tables: Tables::default(), fonts: HashMap::new(), left, runs: Vec::new() }
+        let left = out.limits.max_inflated.saturating_mul(PAGES_TIMES);
+        Self { doc, tables: Tables::default(), fonts: HashMap::new(), left, barren: HashSet::new(), runs: Vec::new() }
     }
 
     /// What a page shows, in the order of its content.
@@ -149,6 +153,10 @@ impl<'a> Interpreter<'a> {
         let Some(stream) = found.filter(|s| s.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|n| n == b"Form")) else {
             return Ok(());
         };
+        if self.barren.contains(&std::ptr::from_ref(stream)) {
+            return Ok(());
+        }
+        let before = self.runs.len();
         let content = plain(stream, self.left.min(PAGE_MAX))?;
         let own = get(&stream.dict, b"Resources", doc).and_then(|r| dictionary_of(r, doc));
         let mut its_fonts = fonts.clone();
@@ -162,7 +170,11 @@ impl<'a> Interpreter<'a> {
         for (to, from) in its_matrix.iter_mut().zip(matrix.into_iter().flatten()) {
             *to = from.as_float().unwrap_or(*to);
         }
-        self.run(&content, &its_fonts, &its_resources, times(&its_matrix, ctm), depth + 1, out)
+        self.run(&content, &its_fonts, &its_resources, times(&its_matrix, ctm), depth + 1, out)?;
+        if self.runs.len() == before {
+            self.barren.insert(std::ptr::from_ref(stream));
+        }
+        Ok(())
     }
 
     fn font(&mut self, dictionary: &'a Dictionary) -> Rc<Font> {
