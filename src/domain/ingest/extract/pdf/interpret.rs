@@ -266,7 +266,7 @@ impl Stack {
     fn show(&mut self, operands: &[Token], runs: &mut Vec<Run>) {
         let Some(font) = self.state.font.clone() else { return };
         let frame = times(&self.text, &self.state.ctm);
-        let mut text = String::new();
+        let mut text = String::with_capacity(64);
         let (mut advance, mut shift) = (0_f32, 0_f32);
         let size = self.state.size;
         for operand in operands {

@@ -33,16 +33,14 @@ pub(super) struct Line {
 /// The lines of one page, in the order of its content.
 pub(super) fn lines(runs: Vec<Run>, page: u32) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    let mut last: Option<(String, f32, f32)> = None;
+    let mut last: Option<(f32, f32)> = None;
     for run in runs {
         // Bold is sometimes made by showing a text twice, a hair apart.
-        let again = last.as_ref().is_some_and(|(text, x, y)| {
-            (x - run.start).abs() < 0.15 * run.size && (y - run.y).abs() < 0.15 * run.size && *text == run.text
-        });
-        if again {
+        let near = last.is_some_and(|(x, y)| (x - run.start).abs() < 0.15 * run.size && (y - run.y).abs() < 0.15 * run.size);
+        if near && lines.last().is_some_and(|line| line.text.ends_with(&run.text)) {
             continue;
         }
-        last = Some((run.text.clone(), run.start, run.y));
+        last = Some((run.start, run.y));
         match lines.last_mut().filter(|line| belongs(line, &run)) {
             Some(line) => join(line, &run),
             None => lines.push(begin(run, page)),
