@@ -138,7 +138,7 @@ impl Reader {
             self.gap = true;
             return Ok(());
         }
-        self.into_layout(out)?;
+        self.make_layout(out)?;
         self.flush(out)
     }
 
@@ -147,7 +147,7 @@ impl Reader {
     }
 
     /// The table turns out to be layout: what its row holds so far becomes text.
-    fn into_layout(&mut self, out: &mut Out) -> Result<(), Refused> {
+    fn make_layout(&mut self, out: &mut Out) -> Result<(), Refused> {
         let Some(table) = self.tables.last_mut().filter(|t| t.open && !t.layout) else { return Ok(()) };
         table.layout = true;
         let cells = std::mem::take(&mut table.cells);
@@ -224,7 +224,7 @@ impl Reader {
 
     /// A block begins that no cell of data holds.
     fn block_start(&mut self, heading: Option<u8>, out: &mut Out) -> Result<(), Refused> {
-        self.into_layout(out)?;
+        self.make_layout(out)?;
         self.flush(out)?;
         self.heading = heading;
         Ok(())

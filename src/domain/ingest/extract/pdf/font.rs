@@ -68,7 +68,7 @@ impl Font {
                 }
             }
         }
-        draft.to_unicode(dictionary, doc);
+        draft.read_own_map(dictionary, doc);
         let (pool, glyphs) = draft.finish();
         Self {
             wide: descendant.is_some(),
@@ -205,7 +205,7 @@ impl Draft {
     }
 
     /// What the font says itself (ISO 32000-1, 9.10.3).
-    fn to_unicode(&mut self, dictionary: &Dictionary, doc: &Document) {
+    fn read_own_map(&mut self, dictionary: &Dictionary, doc: &Document) {
         let stream = get(dictionary, b"ToUnicode", doc).and_then(|s| s.as_stream().ok());
         let Some(map) = stream.and_then(|s| s.get_plain_content_with_limit(CMAP_MAX).ok()) else { return };
         let mut held: Vec<Option<Vec<u8>>> = Vec::new();
