@@ -268,6 +268,8 @@ impl Stack {
         let frame = times(&self.text, &self.state.ctm);
         let mut text = String::with_capacity(64);
         let (mut advance, mut shift) = (0_f32, 0_f32);
+        // Where the first glyph begins and the last one ends: adjustments before and after are gaps, not letters.
+        let (mut first, mut last) = (None, 0_f32);
         let size = self.state.size;
         for operand in operands {
             match operand {
@@ -282,6 +284,8 @@ impl Stack {
                     }
                     shift = 0.0;
                     for (glyph, width, space) in font.glyphs(bytes) {
+                        first.get_or_insert(advance);
+                        last = advance + width * size * self.state.scale;
                         let extra = self.state.char_space + if space { self.state.word_space } else { 0.0 };
                         advance += (width * size + extra) * self.state.scale;
                         text.push_str(glyph);
@@ -292,7 +296,7 @@ impl Stack {
         }
         self.text = times(&[1.0, 0.0, 0.0, 1.0, advance, 0.0], &self.text);
         if !text.trim().is_empty() {
-            runs.extend(place(text, &frame, advance, self.state.rise, size, &font));
+            runs.extend(place(text, &frame, (first.unwrap_or(0.0), last), self.state.rise, size, &font));
         } else if !text.is_empty()
             && let Some(last) = runs.last_mut()
             && !last.text.ends_with(' ')
@@ -304,7 +308,7 @@ impl Stack {
 }
 
 /// A run in the frame where it runs along x; `None` when its numbers are none.
-fn place(text: String, frame: &Matrix, advance: f32, rise: f32, size: f32, font: &Font) -> Option<Run> {
+fn place(text: String, frame: &Matrix, (first, last): (f32, f32), rise: f32, size: f32, font: &Font) -> Option<Run> {
     let along = (frame[0].powi(2) + frame[1].powi(2)).sqrt();
     let across = (frame[2].powi(2) + frame[3].powi(2)).sqrt();
     let (x, y) = (frame[4] + rise * frame[2], frame[5] + rise * frame[3]);
@@ -322,7 +326,7 @@ fn place(text: String, frame: &Matrix, advance: f32, rise: f32, size: f32, font:
         _ => (-y, x),
     };
     let size = (size * across).abs();
-    let end = start + advance * along * sign;
+    let (start, end) = (start + first * along * sign, start + last * along * sign);
     let sound = start.is_finite() && end.is_finite() && y.is_finite() && size.is_finite() && size > 0.0;
     sound.then_some(Run { text, start, end, y, size, turn, bold: font.bold, fixed: font.fixed })
 }
