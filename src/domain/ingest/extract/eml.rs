@@ -2,11 +2,12 @@
 //!
 //! Attachments are named in a warning, not read: they are documents of their own, with sizes and dangers of their own.
 
+use super::decode::decode;
 use super::limits::{Out, malformed};
 use super::{html, text};
 use crate::domain::ingest::document::BlockKind;
 use crate::domain::ingest::reason::Refused;
-use mail_parser::{Address, Message, MessageParser, MimeHeaders, PartType};
+use mail_parser::{Address, Encoding, Message, MessageParser, MimeHeaders, PartType};
 
 /// Attachments that are named; more are counted.
 const NAMED_MAX: usize = 20;
@@ -59,10 +60,17 @@ fn people(address: &Address) -> String {
 
 /// The text parts, or where there is none the HTML parts.
 fn body(message: &Message, out: &mut Out) -> Result<(), Refused> {
-    let parts = if message.text_body.is_empty() { &message.html_body } else { &message.text_body };
-    for id in parts {
+    // Text of a kind that nobody knows is in neither list, but it is text still.
+    let lone = [0];
+    let lists = [&message.text_body[..], &message.html_body, &lone];
+    for id in lists.into_iter().find(|l| !l.is_empty()).unwrap_or_default() {
         let Some(part) = message.parts.get(*id as usize) else { continue };
+        let raw = message.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
+        let own = |body: &str| part.encoding == Encoding::None && body.contains('\u{fffd}');
         match &part.body {
+            // Eight bits without a charset: the encoding is found as in a file.
+            PartType::Text(body) if own(body) => text::extract(&decode(raw)?.text, out)?,
+            PartType::Html(body) if own(body) => html::extract(&decode(raw)?.text, None, out)?,
             PartType::Text(body) => text::extract(body, out)?,
             PartType::Html(body) => html::extract(body, None, out)?,
             _ => {}
@@ -107,6 +115,18 @@ mod tests {
     fn a_message_of_html_alone_is_read() {
         let mail = "From: a@b.c\r\nSubject: s\r\nDate: x\r\nContent-Type: text/html\r\n\r\n<p>one<p>two";
         check("a.eml", mail, "# s\none\ntwo");
+    }
+
+    #[test]
+    fn eight_bits_without_a_charset_are_decoded() {
+        let mail = b"From: a@b.c\r\nSubject: s\r\nTo: c@d.e\r\n\r\nViele Gr\xFC\xDFe aus K\xF6ln und M\xFCnchen\r\n";
+        let made = read("a.eml", mail).unwrap();
+        assert!(made.document.text.ends_with("Viele Grüße aus Köln und München"), "{}", made.document.text);
+    }
+
+    #[test]
+    fn a_message_of_unknown_text_is_read() {
+        check("a.eml", "From: a@b.c\r\nSubject: s\r\nContent-Type: text\r\n\r\nwords\r\n", "# s\nwords");
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Reader {
             self.gap = true;
             return Ok(());
         }
-        self.into_layout(out)?;
+        self.make_layout(out)?;
         self.flush(out)
     }
 
@@ -147,7 +147,7 @@ impl Reader {
     }
 
     /// The table turns out to be layout: what its row holds so far becomes text.
-    fn into_layout(&mut self, out: &mut Out) -> Result<(), Refused> {
+    fn make_layout(&mut self, out: &mut Out) -> Result<(), Refused> {
         let Some(table) = self.tables.last_mut().filter(|t| t.open && !t.layout) else { return Ok(()) };
         table.layout = true;
         let cells = std::mem::take(&mut table.cells);
@@ -224,7 +224,7 @@ impl Reader {
 
     /// A block begins that no cell of data holds.
     fn block_start(&mut self, heading: Option<u8>, out: &mut Out) -> Result<(), Refused> {
-        self.into_layout(out)?;
+        self.make_layout(out)?;
         self.flush(out)?;
         self.heading = heading;
         Ok(())
@@ -271,7 +271,9 @@ impl Reader {
         self.muted = attribute(attributes, "class").is_some_and(|c| c.contains("headerlink"));
         let target = attribute(attributes, "href").or_else(|| attribute(attributes, "url"));
         if let Some(target) = target.filter(|t| !t.starts_with('#') && !t.starts_with("javascript:")) {
-            let at = self.buffer.len() + usize::from(self.gap && !self.buffer.is_empty());
+            // Where the words of a cell begin is known only once its row is written; the row's own begin serves.
+            let gap = usize::from(self.gap && !self.buffer.is_empty());
+            let at = if self.in_cell() { 0 } else { self.buffer.len() + gap };
             self.links.push((at, target.into_owned()));
         }
     }
@@ -324,10 +326,6 @@ impl Reader {
         table.open = false;
         table.cells.push(std::mem::take(&mut self.buffer));
         self.gap = false;
-        // Where the words of a cell begin is known only once its row is written; the row's own begin serves.
-        for (at, _) in &mut self.links {
-            *at = 0;
-        }
         Ok(())
     }
 

@@ -29,17 +29,34 @@ pub(super) struct Pieces<'a> {
     text: &'a str,
     at: usize,
     html: bool,
-    raw: Option<&'a str>,
+    raw: Option<usize>,
     /// Set when a quote was found that nothing closes: from there on quotes mean nothing.
     quotes_off: bool,
     /// Set when a comment was found that nothing closes.
     comments_off: bool,
+    /// Set when the inner part of a document type was found that nothing closes.
+    subsets_off: bool,
+    /// Set when no `>` is left: the rest is text.
+    tags_off: bool,
+    /// For each of `RAW`: set when one was found that nothing closes. Each search is made in vain once only, or a document
+    /// of such dirt would cost its length squared.
+    raw_off: [bool; RAW.len()],
 }
 
 impl<'a> Pieces<'a> {
     /// The pieces of an HTML document: scripts and the like are no markup.
     pub(super) fn html(text: &'a str) -> Self {
-        Self { text, at: 0, html: true, raw: None, quotes_off: false, comments_off: false }
+        Self {
+            text,
+            at: 0,
+            html: true,
+            raw: None,
+            quotes_off: false,
+            comments_off: false,
+            subsets_off: false,
+            tags_off: false,
+            raw_off: [false; RAW.len()],
+        }
     }
 
     /// The pieces of an XML document.
@@ -54,13 +71,27 @@ impl<'a> Pieces<'a> {
     }
 
     /// The content of an element that is no markup, up to its end tag.
-    fn raw_content(&mut self, name: &str) -> Option<Piece<'a>> {
-        let end = end_tag(&self.text[self.at..], name)?;
-        Some(Piece::Raw(self.take(self.at + end)))
+    fn raw_content(&mut self, which: usize) -> Option<Piece<'a>> {
+        if self.raw_off[which] {
+            return None;
+        }
+        let end = end_tag(&self.text[self.at..], RAW[which]);
+        self.raw_off[which] = end.is_none();
+        Some(Piece::Raw(self.take(self.at + end?)))
+    }
+
+    /// The next `>`.
+    fn close(&mut self, rest: &str) -> Option<usize> {
+        let found = memchr::memchr(b'>', rest.as_bytes());
+        self.tags_off = found.is_none();
+        found
     }
 
     /// A tag beginning here; `None` when the `<` is text.
     fn tag(&mut self) -> Option<Option<Piece<'a>>> {
+        if self.tags_off {
+            return None;
+        }
         let rest = &self.text[self.at..];
         match rest.as_bytes().get(1)? {
             b'!' => {
@@ -68,12 +99,11 @@ impl<'a> Pieces<'a> {
                 Some(piece)
             }
             b'?' => {
-                let end = rest.find('>').map_or(rest.len(), |e| e + 1);
-                self.at += end;
+                self.at += self.close(rest)? + 1;
                 Some(None)
             }
             b'/' => {
-                let end = memchr::memchr(b'>', rest.as_bytes())?;
+                let end = self.close(rest)?;
                 self.at += end + 1;
                 let name = rest[2..end].split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default();
                 Some((!name.is_empty()).then_some(Piece::End(name)))
@@ -92,7 +122,7 @@ impl<'a> Pieces<'a> {
             Some(end) => end,
             None => {
                 self.quotes_off = true;
-                memchr::memchr(b'>', rest.as_bytes())?
+                self.close(rest)?
             }
         };
         let inner = &rest[1..end];
@@ -101,7 +131,7 @@ impl<'a> Pieces<'a> {
         let empty = attributes.ends_with('/');
         self.at += end + 1;
         if self.html && !empty {
-            self.raw = RAW.iter().find(|r| name.eq_ignore_ascii_case(r)).copied();
+            self.raw = RAW.iter().position(|r| name.eq_ignore_ascii_case(r));
         }
         Some(Piece::Start(name, attributes, empty))
     }
@@ -120,9 +150,16 @@ impl<'a> Pieces<'a> {
             }
             self.comments_off = true;
         }
-        let close = memchr::memchr(b'>', rest.as_bytes()).unwrap_or(rest.len());
-        let subset = rest[..close].contains('[').then(|| rest.find("]>").map(|e| e + 1)).flatten();
-        self.at += (subset.unwrap_or(close) + 1).min(rest.len());
+        let Some(close) = self.close(rest) else {
+            self.at = self.text.len();
+            return Some(Piece::Text(rest));
+        };
+        let mut subset = None;
+        if !self.subsets_off && rest[..close].contains('[') {
+            subset = rest.find("]>").map(|e| e + 1);
+            self.subsets_off = subset.is_none();
+        }
+        self.at += subset.unwrap_or(close) + 1;
         None
     }
 }
@@ -131,8 +168,8 @@ impl<'a> Iterator for Pieces<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
-        if let Some(name) = self.raw.take()
-            && let Some(piece) = self.raw_content(name)
+        if let Some(which) = self.raw.take()
+            && let Some(piece) = self.raw_content(which)
         {
             return Some(piece);
         }
@@ -253,6 +290,15 @@ mod tests {
         check("<!-- never closed <b>x</b>", "x|</b>");
         check("a <", "a |<");
         check("<script>never closed", "<script >|never closed");
+    }
+
+    /// Each of these would take hours if every failed search were made again.
+    #[test]
+    fn dirt_costs_its_length() {
+        for dirt in ["<a ", "</a ", "<!--", "<![x>", "<script>", "<p a=\"", "<!DOCTYPE x [>", "<?", "<"] {
+            let text = dirt.repeat(1_000_000) + "end";
+            assert!(matches!(Pieces::html(&text).last(), Some(Piece::Text(t)) if t.ends_with("end")), "{dirt}");
+        }
     }
 
     #[test]

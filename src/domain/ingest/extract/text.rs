@@ -171,7 +171,7 @@ fn lone_heading(lines: &[&str], closed: bool) -> Option<u8> {
     let title = line.trim_start();
     let own = lines.len() == 1 && closed || lines.get(1).is_some_and(|next| indent(next) > indent(line) + 1);
     let width = title.chars().count();
-    if !own || !(3..=HEADING_MAX).contains(&width) || title.ends_with(['.', ',', ';', ':', '!', '?']) || title.contains("  ") {
+    if !own || !(3..=HEADING_MAX).contains(&width) || title.ends_with(['.', ',', ';', ':']) || title.contains("  ") {
         return None;
     }
     if let Some(level) = numbered(title) {
@@ -179,7 +179,7 @@ fn lone_heading(lines: &[&str], closed: bool) -> Option<u8> {
     }
     let letters = title.chars().filter(|c| c.is_alphabetic()).count();
     let capitals = title.chars().filter(|c| c.is_uppercase()).count();
-    (letters >= 4 && capitals == letters && letters * 3 >= width * 2).then_some(1)
+    (letters >= 4 && capitals == letters && !title.ends_with(['!', '?']) && letters * 3 >= width * 2).then_some(1)
 }
 
 /// `2.1 Title` has level 2.
@@ -195,12 +195,12 @@ fn numbered(title: &str) -> Option<u8> {
 
 /// Set in, and with the signs or the columns of code.
 fn is_code(lines: &[&str], base: usize) -> bool {
-    if lines.iter().any(|l| indent(l) < base + 4) {
+    if lines.iter().any(|l| indent(l) < base + 4) || bullet(lines[0]).is_some() {
         return false;
     }
     let coded = |line: &&&str| {
         let line = line.trim();
-        let signs = line.chars().filter(|c| "{}()[]<>=;$#|\\/_+@&%~^".contains(*c)).count();
+        let signs = line.chars().filter(|c| "{}[]<>=;$#|\\+@&%~^".contains(*c)).count();
         signs * 12 >= line.len() || line.contains("   ") || line.starts_with(['$', '#', '>', '%', '-'])
     };
     lines.iter().filter(coded).count() * 2 >= lines.len()
@@ -241,8 +241,9 @@ fn bullet(line: &str) -> Option<&str> {
             return Some(item).filter(|i| !is_blank(i));
         }
     }
-    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-    let number = (1..=2).contains(&digits) && (line[digits..].starts_with(". ") || line[digits..].starts_with(") "));
+    let (number, _) = line.split_once(' ')?;
+    let parts = number.strip_suffix(['.', ')'])?;
+    let number = parts.split('.').all(|p| (1..=2).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()));
     number.then_some(line)
 }
 

@@ -17,6 +17,8 @@ const PARTS_MAX: usize = 100_000;
 pub(super) struct Package<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     by_name: HashMap<String, usize>,
+    /// The same names in lower case: office programs treat names without regard to case.
+    by_lower: HashMap<String, usize>,
     left: u64,
     ratio: u64,
 }
@@ -33,7 +35,7 @@ impl<'a> Package<'a> {
             return Err(too_large(format!("{} parts, the limit is {PARTS_MAX}", archive.len())));
         }
         let ratio = limits.max_ratio as u64;
-        let (mut by_name, mut total) = (HashMap::new(), 0_u64);
+        let (mut by_name, mut by_lower, mut total) = (HashMap::new(), HashMap::new(), 0_u64);
         for at in 0..archive.len() {
             let Ok(part) = archive.by_index_raw(at) else { continue };
             total = total.saturating_add(part.size());
@@ -41,12 +43,14 @@ impl<'a> Package<'a> {
                 return Err(too_large(format!("a part unpacks to more than {ratio} times its size")));
             }
             let Ok(name) = part.name().map(|n| n.replace('\\', "/")) else { continue };
-            by_name.entry(name.trim_start_matches('/').to_owned()).or_insert(at);
+            let name = name.trim_start_matches('/');
+            by_name.entry(name.to_owned()).or_insert(at);
+            by_lower.entry(name.to_ascii_lowercase()).or_insert(at);
         }
         if total > limits.max_inflated as u64 {
             return Err(too_large(format!("unpacks to {total} bytes, the limit is {}", limits.max_inflated)));
         }
-        Ok(Self { archive, by_name, left: limits.max_inflated as u64, ratio })
+        Ok(Self { archive, by_name, by_lower, left: limits.max_inflated as u64, ratio })
     }
 
     /// The names of the parts, sorted.
@@ -61,11 +65,10 @@ impl<'a> Package<'a> {
         self.find(name).is_some()
     }
 
-    /// A part by its name; office programs treat names without regard to case.
+    /// A part by its name.
     fn find(&self, name: &str) -> Option<usize> {
         let name = name.trim_start_matches('/');
-        let exact = self.by_name.get(name).copied();
-        exact.or_else(|| self.by_name.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, at)| *at).min())
+        self.by_name.get(name).or_else(|| self.by_lower.get(&name.to_ascii_lowercase())).copied()
     }
 
     /// The bytes of a part; `None` when there is no such part.

@@ -5,24 +5,44 @@
 
 use super::lexer::{Lexer, Token};
 use lopdf::{Dictionary, Document, Object};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The most bytes that a CMap unpacks to.
 const CMAP_MAX: usize = 4 << 20;
+/// The most bytes that a font program unpacks to.
+const PROGRAM_MAX: usize = 8 << 20;
 /// The most codes that a CMap names.
 const CODES_MAX: usize = 1 << 17;
 /// Width of a glyph that no table names, in em.
 const USUAL_WIDTH: f32 = 0.5;
 
 /// A font as text needs it.
-#[derive(Default)]
 pub(super) struct Font {
     /// Codes have two bytes.
     pub(super) wide: bool,
     pub(super) bold: bool,
     pub(super) fixed: bool,
-    texts: HashMap<u32, Box<str>>,
-    widths: HashMap<u32, f32>,
+    /// The texts of all glyphs, one after the other.
+    pool: String,
+    /// By code.
+    glyphs: Vec<Glyph>,
+    usual: f32,
+}
+
+/// A code's stretch of the pool and its width in em.
+#[derive(Clone, Copy)]
+struct Glyph {
+    start: u32,
+    end: u32,
+    width: f32,
+}
+
+/// A font while its parts are read.
+#[derive(Default)]
+struct Draft {
+    fixed: bool,
+    texts: BTreeMap<u32, Box<str>>,
+    widths: BTreeMap<u32, f32>,
     usual: f32,
 }
 
@@ -35,33 +55,63 @@ impl Font {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let descriptor = get(descendant.unwrap_or(dictionary), b"FontDescriptor", doc).and_then(|d| dictionary_of(d, doc));
         let flags = descriptor.and_then(|d| get(d, b"Flags", doc)).and_then(|f| f.as_i64().ok()).unwrap_or(0);
-        let mut font = Self {
+        let fixed =
+            ["mono", "courier", "typewriter", "cmtt", "consol", "sftt"].iter().any(|m| name.contains(m)) || flags & 1 != 0;
+        let mut draft = Draft { fixed, usual: USUAL_WIDTH, ..Draft::default() };
+        match descendant {
+            Some(descendant) => draft.wide_widths(descendant, doc),
+            None => {
+                draft.simple_widths(dictionary, doc);
+                draft.simple_texts(dictionary, doc, tables);
+                if get(dictionary, b"Encoding", doc).is_none() {
+                    draft.built_in(descriptor, doc, tables);
+                }
+            }
+        }
+        draft.read_own_map(dictionary, doc);
+        let (pool, glyphs) = draft.finish();
+        Self {
             wide: descendant.is_some(),
             bold: ["bold", "black", "heavy", "cmbx", "-demi", "semibold"].iter().any(|b| name.contains(b))
                 || flags & 0x4_0000 != 0,
-            fixed: ["mono", "courier", "typewriter", "cmtt", "consol", "sftt"].iter().any(|m| name.contains(m)) || flags & 1 != 0,
-            usual: USUAL_WIDTH,
-            ..Self::default()
-        };
-        match descendant {
-            Some(descendant) => font.wide_widths(descendant, doc),
-            None => {
-                font.simple_widths(dictionary, doc);
-                font.simple_texts(dictionary, doc, tables);
-            }
+            fixed,
+            pool,
+            glyphs,
+            usual: draft.usual,
         }
-        font.to_unicode(dictionary, doc);
-        font
     }
 
     /// Each code of a string: its text, its width in em, and whether it is the one-byte space.
     pub(super) fn glyphs<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a str, f32, bool)> + 'a {
         let size = if self.wide { 2 } else { 1 };
         bytes.chunks(size).map(move |code| {
-            let code = code.iter().fold(0, |all, b| all << 8 | u32::from(*b));
-            let text = self.texts.get(&code).map_or("", |t| &**t);
-            (text, self.widths.get(&code).copied().unwrap_or(self.usual), !self.wide && code == 32)
+            let code = code.iter().fold(0, |all, b| all << 8 | usize::from(*b));
+            let (text, width) = self.glyphs.get(code).map_or(("", self.usual), |glyph| {
+                (self.pool.get(glyph.start as usize..glyph.end as usize).unwrap_or_default(), glyph.width)
+            });
+            (text, width, !self.wide && code == 32)
         })
+    }
+}
+
+impl Draft {
+    /// The texts as one string, and every code's part of it.
+    fn finish(&self) -> (String, Vec<Glyph>) {
+        let last = |codes: Option<&u32>| codes.map_or(0, |code| (*code as usize + 1).min(1 << 16));
+        let count = last(self.texts.keys().next_back()).max(last(self.widths.keys().next_back()));
+        let mut pool = String::new();
+        let mut glyphs = vec![Glyph { start: 0, end: 0, width: self.usual }; count];
+        for (code, text) in &self.texts {
+            if let Some(glyph) = glyphs.get_mut(*code as usize) {
+                glyph.start = pool.len() as u32;
+                pool.push_str(text);
+                glyph.end = pool.len() as u32;
+            }
+        }
+        for (code, width) in &self.widths {
+            glyphs.get_mut(*code as usize).into_iter().for_each(|glyph| glyph.width = *width);
+        }
+        (pool, glyphs)
     }
 
     fn simple_widths(&mut self, dictionary: &Dictionary, doc: &Document) {
@@ -136,8 +186,26 @@ impl Font {
         }
     }
 
+    /// The encoding inside a Type 1 font program, whose clear part says `dup 15 /bullet put`.
+    fn built_in(&mut self, descriptor: Option<&Dictionary>, doc: &Document, tables: &mut Tables) {
+        let program = descriptor.and_then(|d| get(d, b"FontFile", doc)).and_then(|f| f.as_stream().ok());
+        let Some(program) = program.and_then(|p| p.get_plain_content_with_limit(PROGRAM_MAX).ok()) else { return };
+        let clear = memchr::memmem::find(&program, b"eexec").unwrap_or(program.len().min(1 << 16));
+        let mut tokens = Lexer::new(&program[..clear]).peekable();
+        while let Some(token) = tokens.next() {
+            if token != Token::Operator(b"dup") {
+                continue;
+            }
+            let Some(Token::Number(code)) = tokens.next_if(|t| matches!(t, Token::Number(_))) else { continue };
+            let Some(Token::Name(name)) = tokens.next_if(|t| matches!(t, Token::Name(_))) else { continue };
+            if let Some(text) = tables.glyph(&name).filter(|_| (0.0..256.0).contains(&code)) {
+                self.texts.insert(code as u32, spelled(&text));
+            }
+        }
+    }
+
     /// What the font says itself (ISO 32000-1, 9.10.3).
-    fn to_unicode(&mut self, dictionary: &Dictionary, doc: &Document) {
+    fn read_own_map(&mut self, dictionary: &Dictionary, doc: &Document) {
         let stream = get(dictionary, b"ToUnicode", doc).and_then(|s| s.as_stream().ok());
         let Some(map) = stream.and_then(|s| s.get_plain_content_with_limit(CMAP_MAX).ok()) else { return };
         let mut held: Vec<Option<Vec<u8>>> = Vec::new();

@@ -5,7 +5,7 @@ use super::lexer::{Lexer, Token};
 use crate::domain::ingest::extract::limits::{Out, too_large};
 use crate::domain::ingest::reason::Refused;
 use lopdf::{DecompressError, Dictionary, Document, Error, Object, Stream};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 /// Forms inside forms that are followed.
@@ -14,8 +14,10 @@ const FORMS_MAX: usize = 10;
 const STATES_MAX: usize = 512;
 /// The most bytes that one page's content unpacks to.
 const PAGE_MAX: usize = 64 << 20;
+/// Content is run rather than kept, so all pages together may unpack to this many times what may be held at once.
+const PAGES_TIMES: usize = 4;
 /// A gap inside a string wider than this, in em, is a space.
-const SPACE: f32 = 0.17;
+const SPACE: f32 = 0.12;
 
 /// Text shown in one go, in a frame where it runs along x and lines descend along y.
 pub(super) struct Run {
@@ -67,15 +69,17 @@ pub(super) struct Interpreter<'a> {
     doc: &'a Document,
     tables: Tables,
     fonts: HashMap<*const Dictionary, Rc<Font>>,
-    /// Bytes of content that may still be unpacked.
+    /// Bytes of content that may still be run, forms as often as they are shown.
     left: usize,
+    /// Forms that were found to show no text.
+    barren: HashSet<*const Stream>,
     runs: Vec<Run>,
 }
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(doc: &'a Document, out: &Out) -> Self {
-        let left = out.limits.max_inflated;
-        Self { doc, tables: Tables::default(), fonts: HashMap::new(), left, runs: Vec::new() }
+        let left = out.limits.max_inflated.saturating_mul(PAGES_TIMES);
+        Self { doc, tables: Tables::default(), fonts: HashMap::new(), left, barren: HashSet::new(), runs: Vec::new() }
     }
 
     /// What a page shows, in the order of its content.
@@ -149,6 +153,10 @@ impl<'a> Interpreter<'a> {
         let Some(stream) = found.filter(|s| s.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|n| n == b"Form")) else {
             return Ok(());
         };
+        if self.barren.contains(&std::ptr::from_ref(stream)) {
+            return Ok(());
+        }
+        let before = self.runs.len();
         let content = plain(stream, self.left.min(PAGE_MAX))?;
         let own = get(&stream.dict, b"Resources", doc).and_then(|r| dictionary_of(r, doc));
         let mut its_fonts = fonts.clone();
@@ -162,7 +170,11 @@ impl<'a> Interpreter<'a> {
         for (to, from) in its_matrix.iter_mut().zip(matrix.into_iter().flatten()) {
             *to = from.as_float().unwrap_or(*to);
         }
-        self.run(&content, &its_fonts, &its_resources, times(&its_matrix, ctm), depth + 1, out)
+        self.run(&content, &its_fonts, &its_resources, times(&its_matrix, ctm), depth + 1, out)?;
+        if self.runs.len() == before {
+            self.barren.insert(std::ptr::from_ref(stream));
+        }
+        Ok(())
     }
 
     fn font(&mut self, dictionary: &'a Dictionary) -> Rc<Font> {
@@ -254,8 +266,10 @@ impl Stack {
     fn show(&mut self, operands: &[Token], runs: &mut Vec<Run>) {
         let Some(font) = self.state.font.clone() else { return };
         let frame = times(&self.text, &self.state.ctm);
-        let mut text = String::new();
+        let mut text = String::with_capacity(64);
         let (mut advance, mut shift) = (0_f32, 0_f32);
+        // Where the first glyph begins and the last one ends: adjustments before and after are gaps, not letters.
+        let (mut first, mut last) = (None, 0_f32);
         let size = self.state.size;
         for operand in operands {
             match operand {
@@ -270,6 +284,8 @@ impl Stack {
                     }
                     shift = 0.0;
                     for (glyph, width, space) in font.glyphs(bytes) {
+                        first.get_or_insert(advance);
+                        last = advance + width * size * self.state.scale;
                         let extra = self.state.char_space + if space { self.state.word_space } else { 0.0 };
                         advance += (width * size + extra) * self.state.scale;
                         text.push_str(glyph);
@@ -280,7 +296,7 @@ impl Stack {
         }
         self.text = times(&[1.0, 0.0, 0.0, 1.0, advance, 0.0], &self.text);
         if !text.trim().is_empty() {
-            runs.extend(place(text, &frame, advance, self.state.rise, size, &font));
+            runs.extend(place(text, &frame, (first.unwrap_or(0.0), last), self.state.rise, size, &font));
         } else if !text.is_empty()
             && let Some(last) = runs.last_mut()
             && !last.text.ends_with(' ')
@@ -292,7 +308,7 @@ impl Stack {
 }
 
 /// A run in the frame where it runs along x; `None` when its numbers are none.
-fn place(text: String, frame: &Matrix, advance: f32, rise: f32, size: f32, font: &Font) -> Option<Run> {
+fn place(text: String, frame: &Matrix, (first, last): (f32, f32), rise: f32, size: f32, font: &Font) -> Option<Run> {
     let along = (frame[0].powi(2) + frame[1].powi(2)).sqrt();
     let across = (frame[2].powi(2) + frame[3].powi(2)).sqrt();
     let (x, y) = (frame[4] + rise * frame[2], frame[5] + rise * frame[3]);
@@ -310,7 +326,7 @@ fn place(text: String, frame: &Matrix, advance: f32, rise: f32, size: f32, font:
         _ => (-y, x),
     };
     let size = (size * across).abs();
-    let end = start + advance * along * sign;
+    let (start, end) = (start + first * along * sign, start + last * along * sign);
     let sound = start.is_finite() && end.is_finite() && y.is_finite() && size.is_finite() && size > 0.0;
     sound.then_some(Run { text, start, end, y, size, turn, bold: font.bold, fixed: font.fixed })
 }

@@ -97,7 +97,13 @@ fn measure(pages: &[Vec<Line>]) -> Measures {
     }
     let body = letters.iter().max_by_key(|(_, n)| **n).map_or(10, |(size, _)| *size);
     let heading = |size: i32| size as f32 > body as f32 * HEADING_RATIO;
-    let sizes = letters.iter().rev().filter(|(size, n)| heading(**size) && **n * 5 < total).map(|(size, _)| *size).collect();
+    // Sizes that differ by less than a reader notices are one level.
+    let mut sizes: Vec<i32> = Vec::new();
+    for (size, n) in letters.iter().rev() {
+        if heading(*size) && *n * 5 < total && sizes.last().is_none_or(|last| (*size as f32) < *last as f32 * 0.94) {
+            sizes.push(*size);
+        }
+    }
     let leading = gaps.into_iter().filter_map(|(size, gaps)| {
         let most = gaps.iter().max_by_key(|(_, n)| **n)?;
         Some((size, *most.0 as f32 / 4.0 + 0.25))
@@ -224,17 +230,21 @@ fn kind(part: &mut Part, measures: &Measures) -> BlockKind {
         set_out(&mut part.text);
         return BlockKind::Code;
     }
+    if part.text.contains(". . . .") || part.text.contains(".....") {
+        part.text = without_leaders(&part.text);
+    }
     let text = part.text.trim();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let short = text.len() <= HEADING_MAX && part.lines <= 3 && letters >= 2 && letters * 2 >= text.chars().count().min(60);
     if short && part.size > measures.body * HEADING_RATIO {
-        let rank = measures.sizes.iter().position(|s| *s == step(part.size));
-        if let Some(rank) = rank {
+        let rank = measures.sizes.iter().filter(|s| **s as f32 * 0.94 >= step(part.size) as f32).count();
+        if rank < measures.sizes.len() {
             return BlockKind::Heading(u8::try_from(rank + 1).unwrap_or(6).min(6));
         }
     }
     let alone = short && part.bold && part.lines <= 2 && text.len() <= 120 && part.size >= measures.body * 0.95;
-    if alone && !text.ends_with(['.', ':', ',', ';']) {
+    // A bold line that ends in a number is an entry of a table of contents.
+    if alone && !text.ends_with(['.', ':', ',', ';']) && !text.ends_with(|c: char| c.is_ascii_digit()) {
         return BlockKind::Heading(u8::try_from(measures.sizes.len() + 1).unwrap_or(6).min(6));
     }
     match item(text) {
@@ -244,6 +254,21 @@ fn kind(part: &mut Part, measures: &Measures) -> BlockKind {
         }
         _ => BlockKind::Paragraph,
     }
+}
+
+/// Dots that lead to a page number, as one sign.
+fn without_leaders(text: &str) -> String {
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('.') {
+        let end = rest[at..].find(|c: char| c != '.' && c != ' ').map_or(rest.len(), |e| at + e);
+        let leaders = rest[at..end].matches('.').count() >= 4;
+        made.push_str(&rest[..at]);
+        made.push_str(if leaders { "… " } else { &rest[at..end] });
+        rest = &rest[end..];
+    }
+    made.push_str(rest);
+    made
 }
 
 /// Takes away the columns that all lines of code are set in by.

@@ -4,7 +4,7 @@ use super::interpret::Run;
 use std::collections::HashMap;
 
 /// A gap between runs wider than this, in em, parts words.
-const WORD_GAP: f32 = 0.13;
+const WORD_GAP: f32 = 0.1;
 /// Runs whose baselines differ by less than this, in em, share a line (raised figures stay in it).
 const SAME_LINE: f32 = 0.45;
 /// Lines at each end of a page that may be its head or foot.
@@ -33,16 +33,14 @@ pub(super) struct Line {
 /// The lines of one page, in the order of its content.
 pub(super) fn lines(runs: Vec<Run>, page: u32) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    let mut last: Option<(String, f32, f32)> = None;
+    let mut last: Option<(f32, f32)> = None;
     for run in runs {
         // Bold is sometimes made by showing a text twice, a hair apart.
-        let again = last.as_ref().is_some_and(|(text, x, y)| {
-            (x - run.start).abs() < 0.15 * run.size && (y - run.y).abs() < 0.15 * run.size && *text == run.text
-        });
-        if again {
+        let near = last.is_some_and(|(x, y)| (x - run.start).abs() < 0.15 * run.size && (y - run.y).abs() < 0.15 * run.size);
+        if near && lines.last().is_some_and(|line| line.text.ends_with(&run.text)) {
             continue;
         }
-        last = Some((run.text.clone(), run.start, run.y));
+        last = Some((run.start, run.y));
         match lines.last_mut().filter(|line| belongs(line, &run)) {
             Some(line) => join(line, &run),
             None => lines.push(begin(run, page)),
@@ -130,18 +128,18 @@ fn edges(page: &[Line]) -> Vec<usize> {
 
 /// A line without its digits, and its height in steps of four units.
 fn key(line: &Line) -> (String, i32) {
-    let text = line.text.trim();
-    let roman = text.len() <= 6 && text.bytes().all(|b| b"ivxlc".contains(&b));
-    let mut made = String::with_capacity(text.len());
-    for c in text.chars().filter(|c| !c.is_whitespace()) {
-        match c {
-            c if c.is_ascii_digit() => {
-                if !made.ends_with('#') {
-                    made.push('#');
-                }
+    let mut made = String::with_capacity(line.text.len());
+    for word in line.text.split_whitespace() {
+        // Front matter counts its pages in small Roman numerals.
+        if word.len() <= 6 && word.bytes().all(|b| b"ivxlc".contains(&b)) {
+            continue;
+        }
+        for c in word.chars() {
+            match c {
+                c if c.is_ascii_digit() && made.ends_with('#') => {}
+                c if c.is_ascii_digit() => made.push('#'),
+                c => made.push(c),
             }
-            c if !roman => made.push(c),
-            _ => {}
         }
     }
     (made, (line.y / 4.0) as i32)
