@@ -12,8 +12,8 @@ a / (a + p) of Arora, Liang and Ma (2017) with p the highest frequency of the wo
 Forward passes are kept in CACHE; about eight minutes of CPU.
 
 Format, little endian: "KFV1", u32 rows of the vocabulary, u32 further words, u32 dimensions; u32 hash of each further word in
-ascending order; u16 length of each row times 256; u8 weight of each row times 255; the rows, two numbers a byte, the lower
-half first, each number plus eight.
+ascending order; u16 length of each row times 256; u8 weight of each row times 255; the rows, two numbers a byte, each plus
+eight: the first half of a row in the lower bits, the second in the upper ones.
 """
 
 import collections
@@ -151,7 +151,7 @@ def main():
         out.write(np.array(hashes, "<u4").tobytes())
         out.write(np.round(lengths * 256).astype("<u2").tobytes())
         out.write(np.maximum(np.round(weights * 255), weights > 0).astype(np.uint8).tobytes())
-        out.write((nibbles[:, 0::2] | nibbles[:, 1::2] << 4).tobytes())
+        out.write((nibbles[:, : DIMENSIONS // 2] | nibbles[:, DIMENSIONS // 2 :] << 4).tobytes())
     error = np.mean(np.sum(rows * unit(levels), 1))
     print(f"{len(vocabulary)} tokens, {len(hashes)} words, mean cosine after rounding {error:.4f}")
 
