@@ -5,11 +5,11 @@
 //! other 256 are hashed words and runs of characters, which hold for any language, name or number (`ngrams`). Weights are
 //! those of smooth inverse frequency (Arora, Liang and Ma 2017); a word outside the table that BERT splits into pieces is the
 //! mean of these, at [`PIECES`] of its weight. How much each part counts ([`STATIC_SHARE`]) was tuned on headings and
-//! paragraphs of manuals in four languages; the figures are in `docs/ingest.md`.
+//! paragraphs of manuals in four languages; the figures are in `builtin/README.md`.
 
 use super::ngrams;
 use super::table::{self, Table};
-use super::wordpiece::WordPiece;
+use super::wordpiece::{self, WordPiece};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::seams::embedder::{Embedder, Model, Purpose, SentenceVectors, Tokens};
@@ -56,21 +56,21 @@ impl Builtin {
     }
 
     /// Adds one word to the static part, unless it counts less than `least`; gives what it counts.
-    fn add_static(&self, word: &[u8], ids: &[u32], least: f32, into: &mut [f32; table::WIDTH]) -> f32 {
-        let known = |id: u32| id as usize != self.pieces.unknown() as usize && (id as usize) < self.table.tokens();
-        let row = match ids {
-            [id] if known(*id) => Some(*id as usize),
-            _ => self.table.word(ngrams::hash(word)),
-        };
-        if let Some(row) = row {
+    fn add_static(&self, word: &[u8], chars: usize, least: f32, into: &mut [f32; table::WIDTH]) -> f32 {
+        let token = self.pieces.token(word).map(|id| id as usize).filter(|row| *row < self.table.tokens());
+        if let Some(row) = token.or_else(|| self.table.word(ngrams::hash(word))) {
             let weight = self.table.weight(row);
             if weight > least {
                 self.table.add(row, weight, into);
             }
             return weight;
         }
-        let mut sum = [0.0; table::WIDTH];
-        ids.iter().filter(|id| known(**id)).for_each(|id| self.table.add(*id as usize, 1.0, &mut sum));
+        let (mut sum, mut room) = ([0.0; table::WIDTH], [0; wordpiece::WORD_CHARS_MAX]);
+        for id in self.pieces.pieces(word, chars, &mut room) {
+            if *id != self.pieces.unknown() && (*id as usize) < self.table.tokens() {
+                self.table.add(*id as usize, 1.0, &mut sum);
+            }
+        }
         let length = length(&sum);
         if length > 0.0 {
             into.iter_mut().zip(sum).for_each(|(to, v)| *to += v * PIECES / length);
@@ -81,8 +81,8 @@ impl Builtin {
     /// The vector of one text.
     fn vector(&self, text: &str) -> Vec<f32> {
         let (mut known, mut hashed) = ([0.0; table::WIDTH], [0.0; ngrams::WIDTH]);
-        self.pieces.words(text, |word, ids| {
-            let weight = self.add_static(word, ids, 0.0, &mut known);
+        wordpiece::words(text, |word, chars| {
+            let weight = self.add_static(word, chars, 0.0, &mut known);
             if weight > 0.0 {
                 ngrams::add(word, weight, &mut hashed);
             }
@@ -133,8 +133,8 @@ impl SentenceVectors for Builtin {
 
     fn sentence_vector(&self, sentence: &str, into: &mut [f32]) {
         let mut sum = [0.0; table::WIDTH];
-        self.pieces.words(sentence, |word, ids| {
-            self.add_static(word, ids, SENTENCE_LEAST, &mut sum);
+        wordpiece::words(sentence, |word, chars| {
+            self.add_static(word, chars, SENTENCE_LEAST, &mut sum);
         });
         let length = length(&sum).max(f32::MIN_POSITIVE);
         into.iter_mut().zip(sum).for_each(|(to, v)| *to = v / length);
