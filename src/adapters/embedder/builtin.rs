@@ -145,6 +145,9 @@ impl SentenceVectors for Builtin {
 mod tests {
     use super::*;
     use crate::base::digest::Hasher;
+    use crate::domain::ingest::canon::Canon;
+    use crate::domain::ingest::chunk::{Settings, chunk};
+    use crate::domain::ingest::document::BlockKind;
     use proptest::prelude::*;
 
     fn vectors(texts: &[&str]) -> Vec<Vec<f32>> {
@@ -201,7 +204,37 @@ mod tests {
         assert!(vectors(&["", " \n", "...", "\u{0}"]).iter().all(|v| v.len() == 384 && v.iter().all(|x| *x == 0.0)));
     }
 
+    /// Cuts a text of one paragraph and holds every chunk against the real count.
+    fn held_to_the_limit(text: &str, settings: &Settings) -> Vec<(u32, u32)> {
+        let mut canon = Canon::new();
+        canon.push(BlockKind::Paragraph, None, text);
+        let doc = canon.finish();
+        let chunks = chunk(&doc, settings, builtin(), builtin());
+        chunks.iter().map(|c| (builtin().count(c.text(&doc)), c.tokens)).collect()
+    }
+
+    #[test]
+    fn chunks_of_ordinary_text_are_counted_exactly() {
+        let text = "Die Rückgabe ist möglich, z. B. am 3. Mai. The refund takes 5 days (see page 12)! ¿Cuánto cuesta? L'été. ";
+        let counts = held_to_the_limit(&text.repeat(100), &Settings::default());
+        assert!(counts.len() > 5);
+        for (real, stated) in counts {
+            assert!(real == stated && stated <= 512, "{real} {stated}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_chunk_has_more_tokens_than_it_states(
+            words in prop::collection::vec("[a-zA-Zéüß]{1,9}|[a-z]{90,240}|[漢字仮名]{1,60}|[.,;:!?()/-]{1,4}|[0-9]{1,30}|\\PC{1,20}", 0..120),
+            limit in 128_u32..400,
+        ) {
+            let settings = Settings { limit, overlap: 20, target: 60, min: 8 };
+            for (real, stated) in held_to_the_limit(&words.join(" "), &settings) {
+                prop_assert!(real <= stated && stated <= limit, "{} {} {}", real, stated, limit);
+            }
+        }
+
         #[test]
         fn vectors_are_unit_and_do_not_depend_on_their_neighbours(a in ".{0,60}", b in "[a-z ,é漢0-9]{0,60}") {
             let (both, alone) = (vectors(&[&a, &b]), vectors(&[&b]));
