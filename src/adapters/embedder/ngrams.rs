@@ -10,15 +10,28 @@ pub(super) const WIDTH: usize = 256;
 
 /// What the whole word counts beside one run of its characters.
 const WHOLE: f32 = 3.0;
-/// Lengths of runs.
-const RUNS: std::ops::RangeInclusive<usize> = 3..=5;
+/// Characters of the shortest and the longest run.
+const RUN_MIN: usize = 3;
+const RUN_MAX: usize = 5;
+/// Words that count less than this have no runs: the few dozen most frequent words of each language ("the", "und"), half of
+/// all running text, whose parts mean nothing.
+const WEIGHT_MIN: f32 = 0.2;
 /// Characters of a word that runs are made of.
 const CHARS_MAX: usize = 24;
 
+/// Where FNV-1a begins.
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// FNV-1a with the finaliser of MurmurHash3; the same on every machine and in every version.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
-    let fold = |h: u64, byte: &u8| (h ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let mut h = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold);
+    finish(fold(BASIS, bytes))
+}
+
+fn fold(state: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(state, |h, byte| (h ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+fn finish(mut h: u64) -> u64 {
     h ^= h >> 33;
     h = h.wrapping_mul(0xff51_afd7_ed55_8ccd);
     h ^ (h >> 33)
@@ -29,15 +42,19 @@ pub(super) fn add(word: &[u8], weight: f32, into: &mut [f32; WIDTH]) {
     let whole = hash(word);
     let mut bounded = [b'<'; CHARS_MAX * 4 + 2];
     let mut ends = [0_usize; CHARS_MAX + 3];
-    let Some(chars) = bound(word, &mut bounded, &mut ends) else {
+    let Some(chars) = bound(word, &mut bounded, &mut ends).filter(|_| weight >= WEIGHT_MIN) else {
         return put(whole, weight, into);
     };
-    let runs: usize = RUNS.map(|n| (chars + 1).saturating_sub(n)).sum();
+    let runs: usize = (RUN_MIN..=RUN_MAX).map(|n| (chars + 1).saturating_sub(n)).sum();
     let unit = weight / (WHOLE * WHOLE + runs as f32).sqrt();
     put(whole, unit * WHOLE, into);
-    for n in RUNS {
-        for first in 0..(chars + 1).saturating_sub(n) {
-            put(hash(&bounded[ends[first]..ends[first + n]]), unit, into);
+    for first in 0..chars {
+        let mut state = BASIS;
+        for (n, end) in (1..=RUN_MAX).zip(&ends[first + 1..=chars]) {
+            state = fold(state, &bounded[ends[first + n - 1]..*end]);
+            if n >= RUN_MIN {
+                put(finish(state), unit, into);
+            }
         }
     }
 }

@@ -9,12 +9,18 @@ pub(super) const WIDTH: usize = 128;
 const HEADER: usize = 16;
 /// Two numbers a byte.
 const ROW_BYTES: usize = WIDTH / 2;
+/// Buckets of further words, by the upper bits of their hash.
+const BUCKETS: usize = 1 << 16;
+const BUCKET_SHIFT: u32 = 16;
 
 /// A table read in place.
 pub(super) struct Table<'a> {
     bytes: &'a [u8],
     tokens: usize,
     words: usize,
+    /// For the upper 16 bits of a hash, the first word whose hash is not below them: words are looked up for every second
+    /// word of Spanish, French or German, and a bucket holds less than one on average.
+    buckets: Vec<usize>,
 }
 
 impl<'a> Table<'a> {
@@ -22,10 +28,20 @@ impl<'a> Table<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
         let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
         let (tokens, words, width) = (number(4)?, number(8)?, number(12)?);
-        let table = Self { bytes, tokens, words };
         let rows = tokens.checked_add(words)?;
         let size = rows.checked_mul(ROW_BYTES + 3)?.checked_add(words.checked_mul(4)?)?.checked_add(HEADER)?;
-        (bytes.starts_with(b"KFV1") && width == WIDTH && size == bytes.len()).then_some(table)
+        if !bytes.starts_with(b"KFV1") || width != WIDTH || size != bytes.len() {
+            return None;
+        }
+        let mut table = Self { bytes, tokens, words, buckets: vec![words; BUCKETS + 1] };
+        for at in (0..words).rev() {
+            let bucket = table.key(at)? >> BUCKET_SHIFT;
+            *table.buckets.get_mut(bucket as usize)? = at;
+        }
+        for bucket in (0..BUCKETS).rev() {
+            table.buckets[bucket] = table.buckets[bucket].min(table.buckets[bucket + 1]);
+        }
+        Some(table)
     }
 
     /// Rows that belong to tokens of the vocabulary, by the token's number.
@@ -36,16 +52,9 @@ impl<'a> Table<'a> {
     /// The row of a word outside the vocabulary, by the upper half of its hash.
     pub(super) fn word(&self, hash: u64) -> Option<usize> {
         let key = u32::try_from(hash >> 32).ok()?;
-        let (mut low, mut high) = (0, self.words);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.key(middle)? < key {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        (low < self.words && self.key(low)? == key).then_some(self.tokens + low)
+        let bucket = (key >> BUCKET_SHIFT) as usize;
+        let (first, end) = (*self.buckets.get(bucket)?, *self.buckets.get(bucket + 1)?);
+        (first..end).find(|at| self.key(*at) == Some(key)).map(|at| self.tokens + at)
     }
 
     fn key(&self, at: usize) -> Option<u32> {
@@ -69,9 +78,10 @@ impl<'a> Table<'a> {
         let length = f32::from(u16::from_le_bytes([*low, *high])) / 256.0;
         let Some(bytes) = self.bytes.get(self.row(row)).filter(|_| length > 0.0) else { return };
         let factor = factor / length;
-        for (byte, pair) in bytes.iter().zip(into.chunks_exact_mut(2)) {
-            pair[0] += (f32::from(byte & 15) - 8.0) * factor;
-            pair[1] += (f32::from(byte >> 4) - 8.0) * factor;
+        let (low, high) = into.split_at_mut(ROW_BYTES);
+        for ((byte, low), high) in bytes.iter().zip(low).zip(high) {
+            *low += (f32::from(byte & 15) - 8.0) * factor;
+            *high += (f32::from(byte >> 4) - 8.0) * factor;
         }
     }
 

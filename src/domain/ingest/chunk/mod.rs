@@ -140,7 +140,7 @@ impl Maker<'_> {
         // The path is that of the first text below a heading: what stands above the words that will be found.
         let lead = own.iter().find(|atom| atom.kind != Kind::Heading).unwrap_or(first);
         let context = self.header_of(first);
-        self.see(lead.block);
+        self.see(lead.block());
         let kinds = own.iter().fold(Kinds::default(), |kinds, atom| match atom.kind {
             Kind::Heading => kinds,
             Kind::Prose => Kinds { prose: true, ..kinds },
@@ -148,9 +148,9 @@ impl Maker<'_> {
             Kind::Row => Kinds { table: true, ..kinds },
             Kind::Code => Kinds { code: true, ..kinds },
         });
-        let pages = self.doc.blocks[first.block].page.zip(self.doc.blocks[last.block].page);
+        let pages = self.doc.blocks[first.block()].page.zip(self.doc.blocks[last.block()].page);
         self.chunks.push(Chunk {
-            span: start..last.end,
+            span: start..last.end(),
             overlap_end: first.start,
             tokens: own.iter().map(|atom| atom.cost).sum::<u32>() + overlap,
             pages,
@@ -174,8 +174,8 @@ impl Maker<'_> {
 
     /// The header row of the table that an atom stands in below it.
     fn header_of(&mut self, atom: &Atom) -> Option<Range<usize>> {
-        self.see(atom.block);
-        let below = matches!(self.doc.blocks[atom.block].kind, BlockKind::TableRow(false));
+        self.see(atom.block());
+        let below = matches!(self.doc.blocks[atom.block()].kind, BlockKind::TableRow(false));
         self.header.filter(|_| below).map(|header| self.doc.blocks[header].span.clone())
     }
 

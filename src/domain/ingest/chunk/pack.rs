@@ -4,7 +4,9 @@
 //! cosine distance of the three atoms before and the three after it; the 95th percentile of these distances in the section
 //! counts as a full turn. One dynamic program weighs turns, block ends and sizes near the target over all cuts, so that the
 //! limit is a limit (percentile splitters of other programs have none). It takes O(atoms × atoms in a chunk); sections of
-//! more than 4,096 atoms are packed plainly. Sources: research on chunking in `docs/ingest.md`.
+//! more than 4,096 atoms are packed plainly. The distances and the percentile are LangChain's and LlamaIndex's semantic
+//! splitters'; that they gain too little to pay a model for every sentence is Qu, Tu and Bao (arXiv 2410.13070), so the
+//! vectors here come from a table.
 
 use super::Settings;
 use super::atoms::{Atom, Kind};
@@ -34,7 +36,7 @@ pub(super) fn pack(atoms: &[Atom], text: &str, settings: &Settings, near: &dyn S
     if atoms.is_empty() {
         Vec::new()
     } else if total <= settings.limit {
-        vec![0..atoms.len()]
+        std::iter::once(0..atoms.len()).collect()
     } else if atoms.len() <= SEMANTIC_MAX {
         semantic(atoms, &turns(atoms, text, near), settings)
     } else {
@@ -54,16 +56,11 @@ fn turns(atoms: &[Atom], text: &str, near: &dyn SentenceVectors) -> Vec<f64> {
     for (atom, vector) in atoms.iter().zip(vectors.chunks_exact_mut(width.max(1))) {
         near.sentence_vector(&text[atom.span()], vector);
     }
-    let sum = |range: Range<usize>| {
-        let mut sum = vec![0.0_f32; width];
-        for row in vectors[range.start * width..range.end * width].chunks_exact(width.max(1)) {
-            sum.iter_mut().zip(row).for_each(|(s, v)| *s += v);
-        }
-        sum
-    };
+    let (mut before, mut after) = (vec![0.0; width], vec![0.0; width]);
     let mut found = vec![0.0; atoms.len()];
     for (at, turn) in found.iter_mut().enumerate().skip(1) {
-        let (before, after) = (sum(at.saturating_sub(WINDOW)..at), sum(at..(at + WINDOW).min(atoms.len())));
+        sum(&vectors[at.saturating_sub(WINDOW) * width..at * width], &mut before);
+        sum(&vectors[at * width..(at + WINDOW).min(atoms.len()) * width], &mut after);
         *turn = distance(&before, &after);
     }
     let mut sorted = found[1..].to_vec();
@@ -75,11 +72,27 @@ fn turns(atoms: &[Atom], text: &str, near: &dyn SentenceVectors) -> Vec<f64> {
     found
 }
 
+/// The sum of vectors that stand one after the other.
+fn sum(vectors: &[f32], into: &mut [f32]) {
+    into.fill(0.0);
+    for vector in vectors.chunks_exact(into.len().max(1)) {
+        into.iter_mut().zip(vector).for_each(|(sum, v)| *sum += v);
+    }
+}
+
 /// One minus the cosine, at least 0; 0 when nothing is known of either side.
 fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
-    let norms = (dot(a, a) * dot(b, b)).sqrt();
-    if norms > 0.0 { (1.0 - dot(a, b) / norms).max(0.0) } else { 0.0 }
+    let norms = f64::from(dot(a, a) * dot(b, b)).sqrt();
+    if norms > 0.0 { (1.0 - f64::from(dot(a, b)) / norms).max(0.0) } else { 0.0 }
+}
+
+/// The dot product, in eight sums so that the compiler may use wide registers; the order of additions is fixed.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; 8];
+    for (a, b) in a.chunks(lanes.len()).zip(b.chunks(lanes.len())) {
+        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+    }
+    lanes.iter().sum()
 }
 
 /// What a cut before atom `at` costs.
@@ -87,7 +100,7 @@ fn cut_price(atoms: &[Atom], turns: &[f64], at: usize) -> f64 {
     let (before, after) = (&atoms[at - 1], &atoms[at]);
     let place = match (before.kind, after.kind) {
         (Kind::Heading, _) => PRICE_AFTER_HEADING,
-        _ if before.block == after.block => PRICE_IN_BLOCK,
+        _ if before.block() == after.block() => PRICE_IN_BLOCK,
         (Kind::Item, Kind::Item) | (Kind::Row, Kind::Row) => PRICE_IN_LIST,
         (_, Kind::Heading) => -PRICE_IN_LIST,
         _ => 0.0,
@@ -131,7 +144,7 @@ fn plain(atoms: &[Atom], settings: &Settings) -> Vec<Range<usize>> {
     let (mut chunks, mut first, mut size) = (Vec::new(), 0, 0_u32);
     for (at, atom) in atoms.iter().enumerate() {
         let full = size.saturating_add(atom.cost) > cap(first, settings);
-        let enough = size >= settings.target && at > first && atoms[at - 1].block != atom.block;
+        let enough = size >= settings.target && at > first && atoms[at - 1].block() != atom.block();
         if at > first && (full || enough) {
             let headings = atoms[first..at].iter().rev().take_while(|a| a.kind == Kind::Heading).count();
             let kept: u32 = atoms[at - headings..at].iter().map(|a| a.cost).sum();
