@@ -18,6 +18,8 @@ const PAGE_MAX: usize = 64 << 20;
 const PAGES_TIMES: usize = 4;
 /// A gap inside a string wider than this, in em, is a space.
 const SPACE: f32 = 0.12;
+/// Letters of a pair that stand further apart than this, in em, are of two words.
+const PAIR_SPACE: f32 = 0.2;
 
 /// Text shown in one go, in a frame where it runs along x and lines descend along y.
 pub(super) struct Run {
@@ -283,7 +285,12 @@ impl Stack {
                         text.push(' ');
                     }
                     shift = 0.0;
+                    // groff parts words by the distance within a pair of letters; longer strings are spaced-out letters.
+                    let pair = self.state.char_space > PAIR_SPACE * size.abs() && bytes.len() == 2 && !font.wide;
                     for (glyph, width, space) in font.glyphs(bytes) {
+                        if pair && last > 0.0 && !text.is_empty() && !text.ends_with(' ') {
+                            text.push(' ');
+                        }
                         first.get_or_insert(advance);
                         last = advance + width * size * self.state.scale;
                         let extra = self.state.char_space + if space { self.state.word_space } else { 0.0 };

@@ -64,6 +64,7 @@ fn paragraphs_headings_and_hyphens() {
 
 #[test]
 fn words_are_parted_by_place() {
+    check(&["BT /F1 10 Tf 50 700 Td (inde) Tj 2.9 Tc 20 0 Td (xi) Tj 0 Tc 10.1 0 Td (nto) Tj ET"], "index into");
     check(&["BT /F1 10 Tf 50 700 Td [(gap) -300] TJ (after) Tj [-300 (and before)] TJ ET"], "gap after and before");
     check(
         &["BT /F1 10 Tf 50 700 Td (two) Tj 20 0 Td (words) Tj ET BT /F1 10 Tf 1 0 0 1 50 650 Tm (b) Tj 5.0 0 Td (c) Tj ET"],
