@@ -55,8 +55,8 @@ table! {
         pii_limit: At<f64> = "pii-limit", or 3.0;
         /// A document whose score is below this is warned of, 0 to 1.
         warn_below: At<f64> = "warn-below", or 0.7;
-        /// Checks that reject a document; the others lower its score.
-        reject: At<Vec<Item<QualityCheck>>> = "reject", or [QualityCheck::Length, QualityCheck::Encoding, QualityCheck::Unique].into_iter().map(built_in_check).collect();
+        /// Checks that reject a document, as lost bytes and exact copies always do; the others lower its score.
+        reject: At<Vec<Item<QualityCheck>>> = "reject", or vec![built_in_check(QualityCheck::Length)];
     }
 }
 
@@ -73,7 +73,7 @@ table! {
         pii_limit: Option<At<f64>> = "pii-limit";
         /// A document whose score is below this is warned of, 0 to 1.
         warn_below: Option<At<f64>> = "warn-below";
-        /// Checks that reject a document; the others lower its score.
+        /// Checks that reject a document, as lost bytes and exact copies always do; the others lower its score.
         reject: Option<At<Vec<Item<QualityCheck>>>> = "reject";
     }
 }
