@@ -34,6 +34,7 @@ mod show;
 mod state;
 mod status;
 mod tag;
+mod tenant;
 mod version_doc;
 
 use crate::base::error::Result;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     State(state::Command),
     Status(status::Args),
     Tag(tag::Args),
+    #[command(subcommand)]
+    Tenant(tenant::Command),
 }
 
 impl Command {
@@ -116,6 +119,7 @@ impl Command {
             Self::State(command) => command.run(cx),
             Self::Status(args) => status::run(cx, args),
             Self::Tag(args) => tag::run(cx, args),
+            Self::Tenant(command) => command.run(cx),
         }
     }
 }

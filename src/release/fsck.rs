@@ -14,8 +14,9 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
+use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table::{self, Filter, VersionRow};
-use crate::domain::{eval, registry};
+use crate::domain::{eval, ingest, registry};
 use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
@@ -64,6 +65,8 @@ pub struct Rows {
     pub scores: u64,
     /// Row scores of evaluations that were never finished; harmless.
     pub unfinished: u64,
+    /// Documents whose rows were compared with the log, refused ones included.
+    pub documents: u64,
 }
 
 /// What was mended.
@@ -175,14 +178,16 @@ struct Seen {
 fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut Vec<Finding>) -> Result<Seen> {
     let mut registry_told = registry::check::Replay::new(part("audit log", super::gc::lists(view, objects), findings)?);
     let mut eval_told = eval::check::Replay::default();
+    let mut ingest_told = ingest::check::Replay::default();
     let mut marks = marks::Replay::default();
     let mut lists = Vec::new();
-    let actions: Vec<&str> = [registry::check::ACTIONS, eval::check::ACTIONS, marks::ACTIONS].concat();
+    let actions: Vec<&str> = [registry::check::ACTIONS, eval::check::ACTIONS, ingest::check::ACTIONS, marks::ACTIONS].concat();
     let replay = &mut |stored: Stored<'_>| {
         marks.pass(stored.seq);
         let Some(entry) = Entry::governed(stored, &actions) else { return };
         registry_told.take(&entry);
         eval_told.take(&entry);
+        ingest_told.take(&entry);
         marks.take(&entry);
         lists.extend(super::gc::list_of(&entry));
     };
@@ -194,14 +199,35 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let versions = part("registry", table::all_versions(view, Filter::default(), u32::MAX), findings)?;
     let checked = part("evaluations", eval_told.compare(view, !options.quick), findings)?;
     findings.extend(checked.findings);
+    let documents = part("documents", ingest_told.compare(view), findings)?;
+    findings.extend(documents.findings);
+    let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view), findings)? };
+    findings.extend(indexes);
     let rows = Rows {
         versions: versions.len() as u64,
         purged: versions.iter().filter(|v| v.purged.is_some()).count() as u64,
         evaluations: checked.evaluations,
         scores: checked.rows,
         unfinished: checked.unfinished,
+        documents: documents.documents,
     };
     Ok(Seen { versions, lists, tiles, rows })
+}
+
+/// What `kf index verify` finds in each collection of each tenant.
+fn indexes(view: View<'_>) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for tenant in Tenant::all(view)? {
+        for scope in Scope::all(view, &tenant.name)? {
+            let (tenant, collection) = (&scope.tenant.name, &scope.collection.name);
+            let fix = format!("`kf index rebuild --tenant {tenant} --collection {collection}` makes what is derived again");
+            let found = ingest::verify::verify(view, &scope)?.findings;
+            findings.extend(
+                found.into_iter().map(|f| Finding::new(format!("{} in {tenant}/{collection}", f.subject), f.problem, &fix)),
+            );
+        }
+    }
+    Ok(findings)
 }
 
 fn verify_log(view: View<'_>, options: Options<'_>, can_rebuild: bool, findings: &mut Vec<Finding>) -> Result<Log> {

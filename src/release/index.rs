@@ -3,7 +3,7 @@
 
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
-use crate::domain::ingest::table::{Listed, Scope, set_embedder, set_vectors};
+use crate::domain::ingest::table::{Listed, Scope, Tenant, set_embedder, set_vectors};
 use crate::release::search::slice;
 use crate::seams::embedder::{Embedder, Purpose};
 use crate::store::{Tx, fulltext};
@@ -20,6 +20,35 @@ pub struct Rebuilt {
 /// # Errors
 /// When a text is damaged, or the embedder fails; nothing is changed then.
 pub fn rebuild(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
+    let chunks = index(tx, scope, embedder)?;
+    let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
+    let event = Event::new("collection.rebuilt", Resource::new("collection", named)).with("chunks", chunks);
+    tx.record(match embedder {
+        Some(e) => event
+            .with("embedder", e.model().name.as_str())
+            .with("embedder-digest", e.model().digest.to_string())
+            .with("dimensions", e.model().dimensions),
+        None => event,
+    });
+    Ok(Rebuilt { chunks })
+}
+
+/// Makes the indexes of words of every collection again, which the copy of a state comes without, and says how many there are.
+///
+/// # Errors
+/// When a text is damaged.
+pub fn index_all(tx: &Tx<'_>) -> Result<usize> {
+    let mut collections = 0;
+    for tenant in Tenant::all(tx.view())? {
+        for scope in Scope::all(tx.view(), &tenant.name)? {
+            index(tx, &scope, None)?;
+            collections += 1;
+        }
+    }
+    Ok(collections)
+}
+
+fn index(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<usize> {
     let view = tx.view();
     fulltext::drop(tx, scope.id())?;
     fulltext::create(tx, scope.id())?;
@@ -47,11 +76,13 @@ pub fn rebuild(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> R
         }
         chunks += all.len();
     }
-    let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
-    let event = Event::new("collection.rebuilt", Resource::new("collection", named)).with("chunks", chunks);
-    tx.record(match embedder {
-        Some(e) => event.with("embedder", e.model().name.as_str()).with("embedder-digest", e.model().digest.to_string()),
-        None => event,
-    });
-    Ok(Rebuilt { chunks })
+    Ok(chunks)
+}
+
+/// Makes the index of words of one collection again, without an event of its own.
+///
+/// # Errors
+/// When a text is damaged.
+pub fn index_words(tx: &Tx<'_>, scope: &Scope) -> Result<usize> {
+    index(tx, scope, None)
 }

@@ -21,5 +21,6 @@ pub mod search;
 
 pub mod eval_view;
 pub mod system;
+pub mod tenant;
 #[cfg(test)]
 mod testing;

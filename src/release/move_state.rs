@@ -5,6 +5,7 @@
 //! are there are not copied again, rows are copied anew until the source is sealed, and a sealed source only needs the copy to
 //! be opened. Nothing is removed at the source.
 
+use super::index::index_all;
 use super::parallel;
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
@@ -117,7 +118,7 @@ pub fn run(
         false => seal(store, &copy, request.place, carrier.as_mut(), progress)?,
     };
     report.artifacts = carrier.map(|c| c.sum());
-    copy.activate(moved(&report, &proof))?;
+    copy.activate(moved(&report, &proof), &mut |tx| index_all(tx).map(drop))?;
     Ok(Report { changed: true, proof: Some(proof), ..report })
 }
 

@@ -97,7 +97,7 @@ fn by_meaning(
     let mut vectors = embedder.embed(&[query], Purpose::Query)?;
     let vector = vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))?;
     let truth = Vectors { view, scope };
-    let name = format!("{state}-{}-{}", scope.id(), scope.collection.embedder_digest.short());
+    let name = format!("{}-{}", scope.cache_name(state), scope.collection.embedder_digest.short());
     let wanted = Query { vector: &vector, k, keep };
     let found = vectors::nearest(&truth, cache, &name, &wanted)?;
     Ok(found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect())

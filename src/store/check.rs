@@ -36,6 +36,9 @@ impl Finding {
     }
 }
 
+/// Refusals that are kept as rows; any other leaves nothing behind but its entry.
+const KEPT_REFUSALS: &[&str] = &["document.refused"];
+
 /// What to do about rows or entries that somebody edited: nothing here can tell what they were.
 pub fn restore_fix(event: Option<i64>) -> String {
     let restore = "restore the state from a backup";
@@ -106,14 +109,14 @@ fn micros<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error>
 }
 
 impl Entry {
-    /// Reads a body when it tells of something that took effect and its action starts with one of these words. `action` is the
+    /// Reads a body when it tells of something that left a mark and its action starts with one of these words. `action` is the
     /// first key of canonical JSON, so the bodies of no interest are not parsed.
     pub fn governed(stored: Stored<'_>, actions: &[&str]) -> Option<Self> {
         let action = stored.body.strip_prefix("{\"action\":\"")?;
         if !actions.iter().any(|a| action.starts_with(a)) {
             return None;
         }
-        Self::read(stored).filter(|e: &Self| e.outcome == "ok")
+        Self::read(stored).filter(|e: &Self| e.outcome == "ok" || KEPT_REFUSALS.contains(&e.action.as_str()))
     }
 
     /// Reads an entry; of the facts beside it only those count whose digest it has.

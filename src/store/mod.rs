@@ -316,6 +316,30 @@ impl Store {
         done.map(|_| ())
     }
 
+    /// Makes what was deleted unreadable in the files of the state too, as far as the engine can: SQLite overwrites it when it is
+    /// deleted and here empties its write-ahead log, PostgreSQL gives the space of these tables free to be written over.
+    ///
+    /// # Errors
+    /// When another process reads the state all the while, or the server refuses.
+    pub fn scrub(&self, tables: &[&str]) -> Result<()> {
+        let db = self.db();
+        match &*db {
+            _ if self.dry_run.get() => Ok(()),
+            Db::Sqlite(_) => {
+                let mut busy = false;
+                db.each("PRAGMA wal_checkpoint(TRUNCATE)", &[], &mut |row| row.int(0).map(|n| busy = n != 0))?;
+                match busy {
+                    false => Ok(()),
+                    true => {
+                        Err(Error::new("another process reads the state, so its write-ahead log still holds what was deleted")
+                            .hint("`sqlite3 .kf/state.db 'PRAGMA wal_checkpoint(TRUNCATE)'` empties it once nobody reads"))
+                    }
+                }
+            }
+            Db::Postgres(_) => tables.iter().try_for_each(|table| db.batch(&format!("VACUUM {table}"))),
+        }
+    }
+
     /// Appends telemetry and working rows in one transaction of their own.
     pub fn feed<T>(&self, append: impl FnOnce(&Feed<'_>) -> Result<T>) -> Result<T> {
         let db = self.db();

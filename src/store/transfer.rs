@@ -12,6 +12,7 @@
 use super::db::{Db, Row, Value};
 use super::feed::{VALUES_MAX, insert_sql};
 use super::schema::{Column, Table, Type};
+use super::tx::Tx;
 use super::{META_INCOMING, META_MOVED_TO, META_STATE_ID, Settings, Store, log, meta, migrations, set_meta};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Kind, Result};
@@ -198,12 +199,14 @@ impl Incoming {
         proof
     }
 
-    /// Lets the copy take changes from now on; its log goes on with `state.moved`.
+    /// Lets the copy take changes from now on; its log goes on with `state.moved`. `derive` first makes what is derived from
+    /// the rows and differs between engines, such as indexes of words, in the same transaction.
     ///
     /// # Errors
     /// When the copy cannot be written.
-    pub fn activate(self, moved: Event) -> Result<Store> {
+    pub fn activate(self, moved: Event, derive: &mut dyn FnMut(&Tx<'_>) -> Result<()>) -> Result<Store> {
         self.store.write(|tx| {
+            derive(tx)?;
             tx.execute("DELETE FROM meta WHERE key = ?1", values![META_INCOMING])?;
             tx.record(moved);
             Ok(())

@@ -100,6 +100,16 @@ impl<'a> Tx<'a> {
         self.random.uuid(self.now)
     }
 
+    /// 32 random bytes: the key of a commitment to what may have to be forgotten.
+    pub fn salt(&self) -> [u8; 32] {
+        self.random.bytes::<32>()
+    }
+
+    /// The index that the next event recorded here will have.
+    pub fn next_event(&self) -> i64 {
+        self.first_event + i64::try_from(self.events.borrow().len()).unwrap_or(i64::MAX)
+    }
+
     /// Runs a statement that changes governed state and says how many rows it changed.
     pub fn execute(&self, sql: &str, values: &[Value]) -> Result<u64> {
         let n = self.view.db.execute(sql, values)?;
@@ -130,8 +140,8 @@ impl<'a> Tx<'a> {
 
     /// Records an event about this change and gives its index in the log, which holds once the transaction commits.
     pub fn record(&self, event: Event) -> i64 {
-        let mut events = self.events.borrow_mut();
-        events.push(event);
-        self.first_event + i64::try_from(events.len()).unwrap_or(i64::MAX) - 1
+        let index = self.next_event();
+        self.events.borrow_mut().push(event);
+        index
     }
 }

@@ -45,6 +45,7 @@ mod story;
 mod support;
 mod surface;
 mod tag;
+mod tenants;
 mod texts;
 mod trouble;
 mod writers;

@@ -324,7 +324,7 @@ fn the_last_step_may_break_too() {
         here.seal_into(&copy, name, &mut || Ok(()), &mut |_, _| {}).expect("sealed");
         proxy.arm(text, fault.clone());
         let moved = Event::new("state.moved", Resource::new("state", "x"));
-        let activated = copy.activate(moved).is_ok();
+        let activated = copy.activate(moved, &mut |_| Ok(())).is_ok();
         assert_eq!(proxy.fired(), 1);
         let again = place.carry((&here, &objects), target(), name, None).expect("finished");
         assert_eq!(again.changed, !activated, "{fault:?} of {text}: nothing is done twice");

@@ -1,6 +1,6 @@
 //! A state with something of everything in it: for tests that look at all of it.
 
-use crate::repo::{ends, ok, write_bot};
+use crate::repo::{ends, json, ok, write_bot};
 use crate::support::sandbox::{Engine, Sandbox};
 use kf::base::random::Random;
 use kf::base::time::Clock;
@@ -81,6 +81,26 @@ pub(crate) fn tell(s: &Sandbox) {
     ok(s, ["archive", "bot@1.0.2"]);
     ok(s, ["audit", "checkpoint"]);
 }
+
+/// Documents of a tenant on top of the story: taken, replaced, refused and taken out.
+pub(crate) fn documents(s: &Sandbox) {
+    s.write("manual/returns.md", RETURNS);
+    s.write("manual/short.txt", "Too short.\n");
+    s.write("manual/old.txt", RETURNS.replace("parcel", "letter").repeat(2));
+    let take = ["ingest", "manual", "--tenant", "acme", "--meta", "product=x200"];
+    s.kf(take);
+    s.write("manual/returns.md", RETURNS.replace("thirty", "fourteen"));
+    s.kf(take);
+    let report = json(&ok(s, ["ingest", "report", "--tenant", "acme", "--format", "json"]));
+    assert_eq!((&report["totals"]["documents"], &report["totals"]["refused"]), (&2.into(), &serde_json::json!({"too-short": 1})));
+    ok(s, ["ingest", "rm", "manual/old.txt", "--tenant", "acme"]);
+}
+
+/// A text that passes every check, long enough to have a signature.
+pub(crate) const RETURNS: &str = "# Returns\n\nA parcel may be sent back within thirty days after it arrived at your door. \
+    Write the number of the order on the form and put it into the parcel before you close it.\n\n\
+    ## Refunds\n\nThe money goes back to the card that paid for the order. It takes five working days until the bank shows it. \
+    Goods that were used or damaged are refunded in part, and a person decides how much that is.\n";
 
 /// Opens the state of a sandbox from outside of the program.
 pub(crate) fn open(s: &Sandbox) -> Store {

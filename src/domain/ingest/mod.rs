@@ -8,6 +8,7 @@
 //! - A document that cannot be used has a [`reason::Refusal`]; no document stops another.
 
 pub mod canon;
+pub mod check;
 pub mod chunk;
 pub mod document;
 pub mod extract;

@@ -100,10 +100,12 @@ fn one(view: View<'_>, scope: &Scope, document: &Document, verified: &mut Verifi
 fn vectors(view: View<'_>, scope: &Scope, document: &Document, verified: &mut Verified) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let wanted = scope.collection.dimensions * 4;
+    let mut read = Vec::new();
     let sql = "SELECT pos, vector FROM chunk WHERE collection = ?1 AND document = ?2 ORDER BY pos";
     view.each(sql, values![scope.id(), document.id], |row| {
         verified.chunks += 1;
         let vector = row.blob(1)?;
+        read.extend_from_slice(vector);
         if vector.len() != wanted {
             problems.push(format!("the vector of chunk {} has {} bytes, {wanted} are right", row.int(0)?, vector.len()));
             return Ok(());
@@ -114,6 +116,10 @@ fn vectors(view: View<'_>, scope: &Scope, document: &Document, verified: &mut Ve
         }
         Ok(())
     })?;
+    let kept = document.refused.is_none().then(|| scope.tenant.digest_of(std::iter::once(&read[..])));
+    if scope.recorded_vectors(view, document.id)? != kept {
+        problems.push("its vectors are not those that were kept of it".to_owned());
+    }
     Ok(problems)
 }
 

@@ -220,7 +220,7 @@ fn pipeline(job: &Job<'_>) -> Result<Digest> {
 fn load_seen(job: &Job<'_>, scope: &Scope, pipeline: Digest) -> Result<Seen> {
     let state = job.store.read(|view| meta(view.db(), META_STATE_ID))?;
     let state = state.ok_or_else(|| Error::new("the state has no id").hint("run `kf fsck`"))?;
-    let path = job.cache.join("seen").join(format!("{state}-{}.jsonl", scope.id()));
+    let path = job.cache.join("seen").join(format!("{}.jsonl", scope.cache_name(&state)));
     Ok(Seen::load(path, format!("kf-seen/1 {state} {} {}", scope.id(), pipeline.hex())))
 }
 

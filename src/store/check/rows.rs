@@ -9,7 +9,7 @@ use crate::base::digest::{Digest, hex};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::time::Timestamp;
 use crate::store::schema::{Column, Table, Type};
-use crate::store::{Row, View, migrations};
+use crate::store::{Row, Value, View, migrations};
 use std::collections::BTreeMap;
 
 /// A value for people; `None` is NULL.
@@ -68,6 +68,65 @@ pub fn real(value: Option<f64>) -> Cell {
 
 fn blob(bytes: &[u8]) -> String {
     bytes.try_into().map_or_else(|_| hex(bytes), |digest| Digest::from_bytes(digest).to_string())
+}
+
+/// Gives the bytes of some rows of a table to `add`, value by value with its kind and length, so that no two different lists
+/// of rows give the same bytes. `filter` is what follows FROM TABLE; it must order the rows.
+///
+/// # Errors
+/// When the table cannot be read at all; a value that is not of its column's type counts as such.
+pub fn feed(
+    view: View<'_>,
+    (table, columns): (&str, &[&str]),
+    filter: &str,
+    values: &[Value],
+    add: &mut dyn FnMut(&[u8]),
+) -> Result<()> {
+    let Some(found) = migrations::tables().find(|t| t.name == table) else {
+        return Err(Error::of(Kind::Bug, format!("there is no table {table}")));
+    };
+    let kind = |name: &&str| found.columns.iter().find(|c| c.name == *name).map_or(Type::Text, |c| c.kind);
+    let kinds: Vec<Type> = columns.iter().map(kind).collect();
+    add(table.as_bytes());
+    view.each(&format!("SELECT {} FROM {table} {filter}", columns.join(", ")), values, |row| {
+        add(b"row");
+        for (i, kind) in kinds.iter().enumerate() {
+            feed_one(row, i, *kind, add);
+        }
+        Ok(())
+    })
+}
+
+fn feed_one(row: &Row<'_>, i: usize, kind: Type, add: &mut dyn FnMut(&[u8])) {
+    let mut sized = |tag: &[u8], bytes: &[u8]| {
+        add(tag);
+        add(&(bytes.len() as u64).to_be_bytes());
+        add(bytes);
+    };
+    // The engines do not keep the sign of a zero.
+    let bits = |r: f64| (r + 0.0).to_bits().to_be_bytes();
+    let (int, real);
+    let value: Result<Option<(&[u8], &[u8])>> = match kind {
+        Type::Id | Type::Int => {
+            int = row.opt_int(i).map(|n| n.map(i64::to_be_bytes));
+            int.as_ref().map(|n| n.as_ref().map(|n| (&b"i"[..], &n[..]))).map_err(|_| unread())
+        }
+        Type::Real => {
+            real = row.opt_real(i).map(|r| r.map(bits));
+            real.as_ref().map(|r| r.as_ref().map(|r| (&b"r"[..], &r[..]))).map_err(|_| unread())
+        }
+        Type::Text => row.opt_text(i).map(|t| t.map(|t| (&b"t"[..], t.as_bytes()))),
+        Type::Blob => row.opt_blob(i).map(|b| b.map(|b| (&b"b"[..], b))),
+    };
+    match value {
+        Ok(Some((tag, bytes))) => sized(tag, bytes),
+        Ok(None) => sized(b"n", &[]),
+        Err(_) => sized(b"unreadable", &[]),
+    }
+}
+
+fn unread() -> Error {
+    Error::new("not of its column's type")
 }
 
 /// What is stored and what the log tells, as findings: rows without event, events without row, and columns that differ.

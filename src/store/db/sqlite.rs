@@ -65,7 +65,9 @@ fn is_read_only(e: &Error) -> bool {
 fn connect(name: &str, flags: OpenFlags, lock_timeout: Duration) -> Result<Connection> {
     let db = Connection::open_with_flags(name, flags).map_err(|e| worded(e, "open"))?;
     set_lock_timeout(&db, lock_timeout)?;
-    let setup = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;";
+    // What is taken out is overwritten: documents may hold personal data.
+    let setup = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL; \
+        PRAGMA secure_delete = ON;";
     db.execute_batch(setup).map_err(|e| worded(e, setup))?;
     let journal: String = db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).map_err(|e| worded(e, "PRAGMA journal_mode"))?;
     if journal != "wal" && !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {

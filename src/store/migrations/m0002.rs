@@ -43,6 +43,8 @@ const TABLES: &[Table] = &[
             col("id", Id),
             col("uid", Text),
             col("collection", Int),
+            // Keys the commitment of its event: once it is gone, nobody can guess what the entry was about.
+            col("salt", Blob),
             col("source", Text),
             col("content", Blob),
             opt("words", Blob),
@@ -55,6 +57,8 @@ const TABLES: &[Table] = &[
             opt("pages", Int),
             col("chunks", Int),
             opt("chunks_digest", Blob),
+            // Of the vectors of its chunks, by which damage of one is found.
+            opt("vectors", Blob),
             opt("quality", Real),
             col("checks", Text),
             col("warnings", Text),

@@ -93,7 +93,7 @@ fn a_state_is_carried_over_whole_and_goes_on_there() {
     let changed: Vec<_> = before.iter().filter(|t| !same(t)).map(|t| t.table).collect();
     assert_eq!(changed, ["log_head", "dict", "ev", "eb"], "only the seal's own event is new");
 
-    let there = copy.activate(moved()).expect("activated");
+    let there = copy.activate(moved(), &mut |_| Ok(())).expect("activated");
     assert_eq!(add(&there, "next").expect("takes changes"), 701, "numbers go on");
     assert_eq!(size(&opened(&dir.path().join("there.db")).expect("opens")), 704);
 }
@@ -104,7 +104,7 @@ fn the_log_of_the_copy_extends_the_log_of_the_source() {
     let source = filled(dir.path());
     let copy = empty(&source, dir.path());
     carry(&source, &copy).expect("carried");
-    let there = copy.activate(moved()).expect("activated");
+    let there = copy.activate(moved(), &mut |_| Ok(())).expect("activated");
     let bodies = |s: &Store| s.read(|v| v.all("SELECT body FROM eb ORDER BY seq", &[], |r| Ok(r.text(0)?.to_owned())));
     let (old, new) = (bodies(&source).expect("bodies"), bodies(&there).expect("bodies"));
     assert_eq!(old[..], new[..old.len()]);
@@ -172,7 +172,7 @@ fn a_kill_after_the_seal_is_finished_by_the_same_call() {
     let proof = carry(&source, &empty(&source, dir.path())).expect("carried");
     let Place::Sealed(copy) = place(&source, dir.path()) else { panic!("not found as sealed") };
     assert_eq!(copy.prove(&source).expect("the same"), proof);
-    copy.activate(moved()).expect("activated");
+    copy.activate(moved(), &mut |_| Ok(())).expect("activated");
     assert!(matches!(place(&source, dir.path()), Place::Done(_)), "a retry is harmless");
 }
 

@@ -41,7 +41,8 @@ impl Scope {
         values.extend(bands.iter().map(|band| Value::from(band.cast_signed())));
         let mut nearest: Option<Alike> = None;
         view.each(&sql, &values, |row| {
-            let similarity = Signature::from_bytes(row.blob(1)?).map_or(0.0, |other| signature.similarity(&other));
+            let similarity =
+                Signature::from_bytes(&self.tenant.masked(row.blob(1)?)).map_or(0.0, |other| signature.similarity(&other));
             if similarity >= at_least && nearest.as_ref().is_none_or(|n| similarity > n.similarity) {
                 nearest = Some(Alike { source: row.text(0)?.to_owned(), similarity });
             }

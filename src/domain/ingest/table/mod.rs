@@ -5,11 +5,14 @@
 //! recognised as equal by anybody who reads the state or the audit log.
 
 mod alike;
+mod erase;
 mod find;
 mod read;
+pub mod seal;
 mod write;
 
 pub use alike::Alike;
+pub use erase::{Erased, Whom, concerned, erase};
 pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
@@ -44,6 +47,37 @@ impl Tenant {
         let mut out = [0; 32];
         out.copy_from_slice(hmac::sign(&key, bytes).as_ref());
         Digest::from_bytes(out)
+    }
+
+    /// The same of bytes that come in pieces.
+    pub(in crate::domain::ingest) fn digest_of<'b>(&self, pieces: impl Iterator<Item = &'b [u8]>) -> Digest {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.salt));
+        pieces.for_each(|piece| context.update(piece));
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        Digest::from_bytes(out)
+    }
+
+    /// Makes bytes that are compared place by place mean nothing outside this tenant, and meant again by the same call.
+    fn masked(&self, bytes: &[u8]) -> Vec<u8> {
+        let mask = self.digest(b"mask of signatures");
+        bytes.iter().zip(mask.as_bytes().iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
+    }
+
+    /// All tenants, by name: for what works on the state as a whole, never for what answers one of them.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn all(view: View<'_>) -> Result<Vec<Self>> {
+        view.all("SELECT id, name, salt FROM tenant ORDER BY name", &[], tenant_of)
+    }
+
+    /// The tenant of this name.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn find(view: View<'_>, name: &Name) -> Result<Option<Self>> {
+        view.first("SELECT id, name, salt FROM tenant WHERE name = ?1", values![name.as_str()], tenant_of)
     }
 
     /// Keys hashes that are compared within this tenant only.
@@ -83,12 +117,19 @@ impl Scope {
         self.collection.id
     }
 
+    /// What its files in the cache of a host are called: never what another collection's are, also not those of an erased one
+    /// whose number was given again.
+    pub fn cache_name(&self, state: &str) -> String {
+        let place = format!("cache of {}", self.id());
+        format!("{state}-{}", self.tenant.digest(place.as_bytes()).hex().get(..24).unwrap_or_default())
+    }
+
     /// The collection of a tenant, when both are there.
     ///
     /// # Errors
     /// Only those of the state.
     pub fn find(view: View<'_>, tenant: &Name, collection: &Name) -> Result<Option<Self>> {
-        let Some(tenant) = tenant_named(view, tenant)? else { return Ok(None) };
+        let Some(tenant) = Tenant::find(view, tenant)? else { return Ok(None) };
         Ok(collection_named(view, &tenant, collection)?.map(|collection| Self { tenant, collection }))
     }
 
@@ -113,7 +154,7 @@ impl Scope {
     /// # Errors
     /// Only those of the state.
     pub fn all(view: View<'_>, tenant: &Name) -> Result<Vec<Self>> {
-        let Some(tenant) = tenant_named(view, tenant)? else { return Ok(Vec::new()) };
+        let Some(tenant) = Tenant::find(view, tenant)? else { return Ok(Vec::new()) };
         let sql = format!("{COLLECTION} WHERE tenant = ?1 ORDER BY name");
         let collections = view.all(&sql, values![tenant.id], collection_of)?;
         Ok(collections.into_iter().map(|collection| Self { tenant: tenant.clone(), collection }).collect())
@@ -133,10 +174,8 @@ fn collection_of(row: &Row<'_>) -> Result<Collection> {
     })
 }
 
-fn tenant_named(view: View<'_>, name: &Name) -> Result<Option<Tenant>> {
-    view.first("SELECT id, name, salt FROM tenant WHERE name = ?1", values![name.as_str()], |row| {
-        Ok(Tenant { id: row.int(0)?, name: row.parsed(1)?, salt: row.blob(2)?.to_vec() })
-    })
+fn tenant_of(row: &Row<'_>) -> Result<Tenant> {
+    Ok(Tenant { id: row.int(0)?, name: row.parsed(1)?, salt: row.blob(2)?.to_vec() })
 }
 
 fn collection_named(view: View<'_>, tenant: &Tenant, name: &Name) -> Result<Option<Collection>> {
@@ -145,7 +184,7 @@ fn collection_named(view: View<'_>, tenant: &Tenant, name: &Name) -> Result<Opti
 
 /// The tenant, made when it is not there yet.
 fn ensure_tenant(tx: &Tx<'_>, name: &Name, salt: [u8; 32]) -> Result<Tenant> {
-    if let Some(found) = tenant_named(tx.view(), name)? {
+    if let Some(found) = Tenant::find(tx.view(), name)? {
         return Ok(found);
     }
     let sql = "INSERT INTO tenant (name, salt, created) VALUES (?1, ?2, ?3)";

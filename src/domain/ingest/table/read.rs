@@ -173,6 +173,15 @@ impl Scope {
         view.first(sql, values![self.id(), document], |row| row.digest(0))
     }
 
+    /// The digest of the vectors of a document, as its row has it.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub(in crate::domain::ingest) fn recorded_vectors(&self, view: View<'_>, document: i64) -> Result<Option<Digest>> {
+        let sql = "SELECT vectors FROM document WHERE collection = ?1 AND id = ?2 AND vectors IS NOT NULL";
+        view.first(sql, values![self.id(), document], |row| row.digest(0))
+    }
+
     /// What the collection holds in all.
     ///
     /// # Errors

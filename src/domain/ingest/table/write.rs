@@ -1,9 +1,10 @@
 //! Writing documents: each is put in or taken out whole, with the event that says so, in one transaction.
 //!
-//! The event names the document by its public id and commits to what was kept by digests that are keyed per tenant: the file,
-//! and the chunks with their offsets. Paths and titles may name people, so they are never hashed as they are.
+//! The event names the document by its public id and commits to all that was kept of it by one seal (see [`super::seal`]) whose
+//! key stands in the row and goes with it: what an entry is about can be guessed by nobody once the document is gone. Paths and titles may name people, so they are never hashed as they are.
 
 use super::super::reason::Refused;
+use super::seal::seal;
 use super::{Chunk, Collection, Scope, ensure_tenant};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
@@ -112,7 +113,9 @@ pub fn open(tx: &Tx<'_>, tenant: &Name, collection: &Name, embedder: (&str, Dige
         Event::new("collection.created", Resource::new("collection", named))
             .with("embedder", model)
             .with("embedder-digest", digest.to_string())
-            .with("dimensions", dimensions),
+            .with("dimensions", dimensions)
+            // The key itself is random, so its digest tells nothing.
+            .with("tenant-key", Digest::of(&tenant.salt).to_string()),
     );
     let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, last_chunk, created, event) \
         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
@@ -143,12 +146,9 @@ pub fn same_model(scope: &Scope, model: &str, digest: Digest) -> Result<()> {
 /// # Errors
 /// Only those of the state.
 pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<i64>) -> Result<i64> {
-    if let Some(old) = replaces {
-        take_out(tx, scope, old)?;
-    }
-    let uid = tx.uuid().to_string();
-    let event = tx.record(event_of(scope, document, &uid, replaces.is_some()));
-    let id = insert(tx, scope, document, &uid, event)?;
+    let replaced = replaces.map(|old| take_out(tx, scope, old)).transpose()?;
+    let (uid, salt) = (tx.uuid().to_string(), tx.salt());
+    let id = insert(tx, scope, document, (&uid, &salt), tx.next_event())?;
     let meta = document.meta.iter().map(|(key, value)| vec![id.into(), key.as_str().into(), value.as_str().into()]);
     tx.insert_all("document_meta", &["document", "key", "value"], meta)?;
     if let Outcome::Taken(made) = &document.outcome {
@@ -156,10 +156,12 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
         put_chunks(tx, scope, id, &made.chunks)?;
         put_signature(tx, scope, id, made)?;
     }
+    let seal = seal(tx.view(), &salt, id)?;
+    tx.record(event_of(scope, document, &uid, replaced.as_deref(), &seal));
     Ok(id)
 }
 
-fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: bool) -> Event {
+fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: Option<&str>, seal: &str) -> Event {
     let action = match document.outcome {
         Outcome::Taken(_) => "document.ingested",
         Outcome::Refused(_) => "document.refused",
@@ -167,13 +169,14 @@ fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: bool) ->
     let event = Event::new(action, Resource::new("document", uid))
         .with("tenant", scope.tenant.name.as_str())
         .with("collection", scope.collection.name.as_str())
-        .with("content", document.content.to_string())
-        .with("pipeline", document.pipeline.to_string())
-        .with("replaces", replaces);
+        .with("seal", seal)
+        .with("pipeline", document.pipeline.to_string());
+    let event = match replaces {
+        Some(uid) => event.with("replaces", uid),
+        None => event,
+    };
     match &document.outcome {
-        Outcome::Taken(made) => {
-            event.with("chunks", made.chunks.len()).with("chunks-digest", chunks_digest(scope, &made.chunks).to_string())
-        }
+        Outcome::Taken(made) => event.with("chunks", made.chunks.len()),
         Outcome::Refused(refused) => event.outcome(Ended::Denied).with("refused", refused.reason.word()),
     }
 }
@@ -189,14 +192,20 @@ fn chunks_digest(scope: &Scope, chunks: &[NewChunk]) -> Digest {
     scope.chunks_digest(chunks.iter().map(|c| c.uid.as_str()))
 }
 
-fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: i64) -> Result<i64> {
+/// The tenant's digest of the vectors of a document, in the order of its chunks.
+fn vectors_digest<'v>(scope: &Scope, vectors: impl Iterator<Item = &'v [f32]>) -> Digest {
+    let bytes: Vec<Vec<u8>> = vectors.map(vector_bytes).collect();
+    scope.tenant.digest_of(bytes.iter().map(Vec::as_slice))
+}
+
+fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str, &[u8]), event: i64) -> Result<i64> {
     let (made, refused) = match &document.outcome {
         Outcome::Taken(made) => (Some(made), None),
         Outcome::Refused(refused) => (None, Some(refused)),
     };
     let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
-        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event, salt, vectors) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
     let values = values![
         uid,
         scope.id(),
@@ -219,6 +228,8 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: 
         refused.map(|r| r.detail.clone()),
         tx.now(),
         event,
+        salt.to_vec(),
+        made.map(|m| vectors_digest(scope, m.chunks.iter().map(|c| c.vector.as_slice()))),
     ];
     tx.insert(sql, values)
 }
@@ -291,7 +302,7 @@ fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, made: &Made) -> Resu
         return Ok(());
     }
     let sql = "INSERT INTO signature (document, minima) VALUES (?1, ?2)";
-    tx.execute(sql, values![document, made.signature.clone()])?;
+    tx.execute(sql, values![document, scope.tenant.masked(&made.signature)])?;
     let mut bands = made.bands.clone();
     bands.sort_unstable();
     bands.dedup();
@@ -299,15 +310,18 @@ fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, made: &Made) -> Resu
     tx.insert_all("band", &["collection", "hash", "document"], rows).map(|_| ())
 }
 
-/// Takes a document out whole, without an event of its own.
-fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<()> {
+/// Takes a document out whole, without an event of its own, and tells its public id.
+pub(super) fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<String> {
+    let sql = "SELECT uid FROM document WHERE collection = ?1 AND id = ?2";
+    let uid = tx.view().first(sql, values![scope.id(), document], |row| Ok(row.text(0)?.to_owned()))?;
     let sql = "SELECT number FROM chunk WHERE collection = ?1 AND document = ?2";
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
-    tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document]).map(|_| ())
+    tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document])?;
+    Ok(uid.unwrap_or_default())
 }
 
 /// Takes a document out and records why.
@@ -335,7 +349,7 @@ pub fn set_embedder(tx: &Tx<'_>, scope: &Scope, model: &Model) -> Result<()> {
     tx.execute(sql, values![scope.id(), &model.name, model.digest, width]).map(|_| ())
 }
 
-/// Replaces the vectors of chunks.
+/// Replaces the vectors of all chunks of a document.
 ///
 /// # Errors
 /// Only those of the state.
@@ -343,6 +357,11 @@ pub fn set_vectors(tx: &Tx<'_>, scope: &Scope, chunks: &[Chunk], vectors: &[Vec<
     for (chunk, vector) in chunks.iter().zip(vectors) {
         let sql = "UPDATE chunk SET vector = ?3 WHERE collection = ?1 AND number = ?2";
         tx.execute(sql, values![scope.id(), chunk.number, vector_bytes(vector)])?;
+    }
+    if let Some(chunk) = chunks.first() {
+        let digest = vectors_digest(scope, vectors.iter().map(Vec::as_slice));
+        let sql = "UPDATE document SET vectors = ?3 WHERE collection = ?1 AND id = ?2";
+        tx.execute(sql, values![scope.id(), chunk.document, digest])?;
     }
     Ok(())
 }

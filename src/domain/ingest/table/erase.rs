@@ -1,0 +1,110 @@
+//! Erasing what the law says must go: everything of a tenant, or the documents that mention a person.
+//!
+//! What goes goes in one transaction with one event, `privacy.erased`, that tells how much and the public ids, which name
+//! nothing, and no word of what was erased. Entries of the log stay: they hold seals whose keys went with the rows.
+
+use super::write::take_out;
+use super::{Listed, Scope, Tenant};
+use crate::base::error::Result;
+use crate::base::event::{Event, Resource};
+use crate::store::{Tx, View, fulltext, values};
+
+/// What is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom<'s> {
+    /// Everything of the tenant.
+    Tenant,
+    /// Documents in whose text, title, path or notes this stands, whatever the case.
+    Subject(&'s str),
+}
+
+/// What went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Public ids of the documents.
+    pub documents: Vec<String>,
+    /// Their chunks.
+    pub chunks: i64,
+    /// Vectors that were kept so that nothing is embedded twice.
+    pub embeddings: u64,
+    /// The collections that were touched, for what is kept of them beside the state.
+    pub collections: Vec<Scope>,
+    /// The audit event; `None` when there was nothing to erase.
+    pub event: Option<i64>,
+}
+
+/// Documents that are to go, by number, of each collection of a tenant.
+///
+/// # Errors
+/// When the state cannot be read, a damaged text included: nothing may be left behind unseen.
+pub fn concerned(view: View<'_>, tenant: &Tenant, whom: Whom<'_>) -> Result<Vec<(Scope, Vec<(i64, String, String)>)>> {
+    let mut all = Vec::new();
+    for scope in Scope::all(view, &tenant.name)? {
+        let mut documents = Vec::new();
+        scope.documents(view, Listed::default(), |d| {
+            documents.push(d);
+            Ok(())
+        })?;
+        let mut found = Vec::new();
+        for d in documents {
+            let goes = match whom {
+                Whom::Tenant => true,
+                Whom::Subject(subject) => mentions(view, &scope, &d, &subject.to_lowercase())?,
+            };
+            if goes {
+                found.push((d.id, d.uid, d.source));
+            }
+        }
+        all.push((scope, found));
+    }
+    Ok(all)
+}
+
+fn mentions(view: View<'_>, scope: &Scope, d: &super::Document, subject: &str) -> Result<bool> {
+    let has = |text: &str| text.to_lowercase().contains(subject);
+    let refused = d.refused.as_ref().is_some_and(|(_, detail)| has(detail));
+    let beside = refused || has(&d.source) || d.title.as_deref().is_some_and(has) || d.warnings.iter().any(|w| has(w));
+    Ok(beside
+        || scope.meta(view, d.id)?.iter().any(|(key, value)| has(key) || has(value))
+        || scope.text(view, d.id)?.as_deref().is_some_and(has))
+}
+
+/// Erases, and records it.
+///
+/// # Errors
+/// Only those of the state.
+pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Option<&str>, &str)) -> Result<Erased> {
+    let mut erased = Erased::default();
+    for (scope, documents) in concerned(tx.view(), tenant, whom)? {
+        for (id, uid, _) in &documents {
+            erased.chunks += tx.view().count("SELECT count(*) FROM chunk WHERE document = ?1", values![*id])?;
+            take_out(tx, &scope, *id)?;
+            erased.documents.push(uid.clone());
+        }
+        if whom == Whom::Tenant {
+            fulltext::drop(tx, scope.id())?;
+            tx.execute("DELETE FROM collection WHERE id = ?1", values![scope.id()])?;
+        }
+        if whom == Whom::Tenant || !documents.is_empty() {
+            erased.collections.push(scope);
+        }
+    }
+    if whom != Whom::Tenant && erased.documents.is_empty() {
+        return Ok(erased);
+    }
+    // Whose text a kept vector is of cannot be told from it, so all of the tenant go.
+    erased.embeddings = tx.execute("DELETE FROM embedding WHERE tenant = ?1", values![tenant.id()])?;
+    let event = Event::new("privacy.erased", Resource::new("tenant", tenant.name.as_str()))
+        .with("documents", erased.documents.len())
+        .with("chunks", erased.chunks)
+        .with("embeddings", erased.embeddings);
+    let event = match whom {
+        Whom::Tenant => {
+            tx.execute("DELETE FROM tenant WHERE id = ?1", values![tenant.id()])?;
+            event.with("scope", "tenant").with("collections", erased.collections.len())
+        }
+        Whom::Subject(_) => event.with("scope", "subject").with("erased", erased.documents.clone()),
+    };
+    erased.event = Some(tx.record(event.because(ticket, Some(reason))));
+    Ok(erased)
+}
