@@ -330,3 +330,9 @@ map = { query = "" }
       = help: write `column = "field"`
     "#);
 }
+
+#[test]
+fn an_engine_of_vectors_that_the_state_cannot_have_is_refused() {
+    let said = refused("[project]\nname = \"bot\"\n[state]\nurl = \"sqlite\"\n[vectors]\nengine = \"pgvector\"\n");
+    insta::assert_snapshot!(said);
+}
