@@ -80,6 +80,11 @@ impl Cx {
         Ok(self.project()?.root.join(KF_DIR))
     }
 
+    /// Where the files of vectors are kept; it may be deleted at any time.
+    pub(crate) fn vectors_dir(&self) -> Result<PathBuf> {
+        Ok(self.kf_dir()?.join("cache").join("vectors"))
+    }
+
     /// Opens the state.
     pub(crate) fn store(&self, mode: Mode) -> Result<Store> {
         let store = Store::open(self.settings()?, mode)?;

@@ -1,6 +1,6 @@
 //! `kf search`: what the documents say about something, with where they say it.
 
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::text::{count, ellipsis};
@@ -8,7 +8,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::ingest::table::{Filter, Scope};
 use crate::release::search::{Hit, Request, search};
-use crate::store::{META_STATE_ID, Mode, meta};
+use crate::store::{Mode, state_id};
 use serde::Serialize;
 
 /// Find what the documents say, with where they say it
@@ -106,7 +106,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let tenant = args.tenant.clone().unwrap_or_else(|| project.ingest.tenant.clone());
     let collection = args.collection.clone().unwrap_or_else(|| project.ingest.collection.clone());
     let embedder = cx.embedder()?;
-    let cache = cx.kf_dir()?.join("cache").join("vectors");
+    let cache = cx.vectors_dir()?;
     let request = Request {
         query: &args.query,
         k: usize::from(args.k),
@@ -115,8 +115,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     };
     let hits = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        let state = meta(view.db(), META_STATE_ID)?.ok_or_else(|| Error::new("the state has no id").hint("run `kf fsck`"))?;
-        search(view, &scope, embedder.as_ref(), (&cache, &state), &request)
+        search(view, &scope, embedder.as_ref(), (&cache, &state_id(view.db())?), &request)
     })?;
     let hits = (1..).zip(hits).map(|(rank, hit)| found(rank, hit)).collect();
     cx.out.emit(&Searched { query: args.query.clone(), tenant, collection, hits })

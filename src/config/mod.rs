@@ -35,6 +35,7 @@ pub use tables::project::About;
 pub use tables::signing::Signing;
 pub use tables::state::{State, StatePlace};
 pub use tables::system::{HeaderValue, System, SystemKind};
+pub use tables::vectors::{VectorEngine, Vectors};
 pub use template::template;
 
 #[cfg(test)]

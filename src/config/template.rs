@@ -102,6 +102,10 @@ name = "@PROJECT@"
 #[signing]
 #log-key = "env:KF_LOG_KEY"
 
+# What finds the nearest vectors of new collections: embedded, or pgvector where `state.url` is PostgreSQL.
+#[vectors]
+#engine = "embedded"
+
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]
 #url = "sqlite"

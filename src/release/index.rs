@@ -1,12 +1,15 @@
-//! Making what is derived again: the index of words, and with another embedder the vectors. The segment of vectors carries its
-//! embedder in its name, so that of another one is never read.
+//! What is derived from the chunks: made again, held to them, and moved from one engine to another. The file of vectors in the
+//! cache carries its embedder in its name, so that of another one is never read.
 
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
-use crate::domain::ingest::table::{Listed, Scope, Tenant, set_embedder, set_vectors};
+use crate::config::VectorEngine;
+use crate::domain::ingest::table::{Listed, Scope, Tenant, Vectors, set_embedder, set_vectors};
+use crate::domain::ingest::verify::Finding;
 use crate::release::search::slice;
 use crate::seams::embedder::{Embedder, Purpose};
-use crate::store::{Tx, fulltext};
+use crate::store::vectors::{Home, pgvector, segment};
+use crate::store::{Tx, View, fulltext};
 
 /// What was made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ pub fn index_all(tx: &Tx<'_>) -> Result<usize> {
 
 fn index(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<usize> {
     let view = tx.view();
+    let engine = engine_of(view, scope)?;
     fulltext::drop(tx, scope.id())?;
     fulltext::create(tx, scope.id())?;
     if let Some(embedder) = embedder {
@@ -76,6 +80,10 @@ fn index(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<
         }
         chunks += all.len();
     }
+    if engine == VectorEngine::Pgvector {
+        let dimensions = embedder.map_or(scope.collection.dimensions, |e| e.model().dimensions);
+        pgvector::fill(tx, scope.id(), dimensions, &Vectors { view, scope })?;
+    }
     Ok(chunks)
 }
 
@@ -85,4 +93,50 @@ fn index(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<
 /// When a text is damaged.
 pub fn index_words(tx: &Tx<'_>, scope: &Scope) -> Result<usize> {
     index(tx, scope, None)
+}
+
+/// What finds the nearest vectors of a collection here.
+///
+/// # Errors
+/// Only those of the state.
+pub fn engine_of(view: View<'_>, scope: &Scope) -> Result<VectorEngine> {
+    let there = pgvector::is_there(view, scope.id(), scope.collection.dimensions)?;
+    Ok(if there { VectorEngine::Pgvector } else { VectorEngine::Embedded })
+}
+
+/// Moves the index of vectors of a collection to another engine; the engine it was in.
+///
+/// # Errors
+/// When the engine cannot be had here; nothing is changed then.
+pub fn move_to(tx: &Tx<'_>, scope: &Scope, engine: VectorEngine) -> Result<VectorEngine> {
+    let from = engine_of(tx.view(), scope)?;
+    if from == engine {
+        return Ok(from);
+    }
+    match engine {
+        VectorEngine::Embedded => pgvector::drop(tx, scope.id())?,
+        VectorEngine::Pgvector => {
+            pgvector::fill(tx, scope.id(), scope.collection.dimensions, &Vectors { view: tx.view(), scope })?;
+        }
+    }
+    let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
+    tx.record(
+        Event::new("collection.moved", Resource::new("collection", named)).with("from", from.word()).with("to", engine.word()),
+    );
+    Ok(from)
+}
+
+/// What the index of vectors says otherwise than the chunks; `count` is how many chunks there are.
+///
+/// # Errors
+/// Only those of the state; a file that cannot be read is none, and is made again by the next search.
+pub fn verify_vectors(view: View<'_>, scope: &Scope, home: Home<'_>, count: u64) -> Result<(VectorEngine, Vec<Finding>)> {
+    let (engine, dimensions) = (engine_of(view, scope)?, scope.collection.dimensions);
+    let truth = Vectors { view, scope };
+    let problems = match engine {
+        VectorEngine::Embedded => segment::differences(home, dimensions, &truth)?,
+        VectorEngine::Pgvector => pgvector::differences(view, scope.id(), dimensions, &truth, count)?,
+    };
+    let finding = |problem| Finding { subject: format!("index of vectors ({engine})"), problem };
+    Ok((engine, problems.into_iter().map(finding).collect()))
 }

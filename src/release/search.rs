@@ -6,7 +6,7 @@
 use crate::base::error::{Context, Error, Result};
 use crate::domain::ingest::table::{Chunk, Filter, Scope, Vectors, same_model};
 use crate::seams::embedder::{Embedder, Purpose};
-use crate::store::vectors::{self, Query};
+use crate::store::vectors::{self, Home, Query};
 use crate::store::{View, fulltext};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -97,10 +97,15 @@ fn by_meaning(
     let mut vectors = embedder.embed(&[query], Purpose::Query)?;
     let vector = vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))?;
     let truth = Vectors { view, scope };
-    let name = format!("{}-{}", scope.cache_name(state), scope.collection.embedder_digest.short());
+    let name = segment_name(scope, state);
     let wanted = Query { vector: &vector, k, keep };
-    let found = vectors::nearest(&truth, cache, &name, &wanted)?;
+    let found = vectors::nearest(view, &truth, scope.id(), Home { folder: cache, name: &name }, &wanted)?;
     Ok(found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect())
+}
+
+/// What the file of vectors of a collection is called: never that of another state or another embedder.
+pub fn segment_name(scope: &Scope, state: &str) -> String {
+    format!("{}-{}", scope.cache_name(state), scope.collection.embedder_digest.short())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rank")]

@@ -368,6 +368,14 @@ pub fn meta(db: &Db, key: &str) -> Result<Option<String>> {
     Ok(value)
 }
 
+/// The id of a state.
+///
+/// # Errors
+/// When it has none.
+pub fn state_id(db: &Db) -> Result<String> {
+    meta(db, META_STATE_ID)?.ok_or_else(|| Error::new("the state has no id").hint("run `kf fsck`"))
+}
+
 /// A state that was moved away is sealed: what were written here would be missing there.
 fn refuse_moved(db: &Db) -> Result<()> {
     match meta(db, META_MOVED_TO)? {

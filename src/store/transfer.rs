@@ -13,7 +13,7 @@ use super::db::{Db, Row, Value};
 use super::feed::{VALUES_MAX, insert_sql};
 use super::schema::{Column, Table, Type};
 use super::tx::Tx;
-use super::{META_INCOMING, META_MOVED_TO, META_STATE_ID, Settings, Store, log, meta, migrations, set_meta};
+use super::{META_INCOMING, META_MOVED_TO, META_STATE_ID, Settings, Store, log, meta, migrations, set_meta, state_id};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::event::{Event, Resource};
@@ -96,10 +96,6 @@ pub fn receive(source: &Store, target: Settings, place: &str) -> Result<Place> {
 
 fn occupied(store: &Store, by: &str) -> Error {
     Error::new(format!("{} holds {by} already", store.describe())).hint("move to an empty database or schema")
-}
-
-fn state_id(db: &Db) -> Result<String> {
-    meta(db, META_STATE_ID)?.ok_or_else(|| Error::new("the state has no id").hint("run `kf fsck`"))
 }
 
 /// Opens the place without the check for an unfinished copy, and makes its tables.

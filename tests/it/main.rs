@@ -38,6 +38,7 @@ mod repo;
 mod restore;
 mod rollback;
 mod schemas;
+mod search;
 mod show;
 mod state;
 mod status;

@@ -1,5 +1,6 @@
 //! `kf index rebuild`: what is derived is made again from the chunks.
 
+use super::home_of;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -11,6 +12,7 @@ use crate::commands::ingest::Where;
 use crate::domain::ingest::table::Scope;
 use crate::release::index::{Rebuilt, rebuild};
 use crate::store::Mode;
+use crate::store::vectors::{Home, segment};
 use serde::Serialize;
 
 /// Make the indexes of a collection again from its chunks
@@ -50,10 +52,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
     let embedder = cx.embedder()?;
     let store = cx.store(Mode::Write)?;
-    let Rebuilt { chunks } = store.write(|tx| {
+    let (Rebuilt { chunks }, home) = store.write(|tx| {
         let scope = Scope::get(tx.view(), &tenant, &collection)?;
-        rebuild(tx, &scope, args.reembed.then_some(embedder.as_ref()))
+        let home = home_of(cx, tx.view(), &scope)?;
+        Ok((rebuild(tx, &scope, args.reembed.then_some(embedder.as_ref()))?, home))
     })?;
+    if !store.is_dry_run() {
+        segment::forget(Home { folder: &home.0, name: &home.1 })?;
+    }
     let embedder = embedder.model().name.clone();
     cx.out.emit(&IndexRebuilt { tenant, collection, embedder, chunks, reembedded: args.reembed })
 }

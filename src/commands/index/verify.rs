@@ -1,5 +1,6 @@
 //! `kf index verify`: reads everything and compares it.
 
+use super::home_of;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -10,9 +11,12 @@ use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::ingest::Where;
+use crate::config::VectorEngine;
 use crate::domain::ingest::table::Scope;
 use crate::domain::ingest::verify::{Verified, verify};
+use crate::release::index::verify_vectors;
 use crate::store::Mode;
+use crate::store::vectors::Home;
 use serde::Serialize;
 
 /// Read everything of a collection and compare: documents, texts, chunks, vectors and words
@@ -27,6 +31,7 @@ pub(crate) struct Args {
 struct IndexVerified {
     tenant: Name,
     collection: Name,
+    engine: VectorEngine,
     verdict: Verdict,
     #[serde(flatten)]
     verified: Verified,
@@ -74,7 +79,15 @@ impl Report for IndexVerified {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
-    let verified = cx.store(Mode::Read)?.read(|view| verify(view, &Scope::get(view, &tenant, &collection)?))?;
+    let (verified, engine) = cx.store(Mode::Read)?.read(|view| {
+        let scope = Scope::get(view, &tenant, &collection)?;
+        let mut verified = verify(view, &scope)?;
+        let (folder, name) = home_of(cx, view, &scope)?;
+        let home = Home { folder: &folder, name: &name };
+        let (engine, findings) = verify_vectors(view, &scope, home, verified.chunks)?;
+        verified.findings.extend(findings);
+        Ok((verified, engine))
+    })?;
     let verdict = if verified.findings.is_empty() { Verdict::Pass } else { Verdict::Fail };
-    cx.out.emit(&IndexVerified { tenant, collection, verdict, verified })
+    cx.out.emit(&IndexVerified { tenant, collection, engine, verdict, verified })
 }

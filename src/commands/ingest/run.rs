@@ -137,6 +137,7 @@ pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
         paths: &paths,
         tenant: &tenant,
         collection: &collection,
+        engine: loaded.project.vectors.engine,
         how: How {
             settings,
             rules: &rules,

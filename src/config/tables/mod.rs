@@ -10,3 +10,4 @@ pub(super) mod project;
 pub(super) mod signing;
 pub(super) mod state;
 pub(super) mod system;
+pub(super) mod vectors;

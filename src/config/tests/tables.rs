@@ -330,3 +330,20 @@ map = { query = "" }
       = help: write `column = "field"`
     "#);
 }
+
+#[test]
+fn an_engine_of_vectors_that_the_state_cannot_have_is_refused() {
+    let said = refused("[project]\nname = \"bot\"\n[state]\nurl = \"sqlite\"\n[vectors]\nengine = \"pgvector\"\n");
+    insta::assert_snapshot!(said, @r#"
+    error: `vectors.engine = "pgvector"` needs a state on PostgreSQL, and `state.url` is `sqlite`
+     --> mlops.toml:6:10
+      |
+    4 | url = "sqlite"
+      |       -------- decided here
+    5 | [vectors]
+    6 | engine = "pgvector"
+      |          ^^^^^^^^^^
+      |
+      = help: write `embedded`, which works everywhere, or set `state.url`
+    "#);
+}

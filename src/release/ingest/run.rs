@@ -16,7 +16,7 @@ use crate::base::canonical;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
-use crate::config::Ingest;
+use crate::config::{Ingest, VectorEngine};
 use crate::domain::ingest::quality::Rules;
 use crate::domain::ingest::reason::Refusal;
 use crate::domain::ingest::table::{self, Known, Scope, forget};
@@ -45,6 +45,8 @@ pub struct Job<'a> {
     pub tenant: &'a Name,
     /// Where they go.
     pub collection: &'a Name,
+    /// What finds the nearest vectors, when the collection is new.
+    pub engine: VectorEngine,
     /// How each document is taken in.
     pub how: How<'a>,
     /// Noted of every document of this run.
@@ -193,7 +195,8 @@ fn scope(job: &Job<'_>) -> Result<Scope> {
         return table::same_model(&scope, &model.name, model.digest).map(|()| scope);
     }
     let salt = job.store.random().bytes::<32>();
-    job.store.write(|tx| table::open(tx, job.tenant, job.collection, (&model.name, model.digest, model.dimensions), salt))
+    let embedder = (model.name.as_str(), model.digest, model.dimensions);
+    job.store.write(|tx| table::open(tx, job.tenant, job.collection, embedder, job.engine, salt))
 }
 
 /// What a document is taken by: a change of it makes every document new.

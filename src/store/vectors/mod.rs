@@ -1,18 +1,25 @@
-//! Nearest vectors of a collection: a flat scan over 8-bit codes, exact after the few best are scored again from the truth.
+//! Nearest vectors of a collection: an index names those that may be nearest, and these are scored again from the truth.
 //!
-//! The truth is the 32-bit vectors in the state. A [`segment`] file beside them holds each vector as 8-bit codes and is made
-//! again from the truth whenever it is missing, damaged or too old; it lives in the cache and may be deleted at any time. A
-//! scan reads it in pieces, so its memory does not grow with the collection. Vectors that are newer than the segment are
-//! scored from the state; those that were taken out since are noticed when the best are scored again.
+//! The truth is the 32-bit vectors in the state; every index is derived from it, so all engines give the same answers. What an
+//! index lacks because it is older than the truth is scored from the state; what was taken out since is noticed when the best
+//! are scored again. There are two:
 //!
-//! Why flat: 6.6 ms for 100,000 vectors of 384 numbers with recall 1.00 after 50 are scored again, and nothing to tune or to
-//! compact; graphs (HNSW) answer faster and cost ten times the work at each insert (measured; `docs/benchmarks.md`).
+//! - [`segment`]: a file of 8-bit codes in the cache, made again whenever it is missing, damaged or too old. A scan reads it in
+//!   pieces, so its memory does not grow with the collection. Why flat: 6.6 ms for 100,000 vectors of 384 numbers with recall
+//!   1.00 after 50 are scored again, and nothing to tune or to compact; graphs (HNSW) answer faster and cost ten times the work
+//!   at each insert (measured; `docs/benchmarks.md`).
+//! - [`pgvector`]: a table of the server that holds the state, which changes in the transactions that change the truth.
+//!
+//! A collection has the second where its table is there, and the first everywhere else.
 
+pub mod pgvector;
 pub mod segment;
 
+use super::tx::View;
 use crate::base::error::Result;
+use pgvector::Pgvector;
 use segment::Segment;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How many of the best by codes are scored again from the truth, for each one that is wanted, and at least.
 const AGAIN: (usize, usize) = (5, 50);
@@ -21,17 +28,42 @@ const TAIL_MAX: (usize, f64) = (20_000, 0.1);
 
 /// Where vectors are read from: numbered, and a number is never given twice.
 pub trait Truth {
-    /// Calls `each` with every vector whose number is above `after`, in the order of the numbers.
+    /// Calls `each` with the vectors whose numbers are above `after`, in the order of the numbers, `most` of them at most.
     ///
     /// # Errors
     /// Those of the state and of `each`.
-    fn after(&self, after: i64, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()>;
+    fn after(&self, after: i64, most: usize, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()>;
 
     /// Calls `each` with the vectors of these numbers, those that are gone left out.
     ///
     /// # Errors
     /// Those of the state and of `each`.
     fn these(&self, numbers: &[i64], each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()>;
+}
+
+/// Something that knows which vectors may be nearest.
+pub trait Index {
+    /// The number up to which nothing of the truth is missing here.
+    fn last(&self) -> i64;
+
+    /// How many vectors it holds.
+    fn held(&self) -> usize;
+
+    /// The numbers of the `wanted` nearest that may be kept, as well as this index can tell, in any order; fewer only when
+    /// there are no more. Some may be gone from the truth.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn best(&self, query: &[f32], wanted: usize, keep: &dyn Fn(i64) -> bool) -> Result<Vec<i64>>;
+}
+
+/// Where the file of a collection is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'h> {
+    /// The folder of the files.
+    pub folder: &'h Path,
+    /// What the collection is called there; another name for another embedder.
+    pub name: &'h str,
 }
 
 /// What is looked for.
@@ -47,25 +79,37 @@ pub struct Query<'q> {
 
 /// The numbers nearest to the query with their cosine, best first; equal ones in the order of their numbers.
 ///
-/// `folder` is where the segment of this collection is kept, `name` its own.
-///
 /// # Errors
 /// Those of the state; a segment that cannot be written only costs time.
-pub fn nearest(truth: &dyn Truth, folder: &Path, name: &str, query: &Query<'_>) -> Result<Vec<(i64, f32)>> {
-    let path: PathBuf = folder.join(format!("{name}.i8"));
-    let dimensions = query.vector.len();
-    let mut segment = Segment::open(&path, dimensions);
-    let tail = tail(truth, segment.as_ref())?;
-    let Some(tail) = tail else {
-        segment = Some(Segment::build(&path, dimensions, truth)?);
-        return search(truth, segment.as_ref(), &[], query);
-    };
-    search(truth, segment.as_ref(), &tail, query)
+pub fn nearest(view: View<'_>, truth: &dyn Truth, collection: i64, home: Home<'_>, query: &Query<'_>) -> Result<Vec<(i64, f32)>> {
+    if let Some(index) = Pgvector::find(view, collection, query.vector.len())?
+        && let Some(tail) = tail(truth, Some(&index))?
+    {
+        return search(truth, Some(&index), &tail, query);
+    }
+    by_segment(truth, home, query)
 }
 
-/// Vectors that the segment does not hold; `None` when there are so many that it is better made again.
-fn tail(truth: &dyn Truth, segment: Option<&Segment>) -> Result<Option<Vec<(i64, Vec<u8>)>>> {
-    let (last, held) = segment.map_or((i64::MIN, 0), |s| (s.last(), s.len()));
+fn by_segment(truth: &dyn Truth, home: Home<'_>, query: &Query<'_>) -> Result<Vec<(i64, f32)>> {
+    let path = segment::path(home);
+    let dimensions = query.vector.len();
+    if let Some(segment) = Segment::open(&path, dimensions)
+        && let Some(tail) = tail(truth, Some(&segment))?
+    {
+        return search(truth, Some(&segment), &tail, query);
+    }
+    if let Some(tail) = tail(truth, None)? {
+        return search(truth, None, &tail, query);
+    }
+    search(truth, Some(&Segment::build(&path, dimensions, truth)?), &[], query)
+}
+
+/// Numbers with their vectors as they are kept.
+type Kept = Vec<(i64, Vec<u8>)>;
+
+/// Vectors that the index does not hold; `None` when there are so many that it is better made again.
+fn tail(truth: &dyn Truth, index: Option<&dyn Index>) -> Result<Option<Kept>> {
+    let (last, held) = index.map_or((i64::MIN, 0), |s| (s.last(), s.held()));
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -74,27 +118,23 @@ fn tail(truth: &dyn Truth, segment: Option<&Segment>) -> Result<Option<Vec<(i64,
     )]
     let most = TAIL_MAX.0.min((held as f64 * TAIL_MAX.1) as usize).max(1_000);
     let mut tail = Vec::new();
-    let mut many = false;
-    truth.after(last, &mut |number, vector| {
-        many |= tail.len() >= most;
-        if !many {
-            tail.push((number, vector.to_vec()));
-        }
+    truth.after(last, most + 1, &mut |number, vector| {
+        tail.push((number, vector.to_vec()));
         Ok(())
     })?;
-    Ok((!many).then_some(tail))
+    Ok((tail.len() <= most).then_some(tail))
 }
 
-fn search(truth: &dyn Truth, segment: Option<&Segment>, tail: &[(i64, Vec<u8>)], query: &Query<'_>) -> Result<Vec<(i64, f32)>> {
+fn search(truth: &dyn Truth, index: Option<&dyn Index>, tail: &[(i64, Vec<u8>)], query: &Query<'_>) -> Result<Vec<(i64, f32)>> {
     let mut wanted = (query.k * AGAIN.0).max(AGAIN.1);
     let mut found: Vec<(i64, f32)> = tail
         .iter()
         .filter(|(number, _)| (query.keep)(*number))
         .map(|(number, vector)| (*number, dot(query.vector, vector)))
         .collect();
-    if let Some(segment) = segment {
+    if let Some(index) = index {
         loop {
-            let best = segment.best(query.vector, wanted, query.keep)?;
+            let best = index.best(query.vector, wanted, query.keep)?;
             let all = best.len() < wanted;
             let mut again = Vec::with_capacity(best.len());
             truth.these(&best, &mut |number, vector| {
@@ -109,6 +149,8 @@ fn search(truth: &dyn Truth, segment: Option<&Segment>, tail: &[(i64, Vec<u8>)],
             wanted *= 4;
         }
     }
+    // What is no number is near nothing.
+    found.retain(|f| f.1.is_finite());
     found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     found.dedup_by_key(|f| f.0);
     found.truncate(query.k);

@@ -4,13 +4,13 @@
 //! A vector v is kept as round(v / s) with s = max|v| / 127, so each product is off by at most s/2 a dimension. The file is
 //! written beside its place and renamed, so a reader sees a whole one or none.
 
-use super::Truth;
+use super::{Home, Index, Truth};
 use crate::base::error::{Context, Result};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"kf-i8/1\n";
 /// Bytes before the first vector.
@@ -19,6 +19,25 @@ const HEAD: usize = 8 + 4 + 8 + 8;
 const ROW_HEAD: usize = 8 + 4;
 /// Bytes that a scan reads at a time: they stay in the second-level cache.
 const PIECE: usize = 256 << 10;
+
+/// The file of a collection.
+pub(super) fn path(home: Home<'_>) -> PathBuf {
+    home.folder.join(format!("{}.i8", home.name))
+}
+
+/// Takes the file of a collection away; the next search makes it again.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn forget(home: Home<'_>) -> Result<()> {
+    match std::fs::remove_file(path(home)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| "cannot remove the index of vectors"),
+        _ => Ok(()),
+    }
+}
+
+/// Vectors that are compared with the truth at a time.
+const COMPARED: usize = 500;
 
 /// A segment that can be scanned.
 pub struct Segment {
@@ -78,7 +97,7 @@ impl Segment {
         out.write_all(&[0; HEAD]).context(context)?;
         let (mut count, mut last) = (0_u64, i64::MIN);
         let mut row = Vec::with_capacity(ROW_HEAD + dimensions);
-        truth.after(i64::MIN, &mut |number, vector| {
+        truth.after(i64::MIN, usize::MAX, &mut |number, vector| {
             if vector.len() == dimensions * 4 {
                 encode(number, vector, &mut row);
                 out.write_all(&row).context(context)?;
@@ -98,54 +117,91 @@ impl Segment {
         Ok(Self { file, dimensions, count, last })
     }
 
-    /// The highest number in it.
-    pub fn last(&self) -> i64 {
-        self.last
-    }
-
-    /// Vectors in it.
-    pub fn len(&self) -> usize {
-        usize::try_from(self.count).unwrap_or(usize::MAX)
-    }
-
-    /// True when it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The numbers of the `wanted` best by codes.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn best(&self, query: &[f32], wanted: usize, keep: &dyn Fn(i64) -> bool) -> Result<Vec<i64>> {
-        let (codes, _) = quantize(query.iter().copied());
+    /// Calls `each` with every row, in the order in which they were written.
+    fn each(&self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let context = || "cannot read the index of vectors";
         let mut file = &self.file;
         file.seek(SeekFrom::Start(HEAD as u64)).context(context)?;
         let row = ROW_HEAD + self.dimensions;
         let mut piece = vec![0; (PIECE / row).max(1) * row];
-        let mut left = self.len();
-        let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::with_capacity(wanted + 1);
-        // What a candidate must exceed once the heap is full.
-        let mut floor = f32::NEG_INFINITY;
+        let mut left = self.held();
         while left > 0 {
             let rows = left.min(piece.len() / row);
             let bytes = &mut piece[..rows * row];
             file.read_exact(bytes).context(context)?;
-            for one in bytes.chunks_exact(row) {
-                let (number, scale, kept) = parts(one);
-                #[expect(clippy::cast_precision_loss, reason = "a sum of products of bytes, below 2^24 up to 1,000 dimensions")]
-                let score = product(&codes, kept) as f32 * scale;
-                if score > floor && keep(number) {
-                    best.push(Reverse(Scored(score, number)));
-                    if best.len() > wanted {
-                        best.pop();
-                        floor = best.peek().map_or(floor, |worst| worst.0.0);
-                    }
-                }
-            }
+            bytes.chunks_exact(row).try_for_each(&mut *each)?;
             left -= rows;
         }
+        Ok(())
+    }
+}
+
+/// What the file of a collection says otherwise than the truth: one line for each kind of difference. Vectors that were taken
+/// out or added since it was made are no differences: a search knows of them.
+///
+/// # Errors
+/// Those of the state, and when the file cannot be read.
+pub fn differences(home: Home<'_>, dimensions: usize, truth: &dyn Truth) -> Result<Vec<String>> {
+    let Some(segment) = Segment::open(&path(home), dimensions) else { return Ok(Vec::new()) };
+    let mut rows: HashMap<i64, Vec<u8>> = HashMap::with_capacity(COMPARED);
+    let (mut same, mut other) = (0_usize, 0_usize);
+    let mut compare = |rows: &mut HashMap<i64, Vec<u8>>| {
+        let numbers: Vec<i64> = rows.keys().copied().collect();
+        let mut right = Vec::new();
+        truth.these(&numbers, &mut |number, vector| {
+            encode(number, vector, &mut right);
+            if rows.get(&number).is_some_and(|kept| *kept == right) {
+                same += 1
+            } else {
+                other += 1
+            }
+            Ok(())
+        })?;
+        rows.clear();
+        Ok(())
+    };
+    segment.each(&mut |row| {
+        rows.insert(parts(row).0, row.to_vec());
+        if rows.len() == COMPARED { compare(&mut rows) } else { Ok(()) }
+    })?;
+    compare(&mut rows)?;
+    let mut known = 0_usize;
+    truth.after(i64::MIN, usize::MAX, &mut |number, _| {
+        known += usize::from(number <= segment.last);
+        Ok(())
+    })?;
+    let missing = known.saturating_sub(same + other);
+    let found = [(missing, "vectors are not in it"), (other, "vectors of it are not those of their chunks")];
+    Ok(found.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect())
+}
+
+impl Index for Segment {
+    fn last(&self) -> i64 {
+        self.last
+    }
+
+    fn held(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+
+    fn best(&self, query: &[f32], wanted: usize, keep: &dyn Fn(i64) -> bool) -> Result<Vec<i64>> {
+        let (codes, _) = quantize(query.iter().copied());
+        let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::with_capacity(wanted + 1);
+        // What a candidate must exceed once the heap is full.
+        let mut floor = f32::NEG_INFINITY;
+        self.each(&mut |row| {
+            let (number, scale, kept) = parts(row);
+            #[expect(clippy::cast_precision_loss, reason = "a sum of products of bytes, below 2^24 up to 1,000 dimensions")]
+            let score = product(&codes, kept) as f32 * scale;
+            if score > floor && keep(number) {
+                best.push(Reverse(Scored(score, number)));
+                if best.len() > wanted {
+                    best.pop();
+                    floor = best.peek().map_or(floor, |worst| worst.0.0);
+                }
+            }
+            Ok(())
+        })?;
         Ok(best.into_iter().map(|Reverse(s)| s.1).collect())
     }
 }

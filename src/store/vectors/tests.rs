@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 struct Memory(RefCell<BTreeMap<i64, Vec<u8>>>);
 
 impl Truth for Memory {
-    fn after(&self, after: i64, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
-        self.0.borrow().iter().filter(|(n, _)| **n > after).try_for_each(|(n, v)| each(*n, v))
+    fn after(&self, after: i64, most: usize, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
+        self.0.borrow().iter().filter(|(n, _)| **n > after).take(most).try_for_each(|(n, v)| each(*n, v))
     }
 
     fn these(&self, numbers: &[i64], each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
@@ -45,7 +45,7 @@ fn exact(memory: &Memory, query: &[f32], k: usize) -> Vec<i64> {
 fn check(memory: &Memory, folder: &Path, seed: u64, note: &str) {
     let query = vector(seed, 64);
     let wanted = Query { vector: &query, k: 10, keep: &|_| true };
-    let found = nearest(memory, folder, "c1", &wanted).expect("searched");
+    let found = by_segment(memory, Home { folder, name: "c1" }, &wanted).expect("searched");
     let numbers: Vec<i64> = found.iter().map(|f| f.0).collect();
     assert_eq!(numbers, exact(memory, &query, 10), "{note}");
 }
@@ -76,7 +76,8 @@ fn the_nearest_are_those_of_an_exact_scan_through_inserts_deletes_and_damage() {
     check(&memory, dir.path(), 6, "after damage");
     let query = vector(7, 64);
     let odd = |n: i64| n % 100 != 0;
-    let found = nearest(&memory, dir.path(), "c1", &Query { vector: &query, k: 5, keep: &odd }).expect("searched");
+    let found = by_segment(&memory, Home { folder: dir.path(), name: "c1" }, &Query { vector: &query, k: 5, keep: &odd })
+        .expect("searched");
     assert!(found.len() == 5 && found.iter().all(|f| odd(f.0)));
 }
 
@@ -90,4 +91,45 @@ fn a_segment_that_cannot_be_kept_is_used_once() {
         memory.0.borrow_mut().insert(n, bytes(&vector(n.cast_unsigned(), 64)));
     }
     check(&memory, &blocked.join("below"), 9, "nowhere to keep it");
+}
+
+#[test]
+fn a_segment_is_held_to_the_truth() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let memory = Memory::default();
+    for n in 1..1_200_i64 {
+        memory.0.borrow_mut().insert(n, bytes(&vector(n.cast_unsigned(), 64)));
+    }
+    let home = Home { folder: dir.path(), name: "c1" };
+    let compared = |memory: &Memory| segment::differences(home, 64, memory).expect("compared");
+    assert!(compared(&memory).is_empty(), "none is there yet");
+    check(&memory, dir.path(), 1, "built");
+    memory.0.borrow_mut().retain(|n, _| n % 7 != 0);
+    memory.0.borrow_mut().insert(1_200, bytes(&vector(5, 64)));
+    assert!(compared(&memory).is_empty(), "what was taken out or added since is no difference");
+    let file = dir.path().join("c1.i8");
+    let mut kept = std::fs::read(&file).expect("a segment");
+    *kept.last_mut().expect("codes") ^= 1;
+    std::fs::write(&file, &kept).expect("damaged");
+    assert_eq!(compared(&memory), ["1 vectors of it are not those of their chunks"]);
+    // The number of the last vector is made one that the truth does not have.
+    let at = kept.len() - 64 - 12;
+    kept[at..at + 8].copy_from_slice(&5_000_i64.to_le_bytes());
+    std::fs::write(&file, &kept).expect("damaged");
+    assert_eq!(compared(&memory), ["1 vectors are not in it"]);
+    segment::forget(home).expect("removed");
+    segment::forget(home).expect("gone already");
+    assert!(compared(&memory).is_empty() && !file.exists());
+}
+
+#[test]
+fn a_vector_that_holds_no_numbers_is_near_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let memory = Memory::default();
+    memory.0.borrow_mut().insert(1, bytes(&[f32::NAN; 64]));
+    memory.0.borrow_mut().insert(2, bytes(&vector(2, 64)));
+    let query = vector(3, 64);
+    let wanted = Query { vector: &query, k: 5, keep: &|_| true };
+    let found = by_segment(&memory, Home { folder: dir.path(), name: "c1" }, &wanted).expect("searched");
+    assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [2]);
 }

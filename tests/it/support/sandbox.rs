@@ -112,6 +112,17 @@ impl Sandbox {
         Ok(sandbox)
     }
 
+    /// A fresh sandbox whose state is on a PostgreSQL server with pgvector, its artifacts in files; the error says which
+    /// program is missing.
+    pub(crate) fn with_vectors() -> Result<Self, String> {
+        let server = pg::shared_with_vectors()?;
+        let mut sandbox = Self::on(Engine::Files)?;
+        let name = server.database();
+        sandbox.set("KF_STATE_URL", &server.url(&name, server.port()));
+        sandbox.hidden.push((format!("127.0.0.1:{}/{name}", server.port()), "[PG]"));
+        Ok(sandbox)
+    }
+
     fn use_servers(&mut self) -> Result<(), String> {
         let (database, objects) = (pg::shared()?, s3::shared()?);
         let name = database.database();

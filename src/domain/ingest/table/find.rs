@@ -18,9 +18,10 @@ pub struct Vectors<'a> {
 }
 
 impl Truth for Vectors<'_> {
-    fn after(&self, after: i64, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
-        let sql = "SELECT number, vector FROM chunk WHERE collection = ?1 AND number > ?2 ORDER BY number";
-        self.view.each(sql, values![self.scope.id(), after], |row| each(row.int(0)?, row.blob(1)?))
+    fn after(&self, after: i64, most: usize, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
+        let sql = "SELECT number, vector FROM chunk WHERE collection = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.view.each(sql, values![self.scope.id(), after, most], |row| each(row.int(0)?, row.blob(1)?))
     }
 
     fn these(&self, numbers: &[i64], each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {

@@ -10,8 +10,10 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome as Ended, Resource};
 use crate::base::name::Name;
+use crate::config::VectorEngine;
 use crate::seams::embedder::Model;
 use crate::store::fulltext;
+use crate::store::vectors::pgvector;
 use crate::store::{Tx, Value, values};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -101,8 +103,15 @@ pub struct NewDocument {
 /// The collection of a tenant, both made when they are not there, with the event that says so.
 ///
 /// # Errors
-/// When the collection is there but its vectors come from another model.
-pub fn open(tx: &Tx<'_>, tenant: &Name, collection: &Name, embedder: (&str, Digest, usize), salt: [u8; 32]) -> Result<Scope> {
+/// When the collection is there but its vectors come from another model, or `engine` cannot be had here.
+pub fn open(
+    tx: &Tx<'_>,
+    tenant: &Name,
+    collection: &Name,
+    embedder: (&str, Digest, usize),
+    engine: VectorEngine,
+    salt: [u8; 32],
+) -> Result<Scope> {
     let (model, digest, dimensions) = embedder;
     if let Some(found) = Scope::find(tx.view(), tenant, collection)? {
         return same_model(&found, model, digest).map(|()| found);
@@ -114,6 +123,7 @@ pub fn open(tx: &Tx<'_>, tenant: &Name, collection: &Name, embedder: (&str, Dige
             .with("embedder", model)
             .with("embedder-digest", digest.to_string())
             .with("dimensions", dimensions)
+            .with("engine", engine.word())
             // The key itself is random, so its digest tells nothing.
             .with("tenant-key", Digest::of(&tenant.salt).to_string()),
     );
@@ -122,6 +132,9 @@ pub fn open(tx: &Tx<'_>, tenant: &Name, collection: &Name, embedder: (&str, Dige
     let width = i64::try_from(dimensions).context(|| "the vectors of this model are too long")?;
     let id = tx.insert(sql, values![tenant.id, collection.as_str(), model, digest, width, tx.now(), event])?;
     fulltext::create(tx, id)?;
+    if engine == VectorEngine::Pgvector {
+        pgvector::create(tx, id, dimensions)?;
+    }
     let embedder = model.to_owned();
     let collection = Collection { id, name: collection.clone(), embedder, embedder_digest: digest, dimensions, last_chunk: 0 };
     Ok(Scope { tenant, collection })
@@ -137,7 +150,7 @@ pub fn same_model(scope: &Scope, model: &str, digest: Digest) -> Result<()> {
         "the collection {} holds vectors of {}, and `[embedder]` now says {model}",
         collection.name, collection.embedder
     ))
-    .hint(format!("`kf index rebuild {} --reembed` embeds every chunk again with {model}", collection.name))
+    .hint(format!("`kf index rebuild --collection {} --reembed` embeds every chunk again with {model}", collection.name))
     .hint("or name another collection: `kf ingest PATH --collection NAME`"))
 }
 
@@ -281,6 +294,8 @@ fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) ->
         ]
     });
     tx.insert_all("chunk", COLUMNS, rows)?;
+    let vectors = (first..).zip(chunks.iter().map(|c| c.vector.as_slice()));
+    pgvector::add(tx, scope.id(), scope.collection.dimensions, vectors)?;
     fulltext::add(tx, scope.id(), (first..).zip(chunks.iter().map(|c| c.words.as_str())))
 }
 
@@ -317,6 +332,7 @@ pub(super) fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<Stri
     let sql = "SELECT number FROM chunk WHERE collection = ?1 AND document = ?2";
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
+    pgvector::remove(tx, scope.id(), scope.collection.dimensions, &chunks)?;
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
