@@ -21,6 +21,7 @@ mod fsck;
 mod gc;
 mod help;
 mod history;
+mod ingest;
 mod init;
 mod layers;
 mod lineage;
