@@ -22,6 +22,7 @@ mod gc;
 mod help;
 mod history;
 mod ingest;
+mod ingest_faults;
 mod init;
 mod layers;
 mod lineage;
