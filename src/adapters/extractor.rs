@@ -8,13 +8,13 @@
 //! of the file. Answered: a frame of JSON [`Answered`].
 
 use crate::base::error::{Context, Error, Result};
+use crate::base::guard::guarded;
 use crate::domain::ingest::document::Document;
 use crate::domain::ingest::extract::{Extracted, Format, Limits, extract};
 use crate::domain::ingest::reason::{Refusal, Refused};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::io::{BufReader, ErrorKind, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,8 +87,7 @@ impl Extractor {
         if !may_crash(bytes) {
             return here(bytes, name, &self.bounds);
         }
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut worker = match idle.map_or_else(|| self.start(), Ok) {
+        let mut worker = match self.idle().map_or_else(|| self.start(), Ok) {
             Ok(worker) => worker,
             Err(e) => return Err(Refused::new(Refusal::Crashed, format!("cannot start a process to read it: {e}"))),
         };
@@ -100,6 +99,16 @@ impl Extractor {
             }
             Err(_) if started.elapsed() >= self.bounds.timeout => Err(too_slow(&self.bounds)),
             Err(e) => Err(Refused::new(Refusal::Crashed, format!("the process that read it died: {e}"))),
+        }
+    }
+
+    /// A worker that waits for work; one that was ended meanwhile is no fault of the next document.
+    fn idle(&self) -> Option<Worker> {
+        loop {
+            let mut worker = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            if matches!(worker.child.try_wait(), Ok(None)) {
+                return Some(worker);
+            }
         }
     }
 
@@ -158,8 +167,7 @@ fn here(bytes: &[u8], name: &str, bounds: &Bounds) -> Result<Extracted, Refused>
     let most = usize::try_from(bounds.max_bytes).unwrap_or(usize::MAX);
     let pages = usize::try_from(bounds.max_pages).unwrap_or(usize::MAX);
     let limits = Limits { max_bytes: most, max_inflated: most, max_pages: pages, ..Limits::new(&late) };
-    catch_unwind(AssertUnwindSafe(|| extract(bytes, name, &limits)))
-        .unwrap_or_else(|_| Err(Refused::new(Refusal::Crashed, "its parser panicked")))
+    guarded(|| extract(bytes, name, &limits)).unwrap_or_else(|| Err(Refused::new(Refusal::Crashed, "its parser panicked")))
 }
 
 fn too_slow(bounds: &Bounds) -> Refused {

@@ -8,6 +8,7 @@ pub mod error;
 pub mod event;
 pub mod exit;
 pub mod format;
+pub mod guard;
 pub mod merkle;
 pub mod name;
 pub mod quantity;

@@ -105,7 +105,11 @@ fn format_of(text: &str) -> Result<Format, String> {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::from_process();
     complete::serve(&env);
-    std::panic::set_hook(Box::new(|info| out::bug(&info.to_string())));
+    std::panic::set_hook(Box::new(|info| {
+        if !crate::base::guard::is_guarded() {
+            out::bug(&info.to_string());
+        }
+    }));
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,

@@ -74,6 +74,17 @@ impl Out {
         Ok(exit)
     }
 
+    /// True when each record is written as soon as it is done; what [`Self::emit`] says at the end has none then.
+    pub(crate) fn streams(&self) -> bool {
+        self.format == Format::Jsonl && !self.quiet
+    }
+
+    /// Writes one record of a stream as a line.
+    pub(crate) fn stream(&self, record: &impl serde::Serialize) -> Result<()> {
+        let line = serde_json::to_string(record).context(|| "cannot write JSON")?;
+        self.print(&format!("{line}\n"))
+    }
+
     /// Writes text to standard output; a reader that went away is not an error.
     pub(crate) fn print(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();

@@ -21,6 +21,8 @@ mod fsck;
 mod gc;
 mod help;
 mod history;
+mod ingest;
+mod ingest_faults;
 mod init;
 mod layers;
 mod lineage;

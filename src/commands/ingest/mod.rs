@@ -2,6 +2,7 @@
 
 mod check;
 mod report;
+mod retry;
 mod rm;
 mod run;
 mod show;
@@ -29,6 +30,7 @@ pub(crate) struct Args {
 enum Command {
     Check(check::Args),
     Report(report::Args),
+    Retry(retry::Args),
     Rm(rm::Args),
     Show(show::Args),
     Status(status::Args),
@@ -40,6 +42,7 @@ impl Args {
             None => run::run(cx, &self.run),
             Some(Command::Check(args)) => check::run(cx, args),
             Some(Command::Report(args)) => report::run(cx, args),
+            Some(Command::Retry(args)) => retry::run(cx, args),
             Some(Command::Rm(args)) => rm::run(cx, args),
             Some(Command::Show(args)) => show::run(cx, args),
             Some(Command::Status(args)) => status::run(cx, args),

@@ -19,8 +19,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     place: Where,
     /// Only documents that were refused for this reason
-    #[arg(long, value_name = "REASON")]
-    reason: Option<String>,
+    #[arg(long, value_name = "REASON", value_parser = super::retry::reason_of)]
+    reason: Option<crate::domain::ingest::reason::Refusal>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +86,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let mut refused = Vec::new();
         scope.documents(view, Listed { refused: Some(true) }, |d| {
             if let Some((reason, detail)) = d.refused
-                && args.reason.as_deref().is_none_or(|wanted| wanted == reason.word())
+                && args.reason.is_none_or(|wanted| wanted == reason)
             {
                 refused.push(Refusal { source: d.source, document: d.uid, reason: reason.word(), detail, event: d.event });
             }

@@ -9,23 +9,28 @@ use crate::base::name::Name;
 use crate::base::quantity::Bytes;
 use crate::base::text::count;
 use crate::cli::cx::Cx;
+use crate::cli::out::Out;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::config::{Ingest, QualityCheck, QualityRules};
 use crate::domain::ingest::quality::{CheckId, Rules};
-use crate::release::ingest::run::{Fate, How, Job, Step, Sum, Told, run as take_in};
-use crate::store::Mode;
+use crate::release::ingest::run::{Fate, How, Job, Step, Sum, Told, Which, run as take_in};
+use crate::seams::embedder::Embedder;
+use crate::store::{Mode, Store};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `kf ingest` is given without a subcommand.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RunArgs {
     /// Files and folders of documents
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "watch_list", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Also the files and folders that this file names, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    watch_list: Option<PathBuf>,
     #[command(flatten)]
     place: Where,
     /// Noted of every document, for filters; again for more
@@ -72,6 +77,9 @@ struct Ingested {
     bytes: u64,
     /// Refused, warned or removed; the others only as numbers.
     documents: Vec<Line>,
+    /// Every document was written as a line when it was done.
+    #[serde(skip)]
+    streamed: bool,
 }
 
 impl Report for Ingested {
@@ -111,7 +119,8 @@ impl Report for Ingested {
     }
 
     fn items(&self) -> Option<Vec<serde_json::Value>> {
-        Some(self.documents.iter().filter_map(|d| serde_json::to_value(d).ok()).collect())
+        let left = if self.streamed { &[][..] } else { &self.documents };
+        Some(left.iter().filter_map(|d| serde_json::to_value(d).ok()).collect())
     }
 }
 
@@ -120,53 +129,144 @@ const BY_POLICY: [&str; 3] = ["too-short", "duplicate", "quality"];
 
 pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
-    let loaded = cx.project()?;
-    let settings = &loaded.project.ingest;
-    let rules = rules_of(&loaded.project.quality_of(tenant.as_str()));
     let meta: BTreeMap<String, String> = args.meta.iter().cloned().collect();
     if meta.len() != args.meta.len() {
         return Err(Error::usage("a `--meta` key is given twice").hint("a document has one value for each key"));
     }
-    let embedder = cx.embedder()?;
-    let extractor = extractor(settings)?;
-    let paths: Vec<PathBuf> = args.paths.iter().map(|p| cx.cwd.join(p)).collect();
+    let listed = args.watch_list.as_deref().map(|file| watched(cx, file)).transpose()?.unwrap_or_default();
+    let paths: Vec<PathBuf> = args.paths.iter().map(|p| cx.cwd.join(p)).chain(listed).collect();
+    let mut run = Run::new(cx, tenant, collection)?;
+    run.rehash = args.rehash;
+    run.keep_missing = args.keep_missing;
     let store = cx.store(Mode::Write)?;
-    let job = Job {
-        store: &store,
-        root: &loaded.root,
-        paths: &paths,
-        tenant: &tenant,
-        collection: &collection,
-        engine: loaded.project.vectors.engine,
-        how: How {
-            settings,
-            rules: &rules,
-            embedder: embedder.as_ref(),
-            tokens: builtin(),
-            sentences: builtin(),
-            extractor: &extractor,
-        },
-        meta: &meta,
-        cache: &cx.kf_dir()?.join("cache"),
-        jobs: cx.jobs(),
-        rehash: args.rehash,
-        keep_missing: args.keep_missing,
-    };
-    let mut documents = Vec::new();
-    let mut bar: Option<ProgressBar> = None;
-    let sum = take_in(&job, &mut |step| match step {
-        Step::Met(_, bytes) => bar = Some(progress::bytes(&cx.out, "ingesting", bytes)),
-        Step::Done(told) => {
-            if let Some(bar) = &bar {
-                bar.inc(told.bytes);
-            }
-            documents.extend(line(told));
+    run.take(&store, &meta, Which::Paths(&paths))?;
+    run.emit()
+}
+
+/// The paths of a list, one a line, relative to the directory that kf runs in.
+fn watched(cx: &Cx, file: &Path) -> Result<Vec<PathBuf>> {
+    let text = match file.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin().lock()).context(|| "cannot read the list from standard input")?,
+        false => {
+            let path = cx.cwd.join(file);
+            std::fs::read_to_string(&path).context(|| format!("cannot read the list {}", path.display()))?
         }
-    })?;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+    };
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(|line| cx.cwd.join(line)).collect())
+}
+
+/// A run of documents, with what it tells while it goes and at its end.
+pub(super) struct Run<'a> {
+    cx: &'a Cx,
+    tenant: Name,
+    collection: Name,
+    rules: Rules,
+    embedder: Box<dyn Embedder>,
+    extractor: Extractor,
+    rehash: bool,
+    keep_missing: bool,
+    sum: Sum,
+    /// By source, because a document that is judged twice is told of once.
+    documents: BTreeMap<String, Line>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(cx: &'a Cx, tenant: Name, collection: Name) -> Result<Self> {
+        let project = &cx.project()?.project;
+        Ok(Self {
+            rules: rules_of(&project.quality_of(tenant.as_str())),
+            embedder: cx.embedder()?,
+            extractor: extractor(&project.ingest)?,
+            cx,
+            tenant,
+            collection,
+            rehash: false,
+            keep_missing: false,
+            sum: Sum::default(),
+            documents: BTreeMap::new(),
+        })
     }
-    cx.out.emit(&report(tenant, collection, &sum, documents))
+
+    /// Takes documents in; called again, it adds to what is told at the end.
+    pub(super) fn take(&mut self, store: &Store, meta: &BTreeMap<String, String>, which: Which<'_>) -> Result<()> {
+        let loaded = self.cx.project()?;
+        let job = Job {
+            store,
+            root: &loaded.root,
+            which,
+            tenant: &self.tenant,
+            collection: &self.collection,
+            engine: loaded.project.vectors.engine,
+            how: How {
+                settings: &loaded.project.ingest,
+                rules: &self.rules,
+                embedder: self.embedder.as_ref(),
+                tokens: builtin(),
+                sentences: builtin(),
+                extractor: &self.extractor,
+            },
+            meta,
+            cache: &self.cx.kf_dir()?.join("cache"),
+            jobs: self.cx.jobs(),
+            rehash: self.rehash,
+            keep_missing: self.keep_missing,
+        };
+        let (out, documents, mut watch) = (&self.cx.out, &mut self.documents, Watch::default());
+        let mut broken = Ok(());
+        let done = take_in(&job, &mut |step| match step {
+            Step::Met(files, bytes) => watch.begin(out, files, bytes),
+            Step::Done(told) => {
+                watch.done(told);
+                let line = line_of(told);
+                if out.streams() && broken.is_ok() {
+                    broken = out.stream(&line);
+                }
+                match line.is_worth_telling() {
+                    true => documents.insert(line.source.clone(), line),
+                    false => documents.remove(&line.source),
+                };
+            }
+        });
+        watch.end();
+        self.sum.add(&done?);
+        broken
+    }
+
+    pub(super) fn emit(self) -> Result<Exit> {
+        let cx = self.cx;
+        cx.out.emit(&report(self, cx.out.streams()))
+    }
+}
+
+/// The bar that a person watches: documents, those refused, bytes, time left.
+#[derive(Default)]
+struct Watch {
+    bar: Option<ProgressBar>,
+    files: usize,
+    done: usize,
+    refused: usize,
+}
+
+impl Watch {
+    fn begin(&mut self, out: &Out, files: usize, bytes: u64) {
+        self.files = files;
+        self.bar = Some(progress::bytes(out, "ingesting", bytes));
+    }
+
+    fn done(&mut self, told: &Told) {
+        self.done += 1;
+        self.refused += usize::from(matches!(told.fate, Fate::Refused(..)));
+        if let Some(bar) = self.bar.as_ref().filter(|bar| !bar.is_hidden()) {
+            bar.set_message(format!("{} of {} documents, {} refused", self.done, self.files, self.refused));
+            bar.inc(told.bytes);
+        }
+    }
+
+    fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// The reader of files, with the limits of `mlops.toml`.
@@ -197,8 +297,8 @@ pub(super) fn rules_of(rules: &QualityRules) -> Rules {
     }
 }
 
-/// The line of a document that a person should know of.
-fn line(told: &Told) -> Option<Line> {
+/// The line of a document.
+fn line_of(told: &Told) -> Line {
     let (result, reason, detail) = match &told.fate {
         Fate::Added => ("added", None, None),
         Fate::Replaced => ("replaced", None, None),
@@ -206,8 +306,7 @@ fn line(told: &Told) -> Option<Line> {
         Fate::Removed => ("removed", None, None),
         Fate::Refused(reason, detail) => ("refused", Some(reason.word()), Some(detail.clone())),
     };
-    let worth = reason.is_some() || told.fate == Fate::Removed || !told.warnings.is_empty();
-    worth.then(|| Line {
+    Line {
         source: told.source.clone(),
         result,
         reason,
@@ -216,13 +315,21 @@ fn line(told: &Told) -> Option<Line> {
         chunks: told.chunks,
         quality: told.quality,
         warnings: told.warnings.clone(),
-    })
+    }
 }
 
-fn report(tenant: Name, collection: Name, sum: &Sum, documents: Vec<Line>) -> Ingested {
+impl Line {
+    /// True when a person should know of the document by name.
+    fn is_worth_telling(&self) -> bool {
+        self.reason.is_some() || self.result == "removed" || !self.warnings.is_empty()
+    }
+}
+
+fn report(run: Run<'_>, streamed: bool) -> Ingested {
+    let sum = run.sum;
     Ingested {
-        tenant,
-        collection,
+        tenant: run.tenant,
+        collection: run.collection,
         added: sum.added,
         replaced: sum.replaced,
         unchanged: sum.unchanged,
@@ -230,6 +337,7 @@ fn report(tenant: Name, collection: Name, sum: &Sum, documents: Vec<Line>) -> In
         refused: sum.refused.iter().map(|(reason, n)| (reason.word(), *n)).collect(),
         chunks: sum.chunks,
         bytes: sum.bytes,
-        documents,
+        documents: run.documents.into_values().collect(),
+        streamed,
     }
 }

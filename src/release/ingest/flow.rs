@@ -8,6 +8,13 @@ use crate::base::error::Result;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+/// How long the next answer is waited for before `consume` is told that there is none yet.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Takes an item with its answer, or learns that the next one lets itself be waited for.
+pub(super) type Consume<'c, T, R> = &'c mut dyn FnMut(Option<(&T, R)>) -> Result<()>;
 
 /// Bytes in flight, and whose turn it is.
 struct Budget {
@@ -52,7 +59,8 @@ impl Budget {
 }
 
 /// Does `work` on every item with up to `jobs` threads and hands the answers to `consume` in the order of the items, on this
-/// thread. `bytes` is what an item takes while it is in flight. The first error of `consume` ends the work.
+/// thread; it is called with `None` when the next answer lets itself be waited for. `bytes` is what an item takes while it is
+/// in flight. The first error of `consume` ends the work.
 ///
 /// # Errors
 /// That of `consume`.
@@ -62,7 +70,7 @@ pub(super) fn ordered<T: Sync, R: Send>(
     limit: u64,
     bytes: &(impl Fn(&T) -> u64 + Sync),
     work: &(impl Fn(&T) -> R + Sync),
-    consume: &mut dyn FnMut(&T, R) -> Result<()>,
+    consume: Consume<'_, T, R>,
 ) -> Result<()> {
     let budget = Budget { state: Mutex::default(), changed: Condvar::new(), limit };
     let (begun, gone) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -105,19 +113,25 @@ fn collect<T, R>(
     receive: &mpsc::Receiver<(usize, R)>,
     budget: &Budget,
     bytes: &impl Fn(&T) -> u64,
-    consume: &mut dyn FnMut(&T, R) -> Result<()>,
+    consume: Consume<'_, T, R>,
 ) -> Result<()> {
     let (mut early, mut next) = (BTreeMap::new(), 0);
-    for (at, answer) in receive {
-        early.insert(at, answer);
+    loop {
+        match receive.recv_timeout(PATIENCE) {
+            Ok((at, answer)) => early.insert(at, answer),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                consume(None)?;
+                continue;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+        };
         while let Some(answer) = early.remove(&next) {
             let item = &items[next];
-            consume(item, answer)?;
+            consume(Some((item, answer)))?;
             next += 1;
             budget.give_back(next, bytes(item));
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -138,7 +152,8 @@ mod tests {
                 std::thread::yield_now();
                 *n
             };
-            let mut consume = |n: &u64, same: u64| {
+            let mut consume = |done: Option<(&u64, u64)>| {
+                let Some((n, same)) = done else { return Ok(()) };
                 flying.fetch_sub(*n, Ordering::SeqCst);
                 out.push(same);
                 Ok(())
@@ -154,8 +169,8 @@ mod tests {
     fn one_that_is_larger_than_the_budget_passes_and_an_error_ends_the_work() {
         let items = [1, 1_000, 2, 3];
         let mut seen = Vec::new();
-        ordered(&items, 4, 10, &|n| *n, &|n| *n, &mut |_, n| {
-            seen.push(n);
+        ordered(&items, 4, 10, &|n| *n, &|n| *n, &mut |done| {
+            seen.extend(done.map(|(_, n)| n));
             Ok(())
         })
         .expect("all consumed");
@@ -166,7 +181,10 @@ mod tests {
             worked.fetch_add(1, Ordering::SeqCst);
             *n
         };
-        let ended = ordered(&all, 4, 10, &|_| 5, &work, &mut |_, n| if n == 3 { Err(Error::new("full")) } else { Ok(()) });
+        let ended = ordered(&all, 4, 10, &|_| 5, &work, &mut |done| match done {
+            Some((_, 3)) => Err(Error::new("full")),
+            _ => Ok(()),
+        });
         assert_eq!(ended.expect_err("ended").to_string(), "full");
         assert!(worked.load(Ordering::SeqCst) < 100, "the rest was not begun");
     }

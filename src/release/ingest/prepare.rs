@@ -8,12 +8,13 @@ use super::seen::Seen;
 use super::walk::Met;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
+use crate::base::guard::guarded;
 use crate::domain::ingest::chunk::{self, Chunk, Settings};
 use crate::domain::ingest::document::Document;
 use crate::domain::ingest::extract::Format;
 use crate::domain::ingest::quality::duplicate::{self, Signature};
 use crate::domain::ingest::quality::{self, Copies, Quality};
-use crate::domain::ingest::reason::Refused;
+use crate::domain::ingest::reason::{Refusal, Refused};
 use crate::domain::ingest::table::{Known, NewChunk, Scope};
 use crate::seams::embedder::Purpose;
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub(super) struct Work<'a> {
     pub(super) pipeline: Digest,
     /// What files looked like when they were last read; `None` when looks are not to be trusted.
     pub(super) seen: Option<&'a Seen>,
+    /// Read anew also what is as it was.
+    pub(super) anew: bool,
 }
 
 /// A file after its preparation.
@@ -46,6 +49,8 @@ pub(super) struct Prepared {
 pub(super) enum Made {
     /// It is as it was.
     Unchanged,
+    /// It cannot be read now, for a reason that may pass, and an earlier version of it was taken, which stays.
+    Spared(Refused),
     /// It cannot be used.
     Refused { format: Option<Format>, refused: Refused, warnings: Vec<String> },
     /// It can be taken, unless another document says the same.
@@ -68,7 +73,7 @@ pub(super) struct Ready {
 impl Prepared {
     /// True when taking it changes the state.
     pub(super) fn changes(&self) -> bool {
-        !matches!(self.made, Made::Unchanged)
+        !matches!(self.made, Made::Unchanged | Made::Spared(_))
     }
 }
 
@@ -84,7 +89,8 @@ pub(super) fn prepare(work: &Work<'_>, met: &Met) -> Prepared {
         Ok(stat) => *stat,
         Err(r) => return refused(r.clone(), 0),
     };
-    let as_before = |content: Digest| known.is_some_and(|k| k.content == content && k.pipeline == work.pipeline && !may_pass(&k));
+    let as_before =
+        |content: Digest| !work.anew && known.is_some_and(|k| k.content == content && k.pipeline == work.pipeline && !again(&k));
     if let Some(content) = work.seen.and_then(|seen| seen.digest(&met.source, &stat)).filter(|c| as_before(*c)) {
         return Prepared { bytes: stat.size, looks: Some((stat, content)), content, known, made: Made::Unchanged };
     }
@@ -93,12 +99,13 @@ pub(super) fn prepare(work: &Work<'_>, met: &Met) -> Prepared {
         Err(r) => return refused(r, stat.size),
     };
     let content = work.scope.tenant.digest(&bytes);
-    let made = if as_before(content) { Made::Unchanged } else { make(work, &met.source, &bytes, content, known) };
+    let made = if as_before(content) { Made::Unchanged } else { made(work, &met.source, &bytes, content, known) };
     Prepared { bytes: stat.size, looks: Some((stat, content)), content, known, made }
 }
 
-fn may_pass(known: &Known) -> bool {
-    known.refused.is_some_and(|reason| reason.may_pass_later())
+/// True of a document that may end otherwise though its file is the same.
+fn again(known: &Known) -> bool {
+    known.orphan || known.refused.is_some_and(|reason| reason.may_pass_later())
 }
 
 /// A refusal; nothing changes when the same was refused for the same reason before.
@@ -111,10 +118,21 @@ fn refusal(
     warnings: Vec<String>,
 ) -> Made {
     let same = |k: Known| k.content == content && k.pipeline == pipeline && k.refused == Some(refused.reason);
-    match known.is_some_and(same) {
-        true => Made::Unchanged,
-        false => Made::Refused { format, refused, warnings },
+    if known.is_some_and(same) {
+        Made::Unchanged
+    } else if refused.reason.may_pass_later() && known.is_some_and(|k| k.refused.is_none()) {
+        Made::Spared(refused)
+    } else {
+        Made::Refused { format, refused, warnings }
     }
+}
+
+/// Makes what is kept of a file; a panic on the way is the document's fault and nobody else's.
+fn made(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Option<Known>) -> Made {
+    guarded(|| make(work, source, bytes, content, known)).unwrap_or_else(|| {
+        let crashed = Refused::new(Refusal::Crashed, "checking or cutting it panicked");
+        refusal(known, work.pipeline, content, None, crashed, Vec::new())
+    })
 }
 
 fn make(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Option<Known>) -> Made {

@@ -4,13 +4,17 @@
 //! A run that dies loses the batch it was in and nothing else: the next run finds what was committed by source and digest and
 //! goes on behind it. Because files are taken in the order of their sources, which of two equal documents is kept does not
 //! depend on threads or on where an earlier run ended.
+//!
+//! What a document says is never lost: nothing is refused as a copy of a document that leaves, and what was refused as a copy
+//! is judged anew once the other one is gone, in the same run where it can be. What cannot be read for a reason that may pass
+//! keeps the version that was taken before.
 
 use super::flow;
 use super::open::Stat;
-use super::prepare::{Prepared, Work, prepare};
+use super::prepare::{Made, Prepared, Work, prepare};
 use super::seen::Seen;
 use super::take::Taking;
-use super::walk::{Met, is_below, walk};
+use super::walk::{Met, Walked, again, walk};
 use crate::adapters::extractor::Extractor;
 use crate::base::canonical;
 use crate::base::digest::Digest;
@@ -23,7 +27,7 @@ use crate::domain::ingest::table::{self, Known, Scope, forget};
 use crate::seams::embedder::{Embedder, SentenceVectors, Tokens};
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Documents that are committed together, at most.
@@ -39,8 +43,8 @@ pub struct Job<'a> {
     pub store: &'a Store,
     /// The repository.
     pub root: &'a Path,
-    /// What the person named.
-    pub paths: &'a [PathBuf],
+    /// Which files.
+    pub which: Which<'a>,
     /// Whose documents these are.
     pub tenant: &'a Name,
     /// Where they go.
@@ -59,6 +63,15 @@ pub struct Job<'a> {
     pub rehash: bool,
     /// Keep documents whose files are gone.
     pub keep_missing: bool,
+}
+
+/// Which files a run reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// Files and folders; of what is known, only what changed is read.
+    Paths(&'a [PathBuf]),
+    /// Documents by their sources, read also when nothing changed.
+    Again(&'a [String]),
 }
 
 /// How each document is taken in; shared by all threads.
@@ -130,8 +143,6 @@ pub struct Sum {
     pub removed: usize,
     /// Documents that were refused, by reason, those of earlier runs included.
     pub refused: BTreeMap<Refusal, usize>,
-    /// Documents with warnings.
-    pub warned: usize,
     /// Chunks made.
     pub chunks: usize,
     /// Bytes of the files that were taken.
@@ -144,33 +155,55 @@ pub struct Sum {
 /// When a path is not there, the collection was embedded by another model, or the state cannot be written. A file that cannot
 /// be used is never an error.
 pub fn run(job: &Job<'_>, step: &mut dyn FnMut(Step<'_>)) -> Result<Sum> {
-    let walked = walk(job.root, job.paths)?;
+    let (walked, anew) = match job.which {
+        Which::Paths(paths) => (walk(job.root, paths)?, false),
+        Which::Again(sources) => (again(job.root, sources)?, true),
+    };
     let total = walked.files.iter().map(|m| m.found.as_ref().map_or(0, |s| s.size)).sum();
     step(Step::Met(walked.files.len(), total));
     let scope = scope(job)?;
     let known = job.store.read(|view| table::known(view, &scope))?;
     let pipeline = pipeline(job)?;
+    let gone = if job.keep_missing { BTreeSet::new() } else { gone(job, &walked, &known)? };
     let mut seen = load_seen(job, &scope, pipeline)?;
-    let (mut sum, mut noted) = (Sum::default(), Vec::new());
+    let mut sum = Sum::default();
     let mut tell = |told: Told| {
         count(&mut sum, &told);
         step(Step::Done(&told));
     };
-    let done = taken(job, &scope, &known, pipeline, &walked.files, &seen, &mut noted, &mut tell);
-    for Noted { source, stat, content, now } in noted {
-        seen.note(&source, stat, content, now);
-    }
-    if done.is_ok() && !job.keep_missing {
-        let met: HashSet<&str> = walked.files.iter().map(|m| m.source.as_str()).collect();
-        let gone = known.keys().filter(|s| !met.contains(s.as_str()) && walked.folders.iter().any(|f| is_below(s, f)));
-        let mut gone: Vec<String> = gone.cloned().collect();
-        gone.sort();
-        gone.iter().for_each(|source| seen.drop(source));
-        remove(job, &scope, &gone, &mut tell)?;
-    }
+    let mut noted = Vec::new();
+    let round = Round { job, scope: &scope, pipeline, gone: &gone };
+    let looks = (!job.rehash && !anew).then_some(&seen);
+    let done = round.run(&walked.files, &known, (looks, anew), &mut noted, &mut tell);
+    let done = done.and_then(|()| remove(job, &scope, &gone, &mut tell));
+    let done = done.and_then(|()| round.orphans(&walked.files, &mut sum, &mut noted, step));
+    noted.into_iter().for_each(|n| seen.note(&n.source, n.stat, n.content, n.now));
+    gone.iter().for_each(|source| seen.drop(source));
     // What was committed need not be read again, also when the run ends early.
     let saved = if job.store.is_dry_run() { Ok(()) } else { seen.save() };
     done.and(saved).map(|()| sum)
+}
+
+/// What is known and would have been met, were its file still there.
+fn gone(job: &Job<'_>, walked: &Walked, known: &HashMap<String, Known>) -> Result<BTreeSet<String>> {
+    let root = job.root.canonicalize().context(|| format!("cannot find the repository {}", job.root.display()))?;
+    let met: HashSet<&str> = walked.files.iter().map(|m| m.source.as_str()).collect();
+    Ok(known.keys().filter(|s| !met.contains(s.as_str()) && walked.covers(&root, s)).cloned().collect())
+}
+
+impl Sum {
+    /// Adds what another run did.
+    pub fn add(&mut self, other: &Self) {
+        self.added += other.added;
+        self.replaced += other.replaced;
+        self.unchanged += other.unchanged;
+        self.removed += other.removed;
+        self.chunks += other.chunks;
+        self.bytes += other.bytes;
+        for (reason, n) in &other.refused {
+            *self.refused.entry(*reason).or_default() += n;
+        }
+    }
 }
 
 fn count(sum: &mut Sum, told: &Told) {
@@ -185,7 +218,6 @@ fn count(sum: &mut Sum, told: &Told) {
         sum.bytes += told.bytes;
         sum.chunks += told.chunks;
     }
-    sum.warned += usize::from(!told.warnings.is_empty());
 }
 
 /// The collection, made when it is not there.
@@ -232,29 +264,63 @@ fn weight(met: &Met) -> u64 {
     met.found.as_ref().map_or(0, |stat| stat.size.saturating_mul(4)) + (64 << 10)
 }
 
-/// Prepares and takes every file.
-fn taken(
-    job: &Job<'_>,
-    scope: &Scope,
-    known: &HashMap<String, Known>,
+/// What all files of a run have in common.
+struct Round<'a> {
+    job: &'a Job<'a>,
+    scope: &'a Scope,
     pipeline: Digest,
-    files: &[Met],
-    seen: &Seen,
-    noted: &mut Vec<Noted>,
-    told: &mut dyn FnMut(Told),
-) -> Result<()> {
-    let mut batch = Batch { scope, job, pipeline, items: Vec::new(), bytes: 0 };
-    let work = Work { how: &job.how, scope, known, pipeline, seen: (!job.rehash).then_some(seen) };
-    let mut consume = |met: &Met, prepared: Prepared| {
-        batch.bytes += prepared.bytes;
-        batch.items.push((met.clone(), prepared));
-        if batch.items.len() >= BATCH_DOCUMENTS || batch.bytes >= BATCH_BYTES {
-            batch.flush(noted, told)?;
+    gone: &'a BTreeSet<String>,
+}
+
+impl Round<'_> {
+    /// Prepares and takes files. `seen` is what they looked like, `None` when looks are not to be trusted.
+    fn run(
+        &self,
+        files: &[Met],
+        known: &HashMap<String, Known>,
+        (seen, anew): (Option<&Seen>, bool),
+        noted: &mut Vec<Noted>,
+        told: &mut dyn FnMut(Told),
+    ) -> Result<()> {
+        let mut batch = Batch { round: self, items: Vec::new(), bytes: 0 };
+        let work = Work { how: &self.job.how, scope: self.scope, known, pipeline: self.pipeline, seen, anew };
+        let mut consume = |done: Option<(&Met, Prepared)>| {
+            // Nothing comes for a while: what is there need not wait for a file that takes long.
+            let Some((met, prepared)) = done else { return batch.flush(noted, told) };
+            // What was gathered is not lost with the file that ends the run.
+            let ends = matches!(prepared.made, Made::Failed(_));
+            if ends {
+                batch.flush(noted, told)?;
+            }
+            batch.bytes += prepared.bytes;
+            batch.items.push((met.clone(), prepared));
+            if ends || batch.items.len() >= BATCH_DOCUMENTS || batch.bytes >= BATCH_BYTES {
+                batch.flush(noted, told)?;
+            }
+            Ok(())
+        };
+        flow::ordered(files, self.job.jobs, FLIGHT, &weight, &|met| prepare(&work, met), &mut consume)?;
+        batch.flush(noted, told)
+    }
+
+    /// Judges anew what was refused as a copy of a document that left or changed in this run.
+    fn orphans(&self, files: &[Met], sum: &mut Sum, noted: &mut Vec<Noted>, step: &mut dyn FnMut(Step<'_>)) -> Result<()> {
+        if sum.removed + sum.replaced == 0 {
+            return Ok(());
         }
-        Ok(())
-    };
-    flow::ordered(files, job.jobs, FLIGHT, &weight, &|met| prepare(&work, met), &mut consume)?;
-    batch.flush(noted, told)
+        let known = self.job.store.read(|view| table::known(view, self.scope))?;
+        let orphans: Vec<Met> = files.iter().filter(|m| known.get(&m.source).is_some_and(|k| k.orphan)).cloned().collect();
+        let mut tell = |told: Told| {
+            // It was told of as refused before.
+            if let Some(n) = known.get(&told.source).and_then(|k| k.refused).and_then(|reason| sum.refused.get_mut(&reason)) {
+                *n = n.saturating_sub(1);
+            }
+            sum.refused.retain(|_, n| *n > 0);
+            count(sum, &told);
+            step(Step::Done(&told));
+        };
+        self.run(&orphans, &known, (None, false), noted, &mut tell)
+    }
 }
 
 /// What a file looked like when it was taken or found unchanged.
@@ -266,9 +332,7 @@ struct Noted {
 }
 
 struct Batch<'a> {
-    scope: &'a Scope,
-    job: &'a Job<'a>,
-    pipeline: Digest,
+    round: &'a Round<'a>,
     items: Vec<(Met, Prepared)>,
     bytes: u64,
 }
@@ -278,8 +342,8 @@ impl Batch<'_> {
     fn flush(&mut self, noted: &mut Vec<Noted>, told: &mut dyn FnMut(Told)) -> Result<()> {
         let items = std::mem::take(&mut self.items);
         self.bytes = 0;
-        let (job, taking) =
-            (self.job, Taking { scope: self.scope, pipeline: self.pipeline, rules: self.job.how.rules, meta: self.job.meta });
+        let Round { job, scope, pipeline, gone } = *self.round;
+        let taking = Taking { scope, pipeline, rules: job.how.rules, meta: job.meta, gone };
         let each = |view: View<'_>, tx: Option<&Tx<'_>>| {
             items.iter().map(|(met, prepared)| taking.take(view, tx, met, prepared)).collect::<Result<Vec<_>>>()
         };
@@ -301,8 +365,8 @@ impl Batch<'_> {
 }
 
 /// Takes out documents whose files are gone.
-fn remove(job: &Job<'_>, scope: &Scope, gone: &[String], told: &mut dyn FnMut(Told)) -> Result<()> {
-    for some in gone.chunks(BATCH_DOCUMENTS) {
+fn remove(job: &Job<'_>, scope: &Scope, gone: &BTreeSet<String>, told: &mut dyn FnMut(Told)) -> Result<()> {
+    for some in gone.iter().collect::<Vec<_>>().chunks(BATCH_DOCUMENTS) {
         job.store.write(|tx| {
             for source in some {
                 if let Some(document) = scope.document(tx.view(), source)? {
@@ -312,7 +376,14 @@ fn remove(job: &Job<'_>, scope: &Scope, gone: &[String], told: &mut dyn FnMut(To
             Ok(())
         })?;
         for source in some {
-            told(Told { source: source.clone(), fate: Fate::Removed, bytes: 0, chunks: 0, quality: None, warnings: Vec::new() });
+            told(Told {
+                source: (*source).clone(),
+                fate: Fate::Removed,
+                bytes: 0,
+                chunks: 0,
+                quality: None,
+                warnings: Vec::new(),
+            });
         }
     }
     Ok(())

@@ -7,10 +7,10 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::domain::ingest::quality::{Copies, Quality, Rules};
 use crate::domain::ingest::reason::Refused;
-use crate::domain::ingest::table::{self, Alike, NewDocument, Outcome, Scope, put};
+use crate::domain::ingest::table::{self, Alike, Known, NewDocument, Outcome, Scope, put};
 use crate::store::{Tx, View};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How documents are taken.
 pub(super) struct Taking<'a> {
@@ -18,6 +18,8 @@ pub(super) struct Taking<'a> {
     pub(super) pipeline: Digest,
     pub(super) rules: &'a Rules,
     pub(super) meta: &'a BTreeMap<String, String>,
+    /// Sources whose files are gone: they leave at the end of the run, so nothing is refused as a copy of them.
+    pub(super) gone: &'a BTreeSet<String>,
 }
 
 impl Taking<'_> {
@@ -31,8 +33,18 @@ impl Taking<'_> {
             quality: None,
             warnings: Vec::new(),
         };
+        // Another run may have taken the source since this one began.
+        let known = if prepared.changes() { self.scope.known(view, &met.source)? } else { prepared.known };
+        let as_now = |k: &Known| k.content == prepared.content && k.pipeline == self.pipeline;
+        if known != prepared.known && known.as_ref().is_some_and(as_now) {
+            return self.unchanged(view, met, known, blank());
+        }
         let (new, told) = match &prepared.made {
-            Made::Unchanged => return self.unchanged(view, met, prepared, blank()),
+            Made::Unchanged => return self.unchanged(view, met, known, blank()),
+            Made::Spared(refused) => {
+                let kept = Refused::new(refused.reason, format!("{}; what was taken before stays", refused.detail));
+                return Ok(Told { fate: fate_of(&kept), ..blank() });
+            }
             Made::Failed(e) => {
                 return Err(Error::of(e.kind(), e.chain().join(": "))).context(|| format!("cannot embed {}", met.source));
             }
@@ -41,29 +53,33 @@ impl Taking<'_> {
                 (self.refused(met, prepared, format.map(|f| f.word()), refused, None, warnings), told)
             }
             Made::Ready(ready) => {
-                let (quality, warnings) = self.judge(view, met, ready)?;
+                let (quality, warnings, alike) = self.judge(view, met, ready)?;
                 let told = Told { quality: Some(quality.score), warnings: warnings.clone(), ..blank() };
                 match &quality.refused {
                     Some(refused) => {
+                        let told = Told { fate: fate_of(refused), ..told };
+                        if known.is_some_and(|k| as_now(&k) && !k.orphan && k.refused == Some(refused.reason)) {
+                            return Ok(told);
+                        }
                         let new = self.refused(met, prepared, Some(ready.format.word()), refused, Some(&quality), &warnings);
-                        (new, Told { fate: fate_of(refused), ..told })
+                        (NewDocument { copy_of: alike.map(|a| a.uid), ..new }, told)
                     }
                     None => {
-                        let fate = if prepared.known.is_some() { Fate::Replaced } else { Fate::Added };
+                        let fate = if known.is_some() { Fate::Replaced } else { Fate::Added };
                         (self.ready(met, prepared, ready, &quality, warnings), Told { fate, chunks: ready.chunks.len(), ..told })
                     }
                 }
             }
         };
         if let Some(tx) = tx {
-            put(tx, self.scope, &new, prepared.known.map(|k| k.id))?;
+            put(tx, self.scope, &new, known.map(|k| k.id))?;
         }
         Ok(told)
     }
 
     /// What was refused before and is as it was is told as refused again: a run does not become good by being repeated.
-    fn unchanged(&self, view: View<'_>, met: &Met, prepared: &Prepared, told: Told) -> Result<Told> {
-        if prepared.known.is_some_and(|k| k.refused.is_some())
+    fn unchanged(&self, view: View<'_>, met: &Met, known: Option<Known>, told: Told) -> Result<Told> {
+        if known.is_some_and(|k| k.refused.is_some())
             && let Some(document) = self.scope.document(view, &met.source)?
             && let Some((reason, detail)) = document.refused
         {
@@ -72,13 +88,14 @@ impl Taking<'_> {
         Ok(told)
     }
 
-    fn judge(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Quality, Vec<String>)> {
+    /// The quality with what others say in mind, warnings, and the document that it was refused as a copy of.
+    fn judge(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Quality, Vec<String>, Option<Alike>)> {
         let mut warnings = ready.document.warnings.clone();
         let (copies, alike) = self.copies(view, met, ready)?;
         let mut quality = ready.quality.clone().with_copies(copies, self.rules);
         if let (Some(refused), Some(alike)) = (&mut quality.refused, &alike) {
             refused.detail = format!("{}: {}", refused.detail, alike.source);
-        } else if let Some(alike) = alike.filter(|a| a.similarity >= self.rules.near_duplicate) {
+        } else if let Some(alike) = alike.as_ref().filter(|a| a.similarity >= self.rules.near_duplicate) {
             warnings.push(format!("a near copy of {} (similarity {:.2})", alike.source, alike.similarity));
         }
         if quality.warning {
@@ -86,15 +103,16 @@ impl Taking<'_> {
             let reasons: Vec<String> = failed.map(|c| format!("{}: {}", c.id.word(), c.reason)).collect();
             warnings.push(format!("quality {:.2}: {}", quality.score, reasons.join("; ")));
         }
-        Ok((quality, warnings))
+        Ok((quality, warnings, alike))
     }
 
     fn copies(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Copies, Option<Alike>)> {
-        if let Some(same) = self.scope.same_words(view, &ready.words, &met.source)? {
+        let counts = |source: &str| source != met.source && !self.gone.contains(source);
+        if let Some(same) = self.scope.same_words(view, &ready.words, &counts)? {
             return Ok((Copies::Exact, Some(same)));
         }
         let Some(signature) = &ready.signature else { return Ok((Copies::Nearest(0.0), None)) };
-        let nearest = self.scope.nearest_copy(view, signature, &met.source, 0.0)?;
+        let nearest = self.scope.nearest_copy(view, signature, &counts)?;
         Ok((Copies::Nearest(nearest.as_ref().map_or(0.0, |n| n.similarity)), nearest))
     }
 
@@ -117,6 +135,7 @@ impl Taking<'_> {
             checks: quality.map_or_else(|| "[]".to_owned(), checks),
             meta: self.meta.clone(),
             warnings: warnings.to_vec(),
+            copy_of: None,
             outcome: Outcome::Refused(refused.clone()),
         }
     }
@@ -135,6 +154,7 @@ impl Taking<'_> {
             checks: checks(quality),
             meta: self.meta.clone(),
             warnings,
+            copy_of: None,
             outcome: Outcome::Taken(Box::new(table::Made {
                 text: document.text.clone(),
                 characters: ready.characters,

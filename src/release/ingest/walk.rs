@@ -27,8 +27,41 @@ pub struct Met {
 pub struct Walked {
     /// The files, each source once.
     pub files: Vec<Met>,
-    /// The sources of the folders that were walked whole: what is known below them and was not met is gone.
-    pub folders: Vec<String>,
+    /// The folders that were walked: what is known below them and was not met is gone.
+    pub folders: Vec<PathBuf>,
+    /// Folders that could not be read: nothing is known of what is below them.
+    pub unread: Vec<PathBuf>,
+}
+
+impl Walked {
+    /// True when a file of the repository at `root` would have been met, were it still there.
+    pub fn covers(&self, root: &Path, source: &str) -> bool {
+        let path = root.join(source);
+        self.folders.iter().any(|f| path.starts_with(f)) && !self.unread.iter().any(|f| path != *f && path.starts_with(f))
+    }
+}
+
+/// Meets documents again by their sources; the file of one may be gone, or have become a folder.
+///
+/// # Errors
+/// When the repository cannot be found.
+pub fn again(root: &Path, sources: &[String]) -> Result<Walked> {
+    let root = root.canonicalize().context(|| format!("cannot find the repository {}", root.display()))?;
+    let mut walk = Walk { root: &root, walked: Walked::default() };
+    for source in sources {
+        let path = root.join(source);
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => match walk.folder(&path) {
+                Ok(()) => walk.walked.folders.push(path),
+                Err(e) => walk.refuse(&path, Refusal::Unreadable, e.chain().join(": ")),
+            },
+            Ok(meta) if meta.is_symlink() => walk.refuse(&path, Refusal::NotAFile, "a link".to_owned()),
+            Ok(meta) => walk.file(&path, &meta),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => walk.walked.folders.push(path),
+            Err(e) => walk.refuse(&path, Refusal::Unreadable, e.to_string()),
+        }
+    }
+    Ok(walk.sorted())
 }
 
 /// Walks the paths.
@@ -41,10 +74,7 @@ pub fn walk(root: &Path, paths: &[PathBuf]) -> Result<Walked> {
     for path in paths {
         walk.named(path)?;
     }
-    let mut walked = walk.walked;
-    walked.files.sort_by(|a, b| a.source.cmp(&b.source));
-    walked.files.dedup_by(|a, b| a.source == b.source);
-    Ok(walked)
+    Ok(walk.sorted())
 }
 
 struct Walk<'a> {
@@ -53,6 +83,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn sorted(self) -> Walked {
+        let mut walked = self.walked;
+        walked.files.sort_by(|a, b| a.source.cmp(&b.source));
+        walked.files.dedup_by(|a, b| a.source == b.source);
+        walked
+    }
+
     fn named(&mut self, path: &Path) -> Result<()> {
         let real = path
             .canonicalize()
@@ -66,9 +103,8 @@ impl Walk<'_> {
         if real.starts_with(self.root.join(".kf")) {
             return Err(Error::usage(format!("{} belongs to kf itself", path.display())).hint("name a folder of documents"));
         }
-        let source = self.source(&real);
         self.folder(&real)?;
-        self.walked.folders.push(source);
+        self.walked.folders.push(real);
         Ok(())
     }
 
@@ -82,6 +118,7 @@ impl Walk<'_> {
                 Err(e) if folder == top => return Err(e).context(|| format!("cannot read the folder {}", folder.display())),
                 Err(e) => {
                     self.refuse(&folder, Refusal::Unreadable, format!("cannot read the folder: {e}"));
+                    self.walked.unread.push(folder);
                     continue;
                 }
             };
@@ -135,15 +172,6 @@ impl Walk<'_> {
     }
 }
 
-/// True when a source lies below a folder that was walked.
-pub fn is_below(source: &str, folder: &str) -> bool {
-    match folder {
-        // The repository itself, whose files have relative names.
-        "" => !source.starts_with('/'),
-        _ => source.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,15 +205,24 @@ mod tests {
                 ("docs/socket".to_owned(), Some(Refusal::NotAFile)),
             ]
         );
-        assert_eq!(walked.folders, ["docs"]);
+        assert_eq!(walked.folders, [root.canonicalize().expect("real").join("docs")]);
         assert!(walk(root, &[root.join("missing")]).expect_err("nothing there").to_string().contains("cannot find"));
     }
 
     #[test]
-    fn below_is_by_whole_names() {
-        assert!(is_below("docs/a.txt", "docs"));
-        assert!(!is_below("docs2/a.txt", "docs"));
-        assert!(is_below("a.txt", ""));
-        assert!(!is_below("/elsewhere/a.txt", ""));
+    fn what_is_covered_is_below_by_whole_names_and_not_below_what_was_not_read() {
+        let walked = |folder: &str, unread: &[&str]| Walked {
+            folders: vec![folder.into()],
+            unread: unread.iter().map(PathBuf::from).collect(),
+            ..Walked::default()
+        };
+        let root = Path::new("/r");
+        assert!(walked("/r/docs", &[]).covers(root, "docs/a.txt"));
+        assert!(!walked("/r/docs", &[]).covers(root, "docs2/a.txt"));
+        assert!(walked("/r", &[]).covers(root, "a.txt"));
+        assert!(walked("/", &[]).covers(root, "a.txt"), "a folder around the repository");
+        assert!(!walked("/r", &[]).covers(root, "/elsewhere/a.txt"));
+        assert!(!walked("/r", &["/r/locked"]).covers(root, "locked/a.txt"));
+        assert!(walked("/r", &["/r/locked"]).covers(root, "locked"), "what was told of the folder itself");
     }
 }

@@ -64,6 +64,8 @@ const TABLES: &[Table] = &[
             col("warnings", Text),
             opt("reason", Text),
             opt("detail", Text),
+            // The public id of the document that it was refused as a copy of: when that one goes, this one is judged anew.
+            opt("copy_of", Text),
             col("created", Int),
             col("event", Int),
         ],

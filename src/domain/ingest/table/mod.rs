@@ -203,6 +203,32 @@ pub struct Known {
     pub pipeline: Digest,
     /// Why it was refused, when it was.
     pub refused: Option<Refusal>,
+    /// It was refused as a copy of a document that is no longer there, so what it says may be nowhere now.
+    pub orphan: bool,
+}
+
+const KNOWN: &str = "SELECT d.source, d.id, d.content, d.pipeline, d.reason, CAST(CASE WHEN d.copy_of IS NOT NULL \
+    AND NOT EXISTS (SELECT 1 FROM document o WHERE o.uid = d.copy_of AND o.reason IS NULL) THEN 1 ELSE 0 END AS BIGINT) \
+    FROM document d";
+
+fn known_of(row: &Row<'_>) -> Result<Known> {
+    Ok(Known {
+        id: row.int(1)?,
+        content: row.digest(2)?,
+        pipeline: row.digest(3)?,
+        refused: row.opt_text(4)?.and_then(Refusal::of),
+        orphan: row.int(5)? != 0,
+    })
+}
+
+impl Scope {
+    /// What is known of one source.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn known(&self, view: View<'_>, source: &str) -> Result<Option<Known>> {
+        view.first(&format!("{KNOWN} WHERE d.collection = ?1 AND d.source = ?2"), values![self.id(), source], known_of)
+    }
 }
 
 /// Every source of a collection and what is known of it.
@@ -211,15 +237,8 @@ pub struct Known {
 /// Only those of the state.
 pub fn known(view: View<'_>, scope: &Scope) -> Result<HashMap<String, Known>> {
     let mut found = HashMap::new();
-    let sql = "SELECT source, id, content, pipeline, reason FROM document WHERE collection = ?1";
-    view.each(sql, values![scope.id()], |row| {
-        let known = Known {
-            id: row.int(1)?,
-            content: row.digest(2)?,
-            pipeline: row.digest(3)?,
-            refused: row.opt_text(4)?.and_then(Refusal::of),
-        };
-        found.insert(row.text(0)?.to_owned(), known);
+    view.each(&format!("{KNOWN} WHERE d.collection = ?1"), values![scope.id()], |row| {
+        found.insert(row.text(0)?.to_owned(), known_of(row)?);
         Ok(())
     })?;
     Ok(found)

@@ -96,6 +96,8 @@ pub struct NewDocument {
     pub meta: BTreeMap<String, String>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// The public id of the document that it was refused as a copy of.
+    pub copy_of: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -217,8 +219,8 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str
         Outcome::Refused(refused) => (None, Some(refused)),
     };
     let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
-        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event, salt, vectors) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event, salt, vectors, copy_of) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
     let values = values![
         uid,
         scope.id(),
@@ -243,6 +245,7 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str
         event,
         salt.to_vec(),
         made.map(|m| vectors_digest(scope, m.chunks.iter().map(|c| c.vector.as_slice()))),
+        document.copy_of.clone(),
     ];
     tx.insert(sql, values)
 }
