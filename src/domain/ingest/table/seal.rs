@@ -33,6 +33,7 @@ pub const SEALED: &[(&str, &[&str], &str)] = &[
             "warnings",
             "reason",
             "detail",
+            "copy_of",
             "created",
             "event",
         ],
