@@ -20,7 +20,8 @@ use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
-use crate::release::{gates, system};
+use crate::release::{answer, gates, system};
+use crate::seams::answerer::Answerer;
 use crate::store::objects::{Objects, atomic};
 use crate::store::{Mode, Store};
 use clap_complete::engine::ArgValueCompleter;
@@ -177,10 +178,19 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
         return recorded(loaded);
     }
     let files = evaluate::unpack(objects, version)?;
+    if config.project.system == System::Builtin {
+        let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
+        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), cache)?;
+        return asked(cx, &system, loaded);
+    }
     let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
     let Some(system) = system else { return recorded(loaded) };
+    asked(cx, system.as_ref(), loaded)
+}
+
+fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<Answers> {
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
-    let answers = evaluate::answers_from(system.as_ref(), loaded, &|| bar.inc(1))?;
+    let answers = evaluate::answers_from(system, loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
     Ok(Answers { answers, system: system.kind(), mapping: None })
 }

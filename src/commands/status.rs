@@ -9,9 +9,10 @@ use crate::base::text::count;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table;
 use crate::release::gates;
-use crate::store::{self, Mode, log};
+use crate::store::{self, Mode, View, log};
 use serde::Serialize;
 
 /// Show models by stage, gates that wait, and the state of the audit log
@@ -34,6 +35,16 @@ struct AuditState {
     signed: Option<u64>,
 }
 
+/// What tenants' documents come to in all.
+#[derive(Serialize)]
+struct Documents {
+    tenants: usize,
+    collections: usize,
+    documents: i64,
+    refused: i64,
+    chunks: i64,
+}
+
 #[derive(Serialize)]
 struct Status {
     project: String,
@@ -42,6 +53,7 @@ struct Status {
     models: usize,
     versions: Vec<VersionDoc>,
     waiting: Vec<Waiting>,
+    documents: Documents,
     audit: AuditState,
 }
 
@@ -77,6 +89,7 @@ impl Report for Status {
             format!("gates   {} → {}: {why}", w.version.reference(), w.to)
         });
         let mut lines: Vec<String> = lines.collect();
+        lines.extend(self.documents.words().map(|words| format!("search  {words}")));
         lines.push(format!(
             "audit   {}{}",
             count(usize::try_from(self.audit.size).unwrap_or(usize::MAX), "event"),
@@ -88,6 +101,39 @@ impl Report for Status {
 
     fn summary(&self) -> String {
         format!("{}, {} waiting", count(self.models, "model"), self.waiting.len())
+    }
+}
+
+impl Documents {
+    /// Of all tenants.
+    fn read(view: View<'_>) -> Result<Self> {
+        let tenants = Tenant::all(view)?;
+        let mut all = Self { tenants: tenants.len(), collections: 0, documents: 0, refused: 0, chunks: 0 };
+        for tenant in tenants {
+            for scope in Scope::all(view, &tenant.name)? {
+                let totals = scope.totals(view)?;
+                all.collections += 1;
+                all.documents += totals.documents;
+                all.refused += totals.refused.values().sum::<i64>();
+                all.chunks += totals.chunks;
+            }
+        }
+        Ok(all)
+    }
+
+    /// One line; `None` when there are none.
+    fn words(&self) -> Option<String> {
+        let n = |n: i64, what: &str| count(usize::try_from(n).unwrap_or(0), what);
+        (self.collections > 0).then(|| {
+            format!(
+                "{} in {} of {}, {}, {} refused",
+                n(self.documents, "document"),
+                count(self.collections, "collection"),
+                count(self.tenants, "tenant"),
+                n(self.chunks, "chunk"),
+                self.refused
+            )
+        })
     }
 }
 
@@ -122,6 +168,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
+            documents: Documents::read(view)?,
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
         })
     })?;

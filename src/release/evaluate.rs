@@ -51,7 +51,7 @@ pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
     if answers.is_empty() {
         return Err(Error::new(format!("{} holds no answers, and nothing says how a version answers", loaded.dataset.name))
             .hint(
-                "give recorded answers with `--answers FILE`, or set `[system] kind = \"command\"` or \"http\" in mlops.toml",
+                "give recorded answers with `--answers FILE`, or set `[system] kind = \"command\"`, \"http\" or \"builtin\" in mlops.toml",
             ));
     }
     Ok(answers)

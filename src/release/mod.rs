@@ -1,5 +1,6 @@
 //! What needs several domain rooms and adapters at once.
 
+pub mod answer;
 pub mod attest;
 pub mod card;
 pub mod checkout;

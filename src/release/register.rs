@@ -132,7 +132,7 @@ fn meta_of(model: &Model) -> Vec<(String, String)> {
     [text("description", &model.description), text("license", &model.license), language].into_iter().flatten().collect()
 }
 
-fn layout_of(model: &Model) -> Result<Layout> {
+pub(super) fn layout_of(model: &Model) -> Result<Layout> {
     let parts = &model.parts;
     let rules = [
         (&parts.prompts, Part::Prompts),

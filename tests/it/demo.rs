@@ -9,6 +9,8 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
     let s = Sandbox::new();
     let run = ok(&s, ["demo", "--dir", "shop"]);
     for told in [
+        "4 documents taken; 40 chunks",
+        "You can return an unused item within 30 days of delivery.",
         "$ kf promote bot --to production --first-release",
         "(exit code 3)",
         "bot@1.0.0 is in production again; 3.0.0 is archived",

@@ -116,7 +116,7 @@ fn data_that_cannot_be_used() {
         assert_snapshot!(refused(s, 1, ["eval", "bot", "--dataset", "golden.jsonl"]), @r#"
         -- stderr --
         error: golden.jsonl holds no answers, and nothing says how a version answers
-        hint: give recorded answers with `--answers FILE`, or set `[system] kind = "command"` or "http" in mlops.toml
+        hint: give recorded answers with `--answers FILE`, or set `[system] kind = "command"`, "http" or "builtin" in mlops.toml
         -- exit status: 1 --
         "#);
         assert_snapshot!(refused(s, 2, ["eval", "bot", "--dataset", "golden.jsonl", "--metric", "exact-mach"]), @"

@@ -3,6 +3,7 @@
 mod alias;
 mod archive;
 mod audit;
+mod builtin;
 mod card;
 mod checkout;
 mod completions;

@@ -42,6 +42,8 @@ struct Erased {
     chunks: i64,
     embeddings: u64,
     event: Option<i64>,
+    #[serde(skip)]
+    dry: bool,
 }
 
 impl Report for Erased {
@@ -65,6 +67,7 @@ impl Report for Erased {
         );
         match self.event {
             None => format!("nothing of {} is to be erased", self.tenant),
+            Some(_) if self.dry => format!("{what} would be erased for good"),
             Some(event) => format!("{what} erased, recorded as event {event}"),
         }
     }
@@ -99,5 +102,6 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         chunks: erased.chunks,
         embeddings: erased.embeddings,
         event: erased.event,
+        dry,
     })
 }

@@ -21,6 +21,8 @@ words! {
         Command = "command",
         /// From an HTTP service.
         Http = "http",
+        /// From the documents that were taken in, by the retrieval settings of the version: sentences quoted with their sources.
+        Builtin = "builtin",
     }
 }
 
@@ -49,6 +51,8 @@ table! {
 pub enum System {
     /// Answers were recorded before and come from a file.
     Recorded,
+    /// The documents that were taken in answer.
+    Builtin,
     /// A program answers.
     Command {
         /// The program and its arguments; at least the program.
@@ -110,6 +114,7 @@ impl CheckOne for RawSystem {
         let (timeout, concurrency) = (self.timeout.value, self.concurrency.value.get());
         match self.kind.value {
             SystemKind::Recorded => Some(System::Recorded),
+            SystemKind::Builtin => Some(System::Builtin),
             SystemKind::Command => Some(System::Command { command: self.program(cx)?, timeout, concurrency }),
             SystemKind::Http => {
                 let headers = self.checked_headers(cx);

@@ -13,6 +13,7 @@ pub mod lineage;
 pub mod manifest;
 pub mod parts;
 pub mod retention;
+pub mod retrieval;
 pub mod rollback;
 mod select;
 pub mod table;

@@ -269,3 +269,8 @@ impl fmt::Display for ChunkId {
         f.write_str(&hex(&self.0))
     }
 }
+
+/// The sentences of a text, in order, without white space around them.
+pub fn sentences_of(text: &str) -> Vec<&str> {
+    sentences::sentences(text).filter_map(|range| text.get(range)).map(str::trim).filter(|s| !s.is_empty()).collect()
+}

@@ -33,11 +33,14 @@ pub struct Erased {
     pub event: Option<i64>,
 }
 
+/// Documents of a collection: number, public id and source of each.
+pub type Documents = (Scope, Vec<(i64, String, String)>);
+
 /// Documents that are to go, by number, of each collection of a tenant.
 ///
 /// # Errors
 /// When the state cannot be read, a damaged text included: nothing may be left behind unseen.
-pub fn concerned(view: View<'_>, tenant: &Tenant, whom: Whom<'_>) -> Result<Vec<(Scope, Vec<(i64, String, String)>)>> {
+pub fn concerned(view: View<'_>, tenant: &Tenant, whom: Whom<'_>) -> Result<Vec<Documents>> {
     let mut all = Vec::new();
     for scope in Scope::all(view, &tenant.name)? {
         let mut documents = Vec::new();

@@ -76,9 +76,11 @@ impl Scope {
                 values![self.id(), &filter.value].to_vec(),
             ),
             "source" => {
-                let length = i64::try_from(filter.value.chars().count()).unwrap_or(i64::MAX);
-                let sql = format!("{chunks} WHERE d.collection = ?1 AND substr(d.source, 1, CAST(?2 AS INTEGER)) = ?3");
-                (sql, values![self.id(), length, &filter.value].to_vec())
+                // The cast tells PostgreSQL which `length` is meant; both engines count characters.
+                let sql = format!(
+                    "{chunks} WHERE d.collection = ?1 AND substr(d.source, 1, length(CAST(?2 AS TEXT))) = CAST(?2 AS TEXT)"
+                );
+                (sql, values![self.id(), &filter.value].to_vec())
             }
             key => {
                 let sql = format!(

@@ -12,7 +12,7 @@ pub mod seal;
 mod write;
 
 pub use alike::Alike;
-pub use erase::{Erased, Whom, concerned, erase};
+pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
