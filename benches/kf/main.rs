@@ -13,6 +13,7 @@ mod reads;
 mod register;
 mod scoring;
 mod scratch;
+mod search;
 mod start;
 mod writers;
 
@@ -29,6 +30,7 @@ const BENCHES: &[Bench] = &[
     ("register", register::run),
     ("hash", hashing::run),
     ("score", scoring::run),
+    ("search", search::run),
     ("audit", audit::run),
     ("writers", writers::run),
     ("memory", memory::run),

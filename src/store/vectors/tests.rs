@@ -72,7 +72,7 @@ fn the_nearest_are_those_of_an_exact_scan_through_inserts_deletes_and_damage() {
     assert!(std::fs::metadata(&file).expect("a segment").len() > built);
     memory.0.borrow_mut().retain(|n, _| n % 50 == 0);
     check(&memory, dir.path(), 5, "with most taken out");
-    std::fs::write(&file, b"kf-i8/1\nnot a segment").expect("damaged");
+    std::fs::write(&file, b"kf-i8/2\nnot a segment").expect("damaged");
     check(&memory, dir.path(), 6, "after damage");
     let query = vector(7, 64);
     let odd = |n: i64| n % 100 != 0;
@@ -132,4 +132,47 @@ fn a_vector_that_holds_no_numbers_is_near_nothing() {
     let wanted = Query { vector: &query, k: 5, keep: &|_| true };
     let found = by_segment(&memory, Home { folder: dir.path(), name: "c1" }, &wanted).expect("searched");
     assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [2]);
+}
+
+/// Vectors in clusters, as those of texts are, so that the nearest are clearly nearer than most.
+fn clustered(n: i64) -> Vec<f32> {
+    let (centre, own) = (vector(n.cast_unsigned() % 60, 128), vector(n.cast_unsigned() + 1_000, 128));
+    let mixed: Vec<f32> = centre.iter().zip(&own).map(|(c, o)| c + 0.8 * o).collect();
+    let norm = mixed.iter().map(|x| x * x).sum::<f32>().sqrt();
+    mixed.iter().map(|x| x / norm).collect()
+}
+
+#[test]
+fn by_their_signs_first_nearly_all_of_the_nearest_are_found() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let memory = Memory::default();
+    for n in 1..8_000_i64 {
+        memory.0.borrow_mut().insert(n, bytes(&clustered(n)));
+    }
+    let home = Home { folder: dir.path(), name: "c1" };
+    let built = Segment::build_with(&segment::path(home), 128, &memory, 5_000).expect("built");
+    assert!(segment::differences(home, 128, &memory).expect("compared").is_empty());
+    let mut right = 0;
+    for asked in 0..30 {
+        let query = clustered(20_000 + asked);
+        let nearest = exact(&memory, &query, 10);
+        let by_signs = built.best(&query, 50, &|_| true).expect("searched");
+        right += nearest.iter().filter(|n| by_signs.contains(n)).count();
+        let few = |n: i64| n % 500 == 0;
+        let mut kept = built.best(&query, 50, &few).expect("searched");
+        kept.sort_unstable();
+        assert_eq!(kept, (1..16).map(|i| i * 500).collect::<Vec<_>>(), "a filter that keeps few finds them all");
+    }
+    assert!(right >= 297, "{right} of 300");
+    assert!(built.best(&clustered(7_999), 50, &|_| true).expect("searched").contains(&7_999));
+    let file = segment::path(home);
+    let mut kept = std::fs::read(&file).expect("a segment");
+    // The last vector gets the opposite signs: who looks at signs first does not find it any more.
+    let words = kept.len() - 16..;
+    kept[words].iter_mut().for_each(|byte| *byte = !*byte);
+    std::fs::write(&file, &kept).expect("damaged");
+    let (query, damaged) = (clustered(7_999), Segment::open(&file, 128).expect("a segment"));
+    assert!(!damaged.best(&query, 50, &|_| true).expect("searched").contains(&7_999));
+    let found = segment::differences(home, 128, &memory).expect("compared");
+    assert_eq!(found, ["the signs of its vectors are not those of their codes"]);
 }
