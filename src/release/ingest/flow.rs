@@ -188,4 +188,72 @@ mod tests {
         assert_eq!(ended.expect_err("ended").to_string(), "full");
         assert!(worked.load(Ordering::SeqCst) < 100, "the rest was not begun");
     }
+
+    #[test]
+    fn any_sizes_and_any_threads_come_to_an_end() {
+        let mut seed = 1_u64;
+        let mut next = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for round in 0..300 {
+            let items: Vec<(usize, u64)> = (0..next(60) as usize).map(|i| (i, next(40))).collect();
+            let (jobs, limit, fails) = (next(9) as usize, next(60), next(80) as usize);
+            let work = |item: &(usize, u64)| {
+                // Some take longer than others, so that answers come out of order.
+                (0..item.1 % 7).for_each(|_| std::thread::yield_now());
+                item.0
+            };
+            let mut out = Vec::new();
+            let mut consume = |done: Option<(&(usize, u64), usize)>| match done {
+                Some((_, at)) if at == fails => Err(Error::new("full")),
+                Some((item, at)) => {
+                    assert_eq!(item.0, at);
+                    out.push(at);
+                    Ok(())
+                }
+                None => Ok(()),
+            };
+            let done = ordered(&items, jobs, limit, &|item| item.1, &work, &mut consume);
+            assert_eq!(done.is_err(), fails < items.len(), "round {round}");
+            assert_eq!(out, (0..items.len().min(fails)).collect::<Vec<_>>(), "round {round}: {jobs} jobs, {limit} bytes");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_slow_item_is_told_so() {
+        let items: Vec<usize> = (0..4).collect();
+        let (waited, released) = (AtomicBool::new(false), Mutex::new(mpsc::channel::<()>()));
+        let work = |item: &usize| {
+            if *item == 2 {
+                // Nothing but the wait itself lets it go on.
+                let _ = released.lock().unwrap_or_else(PoisonError::into_inner).1.recv();
+            }
+            *item
+        };
+        let release = released.lock().expect("free").0.clone();
+        let mut out = Vec::new();
+        let mut consume = |done: Option<(&usize, usize)>| {
+            match done {
+                Some((_, at)) => out.push(at),
+                None => {
+                    assert_eq!(out, [0, 1], "what is ready was handed out before");
+                    waited.store(true, Ordering::SeqCst);
+                    release.send(()).expect("it waits");
+                }
+            }
+            Ok(())
+        };
+        ordered(&items, 2, 100, &|_| 1, &work, &mut consume).expect("all consumed");
+        assert!(waited.load(Ordering::SeqCst));
+        assert_eq!(out, items);
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_panic_in_a_thread_ends_the_work_and_hangs_nobody() {
+        let items: Vec<u64> = (0..100).collect();
+        let work = |n: &u64| assert_ne!(*n, 5, "on purpose");
+        let _ = ordered(&items, 3, 1, &|_| 1, &work, &mut |_| Ok(()));
+    }
 }
