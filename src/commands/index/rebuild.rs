@@ -48,12 +48,10 @@ impl Report for IndexRebuilt {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
-    let embedder = cx.embedder()?;
+    let embedder = if args.reembed { Some(cx.embedder()?) } else { None };
     let store = cx.store(Mode::Write)?;
-    let Rebuilt { chunks } = store.write(|tx| {
-        let scope = Scope::get(tx.view(), &tenant, &collection)?;
-        rebuild(tx, &scope, args.reembed.then_some(embedder.as_ref()))
-    })?;
-    let embedder = embedder.model().name.clone();
+    let scope = store.read(|view| Scope::get(view, &tenant, &collection))?;
+    let Rebuilt { chunks } = rebuild(&store, &scope, embedder.as_deref())?;
+    let embedder = embedder.map_or(scope.collection.embedder, |e| e.model().name.clone());
     cx.out.emit(&IndexRebuilt { tenant, collection, embedder, chunks, reembedded: args.reembed })
 }

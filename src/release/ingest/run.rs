@@ -7,7 +7,7 @@
 
 use super::flow;
 use super::open::Stat;
-use super::prepare::{Prepared, Work, prepare};
+use super::prepare::{Made, Prepared, Work, prepare};
 use super::seen::Seen;
 use super::take::Taking;
 use super::walk::{Met, is_below, walk};
@@ -19,7 +19,8 @@ use crate::base::name::Name;
 use crate::config::Ingest;
 use crate::domain::ingest::quality::Rules;
 use crate::domain::ingest::reason::Refusal;
-use crate::domain::ingest::table::{self, Known, Scope, forget};
+use crate::domain::ingest::table::{self, Known, NewChunk, Scope, forget};
+use crate::release::embed::vectors;
 use crate::seams::embedder::{Embedder, SentenceVectors, Tokens};
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde_json::json;
@@ -271,10 +272,26 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Gives the chunks that are gathered their vectors. Nothing is locked meanwhile, however long it takes.
+    fn embed(&self, items: &mut [(Met, Prepared)]) -> Result<()> {
+        let made = items.iter_mut().filter_map(|(_, prepared)| match &mut prepared.made {
+            Made::Ready(ready) => Some(ready.chunks.iter_mut()),
+            _ => None,
+        });
+        let mut chunks: Vec<&mut NewChunk> = made.flatten().collect();
+        let texts: Vec<&str> = chunks.iter().map(|c| c.words.as_str()).collect();
+        let vectors = vectors(self.job.store, &self.scope.tenant, self.job.how.embedder, &texts)?;
+        chunks.iter_mut().zip(vectors).for_each(|(chunk, vector)| chunk.vector = vector);
+        Ok(())
+    }
+
     /// Commits what is gathered, with an event for each document, and tells it.
     fn flush(&mut self, noted: &mut Vec<Noted>, told: &mut dyn FnMut(Told)) -> Result<()> {
-        let items = std::mem::take(&mut self.items);
+        let mut items = std::mem::take(&mut self.items);
         self.bytes = 0;
+        if self.job.how.embedder.is_costly() && !self.job.store.is_dry_run() {
+            self.embed(&mut items)?;
+        }
         let (job, taking) =
             (self.job, Taking { scope: self.scope, pipeline: self.pipeline, rules: self.job.how.rules, meta: self.job.meta });
         let each = |view: View<'_>, tx: Option<&Tx<'_>>| {

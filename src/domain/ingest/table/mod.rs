@@ -5,11 +5,13 @@
 //! recognised as equal by anybody who reads the state or the audit log.
 
 mod alike;
+mod embedding;
 mod find;
 mod read;
 mod write;
 
 pub use alike::Alike;
+pub use embedding::{keep, kept};
 pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
