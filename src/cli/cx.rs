@@ -3,6 +3,8 @@
 use super::Global;
 use super::out::Out;
 use crate::adapters::embedder::builtin::builtin;
+use crate::adapters::embedder::directory::Directory;
+use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::git;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Result};
@@ -121,8 +123,21 @@ impl Cx {
     }
 
     /// What makes vectors of texts here.
+    ///
+    /// # Errors
+    /// When the model in the folder cannot be used, or the key of the service cannot be fetched.
     pub(crate) fn embedder(&self) -> Result<Box<dyn Embedder>> {
-        Ok(Box::new(builtin()))
+        let loaded = self.project()?;
+        Ok(match &loaded.project.embedder {
+            config::Embedder::Builtin => Box::new(builtin()),
+            config::Embedder::Directory { path, prefixes } => {
+                Box::new(Directory::open(&loaded.root.join(path), prefixes, self.jobs())?)
+            }
+            config::Embedder::Endpoint(endpoint) => {
+                let key = endpoint.api_key.as_ref().map(|key| self.secret(key)).transpose()?;
+                Box::new(Endpoint::new(endpoint, key.as_ref(), Random::System)?)
+            }
+        })
     }
 
     /// Opens the state, making it when it is not there; true when it was made now.

@@ -4,7 +4,7 @@ use super::check::{Check, Checker, Vocabulary};
 use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
-use super::tables::{artifacts, gates, golden, ingest, model, policy, project, signing, state, system, vectors};
+use super::tables::{artifacts, embedder, gates, golden, ingest, model, policy, project, signing, state, system, vectors};
 use serde_json::{Value, json};
 
 macro_rules! tables {
@@ -46,6 +46,8 @@ tables! {
     golden: Sub<golden::RawGolden> => golden::Golden = "golden";
     /// How a version answers a question.
     system: Sub<system::RawSystem> => system::System = "system";
+    /// What makes vectors of texts.
+    embedder: Sub<embedder::RawEmbedder> => embedder::Embedder = "embedder";
     /// How documents are taken in.
     ingest: Sub<ingest::RawIngest> => ingest::Ingest = "ingest";
     /// What each tenant asks of documents, by name.

@@ -64,6 +64,22 @@ name = "@PROJECT@"
 #concurrency = 4
 #headers = { authorization = "env:BOT_AUTHORIZATION" }
 
+# What makes vectors of texts: the table that is `builtin`, a model in a local `directory`, or an `endpoint`.
+#[embedder]
+#kind = "endpoint"
+#url = "https://api.openai.com/v1"
+#model = "text-embedding-3-small"
+#api-key = "env:OPENAI_API_KEY"
+#protocol = "openai"
+#dimensions = 1536
+#shorten = false
+#batch = 128
+#batch-tokens = 100000
+#concurrency = 4
+#timeout = "60s"
+#query-prefix = ""
+#document-prefix = ""
+
 # What must hold before a stage. `absolute` compares with limits, `regression` with the version in production, `budget`
 # limits cost-per-query (US dollars), latency-p95 (milliseconds), error-rate or coverage.
 #[gates.faithful]
@@ -168,7 +184,9 @@ mod tests {
                     here.values().filter_map(toml::Value::as_table).collect(),
                 ),
             };
-            for key in keys.keys().filter(|k| !(table == "system" && *k == "command")) {
+            for key in
+                keys.keys().filter(|k| !matches!((table.as_str(), k.as_str()), ("system", "command") | ("embedder", "path")))
+            {
                 assert!(found.iter().any(|t| t.contains_key(key)), "[{table}] {key}");
             }
         }

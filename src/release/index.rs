@@ -1,15 +1,24 @@
 //! What is derived from the chunks: made again, held to them, and moved from one engine to another. The file of vectors in the
 //! cache carries its embedder in its name, so that of another one is never read.
+//!
+//! Costly vectors are made and kept before anything is locked or changed, a few hundred chunks at a time; then one transaction
+//! puts all of them in place. So it may be killed at any moment: the collection is as it was or as it shall be, and what was
+//! made is not made again. That transaction reads one document at a time; its log of changed pages grows to about the size
+//! of all vectors twice, which is why collections beyond some 100,000 chunks are better ingested anew.
 
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
 use crate::config::VectorEngine;
-use crate::domain::ingest::table::{Listed, Scope, Tenant, Vectors, set_embedder, set_vectors};
+use crate::domain::ingest::table::{Chunk, Listed, Scope, Tenant, Vectors, set_embedder, set_vectors};
 use crate::domain::ingest::verify::Finding;
+use crate::release::embed::{kept_or_made, vectors};
 use crate::release::search::slice;
-use crate::seams::embedder::{Embedder, Purpose};
+use crate::seams::embedder::Embedder;
 use crate::store::vectors::{Home, pgvector, segment};
-use crate::store::{Tx, View, fulltext};
+use crate::store::{Store, Tx, View, fulltext};
+
+/// Chunks whose vectors are made together, at most one document more.
+const GROUP: usize = 512;
 
 /// What was made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +31,51 @@ pub struct Rebuilt {
 ///
 /// # Errors
 /// When a text is damaged, or the embedder fails; nothing is changed then.
-pub fn rebuild(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
+pub fn rebuild(store: &Store, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
+    if let Some(embedder) = embedder.filter(|e| e.is_costly() && !store.is_dry_run()) {
+        make_ahead(store, scope, embedder)?;
+    }
+    store.write(|tx| in_place(tx, scope, embedder))
+}
+
+/// The documents that were taken, by number and source.
+fn documents(view: View<'_>, scope: &Scope) -> Result<Vec<(i64, String)>> {
+    let mut documents = Vec::new();
+    scope.documents(view, Listed { refused: Some(false) }, |d| {
+        documents.push((d.id, d.source));
+        Ok(())
+    })?;
+    Ok(documents)
+}
+
+/// The chunks of a document and the words of each.
+fn words(view: View<'_>, scope: &Scope, (id, source): &(i64, String)) -> Result<(Vec<Chunk>, Vec<String>)> {
+    let text = scope.text(view, *id)?.unwrap_or_default();
+    let chunks = scope.chunks(view, *id)?;
+    let words = chunks.iter().map(|c| Ok(format!("{}\n{}", c.heading, slice(&text, c.start, c.stop)?))).collect::<Result<_>>();
+    Ok((chunks, words.context(|| format!("a chunk of {source} is out of its text"))?))
+}
+
+/// Makes and keeps every vector that is not known yet.
+fn make_ahead(store: &Store, scope: &Scope, embedder: &dyn Embedder) -> Result<()> {
+    let mut group: Vec<String> = Vec::new();
+    let make = |group: &mut Vec<String>| {
+        let texts: Vec<&str> = group.iter().map(String::as_str).collect();
+        vectors(store, &scope.tenant, embedder, &texts)?;
+        group.clear();
+        Ok(())
+    };
+    for document in store.read(|view| documents(view, scope))? {
+        // One that was taken out meanwhile has no chunks.
+        group.extend(store.read(|view| words(view, scope, &document))?.1);
+        if group.len() >= GROUP {
+            make(&mut group)?;
+        }
+    }
+    make(&mut group)
+}
+
+fn in_place(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
     let chunks = index(tx, scope, embedder)?;
     let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
     let event = Event::new("collection.rebuilt", Resource::new("collection", named)).with("chunks", chunks);
@@ -59,24 +112,13 @@ fn index(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<
     if let Some(embedder) = embedder {
         set_embedder(tx, scope, embedder.model())?;
     }
-    let mut documents = Vec::new();
-    scope.documents(view, Listed { refused: Some(false) }, |d| {
-        documents.push((d.id, d.source));
-        Ok(())
-    })?;
     let mut chunks = 0;
-    for (id, source) in documents {
-        let text = scope.text(view, id)?.unwrap_or_default();
-        let all = scope.chunks(view, id)?;
-        let words = all
-            .iter()
-            .map(|c| Ok(format!("{}\n{}", c.heading, slice(&text, c.start, c.stop)?)))
-            .collect::<Result<Vec<String>>>()
-            .context(|| format!("a chunk of {source} is out of its text"))?;
-        fulltext::add(tx, scope.id(), all.iter().map(|c| c.number).zip(words.iter().map(String::as_str)))?;
+    for document in documents(view, scope)? {
+        let (all, words) = words(view, scope, &document)?;
+        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+        fulltext::add(tx, scope.id(), all.iter().map(|c| c.number).zip(texts.iter().copied()))?;
         if let Some(embedder) = embedder {
-            let texts: Vec<&str> = words.iter().map(String::as_str).collect();
-            set_vectors(tx, scope, &all, &embedder.embed(&texts, Purpose::Document)?)?;
+            set_vectors(tx, scope, &all, &kept_or_made(view, &scope.tenant, embedder, &texts)?)?;
         }
         chunks += all.len();
     }

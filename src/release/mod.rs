@@ -5,6 +5,7 @@ pub mod attest;
 pub mod card;
 pub mod checkout;
 pub mod dataset;
+pub mod embed;
 pub mod evaluate;
 pub mod fsck;
 pub mod gates;

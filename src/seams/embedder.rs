@@ -40,6 +40,34 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// When the model cannot be asked or answers out of its protocol; one failed text fails the call.
     fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>>;
+
+    /// True when a vector costs a model's pass or a call over a network: it is then kept and never made twice.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
+    /// As [`Self::embed`], but hands out vectors as they come, in any order, on the caller's thread: the place of the text
+    /// among `texts` with its vector. Those that were handed out stay so when the call fails afterwards.
+    ///
+    /// # Errors
+    /// As [`Self::embed`], and the first of `each`, which ends the work.
+    fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
+        each(self.embed(texts, purpose)?.into_iter().enumerate().collect())
+    }
+}
+
+/// Takes vectors as they come, each with the place of its text.
+pub type Each<'a> = dyn FnMut(Vec<(usize, Vec<f32>)>) -> Result<()> + 'a;
+
+/// Makes a vector one of unit length; false, and the vector unchanged, when it has no direction.
+pub fn normalise(vector: &mut [f32]) -> bool {
+    let length = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    if !length.is_finite() || length == 0.0 {
+        return false;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a number of a unit vector fits 32 bits")]
+    vector.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
+    true
 }
 
 /// Something that counts tokens as a model does.
@@ -72,5 +100,13 @@ impl<E: Embedder + ?Sized> Embedder for &E {
 
     fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
         (**self).embed(texts, purpose)
+    }
+
+    fn is_costly(&self) -> bool {
+        (**self).is_costly()
+    }
+
+    fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
+        (**self).embed_each(texts, purpose, each)
     }
 }

@@ -50,16 +50,17 @@ impl Report for IndexRebuilt {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
-    let embedder = cx.embedder()?;
+    let embedder = if args.reembed { Some(cx.embedder()?) } else { None };
     let store = cx.store(Mode::Write)?;
-    let (Rebuilt { chunks }, home) = store.write(|tx| {
-        let scope = Scope::get(tx.view(), &tenant, &collection)?;
-        let home = home_of(cx, tx.view(), &scope)?;
-        Ok((rebuild(tx, &scope, args.reembed.then_some(embedder.as_ref()))?, home))
+    let (scope, home) = store.read(|view| {
+        let scope = Scope::get(view, &tenant, &collection)?;
+        let home = home_of(cx, view, &scope)?;
+        Ok((scope, home))
     })?;
+    let Rebuilt { chunks } = rebuild(&store, &scope, embedder.as_deref())?;
     if !store.is_dry_run() {
         segment::forget(Home { folder: &home.0, name: &home.1 })?;
     }
-    let embedder = embedder.model().name.clone();
+    let embedder = embedder.map_or(scope.collection.embedder, |e| e.model().name.clone());
     cx.out.emit(&IndexRebuilt { tenant, collection, embedder, chunks, reembedded: args.reembed })
 }

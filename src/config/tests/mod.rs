@@ -54,7 +54,7 @@ fn a_name_is_enough() {
     assert_eq!(p.state, State { place: StatePlace::Sqlite(".kf/state.db".into()), lock_timeout: Duration::from_secs(30) });
     assert_eq!(p.artifacts, Artifacts::Local(".kf/objects".into()));
     assert_eq!((p.system.clone(), p.models.len(), p.gates.len()), (System::Recorded, 0, 0));
-    insta::assert_snapshot!(origins(&all), @r"
+    insta::assert_snapshot!(origins(&all), @r#"
     project.name = bot (mlops.toml:2)
     state.url = sqlite (built-in)
     state.schema = kf (built-in)
@@ -71,7 +71,25 @@ fn a_name_is_enough() {
     system.kind = recorded (built-in)
     system.timeout = 1m (built-in)
     system.concurrency = 4 (built-in)
-    ");
+    embedder.kind = builtin (built-in)
+    embedder.protocol = openai (built-in)
+    embedder.shorten = false (built-in)
+    embedder.batch = 128 (built-in)
+    embedder.batch-tokens = 100000 (built-in)
+    embedder.concurrency = 4 (built-in)
+    embedder.timeout = 1m (built-in)
+    ingest.chunk-tokens = 512 (built-in)
+    ingest.chunk-overlap = 64 (built-in)
+    ingest.max-file-mib = 256 (built-in)
+    ingest.max-pages = 10000 (built-in)
+    ingest.timeout = 1m (built-in)
+    ingest.languages = ["en","es","fr","de"] (built-in)
+    ingest.min-chars = 100 (built-in)
+    ingest.min-readability = 30.0 (built-in)
+    ingest.pii-limit = 3.0 (built-in)
+    ingest.warn-below = 0.7 (built-in)
+    ingest.reject = ["length","encoding","unique"] (built-in)
+    "#);
 }
 
 /// The order of precedence that DESIGN §4 promises, seen at one value a layer.

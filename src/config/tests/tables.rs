@@ -1,6 +1,8 @@
 //! What kf says about models, the system and the golden dataset.
 
-use super::refused;
+use super::{loaded, refused};
+use crate::config::secret::SecretRef;
+use crate::config::{Embedder, Prefixes};
 
 #[test]
 fn model_paths() {
@@ -237,6 +239,103 @@ url = "http://x"
     4 | url = "http://x"
       | ^^^
     "#);
+}
+
+#[test]
+fn embedder_rules() {
+    let said = refused(
+        r#"[project]
+name = "bot"
+[embedder]
+kind = "endpoint"
+path = "models/x"
+url = "ftp://h"
+model = " "
+protocol = "voyage"
+batch = 1001
+timeout = "0s"
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    error: an embedder of kind `endpoint` needs `dimensions`
+     --> mlops.toml:4:8
+      |
+    4 | kind = "endpoint"
+      |        ^^^^^^^^^^
+      |
+      = help: add the length of the model's vectors: `dimensions = 1536`
+
+    error: `embedder.path` is for embedders of kind `directory`, this one is `endpoint`
+     --> mlops.toml:5:1
+      |
+    4 | kind = "endpoint"
+      |        ---------- decided here
+    5 | path = "models/x"
+      | ^^^^
+
+    error: `embedder.url` must be a URL with `https://` or `http://` and a host
+     --> mlops.toml:6:7
+      |
+    6 | url = "ftp://h"
+      |       ^^^^^^^^^
+      |
+      = help: write `https://` or `http://`, a host, and what follows
+
+    error: `embedder.model` is empty
+     --> mlops.toml:7:9
+      |
+    7 | model = " "
+      |         ^^^
+      |
+      = help: write the name that the service knows the model by
+
+    error: `embedder.batch` is above 1000, the most texts that the protocol `voyage` takes
+     --> mlops.toml:9:9
+      |
+    9 | batch = 1001
+      |         ^^^^
+      |
+      = help: 128 is the usual batch
+
+    error: `embedder.timeout` must not be zero
+      --> mlops.toml:10:11
+       |
+    10 | timeout = "0s"
+       |           ^^^^
+       |
+       = help: write how long a request may take: `60s`
+    "#);
+}
+
+#[test]
+fn an_embedder_without_a_kind() {
+    let said = refused(
+        r#"[project]
+name = "bot"
+[embedder]
+query-prefix = "query: "
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    error: `embedder.query-prefix` is for embedders of kind `directory` and `endpoint`, without `kind` this one is `builtin`
+     --> mlops.toml:4:1
+      |
+    4 | query-prefix = "query: "
+      | ^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn embedders() {
+    let of = |below: &str| loaded(&format!("[embedder]\n{below}"), &[], None).project.embedder;
+    assert_eq!(of(""), Embedder::Builtin);
+    let prefixes = Prefixes { query: "query: ".into(), document: String::new() };
+    let directory = Embedder::Directory { path: "m".into(), prefixes };
+    assert_eq!(of("kind = \"directory\"\npath = \"m\"\nquery-prefix = \"query: \"\n"), directory);
+    let text = "kind = \"endpoint\"\nurl = \"http://h/v1\"\nmodel = \"m\"\ndimensions = 3\napi-key = \"env:K\"\n";
+    let Embedder::Endpoint(e) = of(text) else { panic!("an endpoint") };
+    assert_eq!((e.batch, e.batch_tokens, e.concurrency, e.dimensions), (128, 100_000, 4, 3));
+    assert_eq!(e.api_key, Some(SecretRef::Env("K".into())));
 }
 
 #[test]

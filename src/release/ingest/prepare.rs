@@ -159,7 +159,7 @@ fn make(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Opt
     }
 }
 
-/// The chunks of a document with their vectors.
+/// The chunks of a document with their vectors; those of a costly embedder come later.
 fn chunks(work: &Work<'_>, document: &Document, content: Digest) -> Result<Vec<NewChunk>> {
     let how = work.how;
     let settings = Settings { limit: how.settings.chunk_tokens, overlap: how.settings.chunk_overlap, ..Settings::default() };
@@ -167,7 +167,11 @@ fn chunks(work: &Work<'_>, document: &Document, content: Digest) -> Result<Vec<N
     let most = how.embedder.model().max_tokens;
     let words: Vec<String> = cut.iter().map(|c| chunk::embed_text(c, document, how.tokens, most)).collect();
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
-    let vectors = how.embedder.embed(&texts, Purpose::Document)?;
+    // Costly vectors are made when the document is taken: only there can be asked which are known, and can be kept what is made.
+    let vectors = match how.embedder.is_costly() {
+        true => vec![Vec::new(); texts.len()],
+        false => how.embedder.embed(&texts, Purpose::Document)?,
+    };
     let offsets = Offsets::new(&document.text, &cut);
     let tenant = work.scope.tenant.name.as_str();
     let new = |((chunk, words), vector): ((&Chunk, String), Vec<f32>)| NewChunk {

@@ -23,7 +23,8 @@ use crate::base::name::Name;
 use crate::config::{Ingest, VectorEngine};
 use crate::domain::ingest::quality::Rules;
 use crate::domain::ingest::reason::Refusal;
-use crate::domain::ingest::table::{self, Known, Scope, forget};
+use crate::domain::ingest::table::{self, Known, NewChunk, Scope, forget};
+use crate::release::embed::vectors;
 use crate::seams::embedder::{Embedder, SentenceVectors, Tokens};
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde_json::json;
@@ -338,10 +339,26 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Gives the chunks that are gathered their vectors. Nothing is locked meanwhile, however long it takes.
+    fn embed(&self, items: &mut [(Met, Prepared)]) -> Result<()> {
+        let made = items.iter_mut().filter_map(|(_, prepared)| match &mut prepared.made {
+            Made::Ready(ready) => Some(ready.chunks.iter_mut()),
+            _ => None,
+        });
+        let mut chunks: Vec<&mut NewChunk> = made.flatten().collect();
+        let texts: Vec<&str> = chunks.iter().map(|c| c.words.as_str()).collect();
+        let vectors = vectors(self.round.job.store, &self.round.scope.tenant, self.round.job.how.embedder, &texts)?;
+        chunks.iter_mut().zip(vectors).for_each(|(chunk, vector)| chunk.vector = vector);
+        Ok(())
+    }
+
     /// Commits what is gathered, with an event for each document, and tells it.
     fn flush(&mut self, noted: &mut Vec<Noted>, told: &mut dyn FnMut(Told)) -> Result<()> {
-        let items = std::mem::take(&mut self.items);
+        let mut items = std::mem::take(&mut self.items);
         self.bytes = 0;
+        if self.round.job.how.embedder.is_costly() && !self.round.job.store.is_dry_run() {
+            self.embed(&mut items)?;
+        }
         let Round { job, scope, pipeline, gone } = *self.round;
         let taking = Taking { scope, pipeline, rules: job.how.rules, meta: job.meta, gone };
         let each = |view: View<'_>, tx: Option<&Tx<'_>>| {

@@ -5,6 +5,7 @@
 //! recognised as equal by anybody who reads the state or the audit log.
 
 mod alike;
+mod embedding;
 mod erase;
 mod find;
 mod read;
@@ -12,6 +13,7 @@ pub mod seal;
 mod write;
 
 pub use alike::Alike;
+pub use embedding::{keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
