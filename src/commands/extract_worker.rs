@@ -6,7 +6,7 @@ use crate::base::exit::Exit;
 
 /// Read documents for `kf ingest`
 #[derive(clap::Args, Debug)]
-#[command(hide = true)]
+#[command(hide = true, after_long_help = "Examples:\n  kf ingest docs/        starts as many of these as it needs")]
 pub(crate) struct Args {}
 
 pub(crate) fn run() -> Result<Exit> {

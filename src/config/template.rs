@@ -64,6 +64,30 @@ name = "@PROJECT@"
 #concurrency = 4
 #headers = { authorization = "env:BOT_AUTHORIZATION" }
 
+# How documents are taken in, and what is asked of them; `[tenants.NAME]` asks something else of one tenant's.
+#[ingest]
+#tenant = "default"
+#collection = "default"
+#chunk-tokens = 512
+#chunk-overlap = 64
+#max-file-mib = 256
+#max-pages = 10000
+#timeout = "60s"
+#languages = ["en", "es", "fr", "de"]
+#min-chars = 100
+#min-readability = 30.0
+#pii-limit = 3.0
+#warn-below = 0.7
+#reject = ["length"]
+
+#[tenants.acme]
+#languages = ["de"]
+#min-chars = 200
+#min-readability = 20.0
+#pii-limit = 1.0
+#warn-below = 0.8
+#reject = ["length", "language", "pii"]
+
 # What makes vectors of texts: the table that is `builtin`, a model in a local `directory`, or an `endpoint`.
 #[embedder]
 #kind = "endpoint"

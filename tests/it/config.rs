@@ -119,23 +119,42 @@ fn each_value_tells_where_it_comes_from() {
     );
     s.set("KF_LOCK_TIMEOUT", "7s");
     assert_snapshot!(s.kf(["config", "show", "--origin"]), @"
-    KEY                       VALUE        ORIGIN
-    project.name              shop         mlops.toml:2
-    state.url                 sqlite       built-in
-    state.schema              kf           built-in
-    state.lock-timeout        7s           $KF_LOCK_TIMEOUT
-    artifacts.url             .kf/objects  built-in
-    artifacts.allow-http      false        built-in
-    policy.skip-staging       true         mlops.toml:5
-    policy.require-ticket     []           built-in
-    policy.require-clean-git  false        built-in
-    policy.retention-days     365          built-in
-    policy.rollback-window    5            built-in
-    policy.inconclusive       block        built-in
-    golden.k                  5            built-in
-    system.kind               recorded     built-in
-    system.timeout            1m           built-in
-    system.concurrency        4            built-in
+    KEY                       VALUE                  ORIGIN
+    project.name              shop                   mlops.toml:2
+    state.url                 sqlite                 built-in
+    state.schema              kf                     built-in
+    state.lock-timeout        7s                     $KF_LOCK_TIMEOUT
+    artifacts.url             .kf/objects            built-in
+    artifacts.allow-http      false                  built-in
+    policy.skip-staging       true                   mlops.toml:5
+    policy.require-ticket     []                     built-in
+    policy.require-clean-git  false                  built-in
+    policy.retention-days     365                    built-in
+    policy.rollback-window    5                      built-in
+    policy.inconclusive       block                  built-in
+    golden.k                  5                      built-in
+    system.kind               recorded               built-in
+    system.timeout            1m                     built-in
+    system.concurrency        4                      built-in
+    embedder.kind             builtin                built-in
+    embedder.protocol         openai                 built-in
+    embedder.shorten          false                  built-in
+    embedder.batch            128                    built-in
+    embedder.batch-tokens     100000                 built-in
+    embedder.concurrency      4                      built-in
+    embedder.timeout          1m                     built-in
+    ingest.chunk-tokens       512                    built-in
+    ingest.chunk-overlap      64                     built-in
+    ingest.max-file-mib       256                    built-in
+    ingest.max-pages          10000                  built-in
+    ingest.timeout            1m                     built-in
+    ingest.languages          ["en","es","fr","de"]  built-in
+    ingest.min-chars          100                    built-in
+    ingest.min-readability    30.0                   built-in
+    ingest.pii-limit          3.0                    built-in
+    ingest.warn-below         0.7                    built-in
+    ingest.reject             ["length"]             built-in
+    vectors.engine            embedded               built-in
     -- exit status: 0 --
     ");
     let ci = json(&ok(&s, ["config", "show", "--profile", "ci", "--format", "json"]));

@@ -142,6 +142,7 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("uid", Key),
             ("collection", Fsck),
             ("salt", Seal),
+            ("copy_of", Seal),
             ("source", Seal),
             ("content", Seal),
             ("words", Seal),

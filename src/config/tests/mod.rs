@@ -88,7 +88,8 @@ fn a_name_is_enough() {
     ingest.min-readability = 30.0 (built-in)
     ingest.pii-limit = 3.0 (built-in)
     ingest.warn-below = 0.7 (built-in)
-    ingest.reject = ["length","encoding","unique"] (built-in)
+    ingest.reject = ["length"] (built-in)
+    vectors.engine = embedded (built-in)
     "#);
 }
 

@@ -3,7 +3,7 @@
 //! Attachments are named in a warning, not read: they are documents of their own, with sizes and dangers of their own.
 
 use super::decode::decode;
-use super::limits::{Out, malformed};
+use super::limits::{Out, malformed, too_large};
 use super::{html, text};
 use crate::domain::ingest::document::BlockKind;
 use crate::domain::ingest::reason::Refused;
@@ -11,6 +11,18 @@ use mail_parser::{Address, Encoding, Message, MessageParser, MimeHeaders, PartTy
 
 /// Attachments that are named; more are counted.
 const NAMED_MAX: usize = 20;
+
+/// Messages within messages that are followed: the parser goes into them by recursion. Those hidden in Base64 grow by a third
+/// with each level, which bounds their depth.
+const NESTED_MAX: usize = 50;
+
+/// How often a message announces another one, in either case.
+fn nested(bytes: &[u8]) -> usize {
+    const NAME: &[u8] = b"message/";
+    memchr::memchr_iter(b'/', bytes)
+        .filter(|at| at.checked_sub(NAME.len() - 1).is_some_and(|start| bytes[start..=*at].eq_ignore_ascii_case(NAME)))
+        .count()
+}
 
 /// Reads one message.
 ///
@@ -23,6 +35,9 @@ pub(super) fn extract(bytes: &[u8], out: &mut Out) -> Result<(), Refused> {
         true => memchr::memchr(b'\n', bytes).map_or(bytes, |at| &bytes[at + 1..]),
         false => bytes,
     };
+    if nested(bytes) > NESTED_MAX {
+        return Err(too_large(format!("more than {NESTED_MAX} messages within messages")));
+    }
     let message = MessageParser::default().parse(bytes).ok_or_else(|| malformed("a mail that cannot be read"))?;
     headers(&message, out)?;
     body(&message, out)?;
@@ -137,6 +152,8 @@ mod tests {
         }
         assert_eq!(read("a.eml", deep.as_bytes()).unwrap().document.title.as_deref(), Some("s"));
         let nested = "From: a@b.c\r\nSubject: s\r\nTo: x@y.z\r\nContent-Type: message/rfc822\r\n\r\n".repeat(20_000);
-        assert_eq!(read("a.eml", nested.as_bytes()).unwrap().document.title.as_deref(), Some("s"));
+        assert_eq!(read("a.eml", nested.as_bytes()).unwrap_err().reason, crate::domain::ingest::reason::Refusal::TooLarge);
+        let some = "From: a@b.c\r\nSubject: s\r\nTo: x@y.z\r\nContent-Type: message/rfc822\r\n\r\n".repeat(50);
+        assert_eq!(read("a.eml", some.as_bytes()).unwrap().document.title.as_deref(), Some("s"));
     }
 }
