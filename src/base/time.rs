@@ -49,6 +49,10 @@ pub struct NotATime(String);
 
 impl fmt::Display for NotATime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A year of four digits whose last day no time zone of the library reaches.
+        if self.0.parse::<jiff::civil::Date>().is_ok() {
+            return write!(f, "`{}` is beyond the times that kf can tell, which end with 9999-12-30", self.0);
+        }
         write!(f, "`{}` is not a time: expected RFC 3339 (2026-11-21T08:00:00Z) or a day (2026-11-21)", self.0)
     }
 }
@@ -118,6 +122,8 @@ mod tests {
         assert_eq!("2026-11-21T09:00:00+01:00".parse(), Ok(t));
         assert_eq!("2026-11-21".parse::<Timestamp>().expect("a day").to_string(), "2026-11-21T00:00:00Z");
         assert!("yesterday".parse::<Timestamp>().is_err());
+        let late = "9999-12-31".parse::<Timestamp>().expect_err("too late").to_string();
+        assert_eq!(late, "`9999-12-31` is beyond the times that kf can tell, which end with 9999-12-30");
     }
 
     proptest! {

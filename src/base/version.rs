@@ -71,6 +71,11 @@ pub struct NotAVersion(String);
 
 impl fmt::Display for NotAVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit());
+        let parts: Vec<&str> = self.0.split('.').collect();
+        if parts.len() == 3 && parts.iter().all(|p| digits(p)) && parts.iter().any(|p| p.parse::<u32>().is_err()) {
+            return write!(f, "`{}` is too large for a version: each part is at most {}", self.0, u32::MAX);
+        }
         write!(f, "`{}` is not a version: expected MAJOR.MINOR.PATCH, such as 1.2.0", self.0)
     }
 }

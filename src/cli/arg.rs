@@ -20,22 +20,24 @@ const ACTOR_MAX: usize = 500;
 pub(crate) struct Limited {
     max: usize,
     may_be_empty: bool,
+    /// Some lines, or one word that stands in tables and in an index.
+    lines: bool,
     instead: &'static str,
 }
 
 /// A ticket.
 pub(crate) fn ticket() -> Limited {
-    Limited { max: TICKET_MAX, may_be_empty: true, instead: "give its id or its URL" }
+    Limited { max: TICKET_MAX, may_be_empty: true, lines: false, instead: "give its id or its URL" }
 }
 
 /// A reason.
 pub(crate) fn reason() -> Limited {
-    Limited { max: REASON_MAX, may_be_empty: true, instead: "say it shorter, or name a ticket that says it" }
+    Limited { max: REASON_MAX, may_be_empty: true, lines: true, instead: "say it shorter, or name a ticket that says it" }
 }
 
 /// Who acts.
 pub(crate) fn actor() -> Limited {
-    Limited { max: ACTOR_MAX, may_be_empty: false, instead: "give a name or an e-mail address" }
+    Limited { max: ACTOR_MAX, may_be_empty: false, lines: false, instead: "give a name or an e-mail address" }
 }
 
 impl TypedValueParser for Limited {
@@ -45,7 +47,8 @@ impl TypedValueParser for Limited {
         let text = StringValueParser::new().parse_ref(cmd, arg, value)?;
         let name = arg.map(ToString::to_string).unwrap_or_default();
         let wrong = match text.len() {
-            0 if !self.may_be_empty => format!("`{name}` is empty"),
+            _ if text.trim().is_empty() && !self.may_be_empty => format!("`{name}` is empty"),
+            _ if !self.lines && text.contains(char::is_control) => format!("`{name}` holds a control character"),
             n if n > self.max => format!("`{name}` is {n} bytes long, at most {} are kept", self.max),
             _ => return Ok(text),
         };

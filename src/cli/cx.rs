@@ -2,19 +2,20 @@
 
 use super::Global;
 use super::out::Out;
+use super::report::clean;
 use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::embedder::directory::Directory;
 use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::git;
 use crate::base::digest::hex;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::format::Format;
 use crate::base::random::Random;
 use crate::base::time::Clock;
 use crate::config::env::{self, Env};
 use crate::config::secret::{Secret, SecretRef};
 use crate::config::{self, Artifacts, Loaded, StatePlace, Vocabulary};
-use crate::domain::audit::key::SignerKey;
+use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
 use crate::seams::embedder::Embedder;
@@ -89,14 +90,18 @@ impl Cx {
 
     /// Opens the state.
     pub(crate) fn store(&self, mode: Mode) -> Result<Store> {
-        let store = Store::open(self.settings()?, mode)?;
+        if matches!(mode, Mode::Read) {
+            // A log key that may not be read must not stand in the way of who only reads.
+            return self.store_unsigned(mode);
+        }
+        let store = Store::open(self.settings_for(self.db_target()?)?, mode)?;
         store.set_dry_run(self.global.dry_run);
         Ok(store)
     }
 
     /// Opens the state without the log key: what is appended is signed later.
     pub(crate) fn store_unsigned(&self, mode: Mode) -> Result<Store> {
-        let store = Store::open(Settings { seal: None, ..self.settings()? }, mode)?;
+        let store = Store::open(self.unsigned_for(self.db_target()?)?, mode)?;
         store.set_dry_run(self.global.dry_run);
         Ok(store)
     }
@@ -145,12 +150,12 @@ impl Cx {
         let dir = self.kf_dir()?;
         std::fs::create_dir_all(&dir).context(|| format!("cannot make {}", dir.display()))?;
         // A new state has an origin of its own, for which no key can exist yet: its first entry is signed later.
-        Store::init(Settings { seal: None, ..self.settings()? })
+        Store::init(self.unsigned_for(self.db_target()?)?)
     }
 
     /// How many threads to use.
     pub(crate) fn jobs(&self) -> usize {
-        self.global.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+        self.global.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
     }
 
     /// How long to wait for another writer.
@@ -185,13 +190,13 @@ impl Cx {
         reference.resolve(&self.env, &self.project()?.root)
     }
 
-    /// All that opening a state needs.
-    pub(crate) fn settings(&self) -> Result<Settings> {
-        self.settings_for(self.db_target()?)
+    /// All that opening a state in some place needs, the log key too.
+    pub(crate) fn settings_for(&self, target: DbTarget) -> Result<Settings> {
+        Ok(Settings { seal: self.seal()?, ..self.unsigned_for(target)? })
     }
 
-    /// All that opening a state in another place needs.
-    pub(crate) fn settings_for(&self, target: DbTarget) -> Result<Settings> {
+    /// The same without the log key.
+    fn unsigned_for(&self, target: DbTarget) -> Result<Settings> {
         let loaded = self.project()?;
         Ok(Settings {
             target,
@@ -199,7 +204,7 @@ impl Cx {
             identity: self.identity(&loaded.root),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
-            seal: self.seal()?,
+            seal: None,
             project: loaded.project.project.name.to_string(),
             copies: loaded.root.join(KF_DIR),
         })
@@ -213,14 +218,37 @@ impl Cx {
     /// is not set or a file that is not there means that this host only appends. A key that cannot be read is an error.
     pub(crate) fn log_signer(&self) -> Result<Option<LogSigner>> {
         if let Some(text) = self.env.text(env::KF_LOG_KEY) {
-            return signer(text).context(|| "KF_LOG_KEY holds no key").map(Some);
+            return match signer(text).context(|| "KF_LOG_KEY holds no key") {
+                Ok(signer) => Ok(Some(signer)),
+                Err(e) => {
+                    Err(e.kind_of(Kind::Usage).hint("`kf audit key --generate` makes one; its file holds what belongs there"))
+                }
+            };
         }
         let Some(reference) = &self.project()?.project.signing.log_key else { return Ok(None) };
         if !reference.is_there(&self.env, &self.project()?.root) {
             return Ok(None);
         }
-        let secret = self.secret(reference)?;
+        let secret = self.secret(reference).hint(|| {
+            "let this user read the key, or set KF_LOG_KEY; a host where the key is not there at all appends without signing"
+                .into()
+        })?;
         signer(secret.expose()).context(|| format!("`signing.log-key` ({reference}) holds no key")).map(Some)
+    }
+
+    /// The public key of this host, for who only reads: a key that cannot be had is as good as none, and a warning says so.
+    ///
+    /// # Errors
+    /// When KF_LOG_KEY is set to something that is no key.
+    pub(crate) fn log_verifier(&self) -> Result<Option<VerifierKey>> {
+        match self.log_signer() {
+            Ok(signer) => Ok(signer.map(|s| s.key().public().clone())),
+            Err(e) if e.kind() == Kind::Usage => Err(e),
+            Err(e) => {
+                self.out.note(&clean(&format!("warning: the log key of this host is left aside: {e}")));
+                Ok(None)
+            }
+        }
     }
 
     /// Who acts: `--as`, then the job of a CI system, then Git's e-mail, then the user of the machine.
@@ -292,7 +320,7 @@ fn start(global: &Global, env: &Env) -> Result<(PathBuf, Clock)> {
         return Err(Error::usage(format!("there is no folder {}", cwd.display())).hint("check `-C` and KF_DIR"));
     }
     let clock = match env.text(env::KF_CLOCK) {
-        Some(text) => Clock::stepping(text.parse().context(|| "KF_CLOCK is not a time")?),
+        Some(text) => Clock::stepping(text.parse().context(|| "KF_CLOCK is not a time").map_err(|e| e.kind_of(Kind::Usage))?),
         None => Clock::System,
     };
     Ok((cwd, clock))

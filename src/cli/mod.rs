@@ -17,6 +17,7 @@ use crate::config::env::Env;
 use clap::{CommandFactory as _, Parser};
 use cx::Cx;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub(crate) struct Global {
     pub(crate) lock_timeout: Option<Duration>,
     /// Use this many threads (default: all cores)
     #[arg(long, global = true, value_name = "N", env = "KF_JOBS", hide_env_values = true, help_heading = "Global options")]
-    pub(crate) jobs: Option<usize>,
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// Run as if started in this directory
     #[arg(id = "global-dir", short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) dir: Option<PathBuf>,

@@ -7,7 +7,6 @@ use crate::base::format::Format;
 use crate::config::env::{self, Env};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 
 /// Where and how a command speaks.
 pub(crate) struct Out {
@@ -44,12 +43,10 @@ impl Out {
             .is_terminal()
             .then(|| env.text("COLUMNS").and_then(|c| c.parse().ok()).or_else(comfy_width))
             .flatten();
-        let github = Github {
-            actions: env.text("GITHUB_ACTIONS") == Some("true"),
-            summary: env.text("GITHUB_STEP_SUMMARY").map(str::to_owned),
-            output: env.text("GITHUB_OUTPUT").map(str::to_owned),
-            delimiter,
-        };
+        // A shell that inherited the files of a step is not that step.
+        let actions = env.text(env::GITHUB_ACTIONS) == Some("true");
+        let file = |name: &str| env.text(name).filter(|_| actions).map(str::to_owned);
+        let github = Github { actions, summary: file("GITHUB_STEP_SUMMARY"), output: file("GITHUB_OUTPUT"), delimiter };
         let progress = stderr_tty && !quiet && !set("CI") && !set("KF_NO_PROGRESS");
         Self { format, quiet, dry_run, progress, width, colour, github }
     }
@@ -70,7 +67,7 @@ impl Out {
         if self.dry_run {
             self.note(DRY_RUN);
         }
-        self.tell_github(report, exit)?;
+        self.tell_github(report, exit);
         Ok(exit)
     }
 
@@ -131,26 +128,33 @@ impl Out {
         lines.join("\n")
     }
 
-    fn tell_github<R: Report>(&self, report: &R, exit: Exit) -> Result<()> {
+    /// The command is done by now: a file that GitHub cannot be told in changes nothing about how it ended.
+    fn tell_github<R: Report>(&self, report: &R, exit: Exit) {
         if let Some(path) = &self.github.summary {
             let name = R::SCHEMA.split('/').next().unwrap_or_default().replace('.', " ");
             let dry = if self.dry_run { format!("{DRY_RUN}\n\n") } else { String::new() };
             let text = format!("### {name}: {}\n\n{dry}{}\n", report.summary(), report::markdown(report));
-            append(Path::new(path), cut(&text, SUMMARY_MAX))?;
+            self.append("GITHUB_STEP_SUMMARY", path, cut(&text, SUMMARY_MAX));
         }
         if let Some(path) = &self.github.output {
             let mut outputs = vec![("verdict", exit.word().to_owned()), ("summary", report.summary())];
             outputs.extend(report.outputs());
             let d = &self.github.delimiter;
             let text: String = outputs.iter().map(|(k, v)| format!("{k}<<{d}\n{v}\n{d}\n")).collect();
-            append(Path::new(path), &text)?;
+            self.append("GITHUB_OUTPUT", path, &text);
         }
         if self.github.actions && exit != Exit::Ok {
             for (file, title, message) in report.annotations().iter().take(ANNOTATIONS_MAX) {
                 self.annotate(file.as_deref(), title, message);
             }
         }
-        Ok(())
+    }
+
+    fn append(&self, variable: &str, path: &str, text: &str) {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        if let Err(e) = file.and_then(|mut f| f.write_all(text.as_bytes())) {
+            self.warn(&report::clean(&format!("warning: cannot write {path} ({variable}): {e}")));
+        }
     }
 
     fn annotate(&self, file: Option<&str>, title: &str, message: &str) {
@@ -180,15 +184,6 @@ fn cut(text: &str, max: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-fn append(path: &Path, text: &str) -> Result<()> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut f| f.write_all(text.as_bytes()))
-        .context(|| format!("cannot write {}", path.display()))
 }
 
 fn comfy_width() -> Option<u16> {

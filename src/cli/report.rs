@@ -116,7 +116,7 @@ pub(crate) fn markdown<R: Report>(report: &R) -> String {
             format!("{fence}\n{}\n{fence}\n", t.trim_end())
         }
     };
-    report.blocks().iter().map(part).collect::<Vec<_>>().join("\n")
+    clean(&report.blocks().iter().map(part).collect::<Vec<_>>().join("\n"))
 }
 
 fn plain(block: &Block, width: Option<u16>) -> String {
@@ -190,7 +190,7 @@ fn csv<R: Report>(report: &R) -> Result<String> {
         writer.write_record(row).context(|| "cannot write CSV")?;
     }
     let bytes = writer.into_inner().map_err(|e| crate::base::error::Error::new(format!("cannot write CSV: {e}")))?;
-    String::from_utf8(bytes).context(|| "cannot write CSV")
+    String::from_utf8(bytes).context(|| "cannot write CSV").map(|text| clean(&text))
 }
 
 /// The fields that are no lists and no objects, in the order of the first record, and a row of them for each record.

@@ -6,6 +6,7 @@ use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::config::Loaded;
 use crate::store::db::sqlite_version;
 use crate::store::{Mode, Store, log};
 use serde::Serialize;
@@ -91,25 +92,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
                 Ok(objects) => ok("artifacts", objects.describe()),
                 Err(e) => broken("artifacts", &e),
             });
-            checks.push(match cx.log_signer() {
-                Ok(Some(_)) => ok("log key", "this host signs the audit log".into()),
-                Ok(None) if loaded.project.signing.log_key.is_some() => Check {
-                    what: "log key".into(),
-                    health: Health::Broken,
-                    found: format!(
-                        "`signing.log-key` names {}, which is not on this host: it appends to the audit log and does not sign it",
-                        loaded.project.signing.log_key.as_ref().map(ToString::to_string).unwrap_or_default()
-                    ),
-                    hint: Some("bring the key here, or sign where it is with `kf audit checkpoint`".into()),
-                },
-                Ok(None) => Check {
-                    what: "log key".into(),
-                    health: Health::Missing,
-                    found: "this host appends to the audit log and does not sign it".into(),
-                    hint: Some("`kf audit key --generate` makes one".into()),
-                },
-                Err(e) => broken("log key", &e),
-            });
+            checks.push(key_check(cx, loaded));
         }
         Err(e) => checks.push(troubled("configuration", &e)),
     }
@@ -132,7 +115,7 @@ fn troubled(what: &str, e: &Error) -> Check {
 }
 
 fn state_checks(cx: &Cx) -> Vec<Check> {
-    let store = match cx.store(Mode::Write) {
+    let store = match cx.store_unsigned(Mode::Write) {
         Ok(store) => store,
         Err(e) => return vec![troubled("state", &e)],
     };
@@ -146,6 +129,34 @@ fn state_checks(cx: &Cx) -> Vec<Check> {
     });
     checks.push(clock_check(&store));
     checks
+}
+
+fn key_check(cx: &Cx, loaded: &Loaded) -> Check {
+    let origin = || cx.store(Mode::Read).and_then(|store| store.read(|view| Ok(log::head(view.db())?.origin))).ok();
+    let told = |health, found, hint: &str| Check { what: "log key".into(), health, found, hint: Some(hint.into()) };
+    match (cx.log_signer(), &loaded.project.signing.log_key) {
+        (Ok(Some(signer)), _) => match origin() {
+            Some(origin) if origin != signer.key().public().name() => told(
+                Health::Broken,
+                format!("it is the key of the log `{}`, this log is `{origin}`", signer.key().public().name()),
+                "`kf audit key --generate` makes a key for this log; or take `signing.log-key` or KF_LOG_KEY away",
+            ),
+            _ => ok("log key", "this host signs the audit log".into()),
+        },
+        (Ok(None), Some(reference)) => told(
+            Health::Broken,
+            format!(
+                "`signing.log-key` names {reference}, which is not on this host: it appends to the audit log and does not sign it"
+            ),
+            "bring the key here, or sign where it is with `kf audit checkpoint`",
+        ),
+        (Ok(None), None) => told(
+            Health::Missing,
+            "this host appends to the audit log and does not sign it".into(),
+            "`kf audit key --generate` makes one",
+        ),
+        (Err(e), _) => broken("log key", &e),
+    }
 }
 
 fn clock_check(store: &Store) -> Check {

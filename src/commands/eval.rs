@@ -28,7 +28,7 @@ use clap_complete::engine::ArgValueCompleter;
 use report::{Evaluated, failures, row_docs};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
@@ -89,6 +89,7 @@ fn stage_of(text: &str) -> Result<Stage, String> {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let config = cx.project()?;
+    let paths = report_paths(cx, &args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let wanted = evaluate::metrics_of(&args.metrics)?;
     let version = store.read(|view| table::resolve(view, &args.reference))?;
@@ -128,8 +129,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         gates: &report.gates,
         compared: report.comparison.as_deref(),
     };
-    for file in &args.reports {
-        write_report(cx, file, &report, &parts)?;
+    for (file, path) in args.reports.iter().zip(&paths) {
+        write_report(&file.kind, path, &report, &parts)?;
     }
     cx.out.emit(&report)
 }
@@ -213,15 +214,23 @@ fn warnings(file: &str, dataset: &str, unmatched: &[(usize, String, Unmatched)])
         .collect()
 }
 
-fn write_report(cx: &Cx, file: &ReportFile, report: &Evaluated, parts: &Parts<'_>) -> Result<()> {
-    let text = match file.kind.as_str() {
+/// Where the reports go, made sure of before anything is evaluated: an evaluation that is recorded cannot be taken back.
+fn report_paths(cx: &Cx, files: &[ReportFile]) -> Result<Vec<PathBuf>> {
+    let writable = |file: &ReportFile| {
+        let path = cx.output_path(&file.path)?;
+        atomic::probe(&path).context(|| format!("cannot write the report {}", path.display())).map(|()| path)
+    };
+    files.iter().map(writable).collect()
+}
+
+fn write_report(kind: &str, path: &Path, report: &Evaluated, parts: &Parts<'_>) -> Result<()> {
+    let text = match kind {
         "junit" => junit::render(&view(parts))?,
         "html" => html::render(&view(parts))?,
         "markdown" => markdown(report),
         _ => serde_json::to_string_pretty(&json(report)?).context(|| "cannot write JSON")?,
     };
-    let path = cx.output_path(&file.path)?;
-    atomic::write_file(&path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
+    atomic::write_file(path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn restore(state: &str) -> &'static str {
 }
 
 /// A state that is too damaged to be checked is a no as well, and the way out of it is not this command.
-fn damaged(e: Error, state: &str) -> Error {
+pub(super) fn damaged(e: Error, state: &str) -> Error {
     if !e.hints().iter().any(|hint| hint.contains("kf fsck")) {
         return e;
     }
@@ -123,7 +123,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 fn check(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(if args.repair { Mode::Write } else { Mode::Read })?;
     let objects = cx.objects()?;
-    let keys: Vec<_> = cx.log_signer()?.map(|s| s.key().public().clone()).into_iter().collect();
+    let keys: Vec<_> = cx.log_verifier()?.into_iter().collect();
     let options = Options { quick: args.quick, repair: args.repair && !cx.global.dry_run, jobs: cx.jobs(), keys: &keys };
     let bar = progress::things(&cx.out, "checking", 0);
     let report = fsck::check(&store, &objects, options, &mut |done, total| {

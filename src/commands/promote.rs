@@ -11,10 +11,11 @@ use crate::base::version::Version;
 use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
+use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::domain::eval::gate::Judged;
-use crate::release::checkout::require_files;
-use crate::release::promote::{Promotion, Request, promote};
+use crate::release::intact::Reader;
+use crate::release::promote::{Promotion, Request, moving, promote};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
@@ -154,8 +155,14 @@ fn stage_of(text: &str) -> Result<Stage, String> {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
     let objects = cx.objects()?;
+    let bar = progress::bytes(&cx.out, "verifying", 0);
+    let told = |total, read| {
+        bar.set_length(total);
+        bar.inc(read);
+    };
+    let reader = Reader::new(&objects, cx.jobs(), &told);
     let request = Request {
-        files: &|version| require_files(&objects, version),
+        files: &|version| reader.require(version),
         reference: &args.reference,
         to: args.to,
         first_release: args.first_release,
@@ -163,7 +170,13 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         ticket: args.ticket.as_deref(),
         reason: args.reason.as_deref(),
     };
-    let done = cx.store(Mode::Write)?.write(|tx| promote(tx, &loaded.project, &loaded.root, &request))?;
+    let store = cx.store(Mode::Write)?;
+    if let Some(version) = store.read(|view| moving(view, &loaded.project, &loaded.root, &request))? {
+        reader.read(&version);
+    }
+    let done = store.write(|tx| promote(tx, &loaded.project, &loaded.root, &request));
+    bar.finish_and_clear();
+    let done = done?;
     match done.broken {
         Some(broken) => Err(broken),
         None => cx.out.emit(&report(done, args.to)),

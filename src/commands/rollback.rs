@@ -9,9 +9,10 @@ use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
+use crate::cli::progress;
 use crate::cli::report::{Block, Report};
-use crate::release::checkout::require_files;
-use crate::release::rollback::{Request, roll_back};
+use crate::release::intact::Reader;
+use crate::release::rollback::{Request, moving, roll_back};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
@@ -70,15 +71,27 @@ impl Report for RolledBack {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let objects = cx.objects()?;
+    let bar = progress::bytes(&cx.out, "verifying", 0);
+    let told = |total, read| {
+        bar.set_length(total);
+        bar.inc(read);
+    };
+    let reader = Reader::new(&objects, cx.jobs(), &told);
     let request = Request {
-        files: &|version| require_files(&objects, version),
+        files: &|version| reader.require(version),
         name: &args.name,
         to: args.to,
         expect: args.expect,
         ticket: args.ticket.as_deref(),
         reason: args.reason.as_deref(),
     };
-    let done = cx.store(Mode::Write)?.write(|tx| roll_back(tx, &request))?;
+    let store = cx.store(Mode::Write)?;
+    if let Some(version) = store.read(|view| moving(view, &request))? {
+        reader.read(&version);
+    }
+    let done = store.write(|tx| roll_back(tx, &request));
+    bar.finish_and_clear();
+    let done = done?;
     cx.out.emit(&RolledBack {
         version: (&done.version).into(),
         replaced: done.replaced.as_ref().map(VersionDoc::from),

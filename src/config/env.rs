@@ -44,8 +44,8 @@ variables! {
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "Set to anything but 0: colours even into a pipe.";
     CI = "CI", "Set to anything: kf runs unattended, so no progress bars and no questions.";
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "`true` inside GitHub Actions.";
-    GITHUB_STEP_SUMMARY = "GITHUB_STEP_SUMMARY", "The file that takes Markdown for the summary of a GitHub step.";
-    GITHUB_OUTPUT = "GITHUB_OUTPUT", "The file that takes the outputs of a GitHub step.";
+    GITHUB_STEP_SUMMARY = "GITHUB_STEP_SUMMARY", "The file that takes Markdown for the summary of a GitHub step; counts where `GITHUB_ACTIONS` is `true`.";
+    GITHUB_OUTPUT = "GITHUB_OUTPUT", "The file that takes the outputs of a GitHub step; counts where `GITHUB_ACTIONS` is `true`.";
     COLUMNS = "COLUMNS", "Width of tables in characters, when it cannot be asked of the terminal.";
     HOME = "HOME", "The home directory.";
     USER = "USER", "Who acts, when neither `--as` nor `KF_AS` nor Git says so.";

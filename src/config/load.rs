@@ -130,10 +130,12 @@ pub fn start(flag: Option<&Path>, env: &Env, here: &Path) -> PathBuf {
     named.map_or_else(|| here.to_path_buf(), |dir| here.join(dir))
 }
 
-/// The repository that a directory is in: the nearest one at or above it with an `mlops.toml`.
+/// The repository that a directory is in: the nearest one at or above it with an `mlops.toml`. Where no such file is, one that is
+/// something else counts, so that loading says what it is.
 pub fn discover(start: &Path) -> Option<PathBuf> {
     let start = start.canonicalize().ok()?;
-    start.ancestors().find(|dir| dir.join(FILE_NAME).is_file()).map(Path::to_path_buf)
+    let nearest = |is: &dyn Fn(&Path) -> bool| start.ancestors().find(|dir| is(&dir.join(FILE_NAME))).map(Path::to_path_buf);
+    nearest(&Path::is_file).or_else(|| nearest(&|path| path.symlink_metadata().is_ok()))
 }
 
 /// Finds the repository that `dir` is in and loads its configuration. `profile` is that of `--profile`.
@@ -157,6 +159,16 @@ fn no_repository(dir: &Path) -> Error {
 
 fn read(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    let what = match path.metadata() {
+        Ok(found) if found.is_file() => None,
+        Ok(found) => Some(if found.is_dir() { "is a directory".to_owned() } else { "is not a regular file".to_owned() }),
+        Err(e) if path.is_symlink() => Some(format!("is a link that leads nowhere: {e}")),
+        Err(_) => None,
+    };
+    if let Some(what) = what {
+        return Err(Error::usage(format!("`{}` {what}", path.display())).hint("move it away; `kf init` writes a new one"));
+    }
     let file = File::open(path)
         .context(|| format!("cannot open `{}`", path.display()))
         .hint(|| "check who may read it with `ls -l`".to_owned())?;

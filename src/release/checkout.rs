@@ -31,25 +31,6 @@ pub fn manifest_of(objects: &Objects, version: &VersionRow) -> Result<Manifest> 
     Manifest::from_bytes(&bytes).context(|| format!("the manifest of {} is damaged", version.reference()))
 }
 
-/// Makes sure that every file of a version is in the object store, by asking for it; the manifest is read and verified.
-///
-/// # Errors
-/// When the manifest or a file is missing or has another size.
-pub fn require_files(objects: &Objects, version: &VersionRow) -> Result<()> {
-    for file in manifest_of(objects, version)?.files() {
-        if objects.stat(&file.digest)? != Some(file.size) {
-            return Err(Error::new(format!(
-                "{} lacks its file {}: it is not in {}",
-                version.reference(),
-                file.path,
-                objects.describe()
-            ))
-            .hint("`kf fsck` tells what else is missing; registering the same files again heals it"));
-        }
-    }
-    Ok(())
-}
-
 /// Writes the files of a manifest into `dir`.
 ///
 /// # Errors

@@ -116,7 +116,9 @@ mod tests {
     fn scope(store: &Store, tenant: &str) -> Scope {
         let (tenant, name) = (tenant.parse().expect("a name"), "default".parse().expect("a name"));
         let salt = Digest::of(format!("{tenant}").as_bytes());
-        store.write(|tx| open(tx, &tenant, &name, ("m", salt, 2), crate::config::VectorEngine::Embedded, *salt.as_bytes())).expect("a collection")
+        store
+            .write(|tx| open(tx, &tenant, &name, ("m", salt, 2), crate::config::VectorEngine::Embedded, *salt.as_bytes()))
+            .expect("a collection")
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod gather;
 pub mod gc;
 pub mod index;
 pub mod ingest;
+pub mod intact;
 pub mod lineage;
 pub mod move_state;
 mod parallel;

@@ -13,7 +13,7 @@ use crate::config::{OnInconclusive, Project};
 use crate::domain::eval::gate::Judged;
 use crate::domain::registry::change::{self, Move, Way, move_to};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::store::Tx;
+use crate::store::{Tx, View};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub struct Request<'a> {
     pub reference: &'a Reference,
     /// Where to: staging or production.
     pub to: Stage,
-    /// Whether the version's files are where they must be.
+    /// Whether the version's files are what was registered.
     pub files: &'a dyn Fn(&VersionRow) -> Result<()>,
     /// True when regression gates may stay open because nothing is in production to compare with.
     pub first_release: bool,
@@ -55,58 +55,91 @@ pub struct Promotion {
     pub broken: Option<Error>,
 }
 
+/// What a promotion comes to, before anything is written.
+struct Plan {
+    version: VersionRow,
+    gates: Vec<Judged>,
+    verdict: Verdict,
+    step: Step,
+}
+
+enum Step {
+    /// The version is there already.
+    Stay,
+    /// The gates let it move; what its event says.
+    Move(Map<String, Value>),
+    /// The gates do not; what the event of the refusal says.
+    Refuse(Map<String, Value>),
+    /// What it would rest on is not what the audit log recorded.
+    Distrust(Error),
+}
+
+/// The version that would move as things stand: its files are best read before the writer's lock is taken.
+///
+/// # Errors
+/// Those of [`promote`].
+pub fn moving(view: View<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Option<VersionRow>> {
+    let plan = plan(view, project, root, request)?;
+    Ok(matches!(plan.step, Step::Move(_)).then_some(plan.version))
+}
+
 /// Judges the gates and moves the version when they let it.
 ///
 /// # Errors
 /// When the reference names nothing, policy forbids the way, or the stage is not as expected. A gate that says no is no error.
 pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Promotion> {
-    let view = tx.view();
+    let Plan { version, gates, verdict, step } = plan(tx.view(), project, root, request)?;
+    let from = version.stage;
+    let (event, detail) = match step {
+        Step::Stay => (None, None),
+        Step::Refuse(detail) => (Some(refusal(tx, &version, request, detail)), None),
+        Step::Distrust(e) => return Ok(distrust(tx, version, request, e)),
+        Step::Move(detail) => (None, Some(detail)),
+    };
+    let Some(detail) = detail else {
+        return Ok(Promotion { version, from, gates, verdict, changed: false, replaced: None, event, broken: None });
+    };
+    match (request.files)(&version) {
+        Err(e) if e.kind() == Kind::Broken => return Ok(distrust(tx, version, request, e)),
+        files => files?,
+    }
+    let change = Move { way: Way::Promote, to: request.to, ticket: request.ticket, reason: request.reason, detail };
+    let moved = move_to(tx, &version, &change)?;
+    let version = table::version_by_id(tx.view(), version.id)?.unwrap_or(version);
+    let event = Some(moved.event);
+    Ok(Promotion { version, from, gates, verdict, changed: true, replaced: moved.replaced, event, broken: None })
+}
+
+fn plan(view: View<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Plan> {
     let version = table::resolve(view, request.reference)?;
-    expect(tx, &version, request)?;
+    expect(view, &version, request)?;
     if version.stage == request.to {
-        let from = version.stage;
-        return Ok(Promotion {
-            version,
-            from,
-            gates: Vec::new(),
-            verdict: Verdict::Pass,
-            changed: false,
-            replaced: None,
-            event: None,
-            broken: None,
-        });
+        return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Pass, step: Step::Stay });
     }
     allowed(project, &version, request)?;
     let judged = attest::version(view, &version).and_then(|()| gates::judge_all(view, project, root, &version, request.to, None));
-    let judged = match judged {
-        Err(e) if e.kind() == Kind::Broken => return Ok(distrust(tx, version, request, e)),
+    let gates = match judged {
+        Err(e) if e.kind() == Kind::Broken => {
+            return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Fail, step: Step::Distrust(e) });
+        }
         judged => judged?,
     };
-    let verdict = gates::overall(&judged);
+    let verdict = gates::overall(&gates);
     let passes = match verdict {
         Verdict::Pass => true,
         Verdict::Fail => false,
         Verdict::Inconclusive => {
-            project.policy.inconclusive == OnInconclusive::Allow || (request.first_release && only_first_release_is_open(&judged))
+            project.policy.inconclusive == OnInconclusive::Allow || (request.first_release && only_first_release_is_open(&gates))
         }
     };
     let mut detail = Map::new();
-    detail.insert("gates".into(), Value::Array(judged.iter().map(gate_fact).collect()));
+    detail.insert("gates".into(), Value::Array(gates.iter().map(gate_fact).collect()));
     if passes && verdict == Verdict::Inconclusive {
         let by = if project.policy.inconclusive == OnInconclusive::Allow { "policy.inconclusive" } else { "first-release" };
         detail.insert("waived".into(), json!(by));
     }
-    let from = version.stage;
-    if !passes {
-        let event = Some(refusal(tx, &version, request, detail));
-        return Ok(Promotion { version, from, gates: judged, verdict, changed: false, replaced: None, event, broken: None });
-    }
-    (request.files)(&version)?;
-    let change = Move { way: Way::Promote, to: request.to, ticket: request.ticket, reason: request.reason, detail };
-    let moved = move_to(tx, &version, &change)?;
-    let version = table::version_by_id(view, version.id)?.unwrap_or(version);
-    let event = Some(moved.event);
-    Ok(Promotion { version, from, gates: judged, verdict, changed: true, replaced: moved.replaced, event, broken: None })
+    let step = if passes { Step::Move(detail) } else { Step::Refuse(detail) };
+    Ok(Plan { version, gates, verdict, step })
 }
 
 /// Records a refusal.
@@ -150,10 +183,10 @@ fn gate_fact(j: &Judged) -> Value {
     })
 }
 
-fn expect(tx: &Tx<'_>, version: &VersionRow, request: &Request<'_>) -> Result<()> {
+fn expect(view: View<'_>, version: &VersionRow, request: &Request<'_>) -> Result<()> {
     let Some(expected) = request.expect else { return Ok(()) };
     let stage = Reference { name: version.name.clone(), selector: crate::base::reference::Selector::Stage(request.to) };
-    let now = table::resolve(tx.view(), &stage).ok();
+    let now = table::resolve(view, &stage).ok();
     if now.as_ref().map(|v| v.version) == Some(expected) {
         return Ok(());
     }

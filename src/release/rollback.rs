@@ -7,7 +7,7 @@ use crate::base::version::Version;
 use crate::domain::registry::change::{Move, Way, move_to};
 use crate::domain::registry::rollback::last_good;
 use crate::domain::registry::table::{self, VersionRow};
-use crate::store::Tx;
+use crate::store::{Tx, View};
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct Request<'a> {
     pub name: &'a Name,
     /// The version to put back; the last good one when not given.
     pub to: Option<Version>,
-    /// Whether the version's files are where they must be.
+    /// Whether the version's files are what was registered.
     pub files: &'a dyn Fn(&VersionRow) -> Result<()>,
     /// The version that must be in production now.
     pub expect: Option<Version>,
@@ -37,12 +37,39 @@ pub struct RolledBack {
     pub event: Option<i64>,
 }
 
+/// The version that would come back as things stand: its files are best read before the writer's lock is taken.
+///
+/// # Errors
+/// Those of [`roll_back`].
+pub fn moving(view: View<'_>, request: &Request<'_>) -> Result<Option<VersionRow>> {
+    Ok(Some(target(view, request)?).filter(|v| v.stage != Stage::Production))
+}
+
 /// Puts a version back into production.
 ///
 /// # Errors
 /// When there is no earlier good version, the version was never in production, or production is not what was expected.
 pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
     let view = tx.view();
+    let target = target(view, request)?;
+    if target.stage == Stage::Production {
+        return Ok(RolledBack { version: target, replaced: None, event: None });
+    }
+    (request.files)(&target)?;
+    let change = Move {
+        way: Way::RollBack,
+        to: Stage::Production,
+        ticket: request.ticket,
+        reason: request.reason,
+        detail: serde_json::Map::new(),
+    };
+    let moved = move_to(tx, &target, &change)?;
+    let version = table::version_by_id(view, target.id)?.unwrap_or(target);
+    Ok(RolledBack { version, replaced: moved.replaced, event: Some(moved.event) })
+}
+
+/// The version to put back, which the audit log knows to have been in production; or the one that is there already.
+fn target(view: View<'_>, request: &Request<'_>) -> Result<VersionRow> {
     let model = table::model(view, request.name)?;
     let now = table::in_production(view, model.id)?;
     expect(request, now.as_ref())?;
@@ -63,7 +90,7 @@ pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
             })?,
     };
     if target.stage == Stage::Production {
-        return Ok(RolledBack { version: target, replaced: None, event: None });
+        return Ok(target);
     }
     attest::version(view, &target)?;
     let served = history.iter().find(|c| c.version_id == target.id && c.to == Stage::Production);
@@ -73,17 +100,7 @@ pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
         return Err(Error::new(format!("{} was never in production, so it is nothing to roll back to", target.reference()))
             .hint(format!("release it with its gates: `kf promote {} --to production`", target.reference())));
     }
-    (request.files)(&target)?;
-    let change = Move {
-        way: Way::RollBack,
-        to: Stage::Production,
-        ticket: request.ticket,
-        reason: request.reason,
-        detail: serde_json::Map::new(),
-    };
-    let moved = move_to(tx, &target, &change)?;
-    let version = table::version_by_id(view, target.id)?.unwrap_or(target);
-    Ok(RolledBack { version, replaced: moved.replaced, event: Some(moved.event) })
+    Ok(target)
 }
 
 fn expect(request: &Request<'_>, now: Option<&VersionRow>) -> Result<()> {

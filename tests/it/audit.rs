@@ -370,6 +370,34 @@ fn a_host_without_the_log_key_appends_and_says_so() {
     });
 }
 
+/// A key that this user may not read: reads work as without it, a change says why it cannot be signed. A folder in the place of
+/// the key cannot be read by root either.
+#[test]
+fn a_log_key_that_cannot_be_read_stands_in_the_way_of_no_read() {
+    on_both_engines(|s| {
+        story::tell(s);
+        let key = ok(s, ["audit", "key"]).stdout.trim().to_owned();
+        let there = s.root().join("log.key");
+        std::fs::remove_file(&there).expect("removed");
+        std::fs::create_dir(&there).expect("a folder");
+        for command in ["list", "status", "history"] {
+            let args = if command == "history" { vec![command, "bot"] } else { vec![command] };
+            let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args));
+            assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{command}: {run}");
+        }
+        let told = ok(s, ["audit", "verify", "--key", &key]);
+        assert!(told.stderr.starts_with("warning: the log key of this host is left aside: cannot read the secret"), "{told}");
+        ends(s, 4, ["audit", "verify"]);
+        ok(s, ["fsck"]);
+        let size = events(s);
+        let refused = ends(s, 1, ["restore", "bot@1.0.1"]);
+        assert!(refused.stderr.contains("hint: let this user read the key"), "{refused}");
+        assert_eq!(events(s), size);
+        s.set("KF_LOG_KEY", "garbage");
+        ends(s, 2, ["restore", "bot@1.0.1"]);
+    });
+}
+
 #[test]
 fn a_new_key_inside_the_repository_is_kept_out_of_git() {
     on_both_engines(|s| {

@@ -1,6 +1,6 @@
 //! `kf checkout`.
 
-use crate::repo::{ends, init, json, ok, on_both, refused, with_bot};
+use crate::repo::{ends, flip_a_bit, init, json, ok, on_both, refused, with_bot};
 use insta::assert_snapshot;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,14 +104,7 @@ fn files_are_not_written_through_links() {
 fn a_damaged_object_is_found_and_not_delivered() {
     let s = crate::support::sandbox::Sandbox::new();
     with_bot(&s);
-    let shown = json(&ok(&s, ["show", "bot", "--format", "json"]));
-    let digest = shown["manifest"][0]["digest"].as_str().expect("a digest").trim_start_matches("sha256:").to_owned();
-    let object = s.work().join(".kf/objects/sha256").join(&digest[..2]).join(&digest[2..]);
-    let object = if object.exists() { object } else { s.work().join(".kf/objects/sha256").join(&digest[..2]).join(&digest) };
-    let mut bytes = std::fs::read(&object).expect("the object");
-    bytes[0] ^= 1;
-    std::fs::remove_file(&object).expect("removed");
-    std::fs::write(&object, bytes).expect("written");
+    flip_a_bit(&s, "bot");
     let run = ends(&s, 1, ["checkout", "bot", "out"]);
     assert_snapshot!(run, @"
     -- stderr --

@@ -301,3 +301,23 @@ fn limits_that_no_score_can_meet_or_miss_are_shown() {
     -- exit status: 2 --
     "#);
 }
+
+#[test]
+fn a_configuration_that_is_no_file_is_named_and_not_waited_for() {
+    let s = crate::support::sandbox::Sandbox::new();
+    let path = s.work().join("mlops.toml");
+    let make: [(&str, &dyn Fn()); 3] = [
+        ("is a directory", &|| std::fs::create_dir(&path).expect("a folder")),
+        ("is a link that leads nowhere", &|| std::os::unix::fs::symlink("mlops.toml", &path).expect("a loop")),
+        ("is not a regular file", &|| {
+            assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        }),
+    ];
+    for (what, make) in make {
+        make();
+        let run = s.kf(["status"]);
+        assert_eq!(run.code, Some(2), "{run}");
+        assert!(run.stderr.starts_with("error: `[ROOT]/work/mlops.toml` ") && run.stderr.contains(what), "{run}");
+        if path.is_dir() { std::fs::remove_dir(&path) } else { std::fs::remove_file(&path) }.expect("removed");
+    }
+}

@@ -52,3 +52,17 @@ fn what_is_not_set_up_yet_is_told_and_is_not_broken() {
     assert_eq!((found["configuration"].0.as_str(), found["state"].0.as_str()), ("ok", "missing"), "{found:?}");
     assert!(!s.work().join(".kf/state.db").exists(), "a doctor makes no state");
 }
+
+#[test]
+fn the_key_of_another_log_is_told_from_the_right_one() {
+    on_both(|s| {
+        init(s);
+        ok(s, ["audit", "key", "--generate", "--out", "../log.key"]);
+        s.set("KF_LOG_KEY", s.read("../log.key").trim());
+        assert_eq!(checks(&ok(s, ["doctor", "--format", "json"]))["log key"].0, "ok");
+        s.set("KF_LOG_KEY", "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz");
+        let run = ends(s, 3, ["doctor"]);
+        assert!(run.stdout.contains("it is the key of the log `PeterNeumann`, this log is `kf/shop/"), "{run}");
+        assert!(run.stdout.contains("`kf audit key --generate` makes a key for this log"), "{run}");
+    });
+}

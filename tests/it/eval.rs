@@ -422,3 +422,23 @@ fn rows_that_a_service_fails_on_are_kept_apart() {
         assert!(reason.contains(why), "{path}: {reason}");
     }
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_found_before_anything_is_evaluated() {
+    on_both(|s| {
+        with_bot(s);
+        golden(s, 0);
+        s.write("mlops.toml", GATED);
+        for place in ["junit=nowhere/x.xml", "html=bot", "json=golden.jsonl/x"] {
+            let run =
+                refused(s, 1, ["eval", "bot", "--answers", "answers.jsonl", "--report", "json=good.json", "--report", place]);
+            assert!(run.stderr.starts_with("error: cannot write the report "), "{run}");
+        }
+        refused(s, 2, ["eval", "bot", "--answers", "answers.jsonl", "--report", "junit=mlops.toml"]);
+        let left =
+            std::fs::read_dir(s.work()).expect("a folder").filter_map(|e| e.expect("an entry").file_name().into_string().ok());
+        assert_eq!(left.filter(|n| n.ends_with(".tmp") || n == "good.json").count(), 0, "nothing is left there");
+        ok(s, ["eval", "bot", "--answers", "answers.jsonl", "--report", "json=good.json"]);
+        assert!(s.work().join("good.json").is_file());
+    });
+}

@@ -82,6 +82,29 @@ const GATED: &str = "[project]\nname = \"shop\"\n[golden]\ndataset = \"golden.js
     [gates.exact]\nstage = [\"staging\", \"production\"]\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.9\n";
 
 #[test]
+fn files_that_github_cannot_be_told_in_change_nothing_about_how_a_command_ends() {
+    on_both(|s| {
+        with_bot(s);
+        let summary = s.root().join("tmp/summary.md");
+        s.set("GITHUB_STEP_SUMMARY", &summary.display().to_string());
+        ok(s, ["tag", "bot", "first"]);
+        assert!(!summary.exists(), "outside of GitHub Actions the variable means nothing");
+        s.set("GITHUB_ACTIONS", "true");
+        s.set("GITHUB_STEP_SUMMARY", "/nonexistent/summary");
+        s.set("GITHUB_OUTPUT", "/");
+        assert_snapshot!(ok(s, ["tag", "bot", "second"]).stderr, @"
+        warning: cannot write /nonexistent/summary (GITHUB_STEP_SUMMARY): No such file or directory (os error 2)
+        warning: cannot write / (GITHUB_OUTPUT): Is a directory (os error 21)
+        ");
+        s.write("golden.jsonl", "{\"question\": \"Q\", \"reference\": \"yes\", \"answer\": \"no\"}\n");
+        s.write("mlops.toml", GATED);
+        ok(s, ["eval", "bot", "--no-gates", "--quiet", "--metric", "exact-match"]);
+        let run = ends(s, 3, ["promote", "bot", "--to", "staging"]);
+        assert!(run.stderr.contains("::error file=mlops.toml,title=gate exact fail::"), "{run}");
+    });
+}
+
+#[test]
 fn github_gets_a_summary_outputs_and_annotations() {
     on_both(|s| {
         with_bot(s);

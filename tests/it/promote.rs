@@ -1,6 +1,7 @@
 //! `kf promote`.
 
-use crate::repo::{ends, events, json, next_bot, ok, on_both, refused, release, with_bot, write_bot};
+use crate::repo::{ends, events, first_object, flip_a_bit, json, next_bot, ok, on_both, refused, release, with_bot, write_bot};
+use crate::support::sandbox::Sandbox;
 use insta::assert_snapshot;
 
 /// A gate on a golden file, for both stages.
@@ -189,4 +190,31 @@ fn a_gate_on_a_metric_that_does_not_exist_is_a_mistake_in_the_configuration() {
         s.write("mlops.toml", good);
         assert_eq!(events(s), 2, "the state's own event and the registration");
     });
+}
+
+#[test]
+fn a_version_with_a_damaged_file_is_not_released_until_it_is_healed() {
+    let s = Sandbox::new();
+    with_bot(&s);
+    flip_a_bit(&s, "bot");
+    let size = events(&s);
+    refused(&s, 3, ["promote", "bot", "--to", "staging", "--dry-run"]);
+    assert_snapshot!(ends(&s, 3, ["promote", "bot", "--to", "staging", "--jobs", "3"]), @"
+    -- stderr --
+    error: the file prompts/answer.txt of bot@1.0.0 is not what was registered: its 34 bytes have the digest sha256:7070155566746dfff2321bb7ffa1592e238558d8eaf2740fbea741e178c6b9e8
+    hint: `kf fsck --repair` sets damaged objects aside; registering the same files again heals them: `kf register bot PATH --version 1.0.0`
+    -- exit status: 3 --
+    ");
+    assert_eq!(events(&s), size + 1, "a refusal is recorded");
+    assert_eq!(json(&ok(&s, ["show", "bot", "--format", "json"]))["stage"], "development");
+    ends(&s, 3, ["fsck", "--repair"]);
+    ok(&s, ["register", "bot", "bot", "--version", "1.0.0"]);
+    ok(&s, ["promote", "bot", "--to", "staging"]);
+    std::fs::remove_file(first_object(&s, "bot")).expect("removed");
+    assert_snapshot!(ends(&s, 3, ["promote", "bot", "--to", "production"]), @"
+    -- stderr --
+    error: the file prompts/answer.txt of bot@1.0.0 is not what was registered: it is missing
+    hint: `kf fsck --repair` sets damaged objects aside; registering the same files again heals them: `kf register bot PATH --version 1.0.0`
+    -- exit status: 3 --
+    ");
 }

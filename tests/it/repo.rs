@@ -2,6 +2,7 @@
 
 use crate::support::sandbox::{Run, Sandbox, on_both_engines};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Runs a test on both engines; the same snapshots must hold on both.
 pub(crate) fn on_both(test: impl Fn(&mut Sandbox)) {
@@ -80,4 +81,23 @@ pub(crate) fn refused<const N: usize>(sandbox: &Sandbox, code: i32, args: [&str;
     let run = ends(sandbox, code, args);
     assert_eq!(state(sandbox), before, "kf {args:?} changed the state\n{run}");
     run
+}
+
+/// The object of a version's first file, in a sandbox whose objects are files.
+#[track_caller]
+pub(crate) fn first_object(sandbox: &Sandbox, reference: &str) -> PathBuf {
+    let shown = json(&ok(sandbox, ["show", reference, "--format", "json"]));
+    let digest = shown["manifest"][0]["digest"].as_str().expect("a digest").trim_start_matches("sha256:").to_owned();
+    let objects = sandbox.work().join(".kf/objects/sha256").join(&digest[..2]);
+    [objects.join(&digest[2..]), objects.join(&digest)].into_iter().find(|o| o.exists()).expect("the object")
+}
+
+/// Flips a bit of the object of a version's first file; its size stays.
+#[track_caller]
+pub(crate) fn flip_a_bit(sandbox: &Sandbox, reference: &str) {
+    let object = first_object(sandbox, reference);
+    let mut bytes = std::fs::read(&object).expect("the object");
+    bytes[0] ^= 1;
+    std::fs::remove_file(&object).expect("removed");
+    std::fs::write(&object, bytes).expect("written");
 }

@@ -1,6 +1,7 @@
 //! `kf rollback`.
 
-use crate::repo::{json, next_bot, ok, on_both, refused, release, with_bot};
+use crate::repo::{flip_a_bit, json, next_bot, ok, on_both, refused, release, with_bot};
+use crate::support::sandbox::Sandbox;
 use insta::assert_snapshot;
 
 #[test]
@@ -75,4 +76,22 @@ fn nothing_to_roll_back_to() {
         -- exit status: 1 --
         ");
     });
+}
+
+#[test]
+fn a_version_with_a_damaged_file_does_not_come_back() {
+    let s = Sandbox::new();
+    with_bot(&s);
+    s.write("bot/prompts/answer.txt", "Answer {question} from {context}, briefly.\n");
+    ok(&s, ["register", "bot", "bot"]);
+    release(&s, "bot@1.0.0");
+    release(&s, "bot@1.0.1");
+    flip_a_bit(&s, "bot@1.0.0");
+    assert_snapshot!(refused(&s, 3, ["rollback", "bot"]), @"
+    -- stderr --
+    error: the file prompts/answer.txt of bot@1.0.0 is not what was registered: its 34 bytes have the digest sha256:7070155566746dfff2321bb7ffa1592e238558d8eaf2740fbea741e178c6b9e8
+    hint: `kf fsck --repair` sets damaged objects aside; registering the same files again heals them: `kf register bot PATH --version 1.0.0`
+    -- exit status: 3 --
+    ");
+    refused(&s, 3, ["rollback", "bot", "--dry-run"]);
 }

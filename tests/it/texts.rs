@@ -111,3 +111,29 @@ fn a_zero_in_a_file_is_refused_with_its_line() {
         assert!(run.stderr.contains("`model.bot.description` holds the character U+0000"), "{run}");
     });
 }
+
+#[test]
+fn what_steers_a_terminal_is_refused_or_not_written() {
+    let s = crate::support::sandbox::Sandbox::new();
+    crate::repo::with_bot(&s);
+    for (flag, text) in [("--ticket", "OPS\u{1b}[2J"), ("--ticket", "a\nb"), ("--as", "ada\u{7}"), ("--as", " \t")] {
+        crate::repo::refused(&s, 2, ["promote", "bot", "--to", "staging", flag, text]);
+    }
+    crate::repo::ok(&s, ["promote", "bot", "--to", "staging", "--reason", "red \u{1b}[31m alert"]);
+    for format in ["table", "markdown", "csv"] {
+        let run = crate::repo::ok(&s, ["history", "bot", "--format", format]);
+        assert!(run.stdout.contains("alert") && !run.stdout.contains('\u{1b}'), "{format}: {run}");
+    }
+    crate::repo::refused(&s, 2, ["list", "--jobs", "0"]);
+    let large = crate::repo::refused(&s, 2, ["register", "bot", "bot", "--version", "9223372036854775807.0.0"]);
+    assert!(large.stderr.contains("is too large for a version"), "{large}");
+    s.write("audit/checkpoint", "garbage");
+    crate::repo::refused(&s, 3, ["audit", "verify"]);
+    std::fs::remove_file(s.work().join("audit/checkpoint")).expect("removed");
+    for (variable, wrong) in [("KF_CLOCK", "garbage"), ("KF_JOBS", "0")] {
+        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).arg("list").env(variable, wrong));
+        assert_eq!(run.code, Some(2), "{variable}: {run}");
+    }
+    s.write(".kf/state.db", "garbage, not a database: ".repeat(1000));
+    crate::repo::ends(&s, 3, ["audit", "verify"]);
+}

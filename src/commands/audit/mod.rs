@@ -62,7 +62,7 @@ struct Trust {
 
 impl Trust {
     fn keys(&self, cx: &Cx) -> Result<Vec<VerifierKey>> {
-        let own = cx.log_signer()?.map(|signer| signer.key().public().clone());
+        let own = cx.log_verifier()?;
         Ok(self.keys.iter().cloned().chain(own).collect())
     }
 }

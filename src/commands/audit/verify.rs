@@ -1,13 +1,14 @@
 //! `kf audit verify`: reads the whole log again and says whether anything in it was changed.
 
 use super::{Trust, entries};
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::base::text::{count, group};
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::commands::fsck::damaged;
 use crate::domain::audit::verify::{Anchor, Finding, Verified, verify};
 use crate::store::Mode;
 use serde::Serialize;
@@ -147,7 +148,9 @@ impl Report for Checked {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let keys = args.trust.keys(cx)?;
     let anchors = anchors(cx, args)?;
-    let found = cx.store(Mode::Read)?.read(|view| verify(view, &keys, &anchors, cx.jobs()))?;
+    let found = cx.store(Mode::Read).and_then(|store| store.read(|view| verify(view, &keys, &anchors, cx.jobs())));
+    let state = cx.db_target()?.describe();
+    let found = found.map_err(|e| damaged(e, &state))?;
     cx.out.emit(&Checked { verdict: found.verdict(), found })
 }
 
@@ -158,7 +161,9 @@ fn anchors(cx: &Cx, args: &Args) -> Result<Vec<Anchor>> {
         anchors.push(Anchor::read(path.display().to_string(), &bytes)?);
     }
     if let Some(bytes) = super::anchor::read(cx)? {
-        anchors.push(Anchor::read(super::anchor::PATH, &bytes)?);
+        // Kf wrote it there: somebody changed it.
+        let anchor = Anchor::read(super::anchor::PATH, &bytes).map_err(|e| e.kind_of(Kind::Broken));
+        anchors.push(anchor.hint(|| format!("`git log -p -- {}` shows who changed it", super::anchor::PATH))?);
     }
     Ok(anchors)
 }

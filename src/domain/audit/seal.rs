@@ -31,10 +31,12 @@ impl Seal for LogSigner {
     /// When the key is that of another log.
     fn seal(&self, origin: &str, size: u64, root: &Hash) -> Result<String> {
         let head = Checkpoint { origin: origin.to_owned(), size, root: *root };
-        let note = head
-            .sign(&[&self.key])
-            .context(|| format!("the log key cannot sign the audit log `{origin}`"))
-            .hint(|| format!("make a key named `{origin}` with `kf audit key --generate`, or take `signing.log-key` away"))?;
+        let note =
+            head.sign(&[&self.key]).context(|| format!("the log key cannot sign the audit log `{origin}`")).hint(|| {
+                format!(
+                    "make a key named `{origin}` with `kf audit key --generate`, or take `signing.log-key` or KF_LOG_KEY away"
+                )
+            })?;
         Ok(note.to_string())
     }
 }

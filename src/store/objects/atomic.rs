@@ -29,6 +29,17 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     replace(temporary, path)
 }
 
+/// Makes sure that [`write_file`] can put a file at `path`, before the bytes of the file are known; leaves nothing there.
+///
+/// # Errors
+/// When the directory does not exist or cannot be written, or `path` is a directory.
+pub fn probe(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::new(format!("{} is a directory", shown(path))).hint("name a file in it"));
+    }
+    temporary_beside(path, 0o600).map(drop)
+}
+
 /// Makes sure that the names in a directory survive a power cut.
 ///
 /// # Errors

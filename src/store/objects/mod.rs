@@ -220,8 +220,17 @@ impl Objects {
     /// # Errors
     /// When they cannot be read, which says nothing about them.
     pub fn verify(&self, digest: &Digest) -> Result<Health> {
+        self.verify_telling(digest, &|_| {})
+    }
+
+    /// The same; `progress` is told numbers of bytes as they are read.
+    ///
+    /// # Errors
+    /// When they cannot be read, which says nothing about them.
+    pub fn verify_telling(&self, digest: &Digest, progress: &dyn Fn(u64)) -> Result<Health> {
         let (mut hasher, mut size) = (Hasher::new(), 0);
         let there = self.backend.stream(digest, &mut |bytes| {
+            progress(bytes.len() as u64);
             hasher.update(bytes);
             size += bytes.len() as u64;
             Ok(())
