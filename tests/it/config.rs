@@ -118,7 +118,7 @@ fn each_value_tells_where_it_comes_from() {
         "[project]\nname = \"shop\"\n\n[policy]\nskip-staging = true\n\n[profile.ci.policy]\nskip-staging = false\n",
     );
     s.set("KF_LOCK_TIMEOUT", "7s");
-    assert_snapshot!(s.kf(["config", "show", "--origin"]), @"
+    assert_snapshot!(s.kf(["config", "show", "--origin"]), @r#"
     KEY                       VALUE                  ORIGIN
     project.name              shop                   mlops.toml:2
     state.url                 sqlite                 built-in
@@ -156,7 +156,7 @@ fn each_value_tells_where_it_comes_from() {
     ingest.reject             ["length"]             built-in
     vectors.engine            embedded               built-in
     -- exit status: 0 --
-    ");
+    "#);
     let ci = json(&ok(&s, ["config", "show", "--profile", "ci", "--format", "json"]));
     let skip = ci["settings"].as_array().into_iter().flatten().find(|v| v["key"] == "policy.skip-staging");
     assert_eq!(skip.map(|v| v["value"].as_str().unwrap_or_default()), Some("false"), "{ci}");
