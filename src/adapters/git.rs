@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long `git` may take, with hooks and a passphrase to type.
 const GIT_TIMEOUT: Duration = Duration::from_secs(300);
+/// The most commits that are looked at for versions of a file: a second of work.
+const COMMITS_MAX: usize = 50_000;
 /// Variables that would point `git` to another repository (`git rev-parse --local-env-vars`).
 const LOCAL_ENV: [&str; 9] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -97,6 +99,54 @@ pub fn commit_file(path: &Path, message: &str) -> Result<Option<String>> {
     }
     let id = git(dir, ["rev-parse"], OsStr::new("HEAD")).output(b"").context(what)?;
     Ok(Some(String::from_utf8_lossy(&id).trim().to_owned()))
+}
+
+/// A committed version of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The newest commit that has it.
+    pub commit: String,
+    /// Whether that is HEAD.
+    pub in_head: bool,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// The newest versions of a file that are committed on the way to HEAD, at most `max` different ones, the newest first. None outside a repository or when it never was committed.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn committed(path: &Path, max: usize) -> Result<Vec<Committed>> {
+    let path = real(path);
+    let dir = path.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+    let Some(repository) = discover(dir)? else { return Ok(Vec::new()) };
+    let Some(top) = repository.workdir().map(real) else { return Ok(Vec::new()) };
+    let Ok(inside) = path.strip_prefix(&top) else { return Ok(Vec::new()) };
+    versions(&repository, inside, max).map_err(|e| worded(e, dir))
+}
+
+fn versions(repository: &Repository, path: &Path, max: usize) -> Result<Vec<Committed>, git2::Error> {
+    let mut walk = repository.revwalk()?;
+    match walk.push_head() {
+        Err(e) if matches!(e.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => return Ok(Vec::new()),
+        pushed => pushed?,
+    }
+    walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME)?;
+    let (mut found, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+    for (n, id) in walk.take(COMMITS_MAX).enumerate() {
+        let commit = repository.find_commit(id?)?;
+        let tree = commit.tree()?;
+        let Ok(entry) = tree.get_path(path) else { continue };
+        if seen.insert(entry.id())
+            && let Ok(blob) = repository.find_blob(entry.id())
+        {
+            found.push(Committed { commit: commit.id().to_string(), in_head: n == 0, bytes: blob.content().to_vec() });
+        }
+        if found.len() >= max {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Makes Git ignore a file that must never be committed: adds it to `.gitignore` at the top of its work tree, or of `root` when

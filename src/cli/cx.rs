@@ -96,6 +96,12 @@ impl Cx {
         }
         let store = Store::open(self.settings_for(self.db_target()?)?, mode)?;
         store.set_dry_run(self.global.dry_run);
+        if mode == Mode::Write && !store.signs_on()? {
+            self.out.warn(
+                "warning: the signatures that this log should have are gone or do not fit it, so what this command appends is not \
+                 signed: run `kf audit verify`, then `kf audit checkpoint`",
+            );
+        }
         Ok(store)
     }
 

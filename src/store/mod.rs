@@ -16,6 +16,7 @@ pub mod objects;
 pub mod runtime;
 pub mod schema;
 mod settle;
+pub mod signing;
 pub mod transfer;
 pub mod tx;
 pub mod vectors;
@@ -71,6 +72,9 @@ pub trait Seal {
     /// # Errors
     /// When the key cannot be used.
     fn seal(&self, origin: &str, size: u64, root: &Hash) -> Result<String>;
+
+    /// The size and the root that a checkpoint of this log states, when this key signed it.
+    fn opened(&self, origin: &str, note: &str) -> Option<(u64, Hash)>;
 }
 
 /// All that opening a state needs.
@@ -257,6 +261,10 @@ impl Store {
         if events.is_empty() {
             return Ok(None);
         }
+        let seal = match &self.settings.seal {
+            Some(seal) => Some((seal, signing::goes_on(db, head, seal.as_ref())?)),
+            None => None,
+        };
         let appender = log::Appender { db, who: &self.settings.identity, names, random: &self.settings.random, now };
         let mut last = None;
         for event in events {
@@ -267,8 +275,12 @@ impl Store {
         let size = i64::try_from(head.frontier.size()).context(|| "the audit log is full")?;
         let sql = "UPDATE log_head SET size = ?1, frontier = ?2 WHERE id = 1";
         db.execute(sql, values![size, head.frontier.to_bytes()])?;
-        if let Some(seal) = &self.settings.seal {
+        if let Some((seal, goes_on)) = seal {
+            // A key that is not that of this log is told of in any case.
             let note = seal.seal(&head.origin, head.frontier.size(), &head.frontier.root())?;
+            if !goes_on {
+                return Ok(last);
+            }
             db.execute("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)", values![size, note])?;
         }
         Ok(last)

@@ -312,6 +312,54 @@ fn an_anchor_in_git_is_compared_with() {
     });
 }
 
+/// Deleting or overwriting the file hides nothing, and no root that does not continue a committed one is anchored.
+#[test]
+fn an_anchor_that_was_deleted_is_read_from_git() {
+    on_both_engines(|s| {
+        story::tell(s);
+        let store = story::open(s);
+        ok(s, ["audit", "anchor"]);
+        ok(s, ["tag", "bot@1.0.0", "later"]);
+        ok(s, ["audit", "anchor"]);
+        let run = ok(s, ["audit", "verify"]);
+        assert!(run.stdout.contains("in 1 other version of Git agrees"), "{run}");
+        std::fs::remove_file(s.work().join("audit/checkpoint")).expect("removed");
+        let run = ok(s, ["audit", "verify"]);
+        assert!(run.stdout.contains("in 2 other versions of Git agrees"), "{run}");
+        let size = events(s);
+        for sql in ["DELETE FROM checkpoint WHERE size >=", "DELETE FROM eb WHERE seq + 1 >=", "DELETE FROM ev WHERE seq + 1 >="]
+        {
+            assert!(alter(s, &store, &format!("{sql} {size}")) > 0, "{sql}");
+        }
+        let run = ends(s, 3, ["audit", "verify"]);
+        assert!(run.stdout.contains("audit/checkpoint of commit") && run.stdout.contains("DISAGREES"), "{run}");
+        let run = ends(s, 3, ["audit", "anchor"]);
+        assert!(run.stderr.contains("the log does not continue `audit/checkpoint of commit"), "{run}");
+    });
+}
+
+/// Whoever takes all checkpoints away gets nothing signed on the way; a person can start anew, and the log tells of it.
+#[test]
+fn a_log_without_its_checkpoints_is_signed_only_when_asked_to() {
+    on_both_engines(|s| {
+        story::tell(s);
+        let store = story::open(s);
+        assert!(alter(s, &store, "DELETE FROM checkpoint") > 0);
+        assert!(ends(s, 3, ["audit", "verify"]).stdout.contains("its checkpoints were removed"));
+        let run = ok(s, ["tag", "bot@1.0.0", "later"]);
+        assert!(run.stderr.contains("what this command appends is not signed"), "{run}");
+        for words in [["audit", "checkpoint"], ["audit", "anchor"]] {
+            let run = ends(s, 3, words);
+            assert!(run.stderr.contains("the audit log is not signed") && run.stderr.contains("--yes"), "{run}");
+        }
+        ok(s, ["audit", "checkpoint", "--yes"]);
+        assert_eq!(newest(s, "audit.signing-restarted")["outcome"], "ok");
+        assert_eq!(json(&ok(s, ["audit", "verify", "--format", "json"]))["unsigned"], 0);
+        let run = ok(s, ["tag", "bot@1.0.0", "last"]);
+        assert!(!run.stderr.contains("not signed"), "{run}");
+    });
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64::prelude::{BASE64_STANDARD, Engine as _};
     BASE64_STANDARD.encode(bytes)

@@ -3,14 +3,14 @@
 use super::{entries, sign_tail};
 use crate::adapters::git;
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
 use crate::domain::audit::prove::{self, Stored};
 use crate::domain::audit::verify::Anchor;
-use crate::store::Mode;
+use crate::store::{Mode, Store, log};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ impl Report for Anchored {
 }
 
 /// The anchor of this repository, if there is one.
-pub(super) fn read(cx: &Cx) -> Result<Option<Vec<u8>>> {
+fn read(cx: &Cx) -> Result<Option<Vec<u8>>> {
     match std::fs::read(cx.project()?.root.join(PATH)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -63,21 +63,60 @@ pub(super) fn read(cx: &Cx) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// The most committed versions that are compared: anchors are few, and the newest of them imply the others.
+const VERSIONS_MAX: usize = 50;
+
+/// Every anchor of this log in this repository: the file, and what is committed of it, which stays when the file is deleted or
+/// overwritten. Older versions that are checkpoints of another log belong to a state that was here before.
+pub(super) fn all(cx: &Cx, store: &Store) -> Result<Vec<Anchor>> {
+    let path = cx.project()?.root.join(PATH);
+    let file = read(cx)?;
+    let mut anchors = Vec::new();
+    if let Some(bytes) = &file {
+        anchors.push(Anchor::read(PATH, bytes)?);
+    }
+    // A head that cannot be read is found elsewhere, and no version is passed over for it.
+    let origin = log::head(&store.db()).ok().map(|head| head.origin);
+    for version in git::committed(&path, VERSIONS_MAX)? {
+        if file.as_ref() == Some(&version.bytes) {
+            continue;
+        }
+        let name = format!("{PATH} of commit {}", version.commit.chars().take(12).collect::<String>());
+        let other = |a: &Anchor| origin.as_ref().is_some_and(|origin| a.checkpoint().origin != *origin);
+        match Anchor::read(&name, &version.bytes) {
+            Ok(anchor) if !version.in_head && other(&anchor) => {}
+            Ok(anchor) => anchors.push(anchor),
+            Err(e) => cx.out.warn(&format!("warning: {e}")),
+        }
+    }
+    Ok(anchors)
+}
+
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let path = cx.project()?.root.join(PATH);
     let store = cx.store(Mode::Write)?;
-    sign_tail(cx, &store)?;
-    let before = read(cx)?.map(|bytes| Anchor::read(PATH, &bytes)).transpose()?;
-    let Stored { checkpoint, note } = store.read(|view| {
+    let anchors = all(cx, &store)?;
+    store.read(|view| {
         // An anchor that the log does not continue is evidence: it is not overwritten.
-        if let Some(before) = &before {
-            let known = before.checkpoint();
+        for anchor in &anchors {
+            let known = anchor.checkpoint();
+            if known.origin != log::head(view.db())?.origin {
+                return Err(Error::of(
+                    Kind::Broken,
+                    format!("`{}` is a checkpoint of another log, `{}`", anchor.name(), known.origin),
+                )
+                .hint(format!("if the state was made anew, take `{PATH}` out of Git in a commit of its own")));
+            }
             prove::consistency(view, known.size, Some(&known.root))
-                .context(|| format!("the log does not continue `{PATH}`"))
-                .hint(|| "run `kf audit verify`: it was rolled back or rewritten, or this is a fork".into())?;
+                .context(|| format!("the log does not continue `{}`", anchor.name()))
+                .hint(|| "run `kf audit verify`: it was rolled back or rewritten, or this is a fork".into())
+                .map_err(|e| if matches!(e.kind(), Kind::Locked | Kind::Bug) { e } else { e.kind_of(Kind::Broken) })?;
         }
-        prove::checkpoint(view)
+        Ok(())
     })?;
+    sign_tail(cx, &store)?;
+    let Stored { checkpoint, note } = store.read(prove::checkpoint)?;
+    let before = read(cx)?.map(|bytes| Anchor::read(PATH, &bytes)).transpose()?;
     let changed = before.as_ref().is_none_or(|b| *b.checkpoint() != checkpoint);
     let mut commit = None;
     if !cx.global.dry_run {

@@ -8,6 +8,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::config::env;
 use crate::domain::audit::key::SignerKey;
+use crate::store::signing::KEY_GENERATED;
 use crate::store::{Mode, log};
 use serde::Serialize;
 use std::fs::{DirBuilder, OpenOptions};
@@ -96,7 +97,7 @@ fn generate(cx: &Cx, out: Option<&Path>) -> Result<Key> {
         gitignore = git::ignore_file(&path, &cx.project()?.root)?;
         write(&path, &key.secret_text())?;
     }
-    let event = Event::new("audit.key-generated", Resource::new("log-key", &origin)).with("key", public.clone());
+    let event = Event::new(KEY_GENERATED, Resource::new("log-key", &origin)).with("key", public.clone());
     let recorded = store.write(|tx| Ok(tx.record(event)));
     if recorded.is_err() && !cx.global.dry_run {
         // A key that nobody was told of must not lie around; if it does, the error is still the first one.

@@ -10,7 +10,7 @@ mod prove;
 mod show;
 mod verify;
 
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::text::group;
 use crate::cli::cx::Cx;
@@ -67,9 +67,14 @@ impl Trust {
     }
 }
 
-/// Signs what is not signed yet, when this host has the key.
+/// Signs what is not signed yet, when this host has the key and its newest signature is still there.
 fn sign_tail(cx: &Cx, store: &Store) -> Result<Option<u64>> {
-    cx.log_signer()?.map_or(Ok(None), |signer| store.sign_head(&signer))
+    let Some(signer) = cx.log_signer()? else { return Ok(None) };
+    if !store.goes_on(&signer)? {
+        return Err(Error::of(Kind::Broken, "the audit log is not signed: the signatures that it should have are gone or do not fit it")
+            .hint("run `kf audit verify` and compare with an anchor or a backup; `kf audit checkpoint --yes` checks all of it and signs it as it is"));
+    }
+    store.sign_head(&signer)
 }
 
 /// `1 entry`, `2,000 entries`.

@@ -1,5 +1,6 @@
 //! `kf audit verify`: reads the whole log again and says whether anything in it was changed.
 
+use super::anchor::PATH;
 use super::{Trust, entries};
 use crate::base::error::{Context, Kind, Result};
 use crate::base::exit::Exit;
@@ -9,15 +10,15 @@ use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::fsck::damaged;
-use crate::domain::audit::verify::{Anchor, Finding, Verified, verify};
-use crate::store::Mode;
+use crate::domain::audit::verify::{Anchor, Anchored, Finding, Verified, verify};
+use crate::store::{Mode, Store};
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Read the whole log again and say whether anything in it was changed
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf audit verify\n  kf audit verify --against yesterday.checkpoint\n  kf audit verify --key kf/au/62627681a398d3e5+e28068f2+ATuWjJ6FLuxApwuR+E7h85Ne6PrFh2qSJOgf0VQRUkUT\n\nExits 3 when something was changed, 4 when signatures could not be checked for want of a key.\n`audit/checkpoint` of the repository, if there is one, is compared too."
+    after_long_help = "Examples:\n  kf audit verify\n  kf audit verify --against yesterday.checkpoint\n  kf audit verify --key kf/au/62627681a398d3e5+e28068f2+ATuWjJ6FLuxApwuR+E7h85Ne6PrFh2qSJOgf0VQRUkUT\n\nExits 3 when something was changed, 4 when signatures could not be checked for want of a key, or there are none though the log has a key.\n`audit/checkpoint` of the repository, if there is one, is compared too, and what is committed of it."
 )]
 pub(crate) struct Args {
     /// Compare with this checkpoint from outside; may be given several times
@@ -55,7 +56,12 @@ impl Checked {
             count(f.facts as usize, "long fact")
         ));
         lines.push(format!("signed   {}", self.signed()));
-        for a in &f.anchors {
+        let older = |a: &&Anchored| a.agrees && a.name.starts_with(PATH) && a.name != PATH;
+        let agree = f.anchors.iter().filter(older).count();
+        if agree > 0 {
+            lines.push(format!("anchor   {PATH} in {} of Git agrees", count(agree, "other version")));
+        }
+        for a in f.anchors.iter().filter(|a| !older(a)) {
             let found = a.found.map_or_else(|| "none".into(), |root| root.to_string());
             let how = if a.agrees { "agrees".to_owned() } else { format!("DISAGREES: {} there, {found} here", a.root) };
             lines.push(format!("anchor   {} at {} {how}", a.name, entries(a.size)));
@@ -75,6 +81,11 @@ impl Checked {
     fn signed(&self) -> String {
         let f = &self.found;
         let all = count(f.checkpoints as usize, "checkpoint");
+        if f.never_signed {
+            return "nothing since the log has a key: hosts without it appended, or the checkpoints were removed; \
+                    `kf audit verify` where the key is says more"
+                .into();
+        }
         if f.checkpoints == 0 {
             return "nothing: whoever can write the state can rewrite it; `kf audit key --generate` makes a key".into();
         }
@@ -121,6 +132,9 @@ impl Report for Checked {
         let all = entries(f.size);
         match (self.verdict, f.findings.first()) {
             (Verdict::Pass, _) => format!("pass: nothing in the {all} of the audit log was changed"),
+            (Verdict::Inconclusive, _) if f.never_signed => {
+                format!("inconclusive: the {all} of the audit log agree, but are unsigned though the log has a key")
+            }
             (Verdict::Inconclusive, _) => {
                 format!("inconclusive: the {all} of the audit log agree, but their signatures could not be checked")
             }
@@ -147,23 +161,21 @@ impl Report for Checked {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let keys = args.trust.keys(cx)?;
-    let anchors = anchors(cx, args)?;
-    let found = cx.store(Mode::Read).and_then(|store| store.read(|view| verify(view, &keys, &anchors, cx.jobs())));
     let state = cx.db_target()?.describe();
-    let found = found.map_err(|e| damaged(e, &state))?;
+    let store = cx.store(Mode::Read).map_err(|e| damaged(e, &state))?;
+    let anchors = anchors(cx, args, &store)?;
+    let found = store.read(|view| verify(view, &keys, &anchors, cx.jobs())).map_err(|e| damaged(e, &state))?;
     cx.out.emit(&Checked { verdict: found.verdict(), found })
 }
 
-fn anchors(cx: &Cx, args: &Args) -> Result<Vec<Anchor>> {
+fn anchors(cx: &Cx, args: &Args, store: &Store) -> Result<Vec<Anchor>> {
     let mut anchors = Vec::new();
     for path in &args.against {
         let bytes = std::fs::read(cx.cwd.join(path)).context(|| format!("cannot read `{}`", path.display()))?;
         anchors.push(Anchor::read(path.display().to_string(), &bytes)?);
     }
-    if let Some(bytes) = super::anchor::read(cx)? {
-        // Kf wrote it there: somebody changed it.
-        let anchor = Anchor::read(super::anchor::PATH, &bytes).map_err(|e| e.kind_of(Kind::Broken));
-        anchors.push(anchor.hint(|| format!("`git log -p -- {}` shows who changed it", super::anchor::PATH))?);
-    }
+    // Kf wrote them there: somebody changed one that cannot be read.
+    let committed = super::anchor::all(cx, store).map_err(|e| e.kind_of(Kind::Broken));
+    anchors.extend(committed.hint(|| format!("`git log -p -- {PATH}` shows who changed it"))?);
     Ok(anchors)
 }

@@ -1,6 +1,6 @@
 //! Signs the head of the log with the log key, after each change or later over a tail that hosts without the key appended.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{self, Checkpoint};
 use super::key::SignerKey;
 use crate::base::error::{Context, Result};
 use crate::base::merkle::Hash;
@@ -38,6 +38,11 @@ impl Seal for LogSigner {
                 )
             })?;
         Ok(note.to_string())
+    }
+
+    fn opened(&self, origin: &str, note: &str) -> Option<(u64, Hash)> {
+        let head = checkpoint::open(note.as_bytes(), std::slice::from_ref(self.key.public())).ok()?;
+        (head.origin == origin).then_some((head.size, head.root))
     }
 }
 

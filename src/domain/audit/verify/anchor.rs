@@ -35,6 +35,11 @@ impl Anchor {
         Ok(Self { name, bytes: bytes.to_vec(), checkpoint, is_note: note.is_ok() })
     }
 
+    /// Where it comes from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What it states.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

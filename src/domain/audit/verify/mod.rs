@@ -108,6 +108,8 @@ pub struct Verified {
     pub checkpoints: u64,
     /// How many of them no known key vouches for, because none is known.
     pub unchecked: u64,
+    /// Whether the log has a key and no checkpoint covers anything that was appended since the key was made.
+    pub never_signed: bool,
     /// How many sealed tiles were compared.
     pub tiles: u64,
     /// How many openings were compared with their commitment.
@@ -129,10 +131,11 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Fails on any finding. Inconclusive when there are signatures that no known key could check.
+    /// Fails on any finding. Inconclusive when there are signatures that no known key could check, or none though the log
+    /// has a key.
     pub fn verdict(&self) -> Verdict {
         match (self.finding_count, self.unchecked) {
-            (0, 0) => Verdict::Pass,
+            (0, 0) if !self.never_signed => Verdict::Pass,
             (0, _) => Verdict::Inconclusive,
             _ => Verdict::Fail,
         }

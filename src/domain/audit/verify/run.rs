@@ -9,7 +9,7 @@ use super::{Anchor, Finding, Regression, Verified};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::merkle::{Frontier, Hash, empty_root};
-use crate::store::{META_STATE_ID, View};
+use crate::store::{META_STATE_ID, View, signing};
 use crate::values;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -79,6 +79,7 @@ impl<'a> Run<'a> {
             unsigned: 0,
             checkpoints: 0,
             unchecked: 0,
+            never_signed: false,
             tiles: 0,
             openings: 0,
             facts: 0,
@@ -202,6 +203,14 @@ impl<'a> Run<'a> {
         let mut findings = outside(view, self.head.size)?;
         self.found.names = self.pseudonyms.compare(view, &mut findings)?;
         findings.extend(origin(view, &self.head.origin)?);
+        self.found.never_signed = never_signed(view, self.head.size, !self.keys.is_empty())?;
+        if self.found.never_signed && !self.keys.is_empty() {
+            findings.push(Finding::whole(
+                "nothing of it is signed though it has a key: its checkpoints were removed, or whoever has the key never signed it; \
+                 compare it with an anchor or a backup, then `kf audit checkpoint --yes` signs it as it is"
+                    .into(),
+            ));
+        }
         for signed in std::mem::take(&mut self.checkpoints) {
             self.judge(&signed, None);
         }
@@ -222,6 +231,15 @@ impl<'a> Run<'a> {
         self.found.findings = self.findings;
         Ok(self.found)
     }
+}
+
+/// Whether entries follow the one that made the newest key (with a known key and no such entry: the first), and no checkpoint
+/// is as new as that.
+fn never_signed(view: View<'_>, size: i64, keyed: bool) -> Result<bool> {
+    let made = signing::key_generated(view.db())?.map(|index| i64::try_from(index).unwrap_or(i64::MAX).saturating_add(1));
+    let Some(since) = made.or_else(|| keyed.then_some(1)) else { return Ok(false) };
+    let newer = view.count("SELECT COUNT(*) FROM checkpoint WHERE size >= ?1", values![since])?;
+    Ok(size > since && newer == 0)
 }
 
 /// The first entry says whose log it is; head and state must say so too.

@@ -4,7 +4,8 @@ use super::super::key::SignerKey;
 use super::super::seal::LogSigner;
 use super::super::testing::{Log, event, key_of, settings};
 use super::*;
-use crate::store::{Mode, Store, Value};
+use crate::base::event::{Event, Resource};
+use crate::store::{Mode, Store, Value, signing};
 use crate::values;
 
 /// A log of 3,000 entries takes a moment to make, so the cases share one and alter copies.
@@ -211,6 +212,55 @@ fn a_rebuilt_tree_is_found_by_its_checkpoints_and_by_an_anchor() {
     let (both, said) = (&found.anchors[0], &found.findings[0].what);
     let ours = both.found.expect("the root there is");
     assert!(ours != both.root && said.contains(&ours.to_string()) && said.contains(&both.root.to_string()), "{said}");
+}
+
+/// Without any checkpoint there is nothing to compare with, which is found where a key is known, and nothing is signed on.
+#[test]
+fn a_log_whose_checkpoints_were_removed_is_found_and_not_signed_on_the_way() {
+    let log = Log::new(300);
+    log.alter("UPDATE eb SET body = replace(body, '\"n\":123', '\"n\":124') WHERE seq = 123", &[]);
+    log.alter("DELETE FROM checkpoint", &[]);
+    log.rebuild();
+    let found = log.verify();
+    assert_eq!((found.verdict(), found.finding_count, found.never_signed), (Verdict::Fail, 1, true), "{:?}", found.findings);
+    assert!(found.findings[0].what.contains("its checkpoints were removed"), "{:?}", found.findings);
+    let again = Store::open(settings(log.dir.path(), "nightly", Some(key_of(&log.origin))), Mode::Write).expect("a state");
+    assert!(!again.signs_on().expect("asked"));
+    again.write(|tx| Ok(tx.record(event(300)))).expect("appended");
+    assert_eq!((log.verify().size, log.verify().checkpoints), (301, 0));
+    // A checkpoint of somebody else in their place does not help.
+    let stranger = LogSigner::new(SignerKey::from_seed(&log.origin, [9; 32]).expect("a key"));
+    log.store.sign_head(&stranger).expect("signed");
+    assert!(!again.signs_on().expect("asked"));
+}
+
+/// The newest checkpoint is of the very head: what does not have its root is not signed.
+#[test]
+fn a_head_that_its_checkpoint_does_not_fit_is_not_signed_on() {
+    let log = Log::new(300);
+    assert!(log.copy().store.signs_on().expect("asked"));
+    let copy = log.copy();
+    copy.alter("UPDATE eb SET body = replace(body, '\"n\":123', '\"n\":124') WHERE seq = 123", &[]);
+    copy.rebuild();
+    assert!(!copy.store.signs_on().expect("asked"));
+}
+
+/// A key made later on an old log signs from its own event on; one that hosts without it appended after asks for a person.
+#[test]
+fn a_key_that_was_just_made_signs_and_one_that_was_left_unused_does_not() {
+    let log = Log::new(1);
+    let plain = Store::open(settings(log.dir.path(), "late@example.com", None), Mode::Write).expect("a state");
+    let made = || Event::new(signing::KEY_GENERATED, Resource::new("log-key", "k"));
+    plain.write(|tx| Ok((tx.record(event(1)), tx.record(made())))).expect("written");
+    assert_eq!(log.verify_with(&[], &[]).verdict(), Verdict::Pass);
+    let keyed = Store::open(settings(log.dir.path(), "nightly", Some(key_of(&log.origin))), Mode::Write).expect("a state");
+    assert!(keyed.signs_on().expect("asked"));
+    plain.write(|tx| Ok(tx.record(event(3)))).expect("written");
+    assert!(!keyed.signs_on().expect("asked"));
+    assert_eq!((log.verify_with(&[], &[]).verdict(), log.verify().verdict()), (Verdict::Inconclusive, Verdict::Fail));
+    let sound = Log::new(30);
+    sound.store.write(|tx| Ok(tx.record(made()))).expect("written");
+    assert_eq!(sound.verify().verdict(), Verdict::Pass);
 }
 
 /// The newest entries removed, with all that belongs to them: only what is outside remembers.
