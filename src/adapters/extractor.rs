@@ -4,8 +4,8 @@
 //! everything else is read here, by parsers that do not recurse, with panics caught. A worker may hold so much address space and
 //! no more, ends itself when a document takes far too long, and ends with its parent, whose end of the pipe it reads.
 //!
-//! The protocol, both ways: frames of a length (u32, little-endian) and so many bytes. Asked: a frame of JSON [`Asked`], a frame
-//! of the file. Answered: a frame of JSON [`Answered`].
+//! The protocol, both ways: frames of a length (u32, little-endian) and so many bytes. Asked: a frame of JSON `Asked`, a frame
+//! of the file. Answered: a frame of JSON `Answered`.
 
 use crate::base::error::{Context, Error, Result};
 use crate::base::guard::guarded;

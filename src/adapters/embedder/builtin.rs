@@ -4,7 +4,7 @@
 //! Spanish, French and German words carried into the same space, so that meanings meet across these languages (`table`). The
 //! other 256 are hashed words and runs of characters, which hold for any language, name or number (`ngrams`). Weights are
 //! those of smooth inverse frequency (Arora, Liang and Ma 2017); a word outside the table that BERT splits into pieces is the
-//! mean of these, at [`PIECES`] of its weight. How much each part counts ([`STATIC_SHARE`]) was tuned on headings and
+//! mean of these, at `PIECES` of its weight. How much each part counts (`STATIC_SHARE`) was tuned on headings and
 //! paragraphs of manuals in four languages; the figures are in `builtin/README.md`.
 
 use super::ngrams;

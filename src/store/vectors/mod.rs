@@ -6,7 +6,7 @@
 //!
 //! - [`segment`]: a file of 8-bit codes in the cache, made again whenever it is missing, damaged or too old. A scan reads it in
 //!   pieces, so its memory grows by four bytes a vector at most. Why flat: 8 ms for 100,000 vectors of 384 numbers with recall
-//!   1.00 after 50 are scored again, 29 ms for a million whose [`signs`] are looked at first, and nothing to tune or to compact;
+//!   1.00 after 50 are scored again, 29 ms for a million whose `signs` are looked at first, and nothing to tune or to compact;
 //!   graphs (HNSW) answer faster and cost ten times the work at each insert (measured; `docs/benchmarks.md`).
 //! - [`pgvector`]: a table of the server that holds the state, which changes in the transactions that change the truth.
 //!

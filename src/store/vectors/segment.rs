@@ -1,6 +1,6 @@
 //! The file of 8-bit codes: `kf-i8/2\n`, then little-endian dimensions (u32), whether signs are kept (u32, 1 or 0), count (u64),
 //! the highest number (i64), then for each vector its number (i64), its scale (f32) and one signed byte a dimension; where signs
-//! are kept, then for each vector its number again and its [`signs`] in 64-bit words, so that a search of many reads little.
+//! are kept, then for each vector its number again and its `signs` in 64-bit words, so that a search of many reads little.
 //!
 //! A vector v is kept as round(v / s) with s = max|v| / 127, so each product is off by at most s/2 a dimension. The file is
 //! written beside its place and renamed, so a reader sees a whole one or none.

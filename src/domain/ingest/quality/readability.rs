@@ -1,12 +1,12 @@
 //! How easily a text reads: the Flesch reading ease exactly as textstat 0.7.13 computes it, with its constants per language,
-//! its words and its sentences. English syllables are counted by [`super::syllables`] instead of the CMU dictionary that
+//! its words and its sentences. English syllables are counted by `super::syllables` instead of the CMU dictionary that
 //! textstat downloads; the other languages use the hyphenation patterns of `hypher` 0.1.8, which are TeX's as Pyphen's are.
 //!
 //! Compared with textstat on 120 real documents of each language (Debian's manuals), mean and largest difference in points:
 //! English 1.2 and 5.9 (words that are in no dictionary, which textstat hyphenates), German 1.5 and 5.8 (Pyphen's patterns
 //! divide `fa-r-be`), Spanish and French 0.0. None fell on the other side of 30.
 //!
-//! Only prose is judged (see [`super::prose`]): a list or a table is one endless sentence to the formula.
+//! Only prose is judged (see `super::prose`): a list or a table is one endless sentence to the formula.
 
 use super::syllables;
 use hypher::Lang;

@@ -1,6 +1,6 @@
 //! Personal data in a text: what kind, where, and whether a check digit proves it. Never what it says.
 //!
-//! Numbers are looked for in runs of groups ([`runs`]), because people write `DE89 3704 0044 0532 0130 00` and
+//! Numbers are looked for in runs of groups (`runs`), because people write `DE89 3704 0044 0532 0130 00` and
 //! `12.345.678-Z`; a group that would be glued to another number is left alone. Every number with a check digit must pass it;
 //! what has none or a weak one must have the right shape, and where that is not enough a word nearby that names it. All rules
 //! apply to every text, whatever its language: an Italian tax code in a German letter is one.
