@@ -109,6 +109,10 @@ impl Replay {
 
     /// Whatever moves a version says from where and to where, and what it replaced.
     fn moved(&mut self, entry: &Entry, reference: &str) {
+        // Only versions move between stages; collections move between engines.
+        if reference.is_empty() {
+            return;
+        }
         let (Some(from), Some(to)) = (entry.text("from"), entry.text("to")) else { return };
         let replaced = entry.detail.get("replaced").and_then(|r| r.get("version")).and_then(Value::as_str);
         let replaced = replaced.map(|version| format!("{}@{version}", entry.res.name));
