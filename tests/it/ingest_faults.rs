@@ -114,7 +114,10 @@ fn killed_at_any_moment(engine: Engine, few: u64) {
             sound(&s);
         }
         ok(&s, ["ingest", "docs"]);
-        assert!(dump(&s) == wanted, "the state differs from that of an undisturbed run");
+        let found = dump(&s);
+        let differs = found.lines().zip(wanted.lines()).find(|(a, b)| a != b);
+        let shown = differs.map(|(a, b)| [a, b].map(|line| line.chars().take(400).collect::<String>()));
+        assert!(found == wanted, "the state differs from that of an undisturbed run, first here: {shown:#?}");
         sound(&s);
     }
     assert!(died >= times, "{died} of {} runs were killed before their end", times * 2);

@@ -136,13 +136,13 @@ fn a_state_from_a_newer_kf_is_left_alone() {
         change(s, "UPDATE meta SET value = '9.9.9' WHERE key = 'writer'");
         assert_snapshot!(ends(s, 1, ["list"]), @"
         -- stderr --
-        error: this state has schema 999, written by kf 9.9.9; this kf 0.1.0 knows up to 1
+        error: this state has schema 999, written by kf 9.9.9; this kf 0.1.0 knows up to 2
         hint: install kf 9.9.9 or newer
         -- exit status: 1 --
         ");
         assert_snapshot!(ends(s, 1, ["register", "bot", "bot"]), @"
         -- stderr --
-        error: this state has schema 999, written by kf 9.9.9; this kf 0.1.0 knows up to 1
+        error: this state has schema 999, written by kf 9.9.9; this kf 0.1.0 knows up to 2
         hint: install kf 9.9.9 or newer
         -- exit status: 1 --
         ");
