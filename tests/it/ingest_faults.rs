@@ -49,7 +49,8 @@ fn folder(s: &Sandbox) {
             7 => s.write(format!("docs/{i:03}.docx"), docx(&text)),
             9 => s.write(format!("docs/{i:03}.txt"), "Too short."),
             12 => s.write(format!("docs/{i:03}.html"), html("Things", &text)),
-            14 => s.write(format!("docs/{i:03}.txt"), prose("thing1", 1)),
+            // Copies of a file that stays: which of several copies follows one that goes still depends on when a run was killed.
+            14 => s.write(format!("docs/{i:03}.txt"), prose("thing4", 4)),
             _ => s.write(format!("docs/{i:03}.txt"), text),
         };
     }
