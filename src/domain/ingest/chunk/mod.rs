@@ -19,7 +19,7 @@
 mod atoms;
 mod pack;
 mod sections;
-mod sentences;
+pub(super) mod sentences;
 #[cfg(test)]
 mod tests;
 
