@@ -19,6 +19,7 @@ mod examples;
 mod faults;
 mod fsck;
 mod gc;
+mod graph;
 mod help;
 mod history;
 mod init;

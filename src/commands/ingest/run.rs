@@ -12,13 +12,14 @@ use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::config::{Ingest, QualityCheck, QualityRules};
+use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::{CheckId, Rules};
 use crate::release::ingest::run::{Fate, How, Job, Step, Sum, Told, run as take_in};
 use crate::store::Mode;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `kf ingest` is given without a subcommand.
 #[derive(clap::Args, Debug)]
@@ -37,6 +38,9 @@ pub(crate) struct RunArgs {
     /// Keep documents whose files are gone
     #[arg(long)]
     keep_missing: bool,
+    /// Also find what the documents speak of and how it hangs together, for `kf graph` (`ingest.skeleton`)
+    #[arg(long)]
+    skeleton: bool,
 }
 
 fn pair_of(text: &str) -> Result<(String, String), String> {
@@ -127,6 +131,10 @@ pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     if meta.len() != args.meta.len() {
         return Err(Error::usage("a `--meta` key is given twice").hint("a document has one value for each key"));
     }
+    let graph = match args.skeleton || settings.skeleton {
+        true => Some(gazetteer(&loaded.root, loaded.project.graph.gazetteer.as_deref(), &tenant)?),
+        false => None,
+    };
     let embedder = cx.embedder()?;
     let extractor = extractor(settings)?;
     let paths: Vec<PathBuf> = args.paths.iter().map(|p| cx.cwd.join(p)).collect();
@@ -144,6 +152,7 @@ pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
             tokens: builtin(),
             sentences: builtin(),
             extractor: &extractor,
+            graph: graph.as_ref(),
         },
         meta: &meta,
         cache: &cx.kf_dir()?.join("cache"),
@@ -166,6 +175,15 @@ pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
         bar.finish_and_clear();
     }
     cx.out.emit(&report(tenant, collection, &sum, documents))
+}
+
+/// The names that `graph.gazetteer` lists for a tenant.
+fn gazetteer(root: &Path, file: Option<&Path>, tenant: &Name) -> Result<Gazetteer> {
+    let Some(file) = file else { return Ok(Gazetteer::default()) };
+    let path = root.join(file);
+    let failed = || format!("cannot read the names of `graph.gazetteer`: {}", path.display());
+    let bytes = std::fs::read(&path).context(failed).hint(|| "write the file, or take `gazetteer` out of mlops.toml".into())?;
+    Gazetteer::read(&bytes, tenant).context(failed)
 }
 
 /// The reader of files, with the limits of `mlops.toml`.

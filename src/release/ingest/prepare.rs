@@ -10,6 +10,7 @@ use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::domain::ingest::chunk::{self, Chunk, Settings};
 use crate::domain::ingest::document::Document;
+use crate::domain::ingest::entities::{Found, extract};
 use crate::domain::ingest::extract::Format;
 use crate::domain::ingest::quality::duplicate::{self, Signature};
 use crate::domain::ingest::quality::{self, Copies, Quality};
@@ -63,6 +64,7 @@ pub(super) struct Ready {
     pub(super) chunks: Vec<NewChunk>,
     pub(super) words: Digest,
     pub(super) signature: Option<Signature>,
+    pub(super) graph: Option<Found>,
 }
 
 impl Prepared {
@@ -134,6 +136,7 @@ fn make(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Opt
             characters: document.text.chars().count(),
             words: work.scope.tenant.digest(duplicate::exact(&document.text).as_bytes()),
             signature: duplicate::signature(&document.text),
+            graph: work.how.graph.map(|names| extract(&document, source, quality.language, names)),
             quality,
             chunks,
             document,

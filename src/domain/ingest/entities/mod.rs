@@ -92,6 +92,20 @@ pub struct Relation {
     pub confidence: u8,
 }
 
+impl Relation {
+    /// That a document says nearly the same as another one; `similarity` from 0 to 1.
+    pub fn near_copy(source: &str, other: &str, similarity: f64) -> Self {
+        Self {
+            subject: Node::document(source),
+            relation: "near-copy-of",
+            object: Node::document(other),
+            evidence: 0..0,
+            method: "signature",
+            confidence: (1..=100).rev().find(|n| f64::from(*n) <= similarity * 100.0).unwrap_or(0),
+        }
+    }
+}
+
 /// What was found in a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {

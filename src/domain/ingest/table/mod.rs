@@ -6,12 +6,16 @@
 
 mod alike;
 mod find;
+pub(in crate::domain::ingest) mod graph;
 mod read;
+mod roam;
 mod write;
 
 pub use alike::Alike;
 pub use find::{Filter, Vectors};
+pub use graph::GraphTotals;
 pub use read::{Chunk, Document, Listed, Totals};
+pub use roam::{Edge, Place, Roamed, Thing};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
 
 use super::reason::Refusal;

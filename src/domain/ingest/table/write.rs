@@ -3,7 +3,9 @@
 //! The event names the document by its public id and commits to what was kept by digests that are keyed per tenant: the file,
 //! and the chunks with their offsets. Paths and titles may name people, so they are never hashed as they are.
 
+use super::super::entities::Found;
 use super::super::reason::Refused;
+use super::graph;
 use super::{Chunk, Collection, Scope, ensure_tenant};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
@@ -70,6 +72,8 @@ pub struct Made {
     pub signature: Vec<u8>,
     /// The bands of the signature.
     pub bands: Vec<u64>,
+    /// What it speaks of; `None` when nobody asked.
+    pub graph: Option<Found>,
 }
 
 /// A document that was read.
@@ -155,6 +159,9 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
         put_text(tx, id, &made.text)?;
         put_chunks(tx, scope, id, &made.chunks)?;
         put_signature(tx, scope, id, made)?;
+        if let Some(found) = &made.graph {
+            graph::put(tx, scope, (id, &document.source), &made.chunks, found)?;
+        }
     }
     Ok(id)
 }
@@ -172,7 +179,12 @@ fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: bool) ->
         .with("replaces", replaces);
     match &document.outcome {
         Outcome::Taken(made) => {
-            event.with("chunks", made.chunks.len()).with("chunks-digest", chunks_digest(scope, &made.chunks).to_string())
+            let event =
+                event.with("chunks", made.chunks.len()).with("chunks-digest", chunks_digest(scope, &made.chunks).to_string());
+            match &made.graph {
+                None => event,
+                Some(found) => event.with("graph-digest", graph::digest(scope, found).to_string()),
+            }
         }
         Outcome::Refused(refused) => event.outcome(Ended::Denied).with("refused", refused.reason.word()),
     }
@@ -195,8 +207,8 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: 
         Outcome::Refused(refused) => (None, Some(refused)),
     };
     let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
-        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+        characters, pages, chunks, chunks_digest, graph_digest, quality, checks, warnings, reason, detail, created, event) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
     let values = values![
         uid,
         scope.id(),
@@ -212,6 +224,7 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: 
         made.and_then(|m| m.pages),
         number(made.map_or(0, |m| m.chunks.len())),
         made.map(|m| chunks_digest(scope, &m.chunks)),
+        made.and_then(|m| m.graph.as_ref()).map(|found| graph::digest(scope, found)),
         document.quality,
         &document.checks,
         serde_json::to_string(&document.warnings).context(|| "cannot write the warnings of a document")?,
@@ -224,7 +237,7 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, uid: &str, event: 
 }
 
 /// A count as the state keeps it; none is ever near the limit.
-fn number(n: impl TryInto<i64>) -> i64 {
+pub(super) fn number(n: impl TryInto<i64>) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
 }
 
@@ -304,10 +317,12 @@ fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<()> {
     let sql = "SELECT number FROM chunk WHERE collection = ?1 AND document = ?2";
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
+    let things = graph::take_out(tx, scope, document)?;
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
-    tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document]).map(|_| ())
+    tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document])?;
+    graph::sweep(tx, scope, &things)
 }
 
 /// Takes a document out and records why.
