@@ -237,11 +237,11 @@ mod tests {
         let r = |f| render(&Sample { n: 1 }, f, None).expect("rendered");
         assert_eq!(r(Format::Json), "{\n  \"schema\": \"kf.sample/1\",\n  \"n\": 1\n}\n");
         assert_eq!(r(Format::Jsonl), "{\"schema\":\"kf.sample/1\",\"n\":1}\n");
-        assert_eq!(r(Format::Csv), "name,n\na\u{1b}[31m,1\n\"long, \"\"quoted\"\"\",12\n");
+        assert_eq!(r(Format::Csv), "name,n\na\u{fffd}[31m,1\n\"long, \"\"quoted\"\"\",12\n");
         assert_eq!(r(Format::Table), "NAME             N\na\u{fffd}[31m           1\nlong, \"quoted\"  12\n\nx ``` y\n");
         assert_eq!(
             r(Format::Markdown),
-            "| name | n |\n| --- | ---: |\n| a\u{1b}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n"
+            "| name | n |\n| --- | ---: |\n| a\u{fffd}[31m | 1 |\n| long, \"quoted\" | 12 |\n\n````\nx ``` y\n````\n"
         );
     }
 
