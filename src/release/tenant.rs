@@ -167,7 +167,7 @@ pub fn would_go(view: View<'_>, name: &Name, whom: Whom<'_>) -> Result<Vec<(Stri
 
 /// Tables from which documents go.
 const TABLES: &[&str] =
-    &["document", "document_meta", "document_text", "chunk", "signature", "band", "embedding", "collection", "tenant"];
+    &["document", "document_meta", "document_text", "chunk", "signature", "band", "embedding", "outbox", "collection", "tenant"];
 
 /// Erases everything of a tenant, or what mentions a subject: rows, words of indexes, caches of this host.
 ///

@@ -133,6 +133,21 @@ const TABLES: &[Table] = &[
         columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob)],
         keys: &["PRIMARY KEY (tenant, model, text)"],
     },
+    // What engines outside the state still have to be told. It hangs on nothing: it outlives what it is about, so that this
+    // is taken out there too. `item` is a public id, or empty where the act is about the whole place.
+    Table {
+        name: "outbox",
+        door: Feed,
+        columns: &[
+            col("event", Int),
+            col("engine", Text),
+            col("place", Text),
+            col("act", Text),
+            col("item", Text),
+            col("collection", Int),
+        ],
+        keys: &["PRIMARY KEY (event, engine, place, act, item)"],
+    },
 ];
 
 const INDEXES: &[Index] = &[
@@ -141,5 +156,6 @@ const INDEXES: &[Index] = &[
     Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
     Index { name: "document_meta_value", table: "document_meta", on: "(key, value, document)" },
     Index { name: "chunk_uid", table: "chunk", on: "(uid)" },
+    Index { name: "outbox_collection", table: "outbox", on: "(collection)" },
     Index { name: "band_document", table: "band", on: "(document)" },
 ];
