@@ -189,6 +189,7 @@ const TABLES: &[&str] = &[
     "signature",
     "band",
     "embedding",
+    "outbox",
     "collection",
     "tenant",
 ];

@@ -218,6 +218,17 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
     ("signature", &[("document", Seal), ("minima", Seal)]),
     ("band", &[("collection", Index), ("hash", Seal), ("document", Seal)]),
     ("embedding", &[("tenant", Nothing), ("model", Nothing), ("text", Nothing), ("vector", Nothing)]),
+    (
+        "outbox",
+        &[
+            ("event", Nothing),
+            ("engine", Nothing),
+            ("place", Nothing),
+            ("act", Nothing),
+            ("item", Nothing),
+            ("collection", Nothing),
+        ],
+    ),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 

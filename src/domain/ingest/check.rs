@@ -2,7 +2,8 @@
 //! rows, both ways. A row below a document is held by the document's seal, which is computed again from what is stored.
 //!
 //! Covered: every column of `tenant` and `collection`, and of every table below a document but what `kf index verify` checks
-//! (`chunk.vector`, `document.vectors`, `chunk.number`, which thing a mention or a relation is of). `embedding` is a cache, from which nothing is told.
+//! (`chunk.vector`, `document.vectors`, `chunk.number`, which thing a mention or a relation is of). `embedding` is a cache, from
+//! which nothing is told, and `outbox` says only what other engines have not been told yet.
 
 use super::table::seal::seal;
 use crate::base::digest::Digest;

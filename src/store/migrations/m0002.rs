@@ -187,6 +187,21 @@ const TABLES: &[Table] = &[
         columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob)],
         keys: &["PRIMARY KEY (tenant, model, text)"],
     },
+    // What engines outside the state still have to be told. It hangs on nothing: it outlives what it is about, so that this
+    // is taken out there too. `item` is a public id, or empty where the act is about the whole place.
+    Table {
+        name: "outbox",
+        door: Feed,
+        columns: &[
+            col("event", Int),
+            col("engine", Text),
+            col("place", Text),
+            col("act", Text),
+            col("item", Text),
+            col("collection", Int),
+        ],
+        keys: &["PRIMARY KEY (event, engine, place, act, item)"],
+    },
 ];
 
 const INDEXES: &[Index] = &[
@@ -198,5 +213,6 @@ const INDEXES: &[Index] = &[
     Index { name: "mention_entity", table: "mention", on: "(collection, entity)" },
     Index { name: "edge_subject", table: "edge", on: "(collection, subject)" },
     Index { name: "edge_object", table: "edge", on: "(collection, object)" },
+    Index { name: "outbox_collection", table: "outbox", on: "(collection)" },
     Index { name: "band_document", table: "band", on: "(document)" },
 ];
