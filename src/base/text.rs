@@ -104,6 +104,19 @@ pub fn ellipsis(text: &str, max: usize) -> String {
     cut
 }
 
+/// Text between quotes in Mermaid, on one line: what could end it, or mean Markdown, HTML or an entity, as character codes.
+pub fn mermaid(text: &str) -> String {
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    line.fold(String::new(), |mut out, c| {
+        if matches!(c, '"' | '#' | '<' | '>' | '&' | '`' | '\\' | ';' | '|') {
+            out.push_str(&format!("#{};", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

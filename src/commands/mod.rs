@@ -16,6 +16,7 @@ mod eval;
 mod extract_worker;
 mod fsck;
 mod gc;
+mod graph;
 mod help;
 mod history;
 mod index;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     ExtractWorker(extract_worker::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
+    #[command(subcommand)]
+    Graph(graph::Command),
     Help(help::Args),
     History(history::Args),
     #[command(subcommand)]
@@ -102,6 +105,7 @@ impl Command {
             Self::ExtractWorker(_) => extract_worker::run(),
             Self::Fsck(args) => fsck::run(cx, args),
             Self::Gc(args) => gc::run(cx, args),
+            Self::Graph(command) => command.run(cx),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
             Self::Index(command) => command.run(cx),

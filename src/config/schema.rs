@@ -4,7 +4,7 @@ use super::check::{Check, Checker, Vocabulary};
 use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
-use super::tables::{artifacts, embedder, gates, golden, ingest, model, policy, project, signing, state, system, vectors};
+use super::tables::{artifacts, embedder, gates, golden, graph, ingest, model, policy, project, signing, state, system, vectors};
 use serde_json::{Value, json};
 
 macro_rules! tables {
@@ -50,6 +50,8 @@ tables! {
     embedder: Sub<embedder::RawEmbedder> => embedder::Embedder = "embedder";
     /// How documents are taken in.
     ingest: Sub<ingest::RawIngest> => ingest::Ingest = "ingest";
+    /// What is known beforehand of the things that documents speak of.
+    graph: Sub<graph::RawGraph> => graph::Graph = "graph";
     /// What each tenant asks of documents, by name.
     tenants: Tables<ingest::RawTenant> => Vec<ingest::TenantRules> = "tenants";
     /// What finds the nearest vectors.

@@ -9,6 +9,7 @@
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
 use crate::config::VectorEngine;
+use crate::domain::ingest::chunk::embed_text;
 use crate::domain::ingest::table::{Chunk, Listed, Scope, Tenant, Vectors, set_embedder, set_vectors};
 use crate::domain::ingest::verify::Finding;
 use crate::release::embed::{kept_or_made, vectors};
@@ -52,7 +53,7 @@ fn documents(view: View<'_>, scope: &Scope) -> Result<Vec<(i64, String)>> {
 fn words(view: View<'_>, scope: &Scope, (id, source): &(i64, String)) -> Result<(Vec<Chunk>, Vec<String>)> {
     let text = scope.text(view, *id)?.unwrap_or_default();
     let chunks = scope.chunks(view, *id)?;
-    let words = chunks.iter().map(|c| Ok(format!("{}\n{}", c.heading, slice(&text, c.start, c.stop)?))).collect::<Result<_>>();
+    let words = chunks.iter().map(|c| Ok(embed_text(&c.context, &slice(&text, c.start, c.stop)?))).collect::<Result<_>>();
     Ok((chunks, words.context(|| format!("a chunk of {source} is out of its text"))?))
 }
 

@@ -118,6 +118,7 @@ impl Lines {
 
 fn write_all(view: View<'_>, tenant: &Tenant, dir: &Path) -> Result<Vec<Written>> {
     let (mut documents, mut chunks) = (Lines::create(dir, "documents.jsonl")?, Lines::create(dir, "chunks.jsonl")?);
+    let (mut mentions, mut relations) = (Lines::create(dir, "mentions.jsonl")?, Lines::create(dir, "relations.jsonl")?);
     for scope in Scope::all(view, &tenant.name)? {
         let mut all = Vec::new();
         scope.documents(view, Listed::default(), |d| {
@@ -130,13 +131,24 @@ fn write_all(view: View<'_>, tenant: &Tenant, dir: &Path) -> Result<Vec<Written>
                 chunks.push(&json!({
                     "collection": scope.collection.name, "document": d.uid, "chunk": c.uid, "start": c.start, "fresh": c.fresh,
                     "stop": c.stop, "tokens": c.tokens, "pages": c.pages.map(|(first, last)| [first, last]),
-                    "heading": c.heading, "text": slice(text.as_deref().unwrap_or_default(), c.start, c.stop)?,
+                    "heading": c.heading, "context": c.context, "text": slice(text.as_deref().unwrap_or_default(), c.start, c.stop)?,
                 }))?;
             }
+            let spoken = scope.spoken(view, d.id)?;
+            spoken.mentions.iter().try_for_each(|m| mentions.push(&below(&scope, &d, m)?))?;
+            spoken.relations.iter().try_for_each(|r| relations.push(&below(&scope, &d, r)?))?;
             documents.push(&document(view, &scope, &d, text.as_deref())?)?;
         }
     }
-    Ok(vec![documents.finish()?, chunks.finish()?])
+    [documents, chunks, mentions, relations].into_iter().map(Lines::finish).collect()
+}
+
+/// What hangs on a document, with the document that it hangs on.
+fn below(scope: &Scope, d: &Document, what: &impl Serialize) -> Result<Value> {
+    let mut value = serde_json::to_value(what).context(|| "cannot write what a document speaks of")?;
+    value["collection"] = scope.collection.name.as_str().into();
+    value["document"] = d.uid.as_str().into();
+    Ok(value)
 }
 
 fn document(view: View<'_>, scope: &Scope, d: &Document, text: Option<&str>) -> Result<Value> {
@@ -166,8 +178,21 @@ pub fn would_go(view: View<'_>, name: &Name, whom: Whom<'_>) -> Result<Vec<(Stri
 }
 
 /// Tables from which documents go.
-const TABLES: &[&str] =
-    &["document", "document_meta", "document_text", "chunk", "signature", "band", "embedding", "collection", "tenant"];
+const TABLES: &[&str] = &[
+    "document",
+    "document_meta",
+    "document_text",
+    "chunk",
+    "mention",
+    "edge",
+    "entity",
+    "signature",
+    "band",
+    "embedding",
+    "outbox",
+    "collection",
+    "tenant",
+];
 
 /// Erases everything of a tenant, or what mentions a subject: rows, words of indexes, caches of this host.
 ///

@@ -1,5 +1,5 @@
 //! The second door: telemetry and working rows, appended in batches, never changed. What they amount to is sealed by a digest
-//! in the event that finishes the work.
+//! in the event that finishes the work. A row that only says what is left to do goes once that is done.
 
 use super::db::{Db, Value};
 use super::migrations;
@@ -20,9 +20,7 @@ impl Feed<'_> {
     /// # Errors
     /// [`Kind::Bug`] when the table is not one of the feed's.
     pub fn append(&self, table: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<Value>>) -> Result<u64> {
-        if !migrations::tables().any(|t| t.name == table && t.door == Door::Feed) {
-            return Err(Error::of(Kind::Bug, format!("table {table} is not written through the feed")));
-        }
+        own(table)?;
         let per_statement = (VALUES_MAX / columns.len().max(1)).max(1);
         let mut rows = rows.into_iter().peekable();
         let mut appended = 0;
@@ -33,6 +31,25 @@ impl Feed<'_> {
         }
         Ok(appended)
     }
+
+    /// Takes out the row with this key: what it says is left to do is done.
+    ///
+    /// # Errors
+    /// [`Kind::Bug`] when the table is not one of the feed's.
+    pub fn finish(&self, table: &str, key: &[(&str, Value)]) -> Result<()> {
+        own(table)?;
+        let columns: Vec<String> = key.iter().zip(1..).map(|((column, _), i)| format!("{column} = ?{i}")).collect();
+        let values: Vec<Value> = key.iter().map(|(_, value)| value.clone()).collect();
+        self.db.execute(&format!("DELETE FROM {table} WHERE {}", columns.join(" AND ")), &values).map(|_| ())
+    }
+}
+
+/// Refuses a table that is not the feed's.
+fn own(table: &str) -> Result<()> {
+    if migrations::tables().any(|t| t.name == table && t.door == Door::Feed) {
+        return Ok(());
+    }
+    Err(Error::of(Kind::Bug, format!("table {table} is not written through the feed")))
 }
 
 /// The statement that inserts so many rows at once.

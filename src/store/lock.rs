@@ -21,6 +21,8 @@ pub enum Matter {
     Work,
     /// Objects that no row names yet: those who publish them share it, and who removes objects holds it alone.
     Objects,
+    /// What other engines still have to be told: one process at a time tells it.
+    Outbox,
 }
 
 impl Matter {
@@ -29,6 +31,7 @@ impl Matter {
         match self {
             Self::Work => "lock",
             Self::Objects => "objects.lock",
+            Self::Outbox => "outbox.lock",
         }
     }
 
@@ -37,6 +40,7 @@ impl Matter {
         match self {
             Self::Work => 70_182,
             Self::Objects => 70_183,
+            Self::Outbox => 70_184,
         }
     }
 }

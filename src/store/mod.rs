@@ -13,6 +13,7 @@ pub mod log;
 pub mod migrations;
 mod names;
 pub mod objects;
+pub mod outbox;
 pub mod runtime;
 pub mod schema;
 mod settle;

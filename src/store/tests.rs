@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::merkle::{Frontier, leaf_hash};
 
-fn settings(dir: &std::path::Path) -> Settings {
+pub(super) fn settings(dir: &std::path::Path) -> Settings {
     Settings {
         target: DbTarget::Sqlite(dir.join("state.db")),
         lock_timeout: Duration::from_secs(20),

@@ -20,6 +20,7 @@ mod examples;
 mod faults;
 mod fsck;
 mod gc;
+mod graph;
 mod help;
 mod history;
 mod ingest;

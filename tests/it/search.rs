@@ -1,6 +1,8 @@
 //! `kf search` and `kf index` with every engine of vectors: whichever finds the nearest, the answers are the same.
 
 use crate::repo::{ends, events, json, ok, refused};
+use crate::story;
+use crate::support::embeddings::Embeddings;
 use crate::support::sandbox::{Engine, Sandbox, on_both_engines};
 use crate::support::{pg, skip};
 
@@ -230,5 +232,40 @@ fn tenants_share_no_vectors() {
         assert_eq!(rows, "1", "each collection has a table of its own");
         ok(s, ["index", "move", "--to", "embedded", "--tenant", "other"]);
         assert_eq!(engine(s), "pgvector", "the other tenant's stays where it is");
+    });
+}
+
+/// Chunks below headings that they do not show, and inside a table: what stands before them is embedded with them.
+fn nested() -> String {
+    let rows: String =
+        (0..120).map(|n| format!("| part {n} | a bolt of steel for the wheel number {n} of the old cart |\n")).collect();
+    let section = |n: usize| format!("### Step {n}\n\n{} This is step {n}.\n\n", LIBRARY[n % 7].1.replace("# ", "About "));
+    let steps: String = (0..40).map(section).collect();
+    format!("# Handbook\n\n## Spare parts\n\n| name | what it is |\n| --- | --- |\n{rows}\n## Steps\n\n{steps}")
+}
+
+/// What is embedded of every chunk is the same when its vector is made again: the service is asked for nothing then.
+#[test]
+fn rebuilding_with_the_same_model_changes_no_vector_and_embeds_nothing() {
+    on_both_engines(|s| {
+        let service = Embeddings::start();
+        s.repository(&service.config());
+        s.write("docs/handbook.md", nested());
+        write_library(s, 3);
+        ok(s, ["ingest", "docs"]);
+        let vectors = || {
+            let store = story::open(s);
+            let sql = "SELECT c.uid, c.vector, c.context FROM chunk c ORDER BY c.uid";
+            let read = |row: &kf::store::Row<'_>| Ok((row.text(0)?.to_owned(), row.blob(1)?.to_vec(), row.text(2)?.to_owned()));
+            store.read(|view| view.all(sql, &[], read)).expect("read")
+        };
+        let (before, asked) = (vectors(), service.asked());
+        assert!(asked > 10, "{asked} texts were embedded");
+        let header = before.iter().any(|(_, _, context)| context.ends_with("name | what it is"));
+        assert!(header && before.iter().any(|(_, _, context)| context.contains("Handbook")), "{before:?}");
+        ok(s, ["index", "rebuild", "--reembed"]);
+        assert_eq!((service.asked(), vectors()), (asked, before));
+        ok(s, ["index", "verify"]);
+        ok(s, ["fsck"]);
     });
 }

@@ -87,14 +87,20 @@ pub(crate) fn documents(s: &Sandbox) {
     s.write("manual/returns.md", RETURNS);
     s.write("manual/short.txt", "Too short.\n");
     s.write("manual/old.txt", RETURNS.replace("parcel", "letter").repeat(2));
-    let take = ["ingest", "manual", "--tenant", "acme", "--meta", "product=x200"];
+    s.write("manual/terms.md", TERMS);
+    let take = ["ingest", "manual", "--skeleton", "--tenant", "acme", "--meta", "product=x200"];
     s.kf(take);
     s.write("manual/returns.md", RETURNS.replace("thirty", "fourteen"));
     s.kf(take);
     let report = json(&ok(s, ["ingest", "report", "--tenant", "acme", "--format", "json"]));
-    assert_eq!((&report["totals"]["documents"], &report["totals"]["refused"]), (&2.into(), &serde_json::json!({"too-short": 1})));
+    assert_eq!((&report["totals"]["documents"], &report["totals"]["refused"]), (&3.into(), &serde_json::json!({"too-short": 1})));
     ok(s, ["ingest", "rm", "manual/old.txt", "--tenant", "acme"]);
 }
+
+/// A text with things and what is said of them: each document of the story is one end of a relation.
+const TERMS: &str = "# Terms\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
+    Our partner Kestrel Systems acquired Plover Analytics last year, and nothing changed for customers. What is sent back is \
+    told in [the page on returns](returns.md), and every supplier reads it before the first order is placed with us.\n";
 
 /// A text that passes every check, long enough to have a signature.
 pub(crate) const RETURNS: &str = "# Returns\n\nA parcel may be sent back within thirty days after it arrived at your door. \

@@ -17,12 +17,14 @@ const SECRET: &str = "zarquon";
 const LONG: &str = "t123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
 
 fn take(s: &Sandbox, folder: &str, tenant: &str, collection: &str) -> Run {
-    ok(s, ["ingest", folder, "--tenant", tenant, "--collection", collection, "--meta", "kind=manual"])
+    ok(s, ["ingest", folder, "--skeleton", "--tenant", tenant, "--collection", collection, "--meta", "kind=manual"])
 }
 
 fn two_tenants(s: &Sandbox) {
     s.repository("");
-    s.write(format!("one/{SECRET}.md"), format!("# About {SECRET}\n\n{}", RETURNS.replace("parcel", SECRET)));
+    // Also as a thing that the graph knows, and as a file that another one links to.
+    let text = RETURNS.replace("parcel", SECRET).replace("The money", "With Zarquon Systems the money");
+    s.write(format!("one/{SECRET}.md"), format!("# About {SECRET}\n\n{text}\nSee [the other page](shared.md).\n"));
     s.write("one/shared.md", RETURNS);
     s.write("two/shared.md", RETURNS);
     take(s, "one", "acme", &format!("{SECRET}-manuals"));
@@ -63,6 +65,11 @@ fn no_command_of_a_tenant_tells_anything_of_another() {
                     &["ingest", "show", id.as_str()],
                     &["ingest", "rm", source.as_str()],
                     &["ingest", "rm", id.as_str()],
+                    &["graph", "show"],
+                    &["graph", "show", "zarquon systems"],
+                    &["graph", "show", source.as_str()],
+                    &["graph", "neighbors", source.as_str(), "--depth", "6"],
+                    &["graph", "path", "two/shared.md", source.as_str()],
                     &["index", "verify"],
                     &["index", "rebuild"],
                 ] {
@@ -76,8 +83,8 @@ fn no_command_of_a_tenant_tells_anything_of_another() {
             let there =
                 words.contains(&"search") && words.contains(&"manuals") && !words.contains(&"nobody") && !words.contains(&"acm");
             assert!(!there || run.code == Some(0), "kf {words:?}: {run}");
-            let mut said = run.to_string();
-            for own in [source.as_str(), close.as_str(), id.as_str()] {
+            let mut said = run.to_string().to_lowercase();
+            for own in [source.as_str(), close.as_str(), id.as_str(), "zarquon systems"] {
                 if words.contains(&own) {
                     said = said.replace(own, "ASKED");
                 }
@@ -263,6 +270,17 @@ fn an_export_holds_everything_and_says_so_by_digests() {
             let text = of["text"].as_str().expect("a text").chars();
             assert_eq!(chunk["text"], text.skip(at("start")).take(at("stop") - at("start")).collect::<String>());
         }
+        let mentions = lines("out/mentions.jsonl");
+        assert!(mentions.iter().any(|m| m["key"] == "zarquon systems"), "{mentions:?}");
+        for mention in &mentions {
+            let of = documents.iter().find(|d| d["document"] == mention["document"]).expect("its document");
+            let at = |key: &str| usize::try_from(mention[key].as_u64().expect("an offset")).expect("small");
+            let text: String =
+                of["text"].as_str().expect("a text").chars().skip(at("start")).take(at("stop") - at("start")).collect();
+            assert_eq!(text, mention["name"].as_str().expect("a name"), "the only way in which it is written here");
+        }
+        let relations = lines("out/relations.jsonl");
+        assert!(relations.iter().any(|r| r["relation"] == "links-to" && r["object"]["key"] == "one/shared.md"), "{relations:?}");
         assert_eq!(documents[0]["meta"], serde_json::json!({"kind": "manual"}));
         let run = ends(s, 1, ["tenant", "export", "acme", "out"]);
         assert!(run.stderr.contains("is there already"), "{run}");
@@ -287,10 +305,18 @@ fn documents_move_to_another_engine_and_back_and_are_found_the_same() {
         hits.as_array().expect("hits").iter().map(|h| h["chunk"].as_str().expect("an id").to_owned()).collect()
     };
     let (before, before_words) = (ask(&s, "-k5"), words(&s));
+    let graph = |s: &Sandbox| {
+        let source = format!("one/{SECRET}.md");
+        let [tenant, collection, format] = ["--tenant=acme", "--collection=manuals", "--format=json"];
+        let show = ok(s, ["graph", "show", tenant, collection, format]).stdout;
+        show + &ok(s, ["graph", "neighbors", &source, "--depth", "3", tenant, collection, format]).stdout
+    };
+    let before_graph = graph(&s);
+    assert!(before_graph.contains("zarquon systems") && before_graph.contains("links-to"), "{before_graph}");
     let url = server.url(&server.database(), server.port());
     ok(&s, ["state", "move", "--to", &url]);
     s.set("KF_STATE_URL", &url);
-    assert_eq!((ask(&s, "-k5"), words(&s)), (before.clone(), before_words.clone()));
+    assert_eq!((ask(&s, "-k5"), words(&s), graph(&s)), (before.clone(), before_words.clone(), before_graph.clone()));
     ok(&s, ["index", "verify", "--tenant", "acme", "--collection", "manuals"]);
     ok(&s, ["fsck"]);
     // New documents go on where the numbers ended.
@@ -302,7 +328,7 @@ fn documents_move_to_another_engine_and_back_and_are_found_the_same() {
     }
     ok(&s, ["state", "move", "--to", "sqlite"]);
     s.set("KF_STATE_URL", "sqlite");
-    assert_eq!((ask(&s, "-k5"), words(&s)), (before, before_words));
+    assert_eq!((ask(&s, "-k5"), words(&s), graph(&s)), (before, before_words, before_graph));
     ok(&s, ["index", "verify", "--tenant", "acme", "--collection", "manuals"]);
     ok(&s, ["fsck"]);
 }

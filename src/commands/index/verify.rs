@@ -10,13 +10,13 @@ use crate::base::text::count;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::commands::ingest::Where;
+use crate::commands::ingest::{Where, waits};
 use crate::config::VectorEngine;
 use crate::domain::ingest::table::Scope;
 use crate::domain::ingest::verify::{Verified, verify};
 use crate::release::index::verify_vectors;
-use crate::store::Mode;
 use crate::store::vectors::Home;
+use crate::store::{Mode, outbox};
 use serde::Serialize;
 
 /// Read everything of a collection and compare: documents, texts, chunks, vectors and words
@@ -35,6 +35,8 @@ struct IndexVerified {
     verdict: Verdict,
     #[serde(flatten)]
     verified: Verified,
+    /// Changes that engines outside the state have not confirmed yet.
+    waiting: u64,
 }
 
 impl Report for IndexVerified {
@@ -48,6 +50,9 @@ impl Report for IndexVerified {
                 t.row([f.subject.clone(), f.problem.clone()]);
             }
             blocks.push(t.into());
+        }
+        if self.waiting > 0 {
+            blocks.push(waits(self.waiting).into());
         }
         blocks.push(self.summary().into());
         blocks
@@ -79,15 +84,15 @@ impl Report for IndexVerified {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
-    let (verified, engine) = cx.store(Mode::Read)?.read(|view| {
+    let (verified, engine, waiting) = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
         let mut verified = verify(view, &scope)?;
         let (folder, name) = home_of(cx, view, &scope)?;
         let home = Home { folder: &folder, name: &name };
         let (engine, findings) = verify_vectors(view, &scope, home, verified.chunks)?;
         verified.findings.extend(findings);
-        Ok((verified, engine))
+        Ok((verified, engine, outbox::waiting(view, scope.id())?))
     })?;
     let verdict = if verified.findings.is_empty() { Verdict::Pass } else { Verdict::Fail };
-    cx.out.emit(&IndexVerified { tenant, collection, engine, verdict, verified })
+    cx.out.emit(&IndexVerified { tenant, collection, engine, verdict, verified, waiting })
 }

@@ -8,6 +8,8 @@ mod run;
 mod show;
 mod status;
 
+pub(super) use status::waits;
+
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;

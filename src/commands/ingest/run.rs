@@ -13,6 +13,7 @@ use crate::cli::out::Out;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::config::{Ingest, QualityCheck, QualityRules};
+use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::{CheckId, Rules};
 use crate::release::ingest::run::{Fate, How, Job, Step, Sum, Told, Which, run as take_in};
 use crate::seams::embedder::Embedder;
@@ -42,6 +43,9 @@ pub(crate) struct RunArgs {
     /// Keep documents whose files are gone
     #[arg(long)]
     keep_missing: bool,
+    /// Also find what the documents speak of and how it hangs together, for `kf graph` (`ingest.skeleton`)
+    #[arg(long)]
+    skeleton: bool,
 }
 
 fn pair_of(text: &str) -> Result<(String, String), String> {
@@ -138,6 +142,9 @@ pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     let mut run = Run::new(cx, tenant, collection)?;
     run.rehash = args.rehash;
     run.keep_missing = args.keep_missing;
+    if args.skeleton && run.graph.is_none() {
+        run.graph = Some(gazetteer(cx, &run.tenant)?);
+    }
     let store = cx.store(Mode::Write)?;
     run.take(&store, &meta, Which::Paths(&paths))?;
     run.emit()
@@ -163,6 +170,7 @@ pub(super) struct Run<'a> {
     rules: Rules,
     embedder: Box<dyn Embedder>,
     extractor: Extractor,
+    graph: Option<Gazetteer>,
     rehash: bool,
     keep_missing: bool,
     sum: Sum,
@@ -177,6 +185,7 @@ impl<'a> Run<'a> {
             rules: rules_of(&project.quality_of(tenant.as_str())),
             embedder: cx.embedder()?,
             extractor: extractor(&project.ingest)?,
+            graph: project.ingest.skeleton.then(|| gazetteer(cx, &tenant)).transpose()?,
             cx,
             tenant,
             collection,
@@ -204,6 +213,7 @@ impl<'a> Run<'a> {
                 tokens: builtin(),
                 sentences: builtin(),
                 extractor: &self.extractor,
+                graph: self.graph.as_ref(),
             },
             meta,
             cache: &self.cx.kf_dir()?.join("cache"),
@@ -267,6 +277,16 @@ impl Watch {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The names that `graph.gazetteer` lists for a tenant.
+fn gazetteer(cx: &Cx, tenant: &Name) -> Result<Gazetteer> {
+    let loaded = cx.project()?;
+    let Some(file) = &loaded.project.graph.gazetteer else { return Ok(Gazetteer::default()) };
+    let path = loaded.root.join(file);
+    let failed = || format!("cannot read the names of `graph.gazetteer`: {}", path.display());
+    let bytes = std::fs::read(&path).context(failed).hint(|| "write the file, or take `gazetteer` out of mlops.toml".into())?;
+    Gazetteer::read(&bytes, tenant).context(failed)
 }
 
 /// The reader of files, with the limits of `mlops.toml`.

@@ -9,7 +9,7 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::ingest::table::{Scope, Totals};
-use crate::store::Mode;
+use crate::store::{Mode, View, outbox};
 use serde::Serialize;
 
 /// Show what the collections of a tenant hold
@@ -28,6 +28,8 @@ struct One {
     dimensions: usize,
     #[serde(flatten)]
     totals: Totals,
+    /// Changes that engines outside the state have not confirmed yet.
+    waiting: u64,
 }
 
 #[derive(Serialize)]
@@ -56,7 +58,9 @@ impl Report for Status {
                 c.embedder.clone(),
             ]);
         }
-        vec![t.into()]
+        let waits = |c: &One| (c.waiting > 0).then(|| format!("{}: {}", c.collection, waits(c.waiting)));
+        let waiting: Vec<String> = self.collections.iter().filter_map(waits).collect();
+        std::iter::once(t.into()).chain((!waiting.is_empty()).then(|| waiting.join("\n").into())).collect()
     }
 
     fn summary(&self) -> String {
@@ -77,8 +81,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     cx.out.emit(&Status { tenant, collections })
 }
 
-fn one(view: crate::store::View<'_>, scope: Scope) -> Result<One> {
-    let totals = scope.totals(view)?;
+/// What waits for engines outside the state, and what to type.
+pub(crate) fn waits(changes: u64) -> String {
+    let changes = count(usize::try_from(changes).unwrap_or(usize::MAX), "change");
+    format!("{changes} not confirmed by the engine yet; the next `kf ingest` or `kf index rebuild` tells it again")
+}
+
+fn one(view: View<'_>, scope: Scope) -> Result<One> {
+    let (totals, waiting) = (scope.totals(view)?, outbox::waiting(view, scope.id())?);
     let collection = scope.collection;
-    Ok(One { collection: collection.name, embedder: collection.embedder, dimensions: collection.dimensions, totals })
+    Ok(One { collection: collection.name, embedder: collection.embedder, dimensions: collection.dimensions, totals, waiting })
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// Write everything that is kept of a tenant to a folder: documents, texts, chunks, metadata, with digests
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf tenant export acme acme-export\n\nThe folder holds `documents.jsonl`, `chunks.jsonl` and `manifest.json` with their SHA-256. The export is recorded in the audit log."
+    after_long_help = "Examples:\n  kf tenant export acme acme-export\n\nThe folder holds `documents.jsonl`, `chunks.jsonl`, `mentions.jsonl`, `relations.jsonl`, and `manifest.json` with their SHA-256. The export is recorded in the audit log."
 )]
 pub(crate) struct Args {
     /// The tenant

@@ -45,6 +45,8 @@ table! {
         max_pages: At<NonZeroU32> = "max-pages", or NonZeroU32::new(10_000).unwrap_or(NonZeroU32::MIN);
         /// How long reading one file may take.
         timeout: At<Duration> = "timeout", or Duration::from_secs(60);
+        /// Find what documents speak of and how it hangs together, for `kf graph`.
+        skeleton: At<bool> = "skeleton", or false;
         /// Languages that are wanted, ISO 639-1.
         languages: At<Vec<Item<String>>> = "languages", or ["en", "es", "fr", "de"].iter().map(|l| built_in(l)).collect();
         /// The fewest characters that a document may have.
@@ -103,6 +105,8 @@ pub struct Ingest {
     pub max_pages: u32,
     /// How long reading one file may take; not zero.
     pub timeout: Duration,
+    /// Whether what documents speak of is found.
+    pub skeleton: bool,
     /// What is asked of documents where a tenant asks nothing else.
     pub quality: QualityRules,
 }
@@ -181,6 +185,7 @@ impl CheckOne for RawIngest {
             max_file: u64::from(self.max_file_mib.value.get()) << 20,
             max_pages: self.max_pages.value.get(),
             timeout: self.timeout.value,
+            skeleton: self.skeleton.value,
             quality: QualityRules {
                 languages: texts(&self.languages),
                 min_chars: self.min_chars.value,

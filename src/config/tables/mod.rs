@@ -4,6 +4,7 @@ pub(super) mod artifacts;
 pub(super) mod embedder;
 pub(super) mod gates;
 pub(super) mod golden;
+pub(super) mod graph;
 pub(super) mod ingest;
 pub(super) mod model;
 pub(super) mod policy;

@@ -2,7 +2,8 @@
 //! rows, both ways. A row below a document is held by the document's seal, which is computed again from what is stored.
 //!
 //! Covered: every column of `tenant` and `collection`, and of every table below a document but what `kf index verify` checks
-//! (`chunk.vector`, `document.vectors`, `chunk.number`). `embedding` is a cache, from which nothing is told.
+//! (`chunk.vector`, `document.vectors`, `chunk.number`, which thing a mention or a relation is of). `embedding` is a cache, from
+//! which nothing is told, and `outbox` says only what other engines have not been told yet.
 
 use super::table::seal::seal;
 use crate::base::digest::Digest;
@@ -165,9 +166,15 @@ fn documents(view: View<'_>) -> Result<Rows<Vec<Cells>>> {
 /// Rows that hang on no document, or on one of another collection.
 fn strays(view: View<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for (table, placed) in
-        [("document_meta", false), ("document_text", false), ("chunk", true), ("signature", false), ("band", true)]
-    {
+    for (table, placed) in [
+        ("document_meta", false),
+        ("document_text", false),
+        ("chunk", true),
+        ("mention", true),
+        ("edge", true),
+        ("signature", false),
+        ("band", true),
+    ] {
         let elsewhere = if placed { " OR d.collection <> r.collection" } else { "" };
         let sql =
             format!("SELECT count(*) FROM {table} r LEFT JOIN document d ON d.id = r.document WHERE d.id IS NULL{elsewhere}");

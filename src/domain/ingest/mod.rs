@@ -11,6 +11,7 @@ pub mod canon;
 pub mod check;
 pub mod chunk;
 pub mod document;
+pub mod entities;
 pub mod extract;
 pub mod quality;
 pub mod reason;

@@ -1,5 +1,7 @@
-//! Reading everything of a collection and comparing it: documents, texts, chunks, vectors and words must tell the same.
+//! Reading everything of a collection and comparing it: documents, texts, chunks, vectors,
+//! words and the graph must tell the same.
 
+use super::table::graph::{self, GraphTotals};
 use super::table::{Document, Listed, Scope};
 use crate::base::error::Result;
 use crate::store::{View, fulltext, values};
@@ -24,6 +26,8 @@ pub struct Verified {
     pub chunks: u64,
     /// Bytes of text read.
     pub bytes: u64,
+    /// The graph, all of it read.
+    pub graph: GraphTotals,
     /// What does not agree.
     pub findings: Vec<Finding>,
 }
@@ -48,6 +52,9 @@ pub fn verify(view: View<'_>, scope: &Scope) -> Result<Verified> {
     }
     strays(view, scope, &mut verified)?;
     words(view, scope, &mut verified)?;
+    let (totals, problems) = graph::strays(view, scope)?;
+    verified.graph = totals;
+    verified.findings.extend(problems.into_iter().map(|problem| Finding { subject: "graph".to_owned(), problem }));
     Ok(verified)
 }
 
@@ -92,6 +99,7 @@ fn one(view: View<'_>, scope: &Scope, document: &Document, verified: &mut Verifi
         }
     }
     problems.extend(vectors(view, scope, document, verified)?);
+    problems.extend(graph::problems(view, scope, document.id, document.characters)?);
     let subject = || document.source.clone();
     verified.findings.extend(problems.into_iter().map(|problem| Finding { subject: subject(), problem }));
     Ok(())

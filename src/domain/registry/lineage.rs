@@ -6,6 +6,7 @@
 
 use crate::base::error::Result;
 use crate::base::name::words;
+use crate::base::text::mermaid;
 use crate::fail;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -146,11 +147,11 @@ impl Graph {
         let numbers = self.numbers();
         let mut out = "flowchart LR\n".to_owned();
         for (i, n) in self.nodes.iter().enumerate() {
-            let _ = writeln!(out, "    n{i}[\"{}: {}\"]", n.kind, mermaid_text(&n.label));
+            let _ = writeln!(out, "    n{i}[\"{}: {}\"]", n.kind, mermaid(&n.label));
         }
         for e in &self.edges {
             let (from, to) = (numbers[e.from.as_str()], numbers[e.to.as_str()]);
-            let _ = writeln!(out, "    n{from} -->|\"{}\"| n{to}", mermaid_text(&e.relation));
+            let _ = writeln!(out, "    n{from} -->|\"{}\"| n{to}", mermaid(&e.relation));
         }
         out
     }
@@ -173,18 +174,6 @@ impl Graph {
 
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Text between quotes in Mermaid: what could end it, or mean Markdown, HTML or an entity, as character codes.
-fn mermaid_text(text: &str) -> String {
-    one_line(text).chars().fold(String::new(), |mut out, c| {
-        if matches!(c, '"' | '#' | '<' | '>' | '&' | '`' | '\\' | ';' | '|') {
-            let _ = write!(out, "#{};", u32::from(c));
-        } else {
-            out.push(c);
-        }
-        out
-    })
 }
 
 /// Text between quotes in DOT. A backslash starts an escape sequence in labels, so it is doubled.

@@ -11,6 +11,7 @@ use crate::base::error::Result;
 use crate::base::guard::guarded;
 use crate::domain::ingest::chunk::{self, Chunk, Settings};
 use crate::domain::ingest::document::Document;
+use crate::domain::ingest::entities::{Found, extract};
 use crate::domain::ingest::extract::Format;
 use crate::domain::ingest::quality::duplicate::{self, Signature};
 use crate::domain::ingest::quality::{self, Copies, Quality};
@@ -68,6 +69,7 @@ pub(super) struct Ready {
     pub(super) chunks: Vec<NewChunk>,
     pub(super) words: Digest,
     pub(super) signature: Option<Signature>,
+    pub(super) graph: Option<Found>,
 }
 
 impl Prepared {
@@ -152,6 +154,7 @@ fn make(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Opt
             characters: document.text.chars().count(),
             words: work.scope.tenant.digest(duplicate::exact(&document.text).as_bytes()),
             signature: duplicate::signature(&document.text),
+            graph: work.how.graph.map(|names| extract(&document, source, quality.language, names)),
             quality,
             chunks,
             document,
@@ -165,7 +168,8 @@ fn chunks(work: &Work<'_>, document: &Document, content: Digest) -> Result<Vec<N
     let settings = Settings { limit: how.settings.chunk_tokens, overlap: how.settings.chunk_overlap, ..Settings::default() };
     let cut = chunk::chunk(document, &settings, how.tokens, how.sentences);
     let most = how.embedder.model().max_tokens;
-    let words: Vec<String> = cut.iter().map(|c| chunk::embed_text(c, document, how.tokens, most)).collect();
+    let contexts: Vec<String> = cut.iter().map(|c| chunk::context(c, document, how.tokens, most)).collect();
+    let words: Vec<String> = cut.iter().zip(&contexts).map(|(c, context)| chunk::embed_text(context, c.text(document))).collect();
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
     // Costly vectors are made when the document is taken: only there can be asked which are known, and can be kept what is made.
     let vectors = match how.embedder.is_costly() {
@@ -174,7 +178,7 @@ fn chunks(work: &Work<'_>, document: &Document, content: Digest) -> Result<Vec<N
     };
     let offsets = Offsets::new(&document.text, &cut);
     let tenant = work.scope.tenant.name.as_str();
-    let new = |((chunk, words), vector): ((&Chunk, String), Vec<f32>)| NewChunk {
+    let new = |(((chunk, context), words), vector): (((&Chunk, String), String), Vec<f32>)| NewChunk {
         uid: chunk.id(tenant, &content).to_string(),
         start: offsets.characters(chunk.span.start),
         fresh: offsets.characters(chunk.overlap_end),
@@ -182,10 +186,11 @@ fn chunks(work: &Work<'_>, document: &Document, content: Digest) -> Result<Vec<N
         tokens: chunk.tokens,
         pages: chunk.pages,
         heading: chunk.heading_path(document),
+        context,
         words,
         vector,
     };
-    Ok(cut.iter().zip(words).zip(vectors).map(new).collect())
+    Ok(cut.iter().zip(contexts).zip(words).zip(vectors).map(new).collect())
 }
 
 /// Characters before some bytes of a text, counted in one pass.

@@ -21,6 +21,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::config::{Ingest, VectorEngine};
+use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::Rules;
 use crate::domain::ingest::reason::Refusal;
 use crate::domain::ingest::table::{self, Known, NewChunk, Scope, forget};
@@ -89,6 +90,8 @@ pub struct How<'a> {
     pub sentences: &'a dyn SentenceVectors,
     /// Reads files.
     pub extractor: &'a Extractor,
+    /// Names to find; `None` when nobody asks what documents speak of.
+    pub graph: Option<&'a Gazetteer>,
 }
 
 /// What became of one file.
@@ -249,6 +252,7 @@ fn pipeline(job: &Job<'_>) -> Result<Digest> {
             "reject": rules.strict.iter().map(|c| c.word()).collect::<Vec<_>>(),
         },
         "meta": job.meta,
+        "graph": job.how.graph.map(Gazetteer::lines),
     });
     canonical::to_string(&parts).map(|text| Digest::of(text.as_bytes())).context(|| "cannot sum up how documents are taken in")
 }

@@ -5,6 +5,7 @@ use super::run::{Fate, Told};
 use super::walk::Met;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
+use crate::domain::ingest::entities::Relation;
 use crate::domain::ingest::quality::{Copies, Quality, Rules};
 use crate::domain::ingest::reason::Refused;
 use crate::domain::ingest::table::{self, Alike, Known, NewDocument, Outcome, Scope, put};
@@ -66,7 +67,10 @@ impl Taking<'_> {
                     }
                     None => {
                         let fate = if known.is_some() { Fate::Replaced } else { Fate::Added };
-                        (self.ready(met, prepared, ready, &quality, warnings), Told { fate, chunks: ready.chunks.len(), ..told })
+                        (
+                            self.ready(met, prepared, ready, &quality, warnings, alike),
+                            Told { fate, chunks: ready.chunks.len(), ..told },
+                        )
                     }
                 }
             }
@@ -88,14 +92,16 @@ impl Taking<'_> {
         Ok(told)
     }
 
-    /// The quality with what others say in mind, warnings, and the document that it was refused as a copy of.
+    /// The last word on its quality, what a person should know, and the document that it is a copy or a near copy of.
     fn judge(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Quality, Vec<String>, Option<Alike>)> {
         let mut warnings = ready.document.warnings.clone();
         let (copies, alike) = self.copies(view, met, ready)?;
         let mut quality = ready.quality.clone().with_copies(copies, self.rules);
         if let (Some(refused), Some(alike)) = (&mut quality.refused, &alike) {
             refused.detail = format!("{}: {}", refused.detail, alike.source);
-        } else if let Some(alike) = alike.as_ref().filter(|a| a.similarity >= self.rules.near_duplicate) {
+        }
+        let alike = alike.filter(|a| quality.refused.is_some() || a.similarity >= self.rules.near_duplicate);
+        if let Some(alike) = alike.as_ref().filter(|_| quality.refused.is_none()) {
             warnings.push(format!("a near copy of {} (similarity {:.2})", alike.source, alike.similarity));
         }
         if quality.warning {
@@ -140,8 +146,23 @@ impl Taking<'_> {
         }
     }
 
-    fn ready(&self, met: &Met, prepared: &Prepared, ready: &Ready, quality: &Quality, warnings: Vec<String>) -> NewDocument {
+    fn ready(
+        &self,
+        met: &Met,
+        prepared: &Prepared,
+        ready: &Ready,
+        quality: &Quality,
+        mut warnings: Vec<String>,
+        alike: Option<Alike>,
+    ) -> NewDocument {
         let document = &ready.document;
+        let mut graph = ready.graph.clone();
+        if let Some(found) = &mut graph {
+            found.relations.extend(alike.map(|a| Relation::near_copy(&met.source, &a.source, a.similarity)));
+            if found.dropped > 0 {
+                warnings.push(format!("of what it speaks of, the last {} mentions are not kept", found.dropped));
+            }
+        }
         let certain =
             quality.checks.iter().any(|c| c.id.word() == "language" && c.verdict != crate::base::verdict::Verdict::Inconclusive);
         NewDocument {
@@ -165,6 +186,7 @@ impl Taking<'_> {
                 words: ready.words,
                 bands: ready.signature.as_ref().map(|s| s.bands(self.scope.tenant.salt()).to_vec()).unwrap_or_default(),
                 signature: ready.signature.as_ref().map(|s| s.to_bytes()).unwrap_or_default(),
+                graph,
             })),
         }
     }

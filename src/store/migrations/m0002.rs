@@ -59,6 +59,8 @@ const TABLES: &[Table] = &[
             opt("chunks_digest", Blob),
             // Of the vectors of its chunks, by which damage of one is found.
             opt("vectors", Blob),
+            // Of what it speaks of; NULL where nobody asked.
+            opt("graph_digest", Blob),
             opt("quality", Real),
             col("checks", Text),
             col("warnings", Text),
@@ -103,6 +105,8 @@ const TABLES: &[Table] = &[
             opt("page_first", Int),
             opt("page_last", Int),
             col("heading", Text),
+            // What stands before its slice where it is embedded and searched by words, made when it was cut.
+            col("context", Text),
             // 32-bit floats, little-endian, a unit vector of the collection's embedder.
             col("vector", Blob),
         ],
@@ -126,12 +130,77 @@ const TABLES: &[Table] = &[
         columns: &[col("collection", Int), col("hash", Int), col("document", Int)],
         keys: &["PRIMARY KEY (collection, hash, document)", "FOREIGN KEY (document) REFERENCES document (id)"],
     },
+    // Things that documents of a collection speak of. Documents are things too: their key is their source, and one that is only
+    // linked to is there before, and without, its document.
+    Table {
+        name: "entity",
+        door: Tx,
+        columns: &[col("id", Id), col("collection", Int), col("kind", Text), col("key", Text), col("name", Text)],
+        keys: &["UNIQUE (collection, kind, key)", "FOREIGN KEY (collection) REFERENCES collection (id)"],
+    },
+    // Where: characters of the document's text, and which of its chunks holds them first. `confidence` counts from 0 to 100.
+    Table {
+        name: "mention",
+        door: Tx,
+        columns: &[
+            col("collection", Int),
+            col("document", Int),
+            col("start", Int),
+            col("stop", Int),
+            col("chunk_pos", Int),
+            col("entity", Int),
+            col("method", Text),
+            col("confidence", Int),
+        ],
+        keys: &[
+            "PRIMARY KEY (document, start)",
+            "FOREIGN KEY (document) REFERENCES document (id)",
+            "FOREIGN KEY (entity) REFERENCES entity (id)",
+        ],
+    },
+    // What a document says of two things; from `start` to `stop` it says so.
+    Table {
+        name: "edge",
+        door: Tx,
+        columns: &[
+            col("collection", Int),
+            col("document", Int),
+            col("subject", Int),
+            col("relation", Text),
+            col("object", Int),
+            col("start", Int),
+            col("stop", Int),
+            col("method", Text),
+            col("confidence", Int),
+        ],
+        keys: &[
+            "PRIMARY KEY (document, relation, subject, object, start)",
+            "FOREIGN KEY (document) REFERENCES document (id)",
+            "FOREIGN KEY (subject) REFERENCES entity (id)",
+            "FOREIGN KEY (object) REFERENCES entity (id)",
+        ],
+    },
     // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice. `text` is keyed per tenant.
     Table {
         name: "embedding",
         door: Feed,
         columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob)],
         keys: &["PRIMARY KEY (tenant, model, text)"],
+    },
+    // What engines outside the state still have to be told. It hangs on nothing: it outlives what it is about, so that this
+    // is taken out there too. `item` is a public id, or empty where the act is about the whole place.
+    Table {
+        name: "outbox",
+        door: Feed,
+        columns: &[
+            col("event", Int),
+            col("engine", Text),
+            col("place", Text),
+            col("act", Text),
+            col("item", Text),
+            col("collection", Int),
+        ],
+        keys: &["PRIMARY KEY (event, engine, place, act, item)"],
     },
 ];
 
@@ -141,5 +210,9 @@ const INDEXES: &[Index] = &[
     Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
     Index { name: "document_meta_value", table: "document_meta", on: "(key, value, document)" },
     Index { name: "chunk_uid", table: "chunk", on: "(uid)" },
+    Index { name: "mention_entity", table: "mention", on: "(collection, entity)" },
+    Index { name: "edge_subject", table: "edge", on: "(collection, subject)" },
+    Index { name: "edge_object", table: "edge", on: "(collection, object)" },
+    Index { name: "outbox_collection", table: "outbox", on: "(collection)" },
     Index { name: "band_document", table: "band", on: "(document)" },
 ];

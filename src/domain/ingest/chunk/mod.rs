@@ -19,7 +19,7 @@
 mod atoms;
 mod pack;
 mod sections;
-mod sentences;
+pub(super) mod sentences;
 #[cfg(test)]
 mod tests;
 
@@ -240,10 +240,10 @@ fn path<'a>(headings: impl DoubleEndedIterator<Item = &'a str>) -> String {
     kept.join(PATH_JOINT)
 }
 
-/// The text that stands for a chunk in vector space: the headings above it that its slice does not show, the header of the
-/// table it begins inside of, and the slice; one a line. Headings, then the header, are left out when the whole would cost
-/// more than `most` tokens; the slice is always whole.
-pub fn embed_text(chunk: &Chunk, doc: &Document, tokens: &dyn Tokens, most: u32) -> String {
+/// What stands before the slice of a chunk in vector space: the headings above it that its slice does not show, and the header
+/// of the table it begins inside of; one a line. Headings, then the header, are left out when the whole would cost more than
+/// `most` tokens.
+pub fn context(chunk: &Chunk, doc: &Document, tokens: &dyn Tokens, most: u32) -> String {
     let above = chunk.headings.iter().map(|block| &doc.blocks[*block]).filter(|block| block.span.start < chunk.span.start);
     let path = path(above.map(|block| doc.slice(block)).collect::<Vec<_>>().into_iter());
     let header = chunk.context.clone().and_then(|span| doc.text.get(span)).unwrap_or_default();
@@ -256,8 +256,17 @@ pub fn embed_text(chunk: &Chunk, doc: &Document, tokens: &dyn Tokens, most: u32)
     };
     let header = if fits(header) { header } else { "" };
     let path = if fits(&path) { path.as_str() } else { "" };
-    let lines = [path, header, chunk.text(doc)];
-    lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    lines(&[path, header])
+}
+
+/// The text that stands for a chunk in vector space and in the index of words: what [`context`] says, and the slice, whole.
+pub fn embed_text(context: &str, slice: &str) -> String {
+    lines(&[context, slice])
+}
+
+/// Those that are not empty, one a line.
+fn lines(texts: &[&str]) -> String {
+    texts.iter().copied().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// The name of a chunk.

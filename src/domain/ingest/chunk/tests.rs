@@ -23,6 +23,11 @@ impl SentenceVectors for Letters {
     }
 }
 
+/// What is embedded of a chunk when the model takes so many tokens.
+fn embedded(chunk: &Chunk, made: &Document, most: u32) -> String {
+    embed_text(&context(chunk, made, &Fours, most), chunk.text(made))
+}
+
 const SMALL: Settings = Settings { limit: 40, overlap: 8, target: 24, min: 6 };
 
 fn doc(blocks: &[(BlockKind, &str)]) -> Document {
@@ -83,8 +88,8 @@ fn questions_and_answers_stay_together_and_apart() {
     let chunks = chunk(&made, &Settings::default(), &Fours, &Letters);
     assert_eq!(chunks[0].heading_path(&made), "Handbook › How long?");
     assert_eq!(chunks[1].pages, Some((2, 3)));
-    assert_eq!(embed_text(&chunks[1], &made, &Fours, 256), "Handbook\nHow much?\n\nNothing.\n\nThe end");
-    assert_eq!(embed_text(&chunks[1], &made, &Fours, 8), "How much?\n\nNothing.\n\nThe end");
+    assert_eq!(embedded(&chunks[1], &made, 256), "Handbook\nHow much?\n\nNothing.\n\nThe end");
+    assert_eq!(embedded(&chunks[1], &made, 8), "How much?\n\nNothing.\n\nThe end");
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn a_table_repeats_its_header_beside_the_slice() {
     for chunk in inside {
         assert_eq!(&made.text[chunk.context.clone().expect("a header")], "Key | Value");
         assert!(chunk.kinds.table && chunk.span.start == chunk.overlap_end);
-        assert!(embed_text(chunk, &made, &Fours, 256).starts_with("Key | Value\nkey"));
+        assert!(embedded(chunk, &made, 256).starts_with("Key | Value\nkey"));
     }
 }
 
@@ -213,7 +218,7 @@ proptest! {
         prop_assert_eq!(&chunk(&made, &settings, &Fours, &Letters), &chunks);
         for chunk in &chunks {
             let inside = chunk.headings.iter().all(|b| made.blocks[*b].span.start < chunk.span.end);
-            prop_assert!(inside && embed_text(chunk, &made, &Fours, 1_000).ends_with(chunk.text(&made)));
+            prop_assert!(inside && embedded(chunk, &made, 1_000).ends_with(chunk.text(&made)));
         }
     }
 }

@@ -69,7 +69,9 @@ fn mentions(view: View<'_>, scope: &Scope, d: &super::Document, subject: &str) -
     let beside = refused || has(&d.source) || d.title.as_deref().is_some_and(has) || d.warnings.iter().any(|w| has(w));
     Ok(beside
         || scope.meta(view, d.id)?.iter().any(|(key, value)| has(key) || has(value))
-        || scope.text(view, d.id)?.as_deref().is_some_and(has))
+        || scope.text(view, d.id)?.as_deref().is_some_and(has)
+        // A gazetteer knows names that are not those that stand in the text.
+        || scope.spoken(view, d.id)?.things().any(|t| has(&t.key) || has(&t.name)))
 }
 
 /// Erases, and records it.
@@ -86,6 +88,7 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
         }
         if whom == Whom::Tenant {
             fulltext::drop(tx, scope.id())?;
+            tx.execute("DELETE FROM entity WHERE collection = ?1", values![scope.id()])?;
             tx.execute("DELETE FROM collection WHERE id = ?1", values![scope.id()])?;
         }
         if whom == Whom::Tenant || !documents.is_empty() {

@@ -249,9 +249,12 @@ pub struct Chunk {
     pub pages: Option<(i64, i64)>,
     /// The headings above it, outermost first, in one line.
     pub heading: String,
+    /// What stands before its slice where it is embedded and searched by words.
+    pub context: String,
 }
 
-const CHUNK: &str = "SELECT number, uid, document, pos, start, fresh, stop, tokens, page_first, page_last, heading FROM chunk";
+const CHUNK: &str = "SELECT number, uid, document, pos, start, fresh, stop, tokens, page_first, page_last, heading, context \
+    FROM chunk";
 
 fn chunk_of(row: &Row<'_>) -> Result<Chunk> {
     Ok(Chunk {
@@ -265,5 +268,6 @@ fn chunk_of(row: &Row<'_>) -> Result<Chunk> {
         tokens: row.int(7)?,
         pages: row.opt_int(8)?.zip(row.opt_int(9)?),
         heading: row.text(10)?.to_owned(),
+        context: row.text(11)?.to_owned(),
     })
 }

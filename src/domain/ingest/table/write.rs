@@ -3,7 +3,9 @@
 //! The event names the document by its public id and commits to all that was kept of it by one seal (see [`super::seal`]) whose
 //! key stands in the row and goes with it: what an entry is about can be guessed by nobody once the document is gone. Paths and titles may name people, so they are never hashed as they are.
 
+use super::super::entities::Found;
 use super::super::reason::Refused;
+use super::graph;
 use super::seal::seal;
 use super::{Chunk, Collection, Scope, ensure_tenant};
 use crate::base::digest::Digest;
@@ -37,7 +39,9 @@ pub struct NewChunk {
     pub pages: Option<(u32, u32)>,
     /// The headings above it, outermost first, in one line.
     pub heading: String,
-    /// What is searched by its words: headings and text.
+    /// What stands before its slice in `words`; empty where nothing does.
+    pub context: String,
+    /// What is embedded and searched by its words: its context and its slice.
     pub words: String,
     /// Its vector.
     pub vector: Vec<f32>,
@@ -73,6 +77,8 @@ pub struct Made {
     pub signature: Vec<u8>,
     /// The bands of the signature.
     pub bands: Vec<u64>,
+    /// What it speaks of; `None` when nobody asked.
+    pub graph: Option<Found>,
 }
 
 /// A document that was read.
@@ -170,6 +176,9 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
         put_text(tx, id, &made.text)?;
         put_chunks(tx, scope, id, &made.chunks)?;
         put_signature(tx, scope, id, made)?;
+        if let Some(found) = &made.graph {
+            graph::put(tx, scope, (id, &document.source), &made.chunks, found)?;
+        }
     }
     let seal = seal(tx.view(), &salt, id)?;
     tx.record(event_of(scope, document, &uid, replaced.as_deref(), &seal));
@@ -219,8 +228,9 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str
         Outcome::Refused(refused) => (None, Some(refused)),
     };
     let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
-        characters, pages, chunks, chunks_digest, quality, checks, warnings, reason, detail, created, event, salt, vectors, copy_of) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+        characters, pages, chunks, chunks_digest, graph_digest, quality, checks, warnings, reason, detail, created, event, salt, \
+        vectors, copy_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
+        ?21, ?22, ?23, ?24, ?25)";
     let values = values![
         uid,
         scope.id(),
@@ -236,6 +246,7 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str
         made.and_then(|m| m.pages),
         number(made.map_or(0, |m| m.chunks.len())),
         made.map(|m| chunks_digest(scope, &m.chunks)),
+        made.and_then(|m| m.graph.as_ref()).map(|found| graph::digest(scope, found)),
         document.quality,
         &document.checks,
         serde_json::to_string(&document.warnings).context(|| "cannot write the warnings of a document")?,
@@ -251,7 +262,7 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str
 }
 
 /// A count as the state keeps it; none is ever near the limit.
-fn number(n: impl TryInto<i64>) -> i64 {
+pub(super) fn number(n: impl TryInto<i64>) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
 }
 
@@ -276,6 +287,7 @@ fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) ->
         "page_first",
         "page_last",
         "heading",
+        "context",
         "vector",
     ];
     let first = take_numbers(tx, scope, number(chunks.len()))?;
@@ -293,6 +305,7 @@ fn put_chunks(tx: &Tx<'_>, scope: &Scope, document: i64, chunks: &[NewChunk]) ->
             c.pages.map(|p| p.0).into(),
             c.pages.map(|p| p.1).into(),
             c.heading.as_str().into(),
+            c.context.as_str().into(),
             vector_bytes(&c.vector).into(),
         ]
     });
@@ -336,10 +349,12 @@ pub(super) fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<Stri
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
     pgvector::remove(tx, scope.id(), scope.collection.dimensions, &chunks)?;
+    let things = graph::take_out(tx, scope, document)?;
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
     tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document])?;
+    graph::sweep(tx, scope, &things)?;
     Ok(uid.unwrap_or_default())
 }
 
