@@ -17,7 +17,7 @@ use crate::domain::audit::verify;
 use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{eval, ingest, registry};
-use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix};
+use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
@@ -193,6 +193,8 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     };
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
+    findings.extend(differences);
+    let differences = part("state", shape::compare(view), findings)?;
     findings.extend(differences);
     let differences = part("state", marks.compare(view), findings)?;
     findings.extend(differences);

@@ -4,6 +4,7 @@
 //! Those can be rebuilt, because the bodies that lead to the root of the log lead to one hash for each tile only.
 
 pub mod rows;
+pub mod shape;
 
 use super::log::{self, TILE_WIDTH, tile_root};
 use super::{Store, View};

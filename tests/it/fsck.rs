@@ -477,3 +477,63 @@ fn a_damaged_file_is_answered_with_how_to_restore_it() {
     std::fs::write(&file, sound).expect("restored");
     ok(&s, ["fsck"]);
 }
+
+/// What is no row of kf's tables, and what stands in no entry.
+#[test]
+fn what_was_put_beside_the_tables_is_found() {
+    for (damage, says) in [
+        ("INSERT INTO log_head (id, size, frontier, origin) SELECT 2, size, frontier, origin FROM log_head", "more heads"),
+        ("INSERT INTO dict (kind, text) VALUES ('ticket', 'OPS-999')", "no entry uses 1 of its words"),
+        ("CREATE TABLE loot (a TEXT)", "table loot"),
+        ("CREATE VIEW peek AS SELECT * FROM version", "view peek"),
+        ("CREATE TRIGGER bite AFTER INSERT ON ev BEGIN DELETE FROM tag; END", "trigger bite"),
+        ("CREATE INDEX odd ON version (created)", "index odd"),
+    ] {
+        let s = &Sandbox::new();
+        story::tell(s);
+        let db = rusqlite::Connection::open(s.work().join(".kf/state.db")).expect("a state");
+        ok(s, ["fsck"]);
+        db.execute_batch(damage).expect("damaged");
+        let run = ends(s, 3, ["fsck"]);
+        assert!(run.stdout.contains(says), "{damage}: {run}");
+    }
+    let s = &Sandbox::new();
+    story::tell(s);
+    let db = rusqlite::Connection::open(s.work().join(".kf/state.db")).expect("a state");
+    let name: String =
+        db.query_row("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql > ''", [], |r| r.get(0)).expect("an index");
+    db.execute_batch(&format!("DROP INDEX {name}")).expect("dropped");
+    assert!(ends(s, 3, ["fsck"]).stdout.contains(&format!("index {name}")));
+}
+
+/// A state whose own mark is gone is damaged, never a place to start anew.
+#[test]
+fn a_state_without_its_schema_number_is_damaged_and_not_empty() {
+    on_both_engines(|s| {
+        story::tell(s);
+        let store = story::open(s);
+        for sql in [
+            "UPDATE meta SET value = '999' WHERE key = 'schema'",
+            "UPDATE meta SET value = 'x' WHERE key = 'schema'",
+            "DELETE FROM meta WHERE key = 'schema'",
+        ] {
+            assert_eq!(alter(s, &store, sql), 1);
+            for words in [["status"], ["fsck"], ["init"]] {
+                let run = ends(s, 3, words);
+                assert!(run.stderr.contains("the state is damaged") && !run.stderr.contains("kf init"), "{sql}: {run}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_state_file_that_was_emptied_is_not_made_anew() {
+    let s = &Sandbox::new();
+    story::tell(s);
+    std::fs::write(s.work().join(".kf/state.db"), b"").expect("emptied");
+    for words in [["status"], ["fsck"], ["init"]] {
+        let run = ends(s, 3, words);
+        assert!(run.stderr.contains("the state is damaged") && !run.stderr.contains("kf init"), "{run}");
+    }
+    assert_eq!(std::fs::metadata(s.work().join(".kf/state.db")).expect("there").len(), 0);
+}
