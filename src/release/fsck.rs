@@ -14,7 +14,7 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
-use crate::domain::ingest::table::{Scope, Tenant};
+use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{eval, ingest, registry};
 use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix, shape};
@@ -194,7 +194,9 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
     findings.extend(differences);
-    let differences = part("state", shape::compare(view), findings)?;
+    let collections = part("documents", Scope::everywhere(view), findings)?;
+    let numbers: Vec<i64> = collections.iter().map(Scope::id).collect();
+    let differences = part("state", shape::compare(view, &numbers), findings)?;
     findings.extend(differences);
     let differences = part("state", marks.compare(view), findings)?;
     findings.extend(differences);
@@ -203,7 +205,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     findings.extend(checked.findings);
     let documents = part("documents", ingest_told.compare(view), findings)?;
     findings.extend(documents.findings);
-    let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view), findings)? };
+    let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view, &collections), findings)? };
     findings.extend(indexes);
     let rows = Rows {
         versions: versions.len() as u64,
@@ -216,18 +218,15 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     Ok(Seen { versions, lists, tiles, rows })
 }
 
-/// What `kf index verify` finds in each collection of each tenant.
-fn indexes(view: View<'_>) -> Result<Vec<Finding>> {
+/// What `kf index verify` finds in each collection.
+fn indexes(view: View<'_>, scopes: &[Scope]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for tenant in Tenant::all(view)? {
-        for scope in Scope::all(view, &tenant.name)? {
-            let (tenant, collection) = (&scope.tenant.name, &scope.collection.name);
-            let fix = format!("`kf index rebuild --tenant {tenant} --collection {collection}` makes what is derived again");
-            let found = ingest::verify::verify(view, &scope)?.findings;
-            findings.extend(
-                found.into_iter().map(|f| Finding::new(format!("{} in {tenant}/{collection}", f.subject), f.problem, &fix)),
-            );
-        }
+    for scope in scopes {
+        let (tenant, collection) = (&scope.tenant.name, &scope.collection.name);
+        let fix = format!("`kf index rebuild --tenant {tenant} --collection {collection}` makes what is derived again");
+        let found = ingest::verify::verify(view, scope)?.findings;
+        findings
+            .extend(found.into_iter().map(|f| Finding::new(format!("{} in {tenant}/{collection}", f.subject), f.problem, &fix)));
     }
     Ok(findings)
 }

@@ -19,6 +19,7 @@ mod eval;
 mod examples;
 mod faults;
 mod fsck;
+mod fsck_shape;
 mod gc;
 mod help;
 mod history;
