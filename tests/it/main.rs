@@ -16,6 +16,7 @@ mod docs;
 mod doctor;
 mod dry_run;
 mod eval;
+mod every;
 mod examples;
 mod faults;
 mod fsck;
