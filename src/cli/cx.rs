@@ -19,7 +19,7 @@ use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
 use crate::seams::embedder::Embedder;
-use crate::store::objects::{Objects, RemoteOptions};
+use crate::store::objects::{Objects, RemoteOptions, atomic};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -131,6 +131,32 @@ impl Cx {
                 .hint("name another file for the output"));
         }
         Ok(path)
+    }
+
+    /// Writes a file that was asked for, where [`Cx::output_path`] allows it; a dry run only says that it would.
+    ///
+    /// # Errors
+    /// Those of [`Cx::output_path`], and when the file cannot be written.
+    pub(crate) fn write_output(&self, path: &Path, text: &str) -> Result<()> {
+        let path = self.output_path(path)?;
+        if self.global.dry_run {
+            self.out.note(&format!("would write {}", path.display()));
+            return Ok(());
+        }
+        atomic::write_file(&path, text.as_bytes(), 0o644)
+    }
+
+    /// Refuses a format that a text of one form, `what`, cannot be printed in. What KF_FORMAT says is meant for reports, and a
+    /// text has none.
+    ///
+    /// # Errors
+    /// When another format than those is asked for.
+    pub(crate) fn only_formats(&self, what: &str, formats: &[Format]) -> Result<()> {
+        let Some(asked) = self.global.format.filter(|f| !formats.contains(f)) else { return Ok(()) };
+        if self.env.text(env::KF_FORMAT).is_some_and(|text| text.parse() == Ok(asked)) {
+            return Ok(());
+        }
+        Err(Error::usage(format!("{what} is not printed as {asked}")).hint("leave `--format` out"))
     }
 
     /// What makes vectors of texts here.

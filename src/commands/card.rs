@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::base::reference::Reference;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
@@ -9,7 +10,6 @@ use crate::domain::registry::card::{markdown, yaml};
 use crate::domain::registry::table;
 use crate::release::card::input;
 use crate::store::Mode;
-use crate::store::objects::atomic;
 use clap_complete::engine::ArgValueCompleter;
 use std::path::PathBuf;
 
@@ -31,6 +31,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if args.yaml {
+        cx.only_formats("the YAML of a card", &[Format::Table])?;
+    } else {
+        cx.only_formats("a model card", &[Format::Table, Format::Markdown])?;
+    }
     let objects = cx.objects()?;
     let card = cx.store(Mode::Read)?.read(|view| {
         let version = table::resolve(view, &args.reference)?;
@@ -38,7 +43,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     })?;
     let text = if args.yaml { yaml(&card) } else { markdown(&card) };
     match &args.output {
-        Some(path) => atomic::write_file(&cx.output_path(path)?, text.as_bytes(), 0o644)?,
+        Some(path) => cx.write_output(path, &text)?,
         None => cx.out.print(&text)?,
     }
     Ok(Exit::Ok)

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::cli::complete::VARIABLE;
 use crate::cli::cx::Cx;
 use clap_complete::env::Shells;
@@ -17,6 +18,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    cx.only_formats("a completion script", &[Format::Table])?;
     let shells = Shells::builtins();
     let Some(shell) = shells.completer(&args.shell) else {
         let all: Vec<&str> = shells.names().collect();

@@ -6,6 +6,7 @@
 use crate::adapters::process::{Ended, Program};
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::cli::cx::Cx;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -103,21 +104,20 @@ const STORY: &[Step] = &[
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    cx.only_formats("the demo", &[Format::Table])?;
+    if cx.global.dry_run {
+        return tell(cx);
+    }
     let (dir, _scratch) = place(cx, args)?;
     write_files(&dir)?;
     let kf = std::env::current_exe().context(|| "cannot find the program that runs")?;
     cx.out.print(&format!("kf demo, in {}\n", dir.display()))?;
     for step in STORY {
+        cx.out.print(&shown(step))?;
         match step {
-            Say(words) => cx.out.print(&format!("\n# {words}\n"))?,
-            Use(version) => {
-                cx.out.print(&format!("\n$ cp -r config/{version}/. config/current/\n"))?;
-                use_version(&dir, version)?;
-            }
-            Append(file, text) => {
-                cx.out.print(&format!("\n$ printf '{}' >> {file}\n", text.escape_default().to_string().replace("\\\"", "\"")))?;
-                append(&dir.join(file), text)?;
-            }
+            Say(_) => {}
+            Use(version) => use_version(&dir, version)?,
+            Append(file, text) => append(&dir.join(file), text)?,
             Kf(words, expected) => kf_step(cx, &kf, &dir, words, *expected)?,
         }
     }
@@ -126,6 +126,31 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         "\nDone: a worse version was refused, a better one released and rolled back, and the log verified.\n{kept}"
     ))?;
     Ok(Exit::Ok)
+}
+
+/// The steps, without taking any of them.
+fn tell(cx: &Cx) -> Result<Exit> {
+    cx.out.print("kf demo would do this in a new folder:\n")?;
+    STORY.iter().try_for_each(|step| cx.out.print(&shown(step)))?;
+    Ok(Exit::Ok)
+}
+
+/// A step as it is shown before it is taken.
+fn shown(step: &Step) -> String {
+    match step {
+        Say(words) => format!("\n# {words}\n"),
+        Use(version) => format!("\n$ cp -r config/{version}/. config/current/\n"),
+        Append(file, text) => {
+            format!("\n$ printf '{}' >> {file}\n", text.escape_default().to_string().replace("\\\"", "\""))
+        }
+        Kf(words, _) => format!("\n$ kf {}\n", typed(words)),
+    }
+}
+
+/// Words as a shell takes them.
+fn typed(words: &[&str]) -> String {
+    let quoted = words.iter().map(|w| if w.contains(' ') { format!("\"{w}\"") } else { (*w).to_owned() });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn place(cx: &Cx, args: &Args) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
@@ -175,8 +200,6 @@ fn unwanted(cx: &Cx) -> Vec<OsString> {
 }
 
 fn kf_step(cx: &Cx, kf: &Path, dir: &Path, words: &[&str], expected: u8) -> Result<()> {
-    let shown: Vec<String> = words.iter().map(|w| if w.contains(' ') { format!("\"{w}\"") } else { (*w).to_owned() }).collect();
-    cx.out.print(&format!("\n$ kf {}\n", shown.join(" ")))?;
     let mut program = Program::new(kf).args(words).dir(dir).timeout(STEP_TIMEOUT);
     for name in unwanted(cx) {
         program = program.unset(name);
@@ -193,10 +216,9 @@ fn kf_step(cx: &Cx, kf: &Path, dir: &Path, words: &[&str], expected: u8) -> Resu
             }
             Ok(())
         }
-        ended => Err(Error::new(format!(
-            "`kf {}` ended otherwise than the story says: {ended:?} instead of {expected}",
-            shown.join(" ")
-        ))
-        .hint("look around with `kf demo --dir DIR`")),
+        ended => {
+            Err(Error::new(format!("`kf {}` ended otherwise than the story says: {ended:?} instead of {expected}", typed(words)))
+                .hint("look around with `kf demo --dir DIR`"))
+        }
     }
 }

@@ -28,7 +28,7 @@ use clap_complete::engine::ArgValueCompleter;
 use report::{Evaluated, failures, row_docs};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
@@ -130,7 +130,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         compared: report.comparison.as_deref(),
     };
     for (file, path) in args.reports.iter().zip(&paths) {
-        write_report(&file.kind, path, &report, &parts)?;
+        let text = report_text(&file.kind, &report, &parts)?;
+        cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
     }
     cx.out.emit(&report)
 }
@@ -223,14 +224,13 @@ fn report_paths(cx: &Cx, files: &[ReportFile]) -> Result<Vec<PathBuf>> {
     files.iter().map(writable).collect()
 }
 
-fn write_report(kind: &str, path: &Path, report: &Evaluated, parts: &Parts<'_>) -> Result<()> {
-    let text = match kind {
-        "junit" => junit::render(&view(parts))?,
-        "html" => html::render(&view(parts))?,
-        "markdown" => markdown(report),
-        _ => serde_json::to_string_pretty(&json(report)?).context(|| "cannot write JSON")?,
-    };
-    atomic::write_file(path, text.as_bytes(), 0o644).context(|| format!("cannot write the report {}", path.display()))
+fn report_text(kind: &str, report: &Evaluated, parts: &Parts<'_>) -> Result<String> {
+    match kind {
+        "junit" => junit::render(&view(parts)),
+        "html" => html::render(&view(parts)),
+        "markdown" => Ok(markdown(report)),
+        _ => serde_json::to_string_pretty(&json(report)?).context(|| "cannot write JSON"),
+    }
 }
 
 #[cfg(test)]

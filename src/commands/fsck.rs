@@ -1,5 +1,6 @@
 //! `kf fsck`: whether rows, objects, manifests and log agree; reads everything.
 
+use super::gc::waiting;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
@@ -126,10 +127,11 @@ fn check(cx: &Cx, args: &Args) -> Result<Exit> {
     let keys: Vec<_> = cx.log_verifier()?.into_iter().collect();
     let options = Options { quick: args.quick, repair: args.repair && !cx.global.dry_run, jobs: cx.jobs(), keys: &keys };
     let bar = progress::things(&cx.out, "checking", 0);
-    let report = fsck::check(&store, &objects, options, &mut |done, total| {
+    let mut progress = |done, total| {
         bar.set_length(total);
         bar.set_position(done);
-    })?;
+    };
+    let report = fsck::check(&store, &objects, options, &mut progress, &mut waiting(cx))?;
     bar.finish_and_clear();
     cx.out.emit(&Checked { report })
 }

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::base::text::{did_you_mean, visible};
 use crate::cli::cx::Cx;
 use crate::cli::{
@@ -27,6 +28,8 @@ pub(crate) struct Args {
 struct Pages {
     dir: PathBuf,
     pages: usize,
+    #[serde(skip)]
+    written: bool,
 }
 
 impl Report for Pages {
@@ -37,18 +40,23 @@ impl Report for Pages {
     }
 
     fn summary(&self) -> String {
-        format!("{} man pages in {}", self.pages, self.dir.display())
+        let would = if self.written { "" } else { "would write " };
+        format!("{would}{} man pages in {}", self.pages, self.dir.display())
     }
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     if let Some(dir) = &args.man {
-        std::fs::create_dir_all(dir).context(|| format!("cannot make {}", dir.display()))?;
         let mut root = command();
         root.build();
-        let pages = write_pages(&root, "kf", dir)?;
-        return cx.out.emit(&Pages { dir: dir.clone(), pages });
+        let pages = man_pages(&root, "kf")?;
+        let written = !cx.global.dry_run;
+        if written {
+            write_pages(dir, &pages)?;
+        }
+        return cx.out.emit(&Pages { dir: dir.clone(), pages: pages.len(), written });
     }
+    cx.only_formats("help", &[Format::Table])?;
     let mut found = command();
     found.build();
     for word in &args.words {
@@ -72,16 +80,23 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn write_pages(cmd: &clap::Command, name: &str, dir: &Path) -> Result<usize> {
-    let path = dir.join(format!("{name}.1"));
+fn write_pages(dir: &Path, pages: &[(String, Vec<u8>)]) -> Result<()> {
+    std::fs::create_dir_all(dir).context(|| format!("cannot make {}", dir.display()))?;
+    pages.iter().try_for_each(|(name, page)| {
+        let path = dir.join(format!("{name}.1"));
+        std::fs::write(&path, page).context(|| format!("cannot write {}", path.display()))
+    })
+}
+
+/// The man pages of a command and all below it, by name.
+fn man_pages(cmd: &clap::Command, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(cmd.clone().name(name.to_owned()))
         .render(&mut page)
         .context(|| format!("cannot write the man page of {name}"))?;
-    std::fs::write(&path, page).context(|| format!("cannot write {}", path.display()))?;
-    let mut pages = 1;
+    let mut pages = vec![(name.to_owned(), page)];
     for sub in cmd.get_subcommands() {
-        pages += write_pages(sub, &format!("{name}-{}", sub.get_name()), dir)?;
+        pages.extend(man_pages(sub, &format!("{name}-{}", sub.get_name()))?);
     }
     Ok(pages)
 }

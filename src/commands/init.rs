@@ -26,14 +26,19 @@ struct Initialised {
     state: String,
     state_created: bool,
     origin: String,
+    #[serde(skip)]
+    dry_run: bool,
 }
 
 impl Report for Initialised {
     const SCHEMA: &'static str = "kf.init/1";
 
     fn blocks(&self) -> Vec<Block> {
-        let mut lines: Vec<String> = self.wrote.iter().map(|w| format!("wrote {w}")).collect();
-        lines.push(if self.state_created {
+        let verb = if self.dry_run { "would write" } else { "wrote" };
+        let mut lines: Vec<String> = self.wrote.iter().map(|w| format!("{verb} {w}")).collect();
+        lines.push(if self.dry_run {
+            format!("the state would be {}", self.state)
+        } else if self.state_created {
             format!("new state: {}", self.state)
         } else {
             format!("the state is there already: {}", self.state)
@@ -72,7 +77,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (store, state_created) = cx.init_store()?;
     cx.objects()?;
     let origin = crate::store::log::head(&store.db())?.origin;
-    cx.out.emit(&Initialised { root, wrote, state: store.describe(), state_created, origin })
+    cx.out.emit(&Initialised { root, wrote, state: store.describe(), state_created, origin, dry_run: false })
 }
 
 /// A repository that is there already keeps its name, also for whoever meant to start another one below it.
@@ -91,7 +96,14 @@ fn own_name(cx: &Cx, root: &Path, wanted: &Name) -> Result<()> {
 /// What would be written; a state is not looked for, as that could make one.
 fn would_do(root: PathBuf, fresh: bool) -> Initialised {
     let wrote = if fresh { vec![config::FILE_NAME.to_owned(), ".gitignore".to_owned()] } else { Vec::new() };
-    Initialised { root, wrote, state: "where mlops.toml says".to_owned(), state_created: false, origin: String::new() }
+    Initialised {
+        root,
+        wrote,
+        state: "where mlops.toml says".to_owned(),
+        state_created: false,
+        origin: String::new(),
+        dry_run: true,
+    }
 }
 
 /// The folder's name, made into a project name.

@@ -11,7 +11,6 @@ use crate::domain::registry::lineage::{Direction, Graph};
 use crate::domain::registry::table;
 use crate::release::lineage::graph;
 use crate::store::Mode;
-use crate::store::objects::atomic;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 use serde_json::Value;
@@ -75,7 +74,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             Kind::Mermaid => graph.mermaid(),
             Kind::Dot => graph.dot(),
         };
-        atomic::write_file(&cx.output_path(path)?, text.as_bytes(), 0o644)?;
+        cx.write_output(path, &text)?;
     }
     let trees = (graph.tree(&id, Direction::Up), graph.tree(&id, Direction::Down));
     cx.out.emit(&Lineage { version: id, nodes: graph.nodes().len(), graph: graph.json(), trees })

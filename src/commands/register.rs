@@ -1,5 +1,6 @@
 //! `kf register`: a new version of a model, or of every model in `mlops.toml`.
 
+use super::gc::waiting;
 use super::version_doc::VersionDoc;
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
@@ -204,10 +205,11 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let mut models = Vec::new();
     for request in requests {
         let bar = progress::bytes(&cx.out, "registering", 0);
-        let done = register(&place, &request, &|total, done| {
+        let progress = |total, done| {
             bar.set_length(total);
             bar.inc(done);
-        });
+        };
+        let done = register(&place, &request, &progress, &mut waiting(cx));
         bar.finish_and_clear();
         match done {
             Err(e) if !args.all => return Err(e),

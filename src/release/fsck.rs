@@ -14,16 +14,17 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
-use crate::domain::ingest::table::{Scope, Tenant};
+use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{eval, ingest, registry};
-use crate::store::check::{Entry, Finding, Stored, Tile, read_log, restore_fix};
+use crate::store::check::{Entry, Finding, Stored, Tile, entries, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
 pub use content::Content;
 use serde::Serialize;
 use serde_json::{Map, json};
+use std::collections::BTreeMap;
 
 /// Microseconds of a day: what is older and still a temporary belongs to a process that died.
 const DAY: i64 = 86_400_000_000;
@@ -107,17 +108,23 @@ pub struct Report {
     pub verdict: Verdict,
 }
 
-/// Checks a state. `progress` is told how many objects of how many are done.
+/// Checks a state. `progress` is told how many objects of how many are done, `waiting` who holds a lock.
 ///
 /// # Errors
 /// When the state is locked or a repair fails. What cannot be read is a finding.
-pub fn check(store: &Store, objects: &Objects, options: Options<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+pub fn check(
+    store: &Store,
+    objects: &Objects,
+    options: Options<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+    waiting: &mut dyn FnMut(&str),
+) -> Result<Report> {
     let now = store.now();
     let mend = options.repair && !store.is_dry_run();
-    let _alone = mend.then(|| store.lock(Matter::Work, Hold::Alone, "fsck --repair", &mut |_| {})).transpose()?;
+    let _alone = mend.then(|| store.lock(Matter::Work, Hold::Alone, "fsck --repair", waiting)).transpose()?;
     let mut findings = engine(store)?;
     let seen = store.read(|view| see(view, objects, options, &mut findings))?;
-    let mut content = content::check(objects, &seen.versions, &seen.lists, options, progress)?;
+    let mut content = contents(store, objects, &seen, options, progress, waiting)?;
     findings.append(&mut content.findings);
     let repaired = match mend {
         true => repair(store, objects, &seen.tiles, &content, now)?,
@@ -138,6 +145,36 @@ pub fn check(store: &Store, objects: &Objects, options: Options<'_>, progress: &
         verdict: if findings.is_empty() { Verdict::Pass } else { Verdict::Fail },
         findings,
     })
+}
+
+/// Looks at the objects that rows and log name. What does not agree is looked at again while nobody removes objects: garbage
+/// that was collected since the rows were read is nothing wrong.
+fn contents(
+    store: &Store,
+    objects: &Objects,
+    seen: &Seen,
+    options: Options<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+    waiting: &mut dyn FnMut(&str),
+) -> Result<content::Checked> {
+    let first = content::check(objects, (&seen.versions, &seen.lists), options, &BTreeMap::new(), progress)?;
+    if first.findings.is_empty() {
+        return Ok(first);
+    }
+    let _nobody_removes = match store.lock(Matter::Objects, Hold::Shared, "fsck", waiting) {
+        Err(e) if e.kind() == Kind::Locked => return Err(e),
+        // Whoever may only read the state cannot take a lock there: what is seen now has to do.
+        lock => lock.ok(),
+    };
+    let again = store.read(|view| {
+        let mut lists = seen.lists.clone();
+        lists.extend(entries(view, "gc.run")?.iter().filter_map(super::gc::list_of));
+        Ok((table::all_versions(view, Filter::default(), u32::MAX)?, lists))
+    });
+    match again {
+        Ok((versions, lists)) => content::check(objects, (&versions, &lists), options, &first.sound, progress),
+        Err(_) => Ok(first),
+    }
 }
 
 /// Keeps what a part of the check gave, or makes a finding of its failure so that the other parts still run.
@@ -194,6 +231,10 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
     findings.extend(differences);
+    let collections = part("documents", Scope::everywhere(view), findings)?;
+    let numbers: Vec<i64> = collections.iter().map(Scope::id).collect();
+    let differences = part("state", shape::compare(view, &numbers), findings)?;
+    findings.extend(differences);
     let differences = part("state", marks.compare(view), findings)?;
     findings.extend(differences);
     let versions = part("registry", table::all_versions(view, Filter::default(), u32::MAX), findings)?;
@@ -201,7 +242,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     findings.extend(checked.findings);
     let documents = part("documents", ingest_told.compare(view), findings)?;
     findings.extend(documents.findings);
-    let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view), findings)? };
+    let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view, &collections), findings)? };
     findings.extend(indexes);
     let rows = Rows {
         versions: versions.len() as u64,
@@ -214,18 +255,15 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     Ok(Seen { versions, lists, tiles, rows })
 }
 
-/// What `kf index verify` finds in each collection of each tenant.
-fn indexes(view: View<'_>) -> Result<Vec<Finding>> {
+/// What `kf index verify` finds in each collection.
+fn indexes(view: View<'_>, scopes: &[Scope]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for tenant in Tenant::all(view)? {
-        for scope in Scope::all(view, &tenant.name)? {
-            let (tenant, collection) = (&scope.tenant.name, &scope.collection.name);
-            let fix = format!("`kf index rebuild --tenant {tenant} --collection {collection}` makes what is derived again");
-            let found = ingest::verify::verify(view, &scope)?.findings;
-            findings.extend(
-                found.into_iter().map(|f| Finding::new(format!("{} in {tenant}/{collection}", f.subject), f.problem, &fix)),
-            );
-        }
+    for scope in scopes {
+        let (tenant, collection) = (&scope.tenant.name, &scope.collection.name);
+        let fix = format!("`kf index rebuild --tenant {tenant} --collection {collection}` makes what is derived again");
+        let found = ingest::verify::verify(view, scope)?.findings;
+        findings
+            .extend(found.into_iter().map(|f| Finding::new(format!("{} in {tenant}/{collection}", f.subject), f.problem, &fix)));
     }
     Ok(findings)
 }

@@ -10,7 +10,7 @@ use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
 use crate::config::VectorEngine;
 use crate::domain::ingest::chunk::embed_text;
-use crate::domain::ingest::table::{Chunk, Listed, Scope, Tenant, Vectors, set_embedder, set_vectors};
+use crate::domain::ingest::table::{Chunk, Listed, Scope, Vectors, set_embedder, set_vectors};
 use crate::domain::ingest::verify::Finding;
 use crate::release::embed::{kept_or_made, vectors};
 use crate::release::search::slice;
@@ -95,14 +95,11 @@ fn in_place(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Resu
 /// # Errors
 /// When a text is damaged.
 pub fn index_all(tx: &Tx<'_>) -> Result<usize> {
-    let mut collections = 0;
-    for tenant in Tenant::all(tx.view())? {
-        for scope in Scope::all(tx.view(), &tenant.name)? {
-            index(tx, &scope, None)?;
-            collections += 1;
-        }
+    let scopes = Scope::everywhere(tx.view())?;
+    for scope in &scopes {
+        index(tx, scope, None)?;
     }
-    Ok(collections)
+    Ok(scopes.len())
 }
 
 fn index(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<usize> {

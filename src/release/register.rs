@@ -144,13 +144,13 @@ pub(super) fn layout_of(model: &Model) -> Result<Layout> {
         .context(|| format!("`model.{}.parts` cannot be used", model.name))
 }
 
-/// Registers a version. `progress` is told the bytes in all and the bytes just done.
+/// Registers a version. `progress` is told the bytes in all and the bytes just done, `waiting` who holds a lock.
 ///
 /// # Errors
 /// When a file cannot be read or is no part, a reference names nothing, the registry refuses the number, or garbage is being
 /// collected for too long ([`Locked`](crate::base::error::Kind::Locked)). Nothing is changed then,
 /// except that objects may have been published, which no version names.
-pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -> Result<Outcome> {
+pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64), waiting: &mut dyn FnMut(&str)) -> Result<Outcome> {
     let files = gather(&place.root, &request.paths)?;
     let (existing, links) = place.store.read(|view| look_up(view, request))?;
     let kind = request.kind.or(existing).unwrap_or_else(|| guess(&request.layout, &files));
@@ -158,7 +158,7 @@ pub fn register(place: &Place, request: &Request, progress: &dyn Fn(u64, u64)) -
     let git = git_facts(place, request)?;
     let total = files.iter().map(|f| f.size).sum();
     let dry = place.store.is_dry_run();
-    let _uncollected = (!dry).then(|| place.store.lock(Matter::Objects, Hold::Shared, "register", &mut |_| {})).transpose()?;
+    let _uncollected = (!dry).then(|| place.store.lock(Matter::Objects, Hold::Shared, "register", waiting)).transpose()?;
     let published = publish(place, kind, &files, &links, &|done| progress(total, done))?;
     let manifest = &published.manifest;
     let mut warnings = warnings_of(git.as_ref());

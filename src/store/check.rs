@@ -4,6 +4,7 @@
 //! Those can be rebuilt, because the bodies that lead to the root of the log lead to one hash for each tile only.
 
 pub mod rows;
+pub mod shape;
 
 use super::log::{self, TILE_WIDTH, tile_root};
 use super::{Store, View};
@@ -11,6 +12,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::merkle::{Frontier, Hash, leaf_hash};
+use crate::base::text::visible;
 use crate::base::time::Timestamp;
 use crate::base::version::Version;
 use crate::values;
@@ -29,10 +31,14 @@ pub struct Finding {
     pub fix: String,
 }
 
+/// The longest subject and the longest problem that are told whole, in characters: rows that somebody edited may hold anything.
+const TOLD_MAX: (usize, usize) = (300, 4_000);
+
 impl Finding {
     /// A finding; the fix holds commands in backticks.
-    pub fn new(subject: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { subject: subject.into(), problem: problem.into(), fix: fix.into() }
+    pub fn new(subject: impl AsRef<str>, problem: impl AsRef<str>, fix: impl Into<String>) -> Self {
+        let (subject, problem) = (visible(subject.as_ref(), TOLD_MAX.0), visible(problem.as_ref(), TOLD_MAX.1));
+        Self { subject, problem, fix: fix.into() }
     }
 }
 

@@ -8,6 +8,7 @@
 //! The index is derived: it is made again from the texts, never carried from one engine to the other.
 
 use super::db::{Db, Value};
+use super::schema::Made;
 use super::tx::{Tx, View};
 use crate::base::error::Result;
 use crate::values;
@@ -25,14 +26,36 @@ fn table(collection: i64) -> String {
 /// # Errors
 /// Only those of the state.
 pub fn create(tx: &Tx<'_>, collection: i64) -> Result<()> {
-    let (db, table) = (tx.view().db(), table(collection));
+    let db = tx.view().db();
+    db.batch(&statements(db, &table(collection)))
+}
+
+fn statements(db: &Db, table: &str) -> String {
     match db {
-        Db::Sqlite(_) => db.batch(&format!(
+        Db::Sqlite(_) => format!(
             "CREATE VIRTUAL TABLE {table} USING fts5(words, content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\")"
-        )),
-        Db::Postgres(_) => db.batch(&format!(
-            "CREATE TABLE {table} (chunk BIGINT PRIMARY KEY, words TSVECTOR NOT NULL); CREATE INDEX ON {table} USING GIN (words)"
-        )),
+        ),
+        Db::Postgres(_) => format!(
+            "CREATE TABLE {table} (chunk BIGINT PRIMARY KEY, words TSVECTOR NOT NULL); \
+             CREATE INDEX {table}_words_idx ON {table} USING GIN (words)"
+        ),
+    }
+}
+
+/// What the engine's catalogue holds of the index of a collection.
+pub(super) fn made(db: &Db, collection: i64) -> Vec<Made> {
+    let name = table(collection);
+    match db {
+        // FTS5 keeps what it needs in tables of its own, which its documentation lists ("FTS5 Data Structures") without their
+        // statements; one without content has no `_content`.
+        Db::Sqlite(_) => ["config", "data", "docsize", "idx"]
+            .map(|part| Made { kind: "table", name: format!("{name}_{part}"), sql: None })
+            .into_iter()
+            .chain([Made { kind: "table", sql: Some(statements(db, &name)), name: name.clone() }])
+            .collect(),
+        Db::Postgres(_) => {
+            vec![Made { kind: "index", name: format!("{name}_words_idx"), sql: None }, Made { kind: "table", name, sql: None }]
+        }
     }
 }
 

@@ -14,6 +14,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+/// How long somebody waits before being told for whom: most are done sooner.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+/// How long to sleep before trying again.
+const NAP: Duration = Duration::from_millis(50);
+
 /// What a lock protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matter {
@@ -73,7 +78,8 @@ impl std::fmt::Debug for Held {
 }
 
 impl Store {
-    /// Takes a lock for `what`, a command without `kf`, waiting up to the lock timeout; `waiting` is told once who holds it.
+    /// Takes a lock for `what`, a command without `kf`, waiting up to the lock timeout; `waiting` is told once who holds it, when
+    /// that takes longer than [`TOLD_AFTER`].
     ///
     /// # Errors
     /// [`Kind::Locked`] when somebody else still holds it.
@@ -94,7 +100,7 @@ impl Store {
                 let db = self.db();
                 let key = key_of(&db, matter)?;
                 let name = format!("kf {what} (pid {} on {})", std::process::id(), self.identity().host);
-                lock_session(&db, key, hold, &name, waiting)?;
+                lock_session(&db, (key, hold), &name, patience, waiting)?;
                 Ok(Lock(Held::Session { db, key, hold }))
             }
         }
@@ -158,10 +164,11 @@ fn lock_file(path: &Path, hold: Hold, patience: Duration, waiting: &mut dyn FnMu
         if left.is_zero() {
             return Err(locked(holder));
         }
-        if !std::mem::replace(&mut told, true) {
+        if !told && patience - left >= TOLD_AFTER {
+            told = true;
             waiting(holder);
         }
-        let nap = Duration::from_millis(50).min(left);
+        let nap = NAP.min(left);
         std::thread::sleep(nap);
         left -= nap;
     }
@@ -190,16 +197,26 @@ fn key_of(db: &Db, matter: Matter) -> Result<i64> {
 }
 
 /// The server lets those who wait take turns, so that who wants it alone is not starved by those who share it.
-fn lock_session(db: &Db, key: i64, hold: Hold, name: &str, waiting: &mut dyn FnMut(&str)) -> Result<()> {
+fn lock_session(db: &Db, (key, hold): (i64, Hold), name: &str, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<()> {
     db.each("SELECT set_config('application_name', ?1, false)", values![name], &mut |_| Ok(()))?;
-    let mut taken = false;
     let sql = format!("SELECT pg_try_advisory_lock{}(?1)::int::bigint", suffix(hold));
-    db.each(&sql, values![key], &mut |row| row.flag(0).map(|yes| taken = yes))?;
-    if taken {
-        return Ok(());
+    // The server cannot be interrupted to tell somebody that it waits: it is only asked to once that was told.
+    let mut waited = Duration::ZERO;
+    loop {
+        let mut taken = false;
+        db.each(&sql, values![key], &mut |row| row.flag(0).map(|yes| taken = yes))?;
+        if taken {
+            return Ok(());
+        }
+        if waited >= TOLD_AFTER || patience <= TOLD_AFTER {
+            break;
+        }
+        std::thread::sleep(NAP);
+        waited += NAP;
     }
-    let holder = holder_of(db, key)?;
-    waiting(&holder);
+    if patience > TOLD_AFTER {
+        waiting(&holder_of(db, key)?);
+    }
     match db.each(&format!("SELECT pg_advisory_lock{}(?1)", suffix(hold)), values![key], &mut |_| Ok(())) {
         Err(e) if e.kind() == Kind::Locked => Err(locked(&holder_of(db, key)?)),
         done => done,

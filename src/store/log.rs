@@ -24,6 +24,9 @@ pub const ENTRY_MAX: usize = 65_535;
 /// The longest fact that an entry carries itself, in bytes of canonical JSON: a few of this length still fit an entry.
 pub const FACT_MAX: usize = 8_192;
 
+/// The length of the salt of a commitment, in bytes.
+pub const SALT_LEN: usize = 32;
+
 /// The longest ticket or name in bytes: an index of PostgreSQL has room for 2,704.
 pub const WORD_MAX: usize = 2_000;
 
@@ -154,7 +157,7 @@ impl Appender<'_> {
             personal.insert("names".into(), json!(names));
         }
         if let Some(reason) = &event.reason {
-            let salt = self.random.bytes::<32>();
+            let salt = self.random.bytes::<SALT_LEN>();
             personal.insert("reason".into(), json!(commitment(&salt, reason)?));
             self.db.execute(
                 "INSERT INTO opening (seq, field, salt, value) VALUES (?1, ?2, ?3, ?4)",

@@ -111,6 +111,7 @@ impl Store {
     /// # Errors
     /// [`Kind::NoRepository`] when there is none or only an unfinished copy; a failed operation when a newer kf wrote it.
     pub fn open(settings: Settings, mode: Mode) -> Result<Self> {
+        refuse_emptied(&settings)?;
         let db = Db::open(&settings.target, mode, settings.lock_timeout)?;
         let found = migrations::schema_of(&db)?;
         migrations::refuse_newer(&db, found)?;
@@ -387,6 +388,32 @@ pub fn meta(db: &Db, key: &str) -> Result<Option<String>> {
 /// When it has none.
 pub fn state_id(db: &Db) -> Result<String> {
     meta(db, META_STATE_ID)?.ok_or_else(|| Error::new("the state has no id").hint("run `kf fsck`"))
+}
+
+/// A state file without a byte where changes or objects of a state lie is one that was emptied, not a new one. Opening it would
+/// throw its write-ahead log away.
+fn refuse_emptied(settings: &Settings) -> Result<()> {
+    let DbTarget::Sqlite(path) = &settings.target else { return Ok(()) };
+    if !std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0) {
+        return Ok(());
+    }
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let beside = if std::fs::metadata(wal).is_ok_and(|m| m.len() > 0) {
+        "changes that belong to it lie in its `-wal` file"
+    } else if has_files(&settings.copies.join("objects")) {
+        "objects of a state lie beside it"
+    } else {
+        return Ok(());
+    };
+    Err(Error::of(Kind::Broken, format!("the state is damaged: {} is empty, but {beside}", path.display()))
+        .hint("restore the state from a backup: `kf fsck` tells how"))
+}
+
+/// True when there is a file anywhere below.
+fn has_files(dir: &std::path::Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    entries.flatten().any(|e| e.file_type().is_ok_and(|kind| if kind.is_dir() { has_files(&e.path()) } else { true }))
 }
 
 /// A state that was moved away is sealed: what were written here would be missing there.

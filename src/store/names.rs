@@ -5,7 +5,7 @@
 //! So a name that was changed is found, and one whose row was erased can be guessed by nobody: the salt went with it.
 
 use super::db::Db;
-use super::log::{WORD_MAX, commitment, too_long};
+use super::log::{SALT_LEN, WORD_MAX, commitment, too_long};
 use crate::base::digest::hex;
 use crate::base::error::Result;
 use crate::base::random::Random;
@@ -40,7 +40,7 @@ impl<'a> Names<'a> {
             return Err(too_long(&format!("the name of this {kind}"), name.len(), WORD_MAX));
         }
         let id = format!("{kind}-{}", hex(&self.random.bytes::<6>()));
-        let salt = self.random.bytes::<32>();
+        let salt = self.random.bytes::<SALT_LEN>();
         let sql = "INSERT INTO pseudonym (id, kind, name, salt) VALUES (?1, ?2, ?3, ?4)";
         self.db.execute(sql, values![&id, kind, name, salt.to_vec()])?;
         self.made.borrow_mut().insert(id.clone(), commitment(&salt, &[kind, name])?);

@@ -71,6 +71,17 @@ pub struct Index {
     pub on: &'static str,
 }
 
+/// Something that kf makes in a state.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// `table` or `index`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The statement that makes it, when it is this program that writes it and not the engine.
+    pub sql: Option<String>,
+}
+
 impl Table {
     /// The statement that makes the table on this engine.
     pub fn create(&self, db: &Db) -> String {

@@ -364,7 +364,7 @@ fn an_edit_of_any_column_of_any_row_is_found() {
         let keys = [key];
         let check = || {
             let options = Options { quick: false, repair: false, jobs: 2, keys: &keys };
-            let report = fsck::check(&store, &objects, options, &mut |_, _| {}).expect("checked");
+            let report = fsck::check(&store, &objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked");
             // That the objects are elsewhere is not what is looked for.
             let told = report.findings.into_iter().filter(|f| !f.subject.starts_with("object "));
             told.map(|f| (f.subject, f.problem)).collect::<BTreeSet<_>>()

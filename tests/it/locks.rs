@@ -98,6 +98,27 @@ fn nothing_is_published_while_objects_are_collected() {
     });
 }
 
+/// Who waits is told for whom, once it takes longer than a moment.
+#[test]
+fn who_waits_is_told_for_whom() {
+    on_both(|s| {
+        let place = two_places(s);
+        let store = elsewhere(s);
+        let held = hold(&store, Matter::Objects, Hold::Alone, "gc");
+        let waits = |words: &[&str], told: bool| {
+            let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(["-C", place]).args(words));
+            assert_eq!(run.code, Some(11), "kf {words:?}\n{run}");
+            assert_eq!(run.stderr.contains("waiting for `kf gc` (pid "), told, "kf {words:?}\n{run}");
+        };
+        waits(&["register", "new", "cfg", "--type", "other", "--lock-timeout", "3s"], true);
+        waits(&["register", "new", "cfg", "--type", "other", "--lock-timeout", "300ms"], false);
+        drop(held);
+        let held = hold(&store, Matter::Work, Hold::Alone, "gc");
+        waits(&["fsck", "--repair", "--lock-timeout", "3s"], true);
+        drop(held);
+    });
+}
+
 #[test]
 fn a_lock_that_went_with_its_connection_is_noticed() {
     on_both(|s| {

@@ -232,6 +232,12 @@ fn tenants_share_no_vectors() {
         assert_eq!(rows, "1", "each collection has a table of its own");
         ok(s, ["index", "move", "--to", "embedded", "--tenant", "other"]);
         assert_eq!(engine(s), "pgvector", "the other tenant's stays where it is");
+        ok(s, ["fsck"]);
+        ok(s, ["index", "move", "--to", "pgvector", "--tenant", "other"]);
+        ok(s, ["tenant", "erase", "other", "--yes", "--reason", "asked for"]);
+        let left = server.query(database, "SELECT count(*) FROM pg_class WHERE relname IN ('vectors_1', 'vectors_2')");
+        assert_eq!(left.expect("a count"), "1", "an erased tenant leaves no table of vectors");
+        ok(s, ["fsck"]);
     });
 }
 

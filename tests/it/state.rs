@@ -197,7 +197,7 @@ fn evaluate(store: &Store, reference: &str) {
 
 fn check(store: &Store, objects: &Objects, repair: bool) -> fsck::Report {
     let options = fsck::Options { quick: false, repair, jobs: 4, keys: &[] };
-    fsck::check(store, objects, options, &mut |_, _| {}).expect("checked")
+    fsck::check(store, objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked")
 }
 
 fn is_sound(store: &Store, objects: &Objects) {

@@ -9,7 +9,7 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
-use crate::domain::audit::export::{self, Exported};
+use crate::domain::audit::export::{self, Exported, Way};
 use crate::domain::audit::verify::{Verified, verify};
 use crate::store::Mode;
 use serde::Serialize;
@@ -77,6 +77,8 @@ struct Done {
     path: PathBuf,
     #[serde(flatten)]
     exported: Exported,
+    #[serde(skip)]
+    way: Way,
 }
 
 impl Report for Done {
@@ -84,20 +86,29 @@ impl Report for Done {
 
     fn blocks(&self) -> Vec<Block> {
         let e = &self.exported;
+        let (written, covers) = match self.way {
+            Way::Write => ("written", "covers"),
+            Way::Try => ("would be written", "would cover"),
+        };
         let mut lines = vec![
             self.summary(),
-            format!("{} written, {} were there already", count(usize::try_from(e.written).unwrap_or(usize::MAX), "file"), e.kept),
+            format!(
+                "{} {written}, {} were there already",
+                count(usize::try_from(e.written).unwrap_or(usize::MAX), "file"),
+                e.kept
+            ),
         ];
         match &e.checkpoint {
-            Some(path) => lines.push(format!("{} covers the first {}", path.display(), entries(e.signed))),
+            Some(path) => lines.push(format!("{} {covers} the first {}", path.display(), entries(e.signed))),
             None => lines.push("Nothing is signed yet, so there is no checkpoint beside it: see `kf audit key`".into()),
         }
         sentences(lines)
     }
 
     fn summary(&self) -> String {
+        let place = if self.way == Way::Write { "in" } else { "would be in" };
         format!(
-            "{} ({}) of {}: in {}",
+            "{} ({}) of {}: {place} {}",
             entries(self.exported.entries),
             Bytes(self.exported.bytes),
             self.exported.origin,
@@ -110,15 +121,16 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (kind, format) = args.wanted()?;
     let path = cx.output_path(&args.path)?;
     let keys = args.trust.keys(cx)?;
+    let way = if cx.global.dry_run { Way::Try } else { Way::Write };
     let store = cx.store(Mode::Read)?;
     let exported = store.read(|view| {
         sound(&verify(view, &keys, &[], cx.jobs())?)?;
         match kind {
-            Kind::Jsonl => export::jsonl(view, &path),
-            Kind::Tiles => export::tiles(view, &path),
+            Kind::Jsonl => export::jsonl(view, &path, way),
+            Kind::Tiles => export::tiles(view, &path, way),
         }
     })?;
-    cx.out.emit_as(&Done { path, exported }, format)
+    cx.out.emit_as(&Done { path, exported, way }, format)
 }
 
 /// Refuses a log in which something was altered: a stranger would take what is exported for the log.

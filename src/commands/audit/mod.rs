@@ -10,7 +10,7 @@ mod prove;
 mod show;
 mod verify;
 
-use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::text::group;
 use crate::cli::cx::Cx;
@@ -91,13 +91,11 @@ struct Output {
 }
 
 impl Output {
-    /// Writes the file that was asked for; not in a dry run.
+    /// Writes the file that was asked for.
     fn save(&self, cx: &Cx, text: &str) -> Result<()> {
         match &self.file {
-            Some(path) if !cx.global.dry_run => {
-                std::fs::write(cx.output_path(path)?, text).context(|| format!("cannot write `{}`", path.display()))
-            }
-            _ => Ok(()),
+            Some(path) => cx.write_output(path, text),
+            None => Ok(()),
         }
     }
 

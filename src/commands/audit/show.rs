@@ -2,6 +2,7 @@
 
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::base::quantity::Bytes;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
@@ -60,6 +61,9 @@ impl Report for Shown {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if args.raw {
+        cx.only_formats("the bytes of an entry", &[Format::Table, Format::Json])?;
+    }
     let shown = cx.store(Mode::Read)?.read(|view| match Reader::new(view).entry(args.index)? {
         Some((entry, body)) => Ok(Shown { entry, body }),
         None => {

@@ -4,6 +4,7 @@ use super::Where;
 use super::rm::unknown;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
+use crate::base::format::Format;
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
 use crate::base::text::{count, ellipsis};
@@ -103,6 +104,9 @@ impl Report for Shown {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if args.text {
+        cx.only_formats("the text of a document", &[Format::Table])?;
+    }
     let (tenant, collection) = args.place.names(cx)?;
     let (document, meta, text, chunks) = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;

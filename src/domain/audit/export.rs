@@ -39,11 +39,20 @@ pub struct Exported {
     pub checkpoint: Option<PathBuf>,
 }
 
+/// Whether the files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Yes.
+    Write,
+    /// No: everything else is done, and what is said is what would be written.
+    Try,
+}
+
 /// Writes the tree of the newest signed checkpoint as files under `dir`, then reads them all again.
 ///
 /// # Errors
 /// When nothing is signed, `dir` holds another log or other contents, the files cannot be written, or the log is damaged.
-pub fn tiles(view: View<'_>, dir: &Path) -> Result<Exported> {
+pub fn tiles(view: View<'_>, dir: &Path, way: Way) -> Result<Exported> {
     let Stored { checkpoint, note } = prove::checkpoint(view)?;
     same_log(dir, &checkpoint)?;
     let mut done = Exported {
@@ -58,20 +67,25 @@ pub fn tiles(view: View<'_>, dir: &Path) -> Result<Exported> {
     for file in tree_files(checkpoint.size) {
         let bytes = contents(view, &file)?;
         done.bytes += bytes.len() as u64;
-        if keep_or_write(&dir.join(file.to_string()), &bytes)? {
+        if keep_or_write(&dir.join(file.to_string()), &bytes, way)? {
             done.written += 1;
         } else {
             done.kept += 1;
         }
     }
     let root = read_tree(checkpoint.size, &mut |file| {
+        if way == Way::Try {
+            return contents(view, file);
+        }
         let path = dir.join(file.to_string());
         fs::read(&path).context(|| format!("cannot read `{}` again", path.display()))
     })?;
     if root != checkpoint.root {
         return Err(damaged(format!("the exported entries do not have the root of the checkpoint at {}", checkpoint.size)));
     }
-    write(&dir.join(CHECKPOINT), note.to_string().as_bytes(), true)?;
+    if way == Way::Write {
+        write(&dir.join(CHECKPOINT), note.to_string().as_bytes(), true)?;
+    }
     Ok(done)
 }
 
@@ -132,7 +146,7 @@ fn bodies(view: View<'_>, range: std::ops::Range<u64>) -> Result<Vec<String>> {
 }
 
 /// Writes a file unless it is there with these bytes; true when it was written. One that a crash cut short is replaced.
-fn keep_or_write(path: &Path, bytes: &[u8]) -> Result<bool> {
+fn keep_or_write(path: &Path, bytes: &[u8], way: Way) -> Result<bool> {
     match fs::read(path) {
         Ok(found) if found == bytes => return Ok(false),
         Ok(found) if found.len() == bytes.len() => {
@@ -144,7 +158,9 @@ fn keep_or_write(path: &Path, bytes: &[u8]) -> Result<bool> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(e).context(|| format!("cannot read `{}`", path.display())),
     }
-    write(path, bytes, false)?;
+    if way == Way::Write {
+        write(path, bytes, false)?;
+    }
     Ok(true)
 }
 
@@ -182,33 +198,46 @@ fn readable(file: &File) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When the files cannot be written, or an entry is missing.
-pub fn jsonl(view: View<'_>, path: &Path) -> Result<Exported> {
+pub fn jsonl(view: View<'_>, path: &Path, way: Way) -> Result<Exported> {
     let head = crate::store::log::head(view.db())?;
     let stored = newest_checkpoint(view)?;
-    let mut entries: u64 = 0;
-    let mut bytes: u64 = 0;
-    let mut read = Ok(());
-    replace(path, true, |out| {
-        read = view.each("SELECT seq, body FROM eb ORDER BY seq", values![], |row| {
-            if u64::try_from(row.int(0)?) != Ok(entries) {
-                return Err(damaged(format!("entry {entries} of the audit log is missing")));
-            }
-            let body = row.text(1)?;
-            entries += 1;
-            bytes += body.len() as u64 + 1;
-            writeln!(out, "{body}").context(|| format!("cannot write entry {}", entries - 1))
-        });
-        // The reason is told below; here it only keeps the file from its place.
-        if read.is_err() { Err(std::io::Error::other("the entries could not be read")) } else { Ok(()) }
-    })
-    .or_else(|e| std::mem::replace(&mut read, Ok(())).and(Err(e)))?;
+    let (entries, bytes) = match way {
+        Way::Try => lines(view, &mut std::io::sink())?,
+        Way::Write => {
+            let mut read = Ok((0, 0));
+            replace(path, true, |out| {
+                read = lines(view, out);
+                // The reason is told below; here it only keeps the file from its place.
+                if read.is_err() { Err(std::io::Error::other("the entries could not be read")) } else { Ok(()) }
+            })
+            .or_else(|e| std::mem::replace(&mut read, Ok((0, 0))).and(Err(e)))?;
+            read?
+        }
+    };
     let mut done = Exported { origin: head.origin, entries, signed: 0, written: 1, kept: 0, bytes, checkpoint: None };
     if let Some(Stored { checkpoint, note }) = stored {
         let beside = beside(path);
-        write(&beside, note.to_string().as_bytes(), true)?;
+        if way == Way::Write {
+            write(&beside, note.to_string().as_bytes(), true)?;
+        }
         done = Exported { signed: checkpoint.size, written: 2, checkpoint: Some(beside), ..done };
     }
     Ok(done)
+}
+
+/// Writes all entries, one a line; how many there are, and how many bytes.
+fn lines(view: View<'_>, out: &mut dyn Write) -> Result<(u64, u64)> {
+    let (mut entries, mut bytes) = (0u64, 0u64);
+    view.each("SELECT seq, body FROM eb ORDER BY seq", values![], |row| {
+        if u64::try_from(row.int(0)?) != Ok(entries) {
+            return Err(damaged(format!("entry {entries} of the audit log is missing")));
+        }
+        let body = row.text(1)?;
+        entries += 1;
+        bytes += body.len() as u64 + 1;
+        writeln!(out, "{body}").context(|| format!("cannot write entry {}", entries - 1))
+    })?;
+    Ok((entries, bytes))
 }
 
 /// `FILE.checkpoint`.
@@ -247,7 +276,7 @@ mod tests {
     fn others_believe_the_exported_tree() {
         let log = Log::new(1300);
         let out = tempfile::tempdir().expect("a directory");
-        let done = log.store.read(|v| tiles(v, out.path())).expect("exported");
+        let done = log.store.read(|v| tiles(v, out.path(), Way::Write)).expect("exported");
         assert_eq!((done.entries, done.signed, done.kept, done.origin.as_str()), (1300, 1300, 0, log.origin.as_str()));
         assert_eq!(done.written, 6 + 6 + 1);
 
@@ -271,7 +300,7 @@ mod tests {
     fn an_export_goes_on_where_it_was() {
         let log = Log::new(600);
         let out = tempfile::tempdir().expect("a directory");
-        let export = || log.store.read(|v| tiles(v, out.path()));
+        let export = || log.store.read(|v| tiles(v, out.path(), Way::Write));
         assert_eq!(export().expect("exported").written, 3 + 3 + 1);
         fs::remove_file(out.path().join("checkpoint")).expect("removed");
         fs::write(out.path().join("tile/0/001"), "").expect("cut short");
@@ -288,8 +317,8 @@ mod tests {
     fn an_export_that_does_not_fit_is_refused() {
         let log = Log::new(600);
         let out = tempfile::tempdir().expect("a directory");
-        let export = |log: &Log| log.store.read(|v| tiles(v, out.path())).expect_err("refused").to_string();
-        log.store.read(|v| tiles(v, out.path())).expect("exported");
+        let export = |log: &Log| log.store.read(|v| tiles(v, out.path(), Way::Write)).expect_err("refused").to_string();
+        log.store.read(|v| tiles(v, out.path(), Way::Write)).expect("exported");
         let copy = log.copy();
         copy.alter("UPDATE eb SET body = replace(body, '\"n\":7}', '\"n\":8}') WHERE seq = 7", &[]);
         assert!(export(&copy).contains("never changes"), "{}", export(&copy));
@@ -311,7 +340,7 @@ mod tests {
         let copy = log.copy();
         copy.alter("UPDATE eb SET leaf = zeroblob(32) WHERE seq = 7", &[]);
         let elsewhere = tempfile::tempdir().expect("a directory");
-        let e = copy.store.read(|v| tiles(v, elsewhere.path())).expect_err("refused").to_string();
+        let e = copy.store.read(|v| tiles(v, elsewhere.path(), Way::Write)).expect_err("refused").to_string();
         assert!(e.contains("`tile/0/000` does not match the entries"), "{e}");
         assert!(!elsewhere.path().join("checkpoint").exists());
     }
@@ -323,7 +352,7 @@ mod tests {
         late.write(|tx| Ok(tx.record(event(1)))).expect("written");
         let out = tempfile::tempdir().expect("a directory");
         let path = out.path().join("log.jsonl");
-        let done = log.store.read(|v| jsonl(v, &path)).expect("exported");
+        let done = log.store.read(|v| jsonl(v, &path, Way::Write)).expect("exported");
         assert_eq!((done.entries, done.signed, done.checkpoint), (301, 300, Some(out.path().join("log.jsonl.checkpoint"))));
         let mut frontier = Frontier::new();
         let lines = fs::read_to_string(&path).expect("text");
@@ -331,7 +360,7 @@ mod tests {
         let note = fs::read(out.path().join("log.jsonl.checkpoint")).expect("a checkpoint");
         assert_eq!(super::super::checkpoint::open(&note, &log.keys()).expect("ours").root, frontier.root());
         log.alter("DELETE FROM eb WHERE seq = 7", &[]);
-        let e = log.store.read(|v| jsonl(v, &path)).expect_err("a hole").to_string();
+        let e = log.store.read(|v| jsonl(v, &path, Way::Write)).expect_err("a hole").to_string();
         assert!(e.contains("entry 7 of the audit log is missing"), "{e}");
         assert_eq!(fs::read_to_string(&path).expect("text"), lines, "what was there stays");
     }

@@ -35,6 +35,8 @@ pub struct Content {
 pub(super) struct Checked {
     pub(super) sum: Content,
     pub(super) findings: Vec<Finding>,
+    /// Objects with which nothing is wrong, and their bytes.
+    pub(super) sound: BTreeMap<Digest, u64>,
     /// Objects whose bytes are wrong.
     pub(super) corrupt: Vec<Digest>,
     /// Objects that are needed and lie in the trash.
@@ -61,11 +63,12 @@ enum Seen {
     Unreadable(Error),
 }
 
+/// Looks at every object that versions and lists name, but for those that were found `sound` before.
 pub(super) fn check(
     objects: &Objects,
-    versions: &[VersionRow],
-    lists: &[Digest],
+    (versions, lists): (&[VersionRow], &[Digest]),
     options: Options<'_>,
+    sound: &BTreeMap<Digest, u64>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Checked> {
     let mut checked = Checked::default();
@@ -94,7 +97,11 @@ pub(super) fn check(
     }
     let trashed: BTreeSet<Digest> = objects.trashed().unwrap_or_default().into_iter().map(|t| t.digest).collect();
     let all: Vec<(Digest, Need)> = needs.into_iter().collect();
-    let look = |(digest, need): &(Digest, Need)| look_at(objects, digest, need, options.quick);
+    let look = |(digest, need): &(Digest, Need)| match sound.get(digest) {
+        Some(size) if options.quick => Seen::Present(*size),
+        Some(size) => Seen::Verified(*size),
+        None => look_at(objects, digest, need, options.quick),
+    };
     parallel::each(&all, options.jobs, &look, &mut |(digest, need), seen, done| {
         checked.take(digest, need, seen, &trashed);
         progress(done, all.len() as u64);
@@ -172,10 +179,12 @@ impl Checked {
             Seen::Verified(size) => {
                 self.sum.verified += 1;
                 self.sum.bytes += size;
+                self.sound.insert(*digest, size);
             }
             Seen::Present(size) => {
                 self.sum.present += 1;
                 self.sum.bytes += size;
+                self.sound.insert(*digest, size);
             }
             Seen::Missing if trashed.contains(digest) => {
                 self.in_trash.push(*digest);

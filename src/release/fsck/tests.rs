@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::base::name::Stage;
+use crate::domain::registry::retention::Rules;
+use crate::release::gc;
 use crate::release::testing::Bench;
 
 const READ: Options<'_> = Options { quick: false, repair: false, jobs: 3, keys: &[] };
@@ -22,7 +24,7 @@ fn bench() -> Bench {
 }
 
 fn run(bench: &Bench, options: Options<'_>) -> Report {
-    check(&bench.store, &bench.objects, options, &mut |_, _| {}).expect("checked")
+    check(&bench.store, &bench.objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked")
 }
 
 fn file_of(reference: &str) -> Digest {
@@ -42,7 +44,7 @@ fn a_sound_state_passes_and_everything_was_read() {
     let bench = bench();
     bench.objects.put_bytes(b"nobody names this").expect("stored");
     let mut last = (0, 0);
-    let report = check(&bench.store, &bench.objects, READ, &mut |done, all| last = (done, all)).expect("checked");
+    let report = check(&bench.store, &bench.objects, READ, &mut |done, all| last = (done, all), &mut |_| {}).expect("checked");
     assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Pass));
     // Three manifests, three files of their own, one that all share.
     assert_eq!((report.content.named, report.content.verified, report.content.present), (7, 7, 0));
@@ -136,4 +138,29 @@ fn a_repair_without_damage_records_nothing_and_a_dry_run_changes_nothing() {
     bench.spoil(&file, b"");
     bench.store.set_dry_run(true);
     assert!(run(&bench, REPAIR).repaired.quarantined.is_empty() && bench.path(&file).exists());
+}
+
+/// Garbage that is collected after the rows were read and before their objects are looked at is nothing wrong; what is missing
+/// besides is.
+#[test]
+fn what_was_collected_meanwhile_is_no_finding() {
+    let bench = bench();
+    bench.register("old@1.0.0", &[]);
+    bench.stage("old@1.0.0", Stage::Archived);
+    bench.later(400);
+    let look = |seen: &Seen| contents(&bench.store, &bench.objects, seen, READ, &mut |_, _| {}, &mut |_| {}).expect("checked");
+    let see = || bench.store.read(|view| see(view, &bench.objects, READ, &mut Vec::new())).expect("seen");
+    let seen = see();
+    let rules = Rules { retention_days: 365, rollback_window: 3 };
+    let options = gc::Options { rules, grace: gc::GRACE, force: false, apply: true };
+    let gone = gc::run(&bench.store, &bench.objects, options, &mut |_| {}).expect("collected").removed;
+    assert!(gone.iter().any(|r| r.object == file_of("old@1.0.0")), "{gone:?}");
+    let once = content::check(&bench.objects, (&seen.versions, &seen.lists), READ, &BTreeMap::new(), &mut |_, _| {});
+    assert!(!once.expect("checked").findings.is_empty(), "one look at it is not enough");
+    let checked = look(&seen);
+    assert_eq!(checked.findings, []);
+    assert_eq!((checked.sum.named, checked.sum.verified), (7, 7), "what was sound before still counts");
+    let seen = see();
+    std::fs::remove_file(bench.path(&file_of("m@1.0.0"))).expect("removed");
+    assert_eq!(look(&seen).findings.len(), 1);
 }

@@ -26,7 +26,7 @@ fn is_there(bench: &Bench, reference: &str) -> bool {
 
 fn is_sound(bench: &Bench) {
     let options = fsck::Options { quick: false, repair: false, jobs: 2, keys: &[] };
-    let report = fsck::check(&bench.store, &bench.objects, options, &mut |_, _| {}).expect("checked");
+    let report = fsck::check(&bench.store, &bench.objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked");
     assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Pass));
 }
 

@@ -179,6 +179,26 @@ const SHOWN_MAX: usize = 100;
 fn worded(column: &str, value: &Cell) -> String {
     let Some(text) = value else { return "nothing".into() };
     let time = TIMES.contains(&column).then(|| text.parse().ok()).flatten();
-    let text = time.map_or_else(|| text.clone(), |micros| Timestamp::from_micros(micros).to_string());
-    crate::base::text::ellipsis(&text.escape_debug().to_string(), SHOWN_MAX)
+    let time = time.map(|micros| Timestamp::from_micros(micros).to_string());
+    // A value may have any length: no more of it is escaped than is shown, and one that says that there is more.
+    let shown: String = time.as_ref().unwrap_or(text).chars().take(SHOWN_MAX + 1).collect();
+    crate::base::text::ellipsis(&shown.escape_debug().to_string(), SHOWN_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::text::ellipsis;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is shown of a value is the beginning of all of it escaped, though not all of it is escaped.
+        #[test]
+        fn no_more_is_looked_at_than_is_shown(
+            text in prop_oneof!["\\PC{0,120}", "[\\x00-\\x1fa'\"\\\\\u{301}]{0,220}", "a{98,102}"],
+        ) {
+            let whole = ellipsis(&text.escape_debug().to_string(), SHOWN_MAX);
+            prop_assert_eq!(worded("author", &Some(text)), whole);
+        }
+    }
 }

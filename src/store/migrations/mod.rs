@@ -6,7 +6,7 @@ mod m0002;
 use super::db::Db;
 use super::schema::{Index, Table};
 use super::{META_SCHEMA, META_WRITER, meta, set_meta};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use std::path::Path;
 
 /// One step of the schema's history.
@@ -46,7 +46,16 @@ pub(super) fn schema_of(db: &Db) -> Result<i64> {
     if !exists {
         return Ok(0);
     }
-    Ok(meta(db, META_SCHEMA)?.and_then(|n| n.parse().ok()).unwrap_or(0))
+    // The table and its number are made in one transaction: one without the other is damage, not a new state.
+    let stored = meta(db, META_SCHEMA)?;
+    stored.as_deref().and_then(|n| n.parse().ok()).filter(|n| *n > 0).ok_or_else(|| {
+        let says = stored.map_or_else(|| "says no schema".to_owned(), |n| format!("says schema `{}`", n.escape_debug()));
+        damaged(format!("the state is damaged: its table meta {says}"))
+    })
+}
+
+fn damaged(what: String) -> Error {
+    Error::of(Kind::Broken, what).hint("restore the state from a backup: `kf fsck` tells how")
 }
 
 /// Refuses a state that a newer kf wrote; this binary must not guess what it means.
@@ -55,6 +64,11 @@ pub(super) fn refuse_newer(db: &Db, found: i64) -> Result<()> {
         return Ok(());
     }
     let writer = meta(db, META_WRITER)?.unwrap_or_else(|| "a newer kf".into());
+    if writer == env!("CARGO_PKG_VERSION") {
+        return Err(damaged(format!(
+            "the state is damaged: its table meta says schema `{found}`, and that this kf {writer} wrote it"
+        )));
+    }
     Err(Error::new(format!(
         "this state has schema {found}, written by kf {writer}; this kf {} knows up to {CURRENT}",
         env!("CARGO_PKG_VERSION")

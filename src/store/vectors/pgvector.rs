@@ -10,6 +10,7 @@
 use super::{Index, Truth};
 use crate::base::error::{Context, Error, Result};
 use crate::store::db::{Db, Value};
+use crate::store::schema::Made;
 use crate::store::tx::{Tx, View};
 use crate::values;
 use std::collections::HashMap;
@@ -34,6 +35,11 @@ pub struct Pgvector<'v> {
 
 fn table(collection: i64) -> String {
     format!("vectors_{collection}")
+}
+
+/// What the catalogue may hold of the vectors of a collection: only some collections have a table.
+pub(in crate::store) fn made(collection: i64) -> Made {
+    Made { kind: "table", name: table(collection), sql: None }
 }
 
 /// The schema of the extension in this database, quoted; `None` when it is not there.

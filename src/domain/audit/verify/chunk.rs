@@ -14,7 +14,7 @@ use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::event::Outcome;
 use crate::base::merkle::{Hash, leaf_hash};
-use crate::store::log::{commitment, outcome_number};
+use crate::store::log::{SALT_LEN, commitment, outcome_number};
 use crate::store::{Row, View};
 use crate::values;
 use std::collections::BTreeMap;
@@ -245,6 +245,10 @@ fn check_opening(opening: &Opening, body: Option<&Body<'_>>) -> Option<Finding> 
     let say = |what: &str| Some(Finding::at(opening.seq, format!("its opening of `{}` {what}", opening.field)));
     let committed = body.and_then(|b| b.reason).filter(|_| opening.field == "reason");
     let Some(committed) = committed else { return say("opens nothing that the entry commits to") };
+    // HMAC fills a short key up with zeros, so another salt may open the same commitment.
+    if opening.salt.len() != SALT_LEN {
+        return say("has a salt of another length than it was made with: the salt was altered");
+    }
     let opened = opening.value.as_deref().and_then(|value| commitment(&opening.salt, value).ok());
     if opened.as_deref() == Some(committed) {
         None

@@ -5,7 +5,7 @@ use super::super::body::Body;
 use super::Finding;
 use crate::base::error::Result;
 use crate::store::View;
-use crate::store::log::commitment;
+use crate::store::log::{SALT_LEN, commitment};
 use crate::values;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,8 @@ impl Pseudonyms {
             names += 1;
             let text = |i: usize| row.text_bytes(i).map(|b| String::from_utf8_lossy(b).into_owned());
             let (id, kind, name) = (text(0)?, text(1)?, text(2)?);
-            let opened = commitment(row.blob(3)?, &[&kind, &name]).ok();
+            let salt = row.blob(3)?;
+            let opened = commitment(salt, &[&kind, &name]).ok().filter(|_| salt.len() == SALT_LEN);
             match self.committed.get(&id) {
                 Some((_, committed)) if opened.as_ref() == Some(committed) => {}
                 Some((seq, _)) => findings.push(Finding::at(

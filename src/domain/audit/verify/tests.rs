@@ -105,6 +105,7 @@ fn an_altered_opening_is_found_and_an_erased_one_is_not() {
     let one = |index, what, sql| check(&log, index, what, &[(sql, &[])]);
     one(25, "its opening of `reason` does not match", "UPDATE opening SET value = value || ' ' WHERE seq = 25");
     one(25, "its opening of `reason` does not match", "UPDATE opening SET salt = randomblob(32) WHERE seq = 25");
+    one(25, "a salt of another length", "UPDATE opening SET salt = CAST(salt || x'00' AS BLOB) WHERE seq = 25");
     one(25, "its opening of `Reason` opens nothing", "UPDATE opening SET field = 'Reason' WHERE seq = 25");
     one(26, "opens nothing that the entry commits to", "UPDATE opening SET seq = 26 WHERE seq = 25");
     one(9000, "there is an opening for entry 9000", "UPDATE opening SET seq = 9000 WHERE seq = 25");
@@ -122,6 +123,7 @@ fn a_name_that_was_altered_is_found_and_an_erased_one_is_not() {
     one(0, "the name behind user-", "UPDATE pseudonym SET name = 'eve@example.com' WHERE name = 'ada@example.com'");
     one(101, "the name behind ci-", "UPDATE pseudonym SET kind = 'user' WHERE name = 'nightly'");
     one(0, "the name behind host-", "UPDATE pseudonym SET salt = zeroblob(32) WHERE kind = 'host'");
+    one(0, "the name behind host-", "UPDATE pseudonym SET salt = CAST(salt || x'00' AS BLOB) WHERE kind = 'host'");
     let copy = log.copy();
     copy.alter("DELETE FROM pseudonym WHERE name = 'nightly'", &[]);
     assert_eq!(copy.verify().verdict(), Verdict::Pass, "an erased name is no finding");

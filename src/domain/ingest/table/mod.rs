@@ -167,6 +167,18 @@ impl Scope {
         let collections = view.all(&sql, values![tenant.id], collection_of)?;
         Ok(collections.into_iter().map(|collection| Self { tenant: tenant.clone(), collection }).collect())
     }
+
+    /// Every collection of every tenant: only for what looks after the state as a whole.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn everywhere(view: View<'_>) -> Result<Vec<Self>> {
+        let mut scopes = Vec::new();
+        for tenant in Tenant::all(view)? {
+            scopes.extend(Self::all(view, &tenant.name)?);
+        }
+        Ok(scopes)
+    }
 }
 
 const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, last_chunk FROM collection";

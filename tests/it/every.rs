@@ -1,0 +1,181 @@
+//! Every command once, for what holds of all of them: a format that cannot be printed is refused, the others are what they are
+//! called. `dry_run.rs` runs the same table.
+
+use crate::repo::ok;
+use crate::story;
+use crate::support::pg;
+use crate::support::sandbox::{Engine, Run, Sandbox, on_both_engines};
+use clap::Command;
+use std::collections::BTreeSet;
+
+/// Stands for a place of another engine.
+const ELSEWHERE: &str = "ELSEWHERE";
+
+/// Every command with arguments that make it do something on the state of [`prepare`], those first that write the most.
+pub(crate) const EVERY: &[(&str, &[&str])] = &[
+    ("alias", &["bot@1.0.1", "best"]),
+    ("archive", &["bot@1.0.2"]),
+    ("audit anchor", &[]),
+    ("audit checkpoint", &["-o", "../checkpoint"]),
+    ("audit consistency", &["2", "-o", "consistency"]),
+    ("audit export", &["tiles", "public/log"]),
+    ("audit export", &["jsonl", "log.jsonl"]),
+    ("audit key", &[]),
+    ("audit key", &["--generate", "--out", "../second.key"]),
+    ("audit log", &[]),
+    ("audit prove", &["1", "-o", "proof"]),
+    ("audit show", &["1"]),
+    ("audit show", &["1", "--raw"]),
+    ("audit verify", &[]),
+    ("card", &["bot@1.0.0"]),
+    ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"]),
+    ("checkout", &["bot@1.0.0", "out"]),
+    ("completions", &["bash"]),
+    ("config check", &[]),
+    ("config schema", &[]),
+    ("config show", &[]),
+    ("demo", &["--dir", "show"]),
+    ("diff", &["bot@1.0.0", "bot@1.0.1"]),
+    ("doctor", &[]),
+    ("eval", &["bot@1.0.2", "--answers", "answers.jsonl", "--report", "junit=j.xml", "--report", "html=h.html"]),
+    ("fsck", &["--repair"]),
+    ("gc", &["--apply"]),
+    ("help", &["promote"]),
+    ("help", &["--man", "man"]),
+    ("history", &["bot"]),
+    ("index move", &["--to", "embedded", "--tenant", "acme"]),
+    ("index rebuild", &["--tenant", "acme"]),
+    ("index verify", &["--tenant", "acme"]),
+    ("ingest", &["manual", "--tenant", "acme"]),
+    ("ingest check", &["manual/returns.md"]),
+    ("ingest report", &["--tenant", "acme"]),
+    ("ingest retry", &["--tenant", "acme"]),
+    ("ingest rm", &["manual/returns.md", "--tenant", "acme"]),
+    ("ingest show", &["manual/returns.md", "--tenant", "acme"]),
+    ("ingest show", &["manual/returns.md", "--tenant", "acme", "--text"]),
+    ("ingest status", &["--tenant", "acme"]),
+    ("init", &[]),
+    ("init", &["-C", "bot"]),
+    ("lineage", &["bot@1.0.0", "--report", "dot=l.dot", "--report", "mermaid=l.mmd"]),
+    ("list", &[]),
+    ("log", &["bot"]),
+    ("promote", &["bot@1.0.2", "--to", "production"]),
+    ("register", &["bot", "bot"]),
+    ("register", &["new", "bot", "--type", "other"]),
+    ("restore", &["bot@1.0.1"]),
+    ("rollback", &["bot", "--to", "1.0.1"]),
+    ("search", &["parcel", "--tenant", "acme"]),
+    ("show", &["bot@1.0.0"]),
+    ("state move", &["--to", ELSEWHERE]),
+    ("status", &[]),
+    ("tag", &["bot@1.0.0", "good"]),
+    ("tenant erase", &["acme", "--yes", "--reason", "asked for"]),
+    ("tenant export", &["acme", "given"]),
+    ("tenant list", &[]),
+];
+
+/// The state that the table is about: something of everything, and something new to register and to take in.
+pub(crate) fn prepare(s: &Sandbox) {
+    story::tell(s);
+    story::documents(s);
+    ok(s, ["restore", "bot@1.0.2"]);
+    s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
+    s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");
+    s.write("bot/large.bin", vec![3; 100_000]);
+    // What a search keeps in the cache is there before anybody looks.
+    ok(s, ["search", "parcel", "--tenant", "acme"]);
+    s.write("manual/new.md", story::RETURNS.replace("parcel", "newsletter"));
+}
+
+/// The words of an entry of the table, with what comes before the command.
+pub(crate) fn typed(s: &Sandbox, before: &[&str], (command, args): (&str, &[&str])) -> Vec<String> {
+    let word = |w: &str| match (w, s.engine()) {
+        (ELSEWHERE, Engine::Servers) => "sqlite".to_owned(),
+        (ELSEWHERE, Engine::Files) => pg::shared().map(|server| server.url(&server.database(), server.port())).expect("a server"),
+        _ => w.to_owned(),
+    };
+    before.iter().copied().chain(command.split(' ')).chain(args.iter().copied()).map(word).collect()
+}
+
+/// Whether a command did what it is for, or said no.
+pub(crate) fn ended(run: &Run) -> bool {
+    !matches!(run.code, None | Some(1 | 2 | 10 | 11 | 101))
+}
+
+fn leaves(command: &Command, name: &str, found: &mut BTreeSet<String>) {
+    let below: Vec<&Command> = command.get_subcommands().filter(|c| !c.is_hide_set()).collect();
+    if below.is_empty() {
+        found.insert(name.to_owned());
+    }
+    for c in below {
+        leaves(c, format!("{name} {}", c.get_name()).trim(), found);
+    }
+}
+
+#[test]
+fn the_table_has_every_command() {
+    let mut all = BTreeSet::new();
+    leaves(&kf::cli::command(), "", &mut all);
+    let there: BTreeSet<String> = EVERY.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let lacking: Vec<&String> = all.difference(&there).collect();
+    assert!(lacking.is_empty(), "the table lacks {lacking:?}");
+}
+
+/// Texts that have one form; the formats that it is called by.
+const TEXTS: &[(&str, &[&str], &[&str])] = &[
+    ("card", &["bot@1.0.0"], &["table", "markdown"]),
+    ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"], &["table"]),
+    ("completions", &["bash"], &["table"]),
+    ("config schema", &[], &["table", "json"]),
+    ("audit show", &["1", "--raw"], &["table", "json"]),
+    ("demo", &["--dir", "show"], &["table"]),
+    ("help", &["promote"], &["table"]),
+    ("ingest show", &["manual/returns.md", "--tenant", "acme", "--text"], &["table"]),
+];
+
+/// Whether a text is of the format that it is called by.
+fn is_of_format(format: &str, text: &str) -> bool {
+    let is_json = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    match format {
+        "json" => is_json(text),
+        "jsonl" => text.lines().all(is_json),
+        "csv" => csv::ReaderBuilder::new().from_reader(text.as_bytes()).records().all(|r| r.is_ok()),
+        _ => !text.trim_start().starts_with("{\""),
+    }
+}
+
+#[test]
+fn a_format_is_printed_or_refused() {
+    let s = &Sandbox::on(Engine::Files).expect("a sandbox");
+    prepare(s);
+    let mut wrong = Vec::new();
+    for entry in EVERY {
+        let text = TEXTS.iter().find(|(command, args, _)| (*command, *args) == *entry);
+        for format in ["table", "json", "jsonl", "csv", "markdown"] {
+            let words = typed(s, &["--dry-run"], *entry);
+            let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(&words).args(["--format", format]));
+            let right = match text {
+                Some((.., formats)) if !formats.contains(&format) => {
+                    run.code == Some(2) && run.stdout.is_empty() && run.stderr.contains("is not printed as")
+                }
+                Some(_) if format != "json" => ended(&run),
+                _ => ended(&run) && is_of_format(format, &run.stdout),
+            };
+            if !right {
+                wrong.push(format!("{words:?} --format {format}\n{run}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the environment asks for in general keeps no shell from its completions.
+#[test]
+fn a_format_of_the_environment_is_for_reports() {
+    on_both_engines(|s| {
+        s.repository("");
+        s.set("KF_FORMAT", "json");
+        assert!(ok(s, ["completions", "bash"]).stdout.contains("complete"));
+        assert!(ok(s, ["status"]).stdout.starts_with('{'));
+    });
+}
