@@ -36,6 +36,7 @@ mod output;
 mod paths;
 mod power;
 mod promote;
+mod qdrant;
 mod register;
 mod repo;
 mod restore;
