@@ -41,6 +41,14 @@ pub fn tell(store: &Store, qdrant: Option<&Qdrant>) -> Result<u64> {
     })
 }
 
+/// True when some collection is on the server.
+///
+/// # Errors
+/// Only those of the state.
+pub fn is_used(view: View<'_>) -> Result<bool> {
+    Ok(!scopes(view)?.is_empty())
+}
+
 fn unset() -> Error {
     Error::new("a collection is in Qdrant, and `vectors.url` is not set")
         .hint("set `url` in `[vectors]` of mlops.toml, or move the collection: `kf index move --to embedded`")
@@ -163,7 +171,7 @@ pub fn nearest(view: View<'_>, scope: &Scope, qdrant: Option<&Qdrant>, truth: &d
     if let Some(why) = qdrant.given_up() {
         return Ok(Asked::Not(format!("{why}; {AWAY}")));
     }
-    let notes = outbox::of(view, QDRANT, scope.id())?;
+    let notes = outbox::of(view, QDRANT, scope.id(), WAITING_MAX + 1)?;
     let told = "the next `kf ingest` or `kf index rebuild` tells it";
     if notes.len() > WAITING_MAX || notes.iter().any(|n| n.act == Act::Fill) {
         return Ok(Asked::Not(format!("{} has not been told all of it yet; {told}", qdrant.describe())));

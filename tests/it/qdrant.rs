@@ -356,7 +356,34 @@ fn what_was_erased_while_the_server_was_away_goes_from_it_too() {
     });
 }
 
-/// Another model has a place of its own; the old one is dropped. A state that moves keeps its place and what waits for it.
+/// A server that was given up for good is left behind without a failure in every command.
+#[test]
+fn a_server_can_be_given_up() {
+    with_own_server(|s, server| {
+        begin_with(s, &server.config(server.port()));
+        let before = answers(s);
+        server.kill();
+        s.write("mlops.toml", "[project]\nname = \"shop\"\n");
+        let run = search(s, QUESTIONS[0][0]);
+        assert!(run.stderr.contains("`vectors.url` is not set"), "{run}");
+        write_new(s);
+        let run = ends(s, 5, ["ingest", "docs"]);
+        assert!(run.stderr.contains("kf index move --to embedded"), "{run}");
+        let run = ok(s, ["index", "move", "--to", "embedded"]);
+        assert!(run.stderr.contains("not taken out there"), "{run}");
+        ok(s, ["ingest", "rm", "docs/new.txt"]);
+        assert_eq!(search(s, QUESTIONS[0][0]).stderr, "");
+        same(&before, &answers(s), "without a server");
+        ok(s, ["index", "verify"]);
+        server.start_again();
+        assert_eq!(server.collections("kf-").len(), 1);
+        s.write("mlops.toml", format!("[project]\nname = \"shop\"\n{}", server.config(server.port())));
+        ok(s, ["ingest", "docs"]);
+        assert_eq!(server.collections("kf-"), [""; 0], "it was dropped as soon as it could be");
+    });
+}
+
+/// A state that moves keeps its place and what waits for it.
 #[test]
 fn what_waits_moves_along_with_the_state() {
     let servers = Sandbox::on(Engine::Servers);

@@ -48,6 +48,11 @@ pub(super) fn tell(cx: &Cx, store: &Store) -> Result<Exit> {
     if store.is_dry_run() || !waiting.contains_key(QDRANT) {
         return Ok(Exit::Ok);
     }
+    if cx.project()?.project.vectors.qdrant.is_none() && !store.read(remote::is_used)? {
+        // Whoever gave the server up need not hear of it as a failure for ever.
+        cx.out.note("note: `vectors.url` is not set, so what left Qdrant is not taken out there; set, the next command does it");
+        return Ok(Exit::Ok);
+    }
     let Err(e) = cx.qdrant().and_then(|qdrant| remote::tell(store, qdrant.as_ref())) else { return Ok(Exit::Ok) };
     let hints = e.hints().iter().map(|hint| format!("\nhint: {hint}"));
     let told = format!("{}{}", e.chain().join(": "), hints.collect::<String>());
