@@ -6,5 +6,6 @@ pub mod extractor;
 pub mod git;
 pub mod http;
 pub mod process;
+pub mod qdrant;
 pub mod system_command;
 pub mod system_http;

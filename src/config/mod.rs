@@ -37,7 +37,7 @@ pub use tables::project::About;
 pub use tables::signing::Signing;
 pub use tables::state::{State, StatePlace};
 pub use tables::system::{HeaderValue, System, SystemKind};
-pub use tables::vectors::{VectorEngine, Vectors};
+pub use tables::vectors::{Qdrant, VectorEngine, Vectors};
 pub use template::template;
 
 #[cfg(test)]

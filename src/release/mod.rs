@@ -19,6 +19,7 @@ pub mod move_state;
 mod parallel;
 pub mod promote;
 pub mod register;
+pub mod remote;
 pub mod rollback;
 pub mod search;
 

@@ -32,15 +32,13 @@ impl Feed<'_> {
         Ok(appended)
     }
 
-    /// Takes out the row with this key: what it says is left to do is done.
+    /// Takes out the rows that meet a condition: what they say is left to do is done.
     ///
     /// # Errors
     /// [`Kind::Bug`] when the table is not one of the feed's.
-    pub fn finish(&self, table: &str, key: &[(&str, Value)]) -> Result<()> {
+    pub fn finish(&self, table: &str, condition: &str, values: &[Value]) -> Result<()> {
         own(table)?;
-        let columns: Vec<String> = key.iter().zip(1..).map(|((column, _), i)| format!("{column} = ?{i}")).collect();
-        let values: Vec<Value> = key.iter().map(|(_, value)| value.clone()).collect();
-        self.db.execute(&format!("DELETE FROM {table} WHERE {}", columns.join(" AND ")), &values).map(|_| ())
+        self.db.execute(&format!("DELETE FROM {table} WHERE {condition}"), values).map(|_| ())
     }
 }
 

@@ -12,7 +12,7 @@ use super::lock::{Hold, Matter};
 use super::{Feed, Row, Store, Tx, View};
 use crate::base::error::{Error, Result};
 use crate::values;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes that are read at a time.
 const AT_ONCE: i64 = 256;
@@ -92,13 +92,13 @@ fn note_of(row: &Row<'_>) -> Result<Note> {
     Ok(Note { event: row.int(0)?, collection: row.int(1)?, place: row.text(2)?.to_owned(), act, item: row.text(4)?.to_owned() })
 }
 
-/// The notes for a collection that wait, in the order in which they will be told.
+/// The notes for a collection that wait, in the order in which they will be told, `most` at most.
 ///
 /// # Errors
 /// Only those of the state.
-pub fn of(view: View<'_>, engine: &str, collection: i64) -> Result<Vec<Note>> {
-    let sql = format!("{NOTE} AND collection = ?2 ORDER BY event, place, act, item");
-    view.all(&sql, values![engine, collection], note_of)
+pub fn of(view: View<'_>, engine: &str, collection: i64, most: usize) -> Result<Vec<Note>> {
+    let sql = format!("{NOTE} AND collection = ?2 ORDER BY event, place, act, item LIMIT ?3");
+    view.all(&sql, values![engine, collection, i64::try_from(most).unwrap_or(i64::MAX)], note_of)
 }
 
 /// How many notes wait for a collection.
@@ -121,41 +121,49 @@ pub fn waiting_by_engine(view: View<'_>) -> Result<BTreeMap<String, u64>> {
 }
 
 /// Tells an engine all that waits for it, some notes at a time, and strikes out those that `tell` confirms by returning; how
-/// many those were. Without any, no lock is taken and `tell` is not called.
+/// many those were. Without any, no lock is taken and `tell` is not called. What was noted of a place before it is filled is
+/// not told: it is filled with what the state says then.
 ///
 /// # Errors
-/// That of `tell`: notes that were confirmed before are struck out, the others wait. Those of the state, and [`Kind::Locked`](crate::base::error::Kind::Locked)
-/// when another process is telling the same for longer than the lock timeout.
+/// That of `tell`: notes that were confirmed before are struck out, the others wait. Those of the state, and
+/// [`Kind::Locked`](crate::base::error::Kind::Locked) when another process is telling the same for longer than the lock timeout.
 pub fn tell(store: &Store, engine: &'static str, tell: &mut dyn FnMut(&[Note]) -> Result<()>) -> Result<u64> {
-    let next = |view: View<'_>| {
-        view.all(&format!("{NOTE} ORDER BY event, place, act, item LIMIT ?2"), values![engine, AT_ONCE], note_of)
-    };
-    if store.is_dry_run() || store.read(next)?.is_empty() {
+    if store.is_dry_run() || store.read(|view| next(view, engine))?.0.is_empty() {
         return Ok(0);
     }
     let alone = store.lock(Matter::Outbox, Hold::Alone, "index", &mut |_| {})?;
     let mut told = 0;
     loop {
-        let notes = store.read(next)?;
+        let (notes, newest) = store.read(|view| next(view, engine))?;
         if notes.is_empty() {
             return Ok(told);
         }
         alone.check()?;
         tell(&notes)?;
-        store.feed(|feed| notes.iter().try_for_each(|note| strike(feed, engine, note)))?;
+        store.feed(|feed| notes.iter().try_for_each(|note| strike(feed, engine, note, newest)))?;
         told += notes.len() as u64;
     }
 }
 
-fn strike(feed: &Feed<'_>, engine: &str, note: &Note) -> Result<()> {
-    let key: [(&str, super::Value); 5] = [
-        ("event", note.event.into()),
-        ("engine", engine.into()),
-        ("place", note.place.as_str().into()),
-        ("act", note.act.word().into()),
-        ("item", note.item.as_str().into()),
-    ];
-    feed.finish("outbox", &key)
+/// The notes to be told next, without those that a `Fill` among them makes needless, and the event of the newest note.
+fn next(view: View<'_>, engine: &str) -> Result<(Vec<Note>, i64)> {
+    let sql = format!("{NOTE} ORDER BY event, place, act, item LIMIT ?2");
+    let mut notes = view.all(&sql, values![engine, AT_ONCE], note_of)?;
+    let filled: BTreeSet<String> = notes.iter().filter(|n| n.act == Act::Fill).map(|n| n.place.clone()).collect();
+    notes.retain(|n| n.act == Act::Fill || !filled.contains(&n.place));
+    let sql = "SELECT COALESCE(max(event), 0) FROM outbox WHERE engine = ?1";
+    Ok((notes, view.count(sql, values![engine])?))
+}
+
+/// Strikes out what was told, and with a `Fill` all that was noted of its place up to the event `newest`.
+fn strike(feed: &Feed<'_>, engine: &str, note: &Note, newest: i64) -> Result<()> {
+    if note.act == Act::Fill {
+        let all = "engine = ?1 AND place = ?2 AND event <= ?3";
+        return feed.finish("outbox", all, values![engine, note.place.as_str(), newest]);
+    }
+    let one = "engine = ?1 AND place = ?2 AND event = ?3 AND act = ?4 AND item = ?5";
+    let values = values![engine, note.place.as_str(), note.event, note.act.word(), note.item.as_str()];
+    feed.finish("outbox", one, values)
 }
 
 #[cfg(test)]
@@ -232,11 +240,29 @@ mod tests {
     fn what_is_about_the_whole_place_takes_the_stead_of_what_waits_for_it() {
         let (_dir, store) = open();
         noted(&store, &[(1, "p", Act::Put, "a"), (2, "q", Act::Put, "b"), (1, "p", Act::Fill, "")]);
-        let waiting = store.read(|view| of(view, ENGINE, 1)).expect("notes");
+        let waiting = store.read(|view| of(view, ENGINE, 1, 9)).expect("notes");
         assert_eq!(waiting.iter().map(|n| (n.act, n.place.as_str())).collect::<Vec<_>>(), [(Act::Fill, "p")]);
-        noted(&store, &[(1, "p", Act::Put, "c")]);
-        let seen = told(&store, 9).1;
-        assert_eq!(seen, [(Act::Put, "b".to_owned()), (Act::Fill, String::new()), (Act::Put, "c".to_owned())]);
+    }
+
+    #[test]
+    fn what_was_noted_before_a_place_is_filled_is_not_told_and_what_comes_meanwhile_is() {
+        let (_dir, store) = open();
+        noted(&store, &[(1, "p", Act::Fill, ""), (2, "q", Act::Put, "b"), (1, "p", Act::Take, "a")]);
+        // More than are read at a time.
+        let most = usize::try_from(AT_ONCE).expect("small");
+        let items: Vec<String> = (0..2 * most).map(|i| format!("{i:04}")).collect();
+        noted(&store, &items.iter().map(|item| (1, "p", Act::Put, item.as_str())).collect::<Vec<_>>());
+        let mut seen = Vec::new();
+        let done = tell(&store, ENGINE, &mut |notes| {
+            if seen.is_empty() {
+                noted(&store, &[(1, "p", Act::Put, "late")]);
+            }
+            seen.extend(notes.iter().map(|note| (note.act, note.item.clone())));
+            Ok(())
+        });
+        assert_eq!(done.expect("told"), 3);
+        assert_eq!(seen, [(Act::Fill, String::new()), (Act::Put, "b".to_owned()), (Act::Put, "late".to_owned())]);
+        assert_eq!(store.read(waiting_by_engine).expect("counts"), BTreeMap::new());
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod output;
 mod paths;
 mod power;
 mod promote;
+mod qdrant;
 mod register;
 mod repo;
 mod restore;

@@ -89,7 +89,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let mut verified = verify(view, &scope)?;
         let (folder, name) = home_of(cx, view, &scope)?;
         let home = Home { folder: &folder, name: &name };
-        let (engine, findings) = verify_vectors(view, &scope, home, verified.chunks)?;
+        let qdrant = cx.qdrant_for(&scope)?;
+        let (engine, findings) = verify_vectors(view, &scope, (home, qdrant.as_ref()), verified.chunks)?;
         verified.findings.extend(findings);
         Ok((verified, engine, outbox::waiting(view, scope.id())?))
     })?;

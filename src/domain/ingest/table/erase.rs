@@ -7,6 +7,7 @@ use super::write::take_out;
 use super::{Listed, Scope, Tenant};
 use crate::base::error::Result;
 use crate::base::event::{Event, Resource};
+use crate::store::outbox::Act;
 use crate::store::vectors::pgvector;
 use crate::store::{Tx, View, fulltext, values};
 
@@ -91,6 +92,7 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
             fulltext::drop(tx, scope.id())?;
             tx.execute("DELETE FROM entity WHERE collection = ?1", values![scope.id()])?;
             pgvector::drop(tx, scope.id())?;
+            scope.note(tx, Act::Drop, "")?;
             tx.execute("DELETE FROM collection WHERE id = ?1", values![scope.id()])?;
         }
         if whom == Whom::Tenant || !documents.is_empty() {

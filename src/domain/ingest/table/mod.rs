@@ -10,6 +10,7 @@ mod erase;
 mod find;
 pub(in crate::domain::ingest) mod graph;
 mod read;
+mod remote;
 mod roam;
 pub mod seal;
 mod spoken;
@@ -21,6 +22,7 @@ pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Vectors};
 pub use graph::GraphTotals;
 pub use read::{Chunk, Document, Listed, Totals};
+pub use remote::{Kept, QDRANT, refill, set_engine};
 pub use roam::{Edge, Place, Roamed, Thing};
 pub use spoken::{Mentioned, Named, Related, Spoken};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
@@ -30,6 +32,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
+use crate::config::VectorEngine;
 use crate::store::{Row, Tx, View, values};
 use ring::hmac;
 use std::collections::HashMap;
@@ -106,6 +109,8 @@ pub struct Collection {
     pub embedder_digest: Digest,
     /// Numbers in a vector.
     pub dimensions: usize,
+    /// What finds its nearest vectors; where that is pgvector, its table may not be on this server.
+    pub engine: VectorEngine,
     /// The highest number that a chunk of it ever had.
     pub last_chunk: i64,
 }
@@ -181,7 +186,7 @@ impl Scope {
     }
 }
 
-const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, last_chunk FROM collection";
+const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, engine, last_chunk FROM collection";
 
 fn collection_of(row: &Row<'_>) -> Result<Collection> {
     Ok(Collection {
@@ -190,7 +195,8 @@ fn collection_of(row: &Row<'_>) -> Result<Collection> {
         embedder: row.text(2)?.to_owned(),
         embedder_digest: row.digest(3)?,
         dimensions: usize::try_from(row.int(4)?).unwrap_or(0),
-        last_chunk: row.int(5)?,
+        engine: row.parsed(5)?,
+        last_chunk: row.int(6)?,
     })
 }
 
