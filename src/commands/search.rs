@@ -6,9 +6,9 @@ use crate::base::name::Name;
 use crate::base::text::{count, ellipsis};
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::ingest::table::{Filter, Scope};
-use crate::release::search::{Hit, Request, search};
-use crate::store::{Mode, state_id};
+use crate::domain::ingest::table::Filter;
+use crate::release::search::{Hit, Request, Searcher};
+use crate::store::Mode;
 use serde::Serialize;
 
 /// Find what the documents say, with where they say it
@@ -113,10 +113,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         filters: &args.filters,
         words: if args.hybrid { HYBRID } else { 0.0 },
     };
-    let hits = cx.store(Mode::Read)?.read(|view| {
-        let scope = Scope::get(view, &tenant, &collection)?;
-        search(view, &scope, embedder.as_ref(), (&cache, &state_id(view.db())?), &request)
-    })?;
+    let store = &cx.store(Mode::Read)?;
+    let searcher = Searcher { store, embedder: embedder.as_ref(), cache: &cache, tenant: &tenant, collection: &collection };
+    let hits = searcher.search(&request)?;
     let hits = (1..).zip(hits).map(|(rank, hit)| found(rank, hit)).collect();
     cx.out.emit(&Searched { query: args.query.clone(), tenant, collection, hits })
 }

@@ -9,15 +9,15 @@ use crate::base::name::Name;
 use crate::config::Project;
 use crate::domain::ingest::chunk::sentences_of;
 use crate::domain::ingest::quality::language;
-use crate::domain::ingest::table::{Filter, Scope};
+use crate::domain::ingest::table::Filter;
 use crate::domain::registry::parts::{Layout, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
-use crate::release::search::{Hit, Request, search};
+use crate::release::search::{Hit, Request, Searcher};
 use crate::seams::answerer::{Answer, Answered, Answerer, Question};
 use crate::seams::embedder::{Embedder, Purpose};
-use crate::store::{META_STATE_ID, Store, meta};
+use crate::store::Store;
 use std::path::{Path, PathBuf};
 
 /// Sentences that an answer quotes at most.
@@ -96,11 +96,14 @@ impl Builtin<'_> {
     fn one(&self, question: &str) -> Result<Answer> {
         let filters = self.filters(question);
         let request = Request { query: question, k: self.retrieval.k, filters: &filters, words: self.retrieval.words };
-        let hits = self.store.read(|view| {
-            let scope = Scope::get(view, &self.tenant, &self.collection)?;
-            let state = meta(view.db(), META_STATE_ID)?.unwrap_or_default();
-            search(view, &scope, self.embedder, (&self.cache, &state), &request)
-        })?;
+        let searcher = Searcher {
+            store: self.store,
+            embedder: self.embedder,
+            cache: &self.cache,
+            tenant: &self.tenant,
+            collection: &self.collection,
+        };
+        let hits = searcher.search(&request)?;
         let mut ids: Vec<String> = Vec::new();
         for hit in &hits {
             if !ids.contains(&hit.source) {

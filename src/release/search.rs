@@ -4,10 +4,11 @@
 //! weight / (60 + rank) over the rankings it is in, which needs no common scale.
 
 use crate::base::error::{Context, Error, Result};
-use crate::domain::ingest::table::{Chunk, Filter, Scope, Vectors, same_model};
+use crate::base::name::Name;
+use crate::domain::ingest::table::{Chunk, Filter, Place, Scope, Vectors, same_model};
 use crate::seams::embedder::{Embedder, Purpose};
 use crate::store::vectors::{self, Home, Query};
-use crate::store::{View, fulltext};
+use crate::store::{Store, View, fulltext, state_id};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -50,57 +51,81 @@ pub struct Hit {
     pub cosine: Option<f64>,
 }
 
-/// The best hits, best first. `cache` is where indexes of this state are kept, `state` its id.
-///
-/// # Errors
-/// When the query is empty, the collection was embedded by another model, or the state cannot be read.
-pub fn search(
-    view: View<'_>,
-    scope: &Scope,
-    embedder: &dyn Embedder,
-    cache: (&Path, &str),
-    request: &Request<'_>,
-) -> Result<Vec<Hit>> {
-    if request.query.trim().is_empty() {
-        return Err(Error::usage("the query is empty").hint("write what you look for: `kf search \"how do I …\"`"));
-    }
-    same_model(scope, &embedder.model().name, embedder.model().digest)?;
-    let kept = scope.filtered(view, request.filters)?;
-    let keep = |number: i64| kept.as_ref().is_none_or(|kept| kept.contains(&number));
-    let deep = request.k.saturating_mul(DEEP).max(50);
-    let mut cosines = HashMap::new();
-    let mut scores: BTreeMap<i64, f64> = BTreeMap::new();
-    if request.words < 1.0 {
-        let found = by_meaning(view, scope, embedder, cache, request.query, deep, &keep)?;
-        add_ranks(&mut scores, found.iter().map(|f| f.0), 1.0 - request.words);
-        cosines = found.into_iter().collect();
-    }
-    if request.words > 0.0 {
-        let found = fulltext::search(view, scope.id(), request.query, deep, &keep)?;
-        add_ranks(&mut scores, found.into_iter().map(|f| f.0), request.words);
-    }
-    let mut best: Vec<(i64, f64)> = scores.into_iter().collect();
-    best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    best.truncate(request.k);
-    hits(view, scope, &best, &cosines)
+/// Where is searched, and with what.
+#[derive(Clone, Copy)]
+pub struct Searcher<'s> {
+    /// The state.
+    pub store: &'s Store,
+    /// Makes the vector of a query.
+    pub embedder: &'s dyn Embedder,
+    /// Where indexes of this state are kept.
+    pub cache: &'s Path,
+    /// Whose documents are searched.
+    pub tenant: &'s Name,
+    /// Which of them.
+    pub collection: &'s Name,
 }
 
-fn by_meaning(
-    view: View<'_>,
-    scope: &Scope,
-    embedder: &dyn Embedder,
-    (cache, state): (&Path, &str),
-    query: &str,
-    k: usize,
-    keep: &dyn Fn(i64) -> bool,
-) -> Result<Vec<(i64, f64)>> {
-    let mut vectors = embedder.embed(&[query], Purpose::Query)?;
-    let vector = vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))?;
-    let truth = Vectors { view, scope };
-    let name = segment_name(scope, state);
-    let wanted = Query { vector: &vector, k, keep };
-    let found = vectors::nearest(view, &truth, scope.id(), Home { folder: cache, name: &name }, &wanted)?;
-    Ok(found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect())
+impl Searcher<'_> {
+    /// The best hits, best first; equal ones in the order of their sources, so that answers do not depend on when a document
+    /// came in.
+    ///
+    /// # Errors
+    /// When the query is empty, there is no such collection, it was embedded by another model, or the state cannot be read.
+    pub fn search(&self, request: &Request<'_>) -> Result<Vec<Hit>> {
+        if request.query.trim().is_empty() {
+            return Err(Error::usage("the query is empty").hint("write what you look for: `kf search \"how do I …\"`"));
+        }
+        self.store.read(|view| self.scope(view))?;
+        // A service may take its time, and no transaction waits for it.
+        let vector = if request.words < 1.0 { Some(self.vector(request.query)?) } else { None };
+        self.store.read(|view| self.found(view, &self.scope(view)?, vector.as_deref(), request))
+    }
+
+    /// The collection, when its vectors can be compared with those of the embedder.
+    fn scope(&self, view: View<'_>) -> Result<Scope> {
+        let scope = Scope::get(view, self.tenant, self.collection)?;
+        same_model(&scope, &self.embedder.model().name, self.embedder.model().digest).map(|()| scope)
+    }
+
+    fn vector(&self, query: &str) -> Result<Vec<f32>> {
+        let mut vectors = self.embedder.embed(&[query], Purpose::Query)?;
+        vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))
+    }
+
+    fn found(&self, view: View<'_>, scope: &Scope, vector: Option<&[f32]>, request: &Request<'_>) -> Result<Vec<Hit>> {
+        let kept = scope.filtered(view, request.filters)?;
+        let keep = |number: i64| kept.as_ref().is_none_or(|kept| kept.contains(&number));
+        let k = request.k.saturating_mul(DEEP).max(50);
+        let near = match vector {
+            None => Vec::new(),
+            Some(vector) => {
+                let name = segment_name(scope, &state_id(view.db())?);
+                let wanted = Query { vector, k, keep: &keep };
+                let home = Home { folder: self.cache, name: &name };
+                vectors::nearest(view, &Vectors { view, scope }, scope.id(), home, &wanted)?
+            }
+        };
+        let near: Vec<(i64, f64)> = near.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect();
+        let named = match request.words > 0.0 {
+            true => fulltext::search(view, scope.id(), request.query, k, &keep)?,
+            false => Vec::new(),
+        };
+        let numbers: Vec<i64> = near.iter().chain(&named).map(|(number, _)| *number).collect();
+        let places = scope.places(view, &numbers)?;
+        let mut scores: BTreeMap<i64, f64> = BTreeMap::new();
+        add_ranks(&mut scores, ordered(near.clone(), &places), 1.0 - request.words);
+        add_ranks(&mut scores, ordered(named, &places), request.words);
+        let mut best = ordered(scores.into_iter().collect(), &places);
+        best.truncate(request.k);
+        hits(view, scope, &best, &near.into_iter().collect())
+    }
+}
+
+/// Numbers with their scores, the highest first and equal ones by their places.
+fn ordered(mut scored: Vec<(i64, f64)>, places: &HashMap<i64, Place>) -> Vec<(i64, f64)> {
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| places.get(&a.0).cmp(&places.get(&b.0))));
+    scored
 }
 
 /// What the file of vectors of a collection is called: never that of another state or another embedder.
@@ -109,8 +134,8 @@ pub fn segment_name(scope: &Scope, state: &str) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rank")]
-fn add_ranks(scores: &mut BTreeMap<i64, f64>, ranked: impl Iterator<Item = i64>, weight: f64) {
-    for (rank, number) in ranked.enumerate() {
+fn add_ranks(scores: &mut BTreeMap<i64, f64>, ranked: Vec<(i64, f64)>, weight: f64) {
+    for (rank, (number, _)) in ranked.into_iter().enumerate() {
         *scores.entry(number).or_default() += weight / (RRF + rank as f64 + 1.0);
     }
 }
@@ -166,10 +191,18 @@ mod tests {
     #[test]
     fn ranks_are_joined_by_their_reciprocals() {
         let mut scores = BTreeMap::new();
-        add_ranks(&mut scores, [7, 8].into_iter(), 0.5);
-        add_ranks(&mut scores, [8, 9].into_iter(), 0.5);
+        add_ranks(&mut scores, vec![(7, 0.9), (8, 0.8)], 0.5);
+        add_ranks(&mut scores, vec![(8, 3.0), (9, 2.0)], 0.5);
         assert!(scores[&8] > scores[&7] && scores[&7] > scores[&9]);
         assert!((scores[&7] - 0.5 / 61.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn equal_scores_are_ordered_by_place_not_by_number() {
+        let places = HashMap::from([(1, ("b".to_owned(), 0)), (2, ("a".to_owned(), 1)), (3, ("a".to_owned(), 0))]);
+        let numbers = |scored| ordered(scored, &places).into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        assert_eq!(numbers(vec![(1, 0.5), (2, 0.5), (3, 0.5)]), [3, 2, 1]);
+        assert_eq!(numbers(vec![(1, 0.5), (2, 0.4), (3, 0.6)]), [3, 1, 2]);
     }
 
     #[test]

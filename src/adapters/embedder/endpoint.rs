@@ -196,15 +196,6 @@ impl Embedder for Endpoint {
         true
     }
 
-    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
-        let mut all = vec![Vec::new(); texts.len()];
-        self.embed_each(texts, purpose, &mut |some| {
-            some.into_iter().for_each(|(at, vector)| all[at] = vector);
-            Ok(())
-        })?;
-        Ok(all)
-    }
-
     fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
         let empty = texts.iter().enumerate().filter(|(_, text)| text.trim().is_empty());
         let nothing: Vec<_> = empty.map(|(at, _)| (at, vec![0.0; self.model.dimensions])).collect();

@@ -14,7 +14,8 @@ use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::config::{Ingest, QualityCheck, QualityRules};
 use crate::domain::ingest::quality::{CheckId, Rules};
-use crate::release::ingest::run::{Fate, How, Job, Step, Sum, Told, Which, run as take_in};
+use crate::release::ingest::run::{How, Job, Which, run as take_in};
+use crate::release::ingest::told::{Fate, Step, Sum, Told};
 use crate::seams::embedder::Embedder;
 use crate::store::{Mode, Store};
 use indicatif::ProgressBar;
@@ -213,19 +214,23 @@ impl<'a> Run<'a> {
         };
         let (out, documents, mut watch) = (&self.cx.out, &mut self.documents, Watch::default());
         let mut broken = Ok(());
-        let done = take_in(&job, &mut |step| match step {
-            Step::Met(files, bytes) => watch.begin(out, files, bytes),
-            Step::Done(told) => {
-                watch.done(told);
-                let line = line_of(told);
-                if out.streams() && broken.is_ok() {
-                    broken = out.stream(&line);
+        let done = take_in(&job, &mut |step| {
+            let told = match step {
+                Step::Met(files, bytes) => return watch.begin(out, files, bytes),
+                Step::Done(told) => {
+                    watch.done(told);
+                    told
                 }
-                match line.is_worth_telling() {
-                    true => documents.insert(line.source.clone(), line),
-                    false => documents.remove(&line.source),
-                };
+                Step::Again(told) => told,
+            };
+            let line = line_of(told);
+            if out.streams() && broken.is_ok() {
+                broken = out.stream(&line);
             }
+            match line.is_worth_telling() {
+                true => documents.insert(line.source.clone(), line),
+                false => documents.remove(&line.source),
+            };
         });
         watch.end();
         self.sum.add(&done?);
