@@ -78,6 +78,9 @@ struct Ingested {
     bytes: u64,
     /// Refused, warned or removed; the others only as numbers.
     documents: Vec<Line>,
+    /// Some could not be read.
+    #[serde(skip)]
+    failed: bool,
     /// Every document was written as a line when it was done.
     #[serde(skip)]
     streamed: bool,
@@ -115,8 +118,7 @@ impl Report for Ingested {
 
     /// Documents that could not be read are a failure of part of the work; refused by policy is an answer.
     fn exit(&self) -> Exit {
-        let failed = self.refused.iter().any(|(reason, n)| *n > 0 && !BY_POLICY.contains(reason));
-        if failed { Exit::Partial } else { Exit::Ok }
+        if self.failed { Exit::Partial } else { Exit::Ok }
     }
 
     fn items(&self) -> Option<Vec<serde_json::Value>> {
@@ -124,9 +126,6 @@ impl Report for Ingested {
         Some(left.iter().filter_map(|d| serde_json::to_value(d).ok()).collect())
     }
 }
-
-/// Reasons that are decisions of the rules, not failures.
-const BY_POLICY: [&str; 3] = ["too-short", "duplicate", "quality"];
 
 pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
@@ -339,6 +338,7 @@ fn report(run: Run<'_>, streamed: bool) -> Ingested {
         replaced: sum.replaced,
         unchanged: sum.unchanged,
         removed: sum.removed,
+        failed: sum.refused.iter().any(|(reason, n)| *n > 0 && !reason.is_by_rule()),
         refused: sum.refused.iter().map(|(reason, n)| (reason.word(), *n)).collect(),
         chunks: sum.chunks,
         bytes: sum.bytes,
