@@ -7,8 +7,8 @@ use crate::base::text::{count, ellipsis};
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::ingest::table::{Filter, Scope};
-use crate::release::search::{Engines, Hit, Request, search};
-use crate::store::{Mode, state_id};
+use crate::release::search::{Hit, Request, Searcher};
+use crate::store::Mode;
 use serde::Serialize;
 
 /// Find what the documents say, with where they say it
@@ -113,12 +113,18 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         filters: &args.filters,
         words: if args.hybrid { HYBRID } else { 0.0 },
     };
-    let found = cx.store(Mode::Read)?.read(|view| {
-        let scope = Scope::get(view, &tenant, &collection)?;
-        let (state, qdrant) = (state_id(view.db())?, cx.qdrant_for(&scope)?);
-        let engines = Engines { cache: &cache, state: &state, qdrant: qdrant.as_ref() };
-        search(view, &scope, embedder.as_ref(), engines, &request)
-    })?;
+    let store = &cx.store(Mode::Read)?;
+    let scope = store.read(|view| Scope::get(view, &tenant, &collection))?;
+    let qdrant = cx.qdrant_for(&scope)?;
+    let searcher = Searcher {
+        store,
+        embedder: embedder.as_ref(),
+        cache: &cache,
+        qdrant: qdrant.as_ref(),
+        tenant: &tenant,
+        collection: &collection,
+    };
+    let found = searcher.search(&request)?;
     cx.tell_of_engine(found.note.as_deref());
     let hits = (1..).zip(found.hits).map(|(rank, hit)| told(rank, hit)).collect();
     cx.out.emit(&Searched { query: args.query.clone(), tenant, collection, hits })

@@ -15,10 +15,10 @@ use crate::domain::registry::parts::{Layout, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
-use crate::release::search::{Engines, Hit, Request, search};
+use crate::release::search::{Hit, Request, Searcher};
 use crate::seams::answerer::{Answer, Answered, Answerer, Question};
 use crate::seams::embedder::{Embedder, Purpose};
-use crate::store::{META_STATE_ID, Store, meta};
+use crate::store::Store;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -112,12 +112,15 @@ impl Builtin<'_> {
     fn one(&self, question: &str) -> Result<Answer> {
         let filters = self.filters(question);
         let request = Request { query: question, k: self.retrieval.k, filters: &filters, words: self.retrieval.words };
-        let found = self.store.read(|view| {
-            let scope = Scope::get(view, &self.tenant, &self.collection)?;
-            let state = meta(view.db(), META_STATE_ID)?.unwrap_or_default();
-            let engines = Engines { cache: &self.cache, state: &state, qdrant: self.qdrant.as_ref() };
-            search(view, &scope, self.embedder, engines, &request)
-        })?;
+        let searcher = Searcher {
+            store: self.store,
+            embedder: self.embedder,
+            cache: &self.cache,
+            qdrant: self.qdrant.as_ref(),
+            tenant: &self.tenant,
+            collection: &self.collection,
+        };
+        let found = searcher.search(&request)?;
         if let Some(note) = found.note {
             self.note.get_or_init(|| note);
         }

@@ -5,12 +5,13 @@
 
 use crate::adapters::qdrant::Qdrant;
 use crate::base::error::{Context, Error, Result};
+use crate::base::name::Name;
 use crate::config::VectorEngine;
-use crate::domain::ingest::table::{Chunk, Filter, Scope, Vectors, same_model};
+use crate::domain::ingest::table::{Chunk, Filter, Position, Scope, Vectors, same_model};
 use crate::release::remote::{self, Asked};
 use crate::seams::embedder::{Embedder, Purpose};
 use crate::store::vectors::{self, Home, Query};
-use crate::store::{View, fulltext};
+use crate::store::{Store, View, fulltext, state_id};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -62,90 +63,106 @@ pub struct Found {
     pub note: Option<String>,
 }
 
-/// Where nearest vectors are found beside the state.
+/// Where is searched, and with what.
 #[derive(Clone, Copy)]
-pub struct Engines<'e> {
-    /// Where files of indexes are kept.
-    pub cache: &'e Path,
-    /// The id of the state that they are made from.
-    pub state: &'e str,
+pub struct Searcher<'s> {
+    /// The state.
+    pub store: &'s Store,
+    /// Makes the vector of a query.
+    pub embedder: &'s dyn Embedder,
+    /// Where indexes of this state are kept.
+    pub cache: &'s Path,
     /// The Qdrant server, when one is configured.
-    pub qdrant: Option<&'e Qdrant>,
+    pub qdrant: Option<&'s Qdrant>,
+    /// Whose documents are searched.
+    pub tenant: &'s Name,
+    /// Which of them.
+    pub collection: &'s Name,
 }
 
-/// The best hits, best first.
-///
-/// # Errors
-/// When the query is empty, the collection was embedded by another model, or the state cannot be read.
-pub fn search(
-    view: View<'_>,
-    scope: &Scope,
-    embedder: &dyn Embedder,
-    engines: Engines<'_>,
-    request: &Request<'_>,
-) -> Result<Found> {
-    if request.query.trim().is_empty() {
-        return Err(Error::usage("the query is empty").hint("write what you look for: `kf search \"how do I …\"`"));
-    }
-    same_model(scope, &embedder.model().name, embedder.model().digest)?;
-    let kept = scope.filtered(view, request.filters)?;
-    let keep = |number: i64| kept.as_ref().is_none_or(|kept| kept.contains(&number));
-    let deep = request.k.saturating_mul(DEEP).max(50);
-    let (mut cosines, mut note) = (HashMap::new(), None);
-    let mut scores: BTreeMap<i64, f64> = BTreeMap::new();
-    if request.words < 1.0 {
-        let found;
-        (found, note) = by_meaning(view, scope, embedder, engines, request.query, deep, &keep)?;
-        add_ranks(&mut scores, found.iter().map(|f| f.0), 1.0 - request.words);
-        cosines = found.into_iter().collect();
-    }
-    if request.words > 0.0 {
-        let found = fulltext::search(view, scope.id(), request.query, deep, &keep)?;
-        add_ranks(&mut scores, found.into_iter().map(|f| f.0), request.words);
-    }
-    let mut best: Vec<(i64, f64)> = scores.into_iter().collect();
-    best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    best.truncate(request.k);
-    Ok(Found { hits: hits(view, scope, &best, &cosines)?, note })
-}
-
-/// Numbers of chunks with their cosine, best first.
+/// Numbers of chunks with their score, best first.
 type Ranked = Vec<(i64, f64)>;
 
-fn by_meaning(
-    view: View<'_>,
-    scope: &Scope,
-    embedder: &dyn Embedder,
-    engines: Engines<'_>,
-    query: &str,
-    k: usize,
-    keep: &dyn Fn(i64) -> bool,
-) -> Result<(Ranked, Option<String>)> {
-    let mut vectors = embedder.embed(&[query], Purpose::Query)?;
-    let vector = vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))?;
-    let truth = Vectors { view, scope };
-    let wanted = Query { vector: &vector, k, keep };
-    let mut note = None;
-    let mut found = None;
-    if scope.collection.engine == VectorEngine::Qdrant {
-        match remote::nearest(view, scope, engines.qdrant, &truth, &wanted)? {
-            Asked::Found(nearest) => found = Some(nearest),
-            Asked::Not(why) => note = Some(why),
+impl Searcher<'_> {
+    /// The best hits, best first; equal ones in the order of their sources, so that answers do not depend on when a document
+    /// came in.
+    ///
+    /// # Errors
+    /// When the query is empty, there is no such collection, it was embedded by another model, or the state cannot be read.
+    pub fn search(&self, request: &Request<'_>) -> Result<Found> {
+        if request.query.trim().is_empty() {
+            return Err(Error::usage("the query is empty").hint("write what you look for: `kf search \"how do I …\"`"));
         }
+        self.store.read(|view| self.scope(view))?;
+        // A service may take its time, and no transaction waits for it.
+        let vector = if request.words < 1.0 { Some(self.vector(request.query)?) } else { None };
+        self.store.read(|view| self.found(view, &self.scope(view)?, vector.as_deref(), request))
     }
-    let found = match found {
-        Some(found) => found,
-        None => {
-            let name = scope.place_name(engines.state);
-            vectors::nearest(view, &truth, scope.id(), Home { folder: engines.cache, name: &name }, &wanted)?
+
+    /// The collection, when its vectors can be compared with those of the embedder.
+    fn scope(&self, view: View<'_>) -> Result<Scope> {
+        let scope = Scope::get(view, self.tenant, self.collection)?;
+        same_model(&scope, &self.embedder.model().name, self.embedder.model().digest).map(|()| scope)
+    }
+
+    fn vector(&self, query: &str) -> Result<Vec<f32>> {
+        let mut vectors = self.embedder.embed(&[query], Purpose::Query)?;
+        vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))
+    }
+
+    fn found(&self, view: View<'_>, scope: &Scope, vector: Option<&[f32]>, request: &Request<'_>) -> Result<Found> {
+        let kept = scope.filtered(view, request.filters)?;
+        let keep = |number: i64| kept.as_ref().is_none_or(|kept| kept.contains(&number));
+        let k = request.k.saturating_mul(DEEP).max(50);
+        let (near, note) = match vector {
+            None => (Vec::new(), None),
+            Some(vector) => self.near(view, scope, &Query { vector, k, keep: &keep })?,
+        };
+        let named = match request.words > 0.0 {
+            true => fulltext::search(view, scope.id(), request.query, k, &keep)?,
+            false => Vec::new(),
+        };
+        let numbers: Vec<i64> = near.iter().chain(&named).map(|(number, _)| *number).collect();
+        let positions = scope.positions(view, &numbers)?;
+        let mut scores: BTreeMap<i64, f64> = BTreeMap::new();
+        add_ranks(&mut scores, ordered(near.clone(), &positions), 1.0 - request.words);
+        add_ranks(&mut scores, ordered(named, &positions), request.words);
+        let mut best = ordered(scores.into_iter().collect(), &positions);
+        best.truncate(request.k);
+        Ok(Found { hits: hits(view, scope, &best, &near.into_iter().collect())?, note })
+    }
+
+    /// The nearest by meaning, by the collection's engine; from the state, with a note, when the engine cannot be asked.
+    fn near(&self, view: View<'_>, scope: &Scope, wanted: &Query<'_>) -> Result<(Ranked, Option<String>)> {
+        let truth = Vectors { view, scope };
+        let mut note = None;
+        let mut found = None;
+        if scope.collection.engine == VectorEngine::Qdrant {
+            match remote::nearest(view, scope, self.qdrant, &truth, wanted)? {
+                Asked::Found(nearest) => found = Some(nearest),
+                Asked::Not(why) => note = Some(why),
+            }
         }
-    };
-    Ok((found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect(), note))
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let name = scope.place_name(&state_id(view.db())?);
+                vectors::nearest(view, &truth, scope.id(), Home { folder: self.cache, name: &name }, wanted)?
+            }
+        };
+        Ok((found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect(), note))
+    }
+}
+
+/// Numbers with their scores, the highest first and equal ones by their positions.
+fn ordered(mut scored: Ranked, positions: &HashMap<i64, Position>) -> Ranked {
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| positions.get(&a.0).cmp(&positions.get(&b.0))));
+    scored
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rank")]
-fn add_ranks(scores: &mut BTreeMap<i64, f64>, ranked: impl Iterator<Item = i64>, weight: f64) {
-    for (rank, number) in ranked.enumerate() {
+fn add_ranks(scores: &mut BTreeMap<i64, f64>, ranked: Vec<(i64, f64)>, weight: f64) {
+    for (rank, (number, _)) in ranked.into_iter().enumerate() {
         *scores.entry(number).or_default() += weight / (RRF + rank as f64 + 1.0);
     }
 }
@@ -201,10 +218,18 @@ mod tests {
     #[test]
     fn ranks_are_joined_by_their_reciprocals() {
         let mut scores = BTreeMap::new();
-        add_ranks(&mut scores, [7, 8].into_iter(), 0.5);
-        add_ranks(&mut scores, [8, 9].into_iter(), 0.5);
+        add_ranks(&mut scores, vec![(7, 0.9), (8, 0.8)], 0.5);
+        add_ranks(&mut scores, vec![(8, 3.0), (9, 2.0)], 0.5);
         assert!(scores[&8] > scores[&7] && scores[&7] > scores[&9]);
         assert!((scores[&7] - 0.5 / 61.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn equal_scores_are_ordered_by_place_not_by_number() {
+        let positions = HashMap::from([(1, ("b".to_owned(), 0)), (2, ("a".to_owned(), 1)), (3, ("a".to_owned(), 0))]);
+        let numbers = |scored| ordered(scored, &positions).into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        assert_eq!(numbers(vec![(1, 0.5), (2, 0.5), (3, 0.5)]), [3, 2, 1]);
+        assert_eq!(numbers(vec![(1, 0.5), (2, 0.4), (3, 0.6)]), [3, 1, 2]);
     }
 
     #[test]

@@ -39,7 +39,14 @@ pub trait Embedder: Send + Sync {
     ///
     /// # Errors
     /// When the model cannot be asked or answers out of its protocol; one failed text fails the call.
-    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>>;
+    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
+        let mut all = vec![Vec::new(); texts.len()];
+        self.embed_each(texts, purpose, &mut |some| {
+            some.into_iter().for_each(|(at, vector)| all[at] = vector);
+            Ok(())
+        })?;
+        Ok(all)
+    }
 
     /// True when a vector costs a model's pass or a call over a network: it is then kept and never made twice.
     fn is_costly(&self) -> bool {
@@ -51,9 +58,7 @@ pub trait Embedder: Send + Sync {
     ///
     /// # Errors
     /// As [`Self::embed`], and the first of `each`, which ends the work.
-    fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
-        each(self.embed(texts, purpose)?.into_iter().enumerate().collect())
-    }
+    fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()>;
 }
 
 /// Takes vectors as they come, each with the place of its text.
@@ -96,10 +101,6 @@ pub trait SentenceVectors: Send + Sync {
 impl<E: Embedder + ?Sized> Embedder for &E {
     fn model(&self) -> &Model {
         (**self).model()
-    }
-
-    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
-        (**self).embed(texts, purpose)
     }
 
     fn is_costly(&self) -> bool {

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 /// All that is kept of documents but what chance and time put in, in one order.
 const DUMP: &str = "SELECT d.source || '|' || coalesce(d.reason, '') || '|' || coalesce(d.detail, '') || '|' || \
-    coalesce(d.language, '') || '|' || d.characters || '|' || d.chunks || '|' || \
+    coalesce(d.language, '') || '|' || d.characters || '|' || d.chunks || '|' || coalesce(d.copy_of, '') || '|' || \
+    d.stale || '|' || coalesce(CAST(d.quality * 1000 AS BIGINT), -1) || '|' || d.checks || '|' || d.warnings || '|' || \
     coalesce(c.start || '-' || c.fresh || '-' || c.stop || '|' || c.heading || '|' || HEX(c.vector), '') || '|' || \
     coalesce(HEX(t.body), '') AS line FROM document d LEFT JOIN chunk c ON c.document = d.id \
     LEFT JOIN document_text t ON t.document = d.id ORDER BY d.source, c.pos";
@@ -40,8 +41,6 @@ fn dump(s: &Sandbox) -> String {
 /// A folder on which a run makes several commits, with copies, refusals and files for workers among the others.
 fn folder(s: &Sandbox) {
     init(s);
-    // The score of a near copy that is taken depends on what was there when it was judged; one that is refused is judged anew.
-    s.write("mlops.toml", s.read("mlops.toml") + "\n[ingest]\nreject = [\"length\", \"unique\"]\n");
     for i in 0..150 {
         let text = prose(&format!("thing{i}"), i);
         match i % 25 {
@@ -49,14 +48,22 @@ fn folder(s: &Sandbox) {
             7 => s.write(format!("docs/{i:03}.docx"), docx(&text)),
             9 => s.write(format!("docs/{i:03}.txt"), "Too short."),
             12 => s.write(format!("docs/{i:03}.html"), html("Things", &text)),
-            // Copies of a file that stays: which of several copies follows one that goes still depends on when a run was killed.
-            14 => s.write(format!("docs/{i:03}.txt"), prose("thing4", 4)),
+            // Copies and near copies of files that go, that change and that stay.
+            14 => s.write(format!("docs/{i:03}.txt"), prose("thing1", 1)),
+            16 => s.write(format!("docs/{i:03}.txt"), near(5, i)),
+            17 => s.write(format!("docs/{i:03}.txt"), near(6, i)),
+            18 => s.write(format!("docs/{i:03}.txt"), near(10, i)),
             _ => s.write(format!("docs/{i:03}.txt"), text),
         };
     }
 }
 
-/// What a later run finds: some files changed, some gone, some moved.
+/// A text that says nearly what file `of` says.
+fn near(of: usize, i: usize) -> String {
+    format!("{} And {i} more words are here.\n", prose(&format!("thing{of}"), of))
+}
+
+/// What a later run finds: some files changed, some gone, some moved, some copies before what they are copies of.
 fn change(s: &Sandbox) {
     let docs = s.work().join("docs");
     for i in [0, 5, 70, 100, 149] {
@@ -66,6 +73,10 @@ fn change(s: &Sandbox) {
         std::fs::remove_file(docs.join(format!("{i:03}.txt"))).expect("removed");
     }
     std::fs::rename(docs.join("002.txt"), docs.join("zzz.txt")).expect("moved");
+    std::fs::rename(docs.join("120.txt"), docs.join("000a.txt")).expect("moved");
+    s.write("docs/000b.txt", prose("thing8", 8));
+    s.write("docs/000c.txt", near(6, 1_000));
+    s.write("docs/034.txt", prose("thing110", 110));
 }
 
 fn start(s: &Sandbox) -> Child {
@@ -101,6 +112,11 @@ fn killed_at_any_moment(engine: Engine, few: u64) {
     }
     let wanted = dump(&calm);
     assert!(wanted.lines().count() > 120, "{wanted}");
+    let Ok(at_once) = fresh() else { return };
+    folder(&at_once);
+    change(&at_once);
+    ok(&at_once, ["ingest", "docs"]);
+    assert_eq!(dump(&at_once), wanted, "two runs end as one that finds all of it");
     let times = if variable("KF_TEST_SWEEP").is_some_and(|v| v == "all") { 50 } else { few };
     let (mut seed, mut died) = (7, 0);
     for _ in 0..times {
@@ -132,6 +148,80 @@ fn killed_at_any_moment_it_ends_as_undisturbed_on_files() {
 #[test]
 fn killed_at_any_moment_it_ends_as_undisturbed_on_servers() {
     killed_at_any_moment(Engine::Servers, 2);
+}
+
+/// Copies, near copies and others; which is kept must not depend on how they came in.
+fn copies() -> Vec<(String, String)> {
+    let texts = [
+        ("c", prose("thing1", 1)),
+        ("a", near(2, 1)),
+        ("m/b", prose("thing1", 1)),
+        ("f", prose("thing2", 2)),
+        ("b", prose("thing3", 3)),
+        ("z/a", prose("thing1", 1)),
+        ("e", near(2, 2)),
+        ("d", near(2, 1)),
+    ];
+    texts.map(|(name, text)| (format!("docs/{name}.txt"), text)).into()
+}
+
+#[test]
+fn what_becomes_of_copies_depends_on_the_files_alone() {
+    for rules in ["", "[ingest]\nreject = [\"length\", \"unique\"]\n"] {
+        let start = || {
+            let s = Sandbox::new();
+            init(&s);
+            s.write("mlops.toml", s.read("mlops.toml") + rules);
+            s
+        };
+        let calm = &start();
+        copies().iter().for_each(|(path, text)| drop(calm.write(path, text)));
+        let all = json(&ok(calm, ["ingest", "docs", "--format", "json"]));
+        assert_eq!(all["added"], if rules.is_empty() { 5 } else { 3 }, "{all}");
+        let wanted = dump(calm);
+        let mut seed = 11;
+        for round in 0..3 {
+            let s = &start();
+            // One by one, in another order each time, with others in the way that go again.
+            let mut left = copies();
+            while !left.is_empty() {
+                let (path, text) = left.remove(usize::try_from(next(&mut seed, left.len() as u64)).expect("small"));
+                let way = format!("docs/{}{}.txt", ["", "zz"][left.len() % 2], left.len());
+                s.write(&way, &text);
+                ok(s, ["ingest", &way]);
+                s.write(&path, &text);
+                std::fs::remove_file(s.work().join(&way)).expect("removed");
+                match round {
+                    // The folder's run takes out what is gone; a run that reads one file leaves that to the last one.
+                    0 => ok(s, ["ingest", "docs"]),
+                    _ => ok(s, ["ingest", &path]),
+                };
+            }
+            ok(s, ["ingest", "docs"]);
+            assert_eq!(dump(s), wanted, "round {round} with {rules:?}");
+            sound(s);
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_is_judged_again_is_counted_once_and_keeps_its_notes() {
+    let s = &Sandbox::new();
+    init(s);
+    s.write("docs/b/one.txt", prose("thing1", 1));
+    ok(s, ["ingest", "docs/b", "--meta", "by=ada"]);
+    s.write("docs/a/one.txt", prose("thing1", 1));
+    // The file that is read comes first by its path, so the one that was there before becomes the copy.
+    let run = json(&ok(s, ["ingest", "docs/a", "--format", "json"]));
+    assert_eq!((&run["added"], &run["refused"]), (&1.into(), &serde_json::json!({"duplicate": 1})), "{run}");
+    let kept = json(&ok(s, ["ingest", "show", "docs/b/one.txt", "--format", "json"]));
+    assert_eq!((&kept["reason"], &kept["meta"]["by"]), (&"duplicate".into(), &"ada".into()), "{kept}");
+    std::fs::remove_file(s.work().join("docs/a/one.txt")).expect("removed");
+    let run = json(&ok(s, ["ingest", "docs/a", "--format", "json"]));
+    assert_eq!((&run["removed"], &run["replaced"], &run["refused"]), (&1.into(), &1.into(), &serde_json::json!({})), "{run}");
+    let kept = json(&ok(s, ["ingest", "show", "docs/b/one.txt", "--format", "json"]));
+    assert_eq!((&kept["reason"], &kept["meta"]["by"]), (&Value::Null, &"ada".into()), "{kept}");
+    sound(s);
 }
 
 /// The worker that a run of kf started, once it is there.

@@ -27,6 +27,7 @@ mod help;
 mod history;
 mod ingest;
 mod ingest_faults;
+mod ingest_trouble;
 mod init;
 mod layers;
 mod lineage;

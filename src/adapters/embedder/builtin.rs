@@ -12,7 +12,7 @@ use super::table::{self, Table};
 use super::wordpiece::{self, WordPiece};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
-use crate::seams::embedder::{Embedder, Model, Purpose, SentenceVectors, Tokens};
+use crate::seams::embedder::{Each, Embedder, Model, Purpose, SentenceVectors, Tokens};
 use std::sync::LazyLock;
 
 /// Changes whenever the same text would get another vector.
@@ -115,8 +115,8 @@ impl Embedder for Builtin {
         &self.model
     }
 
-    fn embed(&self, texts: &[&str], _purpose: Purpose) -> Result<Vec<Vec<f32>>> {
-        Ok(texts.iter().map(|text| self.vector(text)).collect())
+    fn embed_each(&self, texts: &[&str], _purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
+        each(texts.iter().map(|text| self.vector(text)).enumerate().collect())
     }
 }
 

@@ -127,15 +127,6 @@ impl Embedder for Directory {
         true
     }
 
-    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
-        let mut all = vec![Vec::new(); texts.len()];
-        self.embed_each(texts, purpose, &mut |some| {
-            some.into_iter().for_each(|(at, vector)| all[at] = vector);
-            Ok(())
-        })?;
-        Ok(all)
-    }
-
     fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
         let mut work: Vec<(usize, Vec<u32>)> = texts.iter().map(|text| self.tokens(text, purpose)).enumerate().collect();
         // The longest first, so that no thread begins a long one when the others are done.

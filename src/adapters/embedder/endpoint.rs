@@ -3,7 +3,8 @@
 //! Texts go out in batches bounded in number and in tokens, several at a time. A batch that the service finds too large
 //! (413, or 400 and 422 with a reason that says so) is cut in two and only its halves are sent; what succeeded is never sent
 //! again. Answers are put in order by their `index`; their number and length are checked. After a batch fails for good no
-//! further one is begun, but those under way are waited for, because they are paid for.
+//! further one is begun, but those under way are waited for, because they are paid for. An answer counts as under way until
+//! the caller has taken it, so that a caller that keeps what it takes loses `concurrency` batches to a kill and no more.
 //!
 //! Voyage cuts long texts silently unless it is told not to (`truncation`), so it is. Tokens are counted by the built-in
 //! tokenizer, which is near enough for English and cut batches take care of the rest.
@@ -27,6 +28,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 /// Changes whenever the same answer of a service would make another vector.
@@ -51,7 +53,8 @@ type Text = (usize, String);
 
 /// What a batch comes to.
 enum Came {
-    Vectors(Vec<(usize, Vec<f32>)>),
+    /// Vectors, and the leave for one more request, which comes with the end of their taking.
+    Vectors(Vec<(usize, Vec<f32>)>, OwnedSemaphorePermit),
     Failed(Error),
 }
 
@@ -129,15 +132,16 @@ impl Endpoint {
     }
 
     /// Sends a batch, in parts when it is too large, and hands each part's vectors on.
-    async fn ask(&self, batch: Vec<Text>, purpose: Purpose, sender: &Sender<Came>) -> Result<()> {
+    async fn ask(&self, batch: Vec<Text>, purpose: Purpose, leaves: &Arc<Semaphore>, sender: &Sender<Came>) -> Result<()> {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
+            let leave = Arc::clone(leaves).acquire_owned().await.context(|| "cannot wait for a turn")?;
             let input: Vec<&str> = part.iter().map(|(_, text)| text.as_str()).collect();
             match self.http.send(&self.request.clone().json(&self.body(&input, purpose))).await {
                 Ok(response) => {
                     let vectors = read(&response, part.len(), self.model.dimensions).context(|| format!("{:?}", self.request))?;
                     let placed = part.into_iter().map(|(at, _)| at).zip(vectors).collect();
-                    if sender.send(Came::Vectors(placed)).is_err() {
+                    if sender.send(Came::Vectors(placed, leave)).is_err() {
                         return Ok(());
                     }
                 }
@@ -168,21 +172,22 @@ impl Endpoint {
 
     fn begin(&self, batches: Vec<Vec<Text>>, purpose: Purpose, sender: Sender<Came>) -> Result<AbortOnDrop> {
         let (service, total) = (self.handle(), batches.len());
+        let at_once = service.settings.concurrency as usize;
         Ok(AbortOnDrop(runtime()?.spawn(async move {
-            let failed = AtomicBool::new(false);
-            let (service, failed, sender) = (&service, &failed, &sender);
+            let (failed, leaves) = (AtomicBool::new(false), Arc::new(Semaphore::new(at_once)));
+            let (service, failed, leaves, sender) = (&service, &failed, &leaves, &sender);
             let each = stream::iter(batches.into_iter().zip(1..)).map(|(batch, number): (_, usize)| async move {
                 if failed.load(Ordering::Relaxed) {
                     return;
                 }
-                let done = service.ask(batch, purpose, sender).await.context(|| format!("batch {number} of {total}"));
+                let done = service.ask(batch, purpose, leaves, sender).await.context(|| format!("batch {number} of {total}"));
                 if let Err(e) = done {
                     failed.store(true, Ordering::Relaxed);
                     // Nobody listens only when the caller's own error ended the work.
                     let _ = sender.send(Came::Failed(e));
                 }
             });
-            each.buffer_unordered(service.settings.concurrency as usize).for_each(|()| async {}).await;
+            each.buffer_unordered(at_once).for_each(|()| async {}).await;
         })))
     }
 }
@@ -194,15 +199,6 @@ impl Embedder for Endpoint {
 
     fn is_costly(&self) -> bool {
         true
-    }
-
-    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
-        let mut all = vec![Vec::new(); texts.len()];
-        self.embed_each(texts, purpose, &mut |some| {
-            some.into_iter().for_each(|(at, vector)| all[at] = vector);
-            Ok(())
-        })?;
-        Ok(all)
     }
 
     fn embed_each(&self, texts: &[&str], purpose: Purpose, each: &mut Each<'_>) -> Result<()> {
@@ -221,9 +217,10 @@ impl Embedder for Endpoint {
         let (mut failed, mut done) = (None, 0);
         for came in came {
             match came {
-                Came::Vectors(some) => {
+                Came::Vectors(some, leave) => {
                     done += some.len();
                     each(some)?;
+                    drop(leave);
                 }
                 Came::Failed(e) => failed = failed.or(Some(e)),
             }

@@ -16,7 +16,8 @@ use crate::commands::index::tell;
 use crate::config::{Ingest, QualityCheck, QualityRules};
 use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::{CheckId, Rules};
-use crate::release::ingest::run::{Fate, How, Job, Step, Sum, Told, Which, run as take_in};
+use crate::release::ingest::run::{How, Job, Which, run as take_in};
+use crate::release::ingest::told::{Fate, Step, Sum, Told};
 use crate::seams::embedder::Embedder;
 use crate::store::{Mode, Store};
 use indicatif::ProgressBar;
@@ -82,6 +83,9 @@ struct Ingested {
     bytes: u64,
     /// Refused, warned or removed; the others only as numbers.
     documents: Vec<Line>,
+    /// Some could not be read.
+    #[serde(skip)]
+    failed: bool,
     /// Every document was written as a line when it was done.
     #[serde(skip)]
     streamed: bool,
@@ -119,8 +123,7 @@ impl Report for Ingested {
 
     /// Documents that could not be read are a failure of part of the work; refused by policy is an answer.
     fn exit(&self) -> Exit {
-        let failed = self.refused.iter().any(|(reason, n)| *n > 0 && !BY_POLICY.contains(reason));
-        if failed { Exit::Partial } else { Exit::Ok }
+        if self.failed { Exit::Partial } else { Exit::Ok }
     }
 
     fn items(&self) -> Option<Vec<serde_json::Value>> {
@@ -128,9 +131,6 @@ impl Report for Ingested {
         Some(left.iter().filter_map(|d| serde_json::to_value(d).ok()).collect())
     }
 }
-
-/// Reasons that are decisions of the rules, not failures.
-const BY_POLICY: [&str; 3] = ["too-short", "duplicate", "quality"];
 
 pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
@@ -224,19 +224,23 @@ impl<'a> Run<'a> {
         };
         let (out, documents, mut watch) = (&self.cx.out, &mut self.documents, Watch::default());
         let mut broken = Ok(());
-        let done = take_in(&job, &mut |step| match step {
-            Step::Met(files, bytes) => watch.begin(out, files, bytes),
-            Step::Done(told) => {
-                watch.done(told);
-                let line = line_of(told);
-                if out.streams() && broken.is_ok() {
-                    broken = out.stream(&line);
+        let done = take_in(&job, &mut |step| {
+            let told = match step {
+                Step::Met(files, bytes) => return watch.begin(out, files, bytes),
+                Step::Done(told) => {
+                    watch.done(told);
+                    told
                 }
-                match line.is_worth_telling() {
-                    true => documents.insert(line.source.clone(), line),
-                    false => documents.remove(&line.source),
-                };
+                Step::Again(told) => told,
+            };
+            let line = line_of(told);
+            if out.streams() && broken.is_ok() {
+                broken = out.stream(&line);
             }
+            match line.is_worth_telling() {
+                true => documents.insert(line.source.clone(), line),
+                false => documents.remove(&line.source),
+            };
         });
         watch.end();
         self.sum.add(&done?);
@@ -356,6 +360,7 @@ fn report(run: Run<'_>, streamed: bool) -> Ingested {
         replaced: sum.replaced,
         unchanged: sum.unchanged,
         removed: sum.removed,
+        failed: sum.refused.iter().any(|(reason, n)| *n > 0 && !reason.is_by_rule()),
         refused: sum.refused.iter().map(|(reason, n)| (reason.word(), *n)).collect(),
         chunks: sum.chunks,
         bytes: sum.bytes,

@@ -83,6 +83,11 @@ impl Refusal {
         Self::ALL.iter().copied().find(|r| r.word() == word)
     }
 
+    /// True when the document was read and the rules decided against it; else reading it failed.
+    pub fn is_by_rule(self) -> bool {
+        matches!(self, Self::TooShort | Self::Duplicate | Self::Quality)
+    }
+
     /// True when trying again may end otherwise though the file is the same: the machine was at fault, not the document.
     pub fn may_pass_later(self) -> bool {
         matches!(self, Self::TooSlow | Self::Crashed | Self::Unreadable | Self::Changed)

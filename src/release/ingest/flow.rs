@@ -250,10 +250,11 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a scoped thread panicked")]
     fn a_panic_in_a_thread_ends_the_work_and_hangs_nobody() {
         let items: Vec<u64> = (0..100).collect();
         let work = |n: &u64| assert_ne!(*n, 5, "on purpose");
-        let _ = ordered(&items, 3, 1, &|_| 1, &work, &mut |_| Ok(()));
+        let run = || ordered(&items, 3, 1, &|_| 1, &work, &mut |_| Ok(()));
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).expect_err("it reaches the caller");
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"a scoped thread panicked"));
     }
 }

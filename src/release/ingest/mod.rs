@@ -5,7 +5,9 @@ pub mod open;
 mod prepare;
 pub mod run;
 pub mod seen;
+mod settle;
 mod take;
+pub mod told;
 pub mod walk;
 
 /// The version of all that decides what is made of a file: extraction, checks, chunks. A higher one takes every document anew.

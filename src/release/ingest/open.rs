@@ -86,4 +86,29 @@ mod tests {
             .expect("a pipe");
         assert_eq!(reason(&pipe, 99), Refusal::NotAFile);
     }
+
+    #[test]
+    fn a_file_that_grows_while_it_is_read_is_refused_and_reading_ends() {
+        use std::io::Write;
+        use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("log.txt");
+        // So large that the writer comes in between, whatever the machine does.
+        std::fs::write(&path, vec![b'a'; 16 << 20]).expect("a file");
+        let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut file = std::fs::File::options().append(true).open(&path).expect("open");
+                while !stop.load(Ordering::Relaxed) && written.fetch_add(1, Ordering::Relaxed) < 1_000_000 {
+                    file.write_all(b"one more line\n").expect("written");
+                }
+            });
+            while written.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            let found = read(&path, 1 << 30).expect_err("refused").reason;
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(found, Refusal::Changed);
+        });
+    }
 }

@@ -13,10 +13,10 @@ use crate::domain::ingest::chunk::{self, Chunk, Settings};
 use crate::domain::ingest::document::Document;
 use crate::domain::ingest::entities::{Found, extract};
 use crate::domain::ingest::extract::Format;
-use crate::domain::ingest::quality::duplicate::{self, Signature};
+use crate::domain::ingest::quality::duplicate;
 use crate::domain::ingest::quality::{self, Copies, Quality};
 use crate::domain::ingest::reason::{Refusal, Refused};
-use crate::domain::ingest::table::{Known, NewChunk, Scope};
+use crate::domain::ingest::table::{Known, Marks, NewChunk, Scope};
 use crate::seams::embedder::Purpose;
 use std::collections::HashMap;
 
@@ -67,8 +67,7 @@ pub(super) struct Ready {
     pub(super) characters: usize,
     pub(super) quality: Quality,
     pub(super) chunks: Vec<NewChunk>,
-    pub(super) words: Digest,
-    pub(super) signature: Option<Signature>,
+    pub(super) marks: Marks,
     pub(super) graph: Option<Found>,
 }
 
@@ -107,7 +106,7 @@ pub(super) fn prepare(work: &Work<'_>, met: &Met) -> Prepared {
 
 /// True of a document that may end otherwise though its file is the same.
 fn again(known: &Known) -> bool {
-    known.orphan || known.refused.is_some_and(|reason| reason.may_pass_later())
+    known.stale || known.refused.is_some_and(|reason| reason.may_pass_later())
 }
 
 /// A refusal; nothing changes when the same was refused for the same reason before.
@@ -152,8 +151,11 @@ fn make(work: &Work<'_>, source: &str, bytes: &[u8], content: Digest, known: Opt
         Ok(chunks) => Made::Ready(Box::new(Ready {
             format,
             characters: document.text.chars().count(),
-            words: work.scope.tenant.digest(duplicate::exact(&document.text).as_bytes()),
-            signature: duplicate::signature(&document.text),
+            marks: Marks {
+                words: work.scope.tenant.digest(duplicate::exact(&document.text).as_bytes()),
+                signature: duplicate::signature(&document.text),
+                near: work.how.rules.near_duplicate,
+            },
             graph: work.how.graph.map(|names| extract(&document, source, quality.language, names)),
             quality,
             chunks,

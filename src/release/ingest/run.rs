@@ -2,18 +2,20 @@
 //! visible whole or not at all.
 //!
 //! A run that dies loses the batch it was in and nothing else: the next run finds what was committed by source and digest and
-//! goes on behind it. Because files are taken in the order of their sources, which of two equal documents is kept does not
-//! depend on threads or on where an earlier run ended.
+//! goes on behind it. Which of several equal documents is kept depends on their sources alone, not on threads, on the order of
+//! runs or on where one ended: see [`settle`].
 //!
-//! What a document says is never lost: nothing is refused as a copy of a document that leaves, and what was refused as a copy
-//! is judged anew once the other one is gone, in the same run where it can be. What cannot be read for a reason that may pass
-//! keeps the version that was taken before.
+//! What a document says is never lost: the file of a document that is gone leaves in the transaction that takes its copy, or at
+//! the end, and what was refused as a copy is judged anew once the other one is gone. What cannot be read for a reason that may
+//! pass keeps the version that was taken before.
 
 use super::flow;
 use super::open::Stat;
 use super::prepare::{Made, Prepared, Work, prepare};
 use super::seen::Seen;
-use super::take::Taking;
+use super::settle::settle;
+use super::take::{GONE, Taking};
+use super::told::{Fate, Step, Sum, Tally, Told};
 use super::walk::{Met, Walked, again, walk};
 use crate::adapters::extractor::Extractor;
 use crate::base::canonical;
@@ -23,7 +25,6 @@ use crate::base::name::Name;
 use crate::config::{Ingest, VectorEngine};
 use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::Rules;
-use crate::domain::ingest::reason::Refusal;
 use crate::domain::ingest::table::{self, Known, NewChunk, Scope, forget};
 use crate::release::embed::vectors;
 use crate::seams::embedder::{Embedder, SentenceVectors, Tokens};
@@ -40,6 +41,7 @@ const BATCH_BYTES: u64 = 8 << 20;
 const FLIGHT: u64 = 192 << 20;
 
 /// What is to be taken in, from where, and how.
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The state.
     pub store: &'a Store,
@@ -77,6 +79,7 @@ pub enum Which<'a> {
 }
 
 /// How each document is taken in; shared by all threads.
+#[derive(Clone, Copy)]
 pub struct How<'a> {
     /// `[ingest]`.
     pub settings: &'a Ingest,
@@ -92,65 +95,6 @@ pub struct How<'a> {
     pub extractor: &'a Extractor,
     /// Names to find; `None` when nobody asks what documents speak of.
     pub graph: Option<&'a Gazetteer>,
-}
-
-/// What became of one file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Told {
-    /// The file.
-    pub source: String,
-    /// What was done.
-    pub fate: Fate,
-    /// Its bytes.
-    pub bytes: u64,
-    /// Chunks made of it.
-    pub chunks: usize,
-    /// Its quality.
-    pub quality: Option<f64>,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-}
-
-/// What was done with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It is new.
-    Added,
-    /// It takes the place of what it was before.
-    Replaced,
-    /// It is as it was.
-    Unchanged,
-    /// It was refused, now or before, and what was found.
-    Refused(Refusal, String),
-    /// Its file is gone, so it was taken out.
-    Removed,
-}
-
-/// A step of a run, for progress and for streams.
-pub enum Step<'s> {
-    /// So many files with so many bytes were met.
-    Met(usize, u64),
-    /// One is done.
-    Done(&'s Told),
-}
-
-/// What a run did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// New documents.
-    pub added: usize,
-    /// Documents that took the place of earlier ones.
-    pub replaced: usize,
-    /// Documents that were as they had been.
-    pub unchanged: usize,
-    /// Documents whose files were gone.
-    pub removed: usize,
-    /// Documents that were refused, by reason, those of earlier runs included.
-    pub refused: BTreeMap<Refusal, usize>,
-    /// Chunks made.
-    pub chunks: usize,
-    /// Bytes of the files that were taken.
-    pub bytes: u64,
 }
 
 /// Takes documents in.
@@ -170,22 +114,23 @@ pub fn run(job: &Job<'_>, step: &mut dyn FnMut(Step<'_>)) -> Result<Sum> {
     let pipeline = pipeline(job)?;
     let gone = if job.keep_missing { BTreeSet::new() } else { gone(job, &walked, &known)? };
     let mut seen = load_seen(job, &scope, pipeline)?;
-    let mut sum = Sum::default();
-    let mut tell = |told: Told| {
-        count(&mut sum, &told);
+    let details = job.store.read(|view| table::details(view, &scope))?;
+    let mut tally = Tally::default();
+    let mut tell = |mut told: Told| {
+        tally.count(&mut told);
         step(Step::Done(&told));
     };
     let mut noted = Vec::new();
-    let round = Round { job, scope: &scope, pipeline, gone: &gone };
+    let round = Round { job, scope: &scope, pipeline, gone: &gone, details: &details };
     let looks = (!job.rehash && !anew).then_some(&seen);
     let done = round.run(&walked.files, &known, (looks, anew), &mut noted, &mut tell);
     let done = done.and_then(|()| remove(job, &scope, &gone, &mut tell));
-    let done = done.and_then(|()| round.orphans(&walked.files, &mut sum, &mut noted, step));
+    let done = done.and_then(|()| settle(&round, &walked.files, &mut tally, &mut noted, step));
     noted.into_iter().for_each(|n| seen.note(&n.source, n.stat, n.content, n.now));
     gone.iter().for_each(|source| seen.drop(source));
     // What was committed need not be read again, also when the run ends early.
     let saved = if job.store.is_dry_run() { Ok(()) } else { seen.save() };
-    done.and(saved).map(|()| sum)
+    done.and(saved).map(|()| tally.sum())
 }
 
 /// What is known and would have been met, were its file still there.
@@ -193,35 +138,6 @@ fn gone(job: &Job<'_>, walked: &Walked, known: &HashMap<String, Known>) -> Resul
     let root = job.root.canonicalize().context(|| format!("cannot find the repository {}", job.root.display()))?;
     let met: HashSet<&str> = walked.files.iter().map(|m| m.source.as_str()).collect();
     Ok(known.keys().filter(|s| !met.contains(s.as_str()) && walked.covers(&root, s)).cloned().collect())
-}
-
-impl Sum {
-    /// Adds what another run did.
-    pub fn add(&mut self, other: &Self) {
-        self.added += other.added;
-        self.replaced += other.replaced;
-        self.unchanged += other.unchanged;
-        self.removed += other.removed;
-        self.chunks += other.chunks;
-        self.bytes += other.bytes;
-        for (reason, n) in &other.refused {
-            *self.refused.entry(*reason).or_default() += n;
-        }
-    }
-}
-
-fn count(sum: &mut Sum, told: &Told) {
-    match &told.fate {
-        Fate::Added => sum.added += 1,
-        Fate::Replaced => sum.replaced += 1,
-        Fate::Unchanged => sum.unchanged += 1,
-        Fate::Removed => sum.removed += 1,
-        Fate::Refused(reason, _) => *sum.refused.entry(*reason).or_default() += 1,
-    }
-    if matches!(told.fate, Fate::Added | Fate::Replaced) {
-        sum.bytes += told.bytes;
-        sum.chunks += told.chunks;
-    }
 }
 
 /// The collection, made when it is not there.
@@ -236,7 +152,7 @@ fn scope(job: &Job<'_>) -> Result<Scope> {
 }
 
 /// What a document is taken by: a change of it makes every document new.
-fn pipeline(job: &Job<'_>) -> Result<Digest> {
+pub(super) fn pipeline(job: &Job<'_>) -> Result<Digest> {
     let rules = job.how.rules;
     let parts = json!({
         "pipeline": super::PIPELINE,
@@ -270,16 +186,18 @@ fn weight(met: &Met) -> u64 {
 }
 
 /// What all files of a run have in common.
-struct Round<'a> {
-    job: &'a Job<'a>,
-    scope: &'a Scope,
-    pipeline: Digest,
-    gone: &'a BTreeSet<String>,
+pub(super) struct Round<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) scope: &'a Scope,
+    pub(super) pipeline: Digest,
+    pub(super) gone: &'a BTreeSet<String>,
+    /// What was found in each document that was refused before the run, by its number.
+    pub(super) details: &'a HashMap<i64, String>,
 }
 
 impl Round<'_> {
     /// Prepares and takes files. `seen` is what they looked like, `None` when looks are not to be trusted.
-    fn run(
+    pub(super) fn run(
         &self,
         files: &[Met],
         known: &HashMap<String, Known>,
@@ -307,29 +225,10 @@ impl Round<'_> {
         flow::ordered(files, self.job.jobs, FLIGHT, &weight, &|met| prepare(&work, met), &mut consume)?;
         batch.flush(noted, told)
     }
-
-    /// Judges anew what was refused as a copy of a document that left or changed in this run.
-    fn orphans(&self, files: &[Met], sum: &mut Sum, noted: &mut Vec<Noted>, step: &mut dyn FnMut(Step<'_>)) -> Result<()> {
-        if sum.removed + sum.replaced == 0 {
-            return Ok(());
-        }
-        let known = self.job.store.read(|view| table::known(view, self.scope))?;
-        let orphans: Vec<Met> = files.iter().filter(|m| known.get(&m.source).is_some_and(|k| k.orphan)).cloned().collect();
-        let mut tell = |told: Told| {
-            // It was told of as refused before.
-            if let Some(n) = known.get(&told.source).and_then(|k| k.refused).and_then(|reason| sum.refused.get_mut(&reason)) {
-                *n = n.saturating_sub(1);
-            }
-            sum.refused.retain(|_, n| *n > 0);
-            count(sum, &told);
-            step(Step::Done(&told));
-        };
-        self.run(&orphans, &known, (None, false), noted, &mut tell)
-    }
 }
 
 /// What a file looked like when it was taken or found unchanged.
-struct Noted {
+pub(super) struct Noted {
     source: String,
     stat: Stat,
     content: Digest,
@@ -363,15 +262,16 @@ impl Batch<'_> {
         if self.round.job.how.embedder.is_costly() && !self.round.job.store.is_dry_run() {
             self.embed(&mut items)?;
         }
-        let Round { job, scope, pipeline, gone } = *self.round;
-        let taking = Taking { scope, pipeline, rules: job.how.rules, meta: job.meta, gone };
+        let Round { job, scope, pipeline, gone, details } = *self.round;
+        let taking = Taking { scope, pipeline, rules: job.how.rules, meta: job.meta, gone, details };
         let each = |view: View<'_>, tx: Option<&Tx<'_>>| {
             items.iter().map(|(met, prepared)| taking.take(view, tx, met, prepared)).collect::<Result<Vec<_>>>()
         };
-        let changes = items.iter().any(|(_, p)| p.changes());
-        let fates = match changes && !job.store.is_dry_run() {
+        let fates = match items.iter().any(|(_, p)| p.changes()) {
+            // Nothing is asked about what is as it was, so a run over many such files costs the state nothing.
+            false => items.iter().filter_map(|(met, prepared)| taking.as_before(met, prepared)).collect(),
+            true if job.store.is_dry_run() => job.store.read(|view| each(view, None))?,
             true => job.store.write(|tx| each(tx.view(), Some(tx)))?,
-            false => job.store.read(|view| each(view, None))?,
         };
         let now = i128::from(job.store.now().micros()) * 1_000;
         for ((met, prepared), fate) in items.into_iter().zip(fates) {
@@ -391,7 +291,7 @@ fn remove(job: &Job<'_>, scope: &Scope, gone: &BTreeSet<String>, told: &mut dyn 
         job.store.write(|tx| {
             for source in some {
                 if let Some(document) = scope.document(tx.view(), source)? {
-                    forget(tx, scope, &document, "its file is gone")?;
+                    forget(tx, scope, &document, GONE)?;
                 }
             }
             Ok(())

@@ -1,17 +1,20 @@
 //! Taking a prepared document: whether another one says the same, the last word on its quality, and its row.
 
 use super::prepare::{Made, Prepared, Ready};
-use super::run::{Fate, Told};
+use super::told::{Fate, Told};
 use super::walk::Met;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::domain::ingest::entities::Relation;
 use crate::domain::ingest::quality::{Copies, Quality, Rules};
 use crate::domain::ingest::reason::Refused;
-use crate::domain::ingest::table::{self, Alike, Known, NewDocument, Outcome, Scope, put};
+use crate::domain::ingest::table::{self, Alike, Known, Marks, NewDocument, Outcome, Scope, forget, put};
 use crate::store::{Tx, View};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Why a document leaves that nobody took out.
+pub(super) const GONE: &str = "its file is gone";
 
 /// How documents are taken.
 pub(super) struct Taking<'a> {
@@ -19,33 +22,43 @@ pub(super) struct Taking<'a> {
     pub(super) pipeline: Digest,
     pub(super) rules: &'a Rules,
     pub(super) meta: &'a BTreeMap<String, String>,
-    /// Sources whose files are gone: they leave at the end of the run, so nothing is refused as a copy of them.
+    /// Sources whose files are gone: they leave with the first document that says the same, or at the end of the run.
     pub(super) gone: &'a BTreeSet<String>,
+    /// What was found in each document that was refused before the run, by its number.
+    pub(super) details: &'a HashMap<i64, String>,
 }
 
 impl Taking<'_> {
+    /// What is told of a file that changes nothing; `None` of one that is to be taken. What was refused before and is as it was
+    /// is told as refused again: a run does not become good by being repeated.
+    pub(super) fn as_before(&self, met: &Met, prepared: &Prepared) -> Option<Told> {
+        let fate = match (&prepared.made, prepared.known) {
+            (Made::Unchanged, Some(Known { id, refused: Some(reason), .. })) => {
+                Fate::Refused(reason, self.details.get(&id).cloned().unwrap_or_default())
+            }
+            (Made::Unchanged, _) => Fate::Unchanged,
+            (Made::Spared(refused), _) => {
+                Fate::Refused(refused.reason, format!("{}; what was taken before stays", refused.detail))
+            }
+            _ => return None,
+        };
+        Some(Told { fate, ..blank(met, prepared) })
+    }
+
     /// Takes a document, or only says what would become of it when there is no transaction.
     pub(super) fn take(&self, view: View<'_>, tx: Option<&Tx<'_>>, met: &Met, prepared: &Prepared) -> Result<Told> {
-        let blank = || Told {
-            source: met.source.clone(),
-            fate: Fate::Unchanged,
-            bytes: prepared.bytes,
-            chunks: 0,
-            quality: None,
-            warnings: Vec::new(),
-        };
+        if let Some(told) = self.as_before(met, prepared) {
+            return Ok(told);
+        }
+        let blank = || blank(met, prepared);
         // Another run may have taken the source since this one began.
-        let known = if prepared.changes() { self.scope.known(view, &met.source)? } else { prepared.known };
+        let known = self.scope.known(view, &met.source)?;
         let as_now = |k: &Known| k.content == prepared.content && k.pipeline == self.pipeline;
         if known != prepared.known && known.as_ref().is_some_and(as_now) {
-            return self.unchanged(view, met, known, blank());
+            return self.taken_by_another(view, met, blank());
         }
         let (new, told) = match &prepared.made {
-            Made::Unchanged => return self.unchanged(view, met, known, blank()),
-            Made::Spared(refused) => {
-                let kept = Refused::new(refused.reason, format!("{}; what was taken before stays", refused.detail));
-                return Ok(Told { fate: fate_of(&kept), ..blank() });
-            }
+            Made::Unchanged | Made::Spared(_) => return Ok(blank()),
             Made::Failed(e) => {
                 return Err(Error::of(e.kind(), e.chain().join(": "))).context(|| format!("cannot embed {}", met.source));
             }
@@ -54,23 +67,24 @@ impl Taking<'_> {
                 (self.refused(met, prepared, format.map(|f| f.word()), refused, None, warnings), told)
             }
             Made::Ready(ready) => {
-                let (quality, warnings, alike) = self.judge(view, met, ready)?;
+                let (quality, warnings, alike) = self.judge(view, tx, met, ready)?;
+                let exact = alike.as_ref().is_some_and(|a| a.exact);
+                let marks = Marks { signature: ready.marks.signature.clone().filter(|_| !exact), ..ready.marks.clone() };
                 let told = Told { quality: Some(quality.score), warnings: warnings.clone(), ..blank() };
                 match &quality.refused {
                     Some(refused) => {
                         let told = Told { fate: fate_of(refused), ..told };
-                        if known.is_some_and(|k| as_now(&k) && !k.orphan && k.refused == Some(refused.reason)) {
+                        if known.is_some_and(|k| as_now(&k) && !k.stale && k.refused == Some(refused.reason)) {
                             return Ok(told);
                         }
                         let new = self.refused(met, prepared, Some(ready.format.word()), refused, Some(&quality), &warnings);
-                        (NewDocument { copy_of: alike.map(|a| a.uid), ..new }, told)
+                        (NewDocument { copy_of: alike.map(|a| a.source), marks: Some(marks), ..new }, told)
                     }
                     None => {
                         let fate = if known.is_some() { Fate::Replaced } else { Fate::Added };
-                        (
-                            self.ready(met, prepared, ready, &quality, warnings, alike),
-                            Told { fate, chunks: ready.chunks.len(), ..told },
-                        )
+                        let new = self.ready(met, prepared, ready, &quality, warnings, alike.as_ref());
+                        let new = NewDocument { copy_of: alike.map(|a| a.source), marks: Some(marks), ..new };
+                        (new, Told { fate, chunks: ready.chunks.len(), ..told })
                     }
                 }
             }
@@ -81,27 +95,30 @@ impl Taking<'_> {
         Ok(told)
     }
 
-    /// What was refused before and is as it was is told as refused again: a run does not become good by being repeated.
-    fn unchanged(&self, view: View<'_>, met: &Met, known: Option<Known>, told: Told) -> Result<Told> {
-        if known.is_some_and(|k| k.refused.is_some())
-            && let Some(document) = self.scope.document(view, &met.source)?
-            && let Some((reason, detail)) = document.refused
-        {
-            return Ok(Told { fate: Fate::Refused(reason, detail), ..told });
-        }
-        Ok(told)
+    /// What another run made of the same file meanwhile.
+    fn taken_by_another(&self, view: View<'_>, met: &Met, told: Told) -> Result<Told> {
+        let refused = self.scope.document(view, &met.source)?.and_then(|document| document.refused);
+        Ok(refused.map_or(told.clone(), |(reason, detail)| Told { fate: Fate::Refused(reason, detail), ..told }))
     }
 
     /// The last word on its quality, what a person should know, and the document that it is a copy or a near copy of.
-    fn judge(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Quality, Vec<String>, Option<Alike>)> {
+    fn judge(
+        &self,
+        view: View<'_>,
+        tx: Option<&Tx<'_>>,
+        met: &Met,
+        ready: &Ready,
+    ) -> Result<(Quality, Vec<String>, Option<Alike>)> {
         let mut warnings = ready.document.warnings.clone();
-        let (copies, alike) = self.copies(view, met, ready)?;
+        let alike = self.copied(view, tx, met, ready)?;
+        let copies = match &alike {
+            Some(alike) if alike.exact => Copies::Exact,
+            alike => Copies::Nearest(alike.as_ref().map_or(0.0, |a| a.similarity)),
+        };
         let mut quality = ready.quality.clone().with_copies(copies, self.rules);
         if let (Some(refused), Some(alike)) = (&mut quality.refused, &alike) {
             refused.detail = format!("{}: {}", refused.detail, alike.source);
-        }
-        let alike = alike.filter(|a| quality.refused.is_some() || a.similarity >= self.rules.near_duplicate);
-        if let Some(alike) = alike.as_ref().filter(|_| quality.refused.is_none()) {
+        } else if let Some(alike) = &alike {
             warnings.push(format!("a near copy of {} (similarity {:.2})", alike.source, alike.similarity));
         }
         if quality.warning {
@@ -112,14 +129,15 @@ impl Taking<'_> {
         Ok((quality, warnings, alike))
     }
 
-    fn copies(&self, view: View<'_>, met: &Met, ready: &Ready) -> Result<(Copies, Option<Alike>)> {
-        let counts = |source: &str| source != met.source && !self.gone.contains(source);
-        if let Some(same) = self.scope.same_words(view, &ready.words, &counts)? {
-            return Ok((Copies::Exact, Some(same)));
+    /// The document that it is a copy of. One whose file is gone leaves in the transaction that takes what says the same.
+    fn copied(&self, view: View<'_>, tx: Option<&Tx<'_>>, met: &Met, ready: &Ready) -> Result<Option<Alike>> {
+        let counts = |source: &str| tx.is_some() || !self.gone.contains(source);
+        loop {
+            let alike = self.scope.copied(view, &met.source, &ready.marks, &counts)?;
+            let (Some(tx), Some(gone)) = (tx, alike.as_ref().filter(|a| self.gone.contains(&a.source))) else { return Ok(alike) };
+            let Some(document) = self.scope.document(view, &gone.source)? else { return Ok(None) };
+            forget(tx, self.scope, &document, GONE)?;
         }
-        let Some(signature) = &ready.signature else { return Ok((Copies::Nearest(0.0), None)) };
-        let nearest = self.scope.nearest_copy(view, signature, &counts)?;
-        Ok((Copies::Nearest(nearest.as_ref().map_or(0.0, |n| n.similarity)), nearest))
     }
 
     fn refused(
@@ -141,6 +159,7 @@ impl Taking<'_> {
             checks: quality.map_or_else(|| "[]".to_owned(), checks),
             meta: self.meta.clone(),
             warnings: warnings.to_vec(),
+            marks: None,
             copy_of: None,
             outcome: Outcome::Refused(refused.clone()),
         }
@@ -153,7 +172,7 @@ impl Taking<'_> {
         ready: &Ready,
         quality: &Quality,
         mut warnings: Vec<String>,
-        alike: Option<Alike>,
+        alike: Option<&Alike>,
     ) -> NewDocument {
         let document = &ready.document;
         let mut graph = ready.graph.clone();
@@ -175,6 +194,7 @@ impl Taking<'_> {
             checks: checks(quality),
             meta: self.meta.clone(),
             warnings,
+            marks: None,
             copy_of: None,
             outcome: Outcome::Taken(Box::new(table::Made {
                 text: document.text.clone(),
@@ -183,12 +203,20 @@ impl Taking<'_> {
                 language: quality.language.filter(|_| certain).map(str::to_owned),
                 pages: document.pages,
                 chunks: ready.chunks.clone(),
-                words: ready.words,
-                bands: ready.signature.as_ref().map(|s| s.bands(self.scope.tenant.salt()).to_vec()).unwrap_or_default(),
-                signature: ready.signature.as_ref().map(|s| s.to_bytes()).unwrap_or_default(),
                 graph,
             })),
         }
+    }
+}
+
+fn blank(met: &Met, prepared: &Prepared) -> Told {
+    Told {
+        source: met.source.clone(),
+        fate: Fate::Unchanged,
+        bytes: prepared.bytes,
+        chunks: 0,
+        quality: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -68,8 +68,10 @@ const TABLES: &[Table] = &[
             col("warnings", Text),
             opt("reason", Text),
             opt("detail", Text),
-            // The public id of the document that it was refused as a copy of: when that one goes, this one is judged anew.
+            // The source of the document that it was found to be a copy of: when that one goes, this one is judged anew.
             opt("copy_of", Text),
+            // 1 when what it was compared with has changed since: work that is waiting, from which nothing is told.
+            col("stale", Int),
             col("created", Int),
             col("event", Int),
         ],
@@ -210,6 +212,8 @@ const INDEXES: &[Index] = &[
     Index { name: "document_content", table: "document", on: "(collection, content)" },
     Index { name: "document_words", table: "document", on: "(collection, words) WHERE words IS NOT NULL" },
     Index { name: "document_reason", table: "document", on: "(collection, reason) WHERE reason IS NOT NULL" },
+    Index { name: "document_copy", table: "document", on: "(collection, copy_of) WHERE copy_of IS NOT NULL" },
+    Index { name: "document_stale", table: "document", on: "(collection) WHERE stale <> 0" },
     Index { name: "document_meta_value", table: "document_meta", on: "(key, value, document)" },
     Index { name: "chunk_uid", table: "chunk", on: "(uid)" },
     Index { name: "mention_entity", table: "mention", on: "(collection, entity)" },

@@ -3,7 +3,7 @@
 //! What goes goes in one transaction with one event, `privacy.erased`, that tells how much and the public ids, which name
 //! nothing, and no word of what was erased. Entries of the log stay: they hold seals whose keys went with the rows.
 
-use super::write::take_out;
+use super::write::drop_document;
 use super::{Listed, Scope, Tenant};
 use crate::base::error::Result;
 use crate::base::event::{Event, Resource};
@@ -85,7 +85,7 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
     for (scope, documents) in concerned(tx.view(), tenant, whom)? {
         for (id, uid, _) in &documents {
             erased.chunks += tx.view().count("SELECT count(*) FROM chunk WHERE document = ?1", values![*id])?;
-            take_out(tx, &scope, *id)?;
+            drop_document(tx, &scope, *id)?;
             erased.documents.push(uid.clone());
         }
         if whom == Whom::Tenant {

@@ -3,8 +3,8 @@
 use super::Scope;
 use crate::base::error::{Error, Result};
 use crate::store::vectors::Truth;
-use crate::store::{Value, View, values};
-use std::collections::HashSet;
+use crate::store::{Row, Value, View, values};
+use std::collections::{HashMap, HashSet};
 
 /// How many numbers one statement names.
 const AT_ONCE: usize = 500;
@@ -25,13 +25,8 @@ impl Truth for Vectors<'_> {
     }
 
     fn these(&self, numbers: &[i64], each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
-        for some in numbers.chunks(AT_ONCE) {
-            let marks: Vec<String> = (2..some.len() + 2).map(|i| format!("?{i}")).collect();
-            let sql = format!("SELECT number, vector FROM chunk WHERE collection = ?1 AND number IN ({})", marks.join(", "));
-            let values: Vec<Value> = std::iter::once(self.scope.id()).chain(some.iter().copied()).map(Value::from).collect();
-            self.view.each(&sql, &values, |row| each(row.int(0)?, row.blob(1)?))?;
-        }
-        Ok(())
+        let select = "SELECT c.number, c.vector FROM chunk c";
+        self.scope.of_chunks(self.view, select, numbers, &mut |row| each(row.int(0)?, row.blob(1)?))
     }
 }
 
@@ -54,7 +49,42 @@ impl std::str::FromStr for Filter {
     }
 }
 
+/// Where a chunk stands among all of its collection: the source of its document, and which one of it.
+pub type Position = (String, i64);
+
 impl Scope {
+    /// Where chunks stand, by their numbers; those that are gone are left out. Numbers tell when a chunk was made, positions only
+    /// what it is.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn positions(&self, view: View<'_>, numbers: &[i64]) -> Result<HashMap<i64, Position>> {
+        let mut positions = HashMap::with_capacity(numbers.len());
+        let select = "SELECT c.number, d.source, c.pos FROM chunk c JOIN document d ON d.id = c.document";
+        self.of_chunks(view, select, numbers, &mut |row| {
+            positions.insert(row.int(0)?, (row.text(1)?.to_owned(), row.int(2)?));
+            Ok(())
+        })?;
+        Ok(positions)
+    }
+
+    /// The rows of a query over chunks `c` for these numbers, a few hundred a statement.
+    fn of_chunks(
+        &self,
+        view: View<'_>,
+        select: &str,
+        numbers: &[i64],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for some in numbers.chunks(AT_ONCE) {
+            let marks: Vec<String> = (2..some.len() + 2).map(|i| format!("?{i}")).collect();
+            let sql = format!("{select} WHERE c.collection = ?1 AND c.number IN ({})", marks.join(", "));
+            let values: Vec<Value> = std::iter::once(self.id()).chain(some.iter().copied()).map(Value::from).collect();
+            view.each(&sql, &values, &mut *each)?;
+        }
+        Ok(())
+    }
+
     /// The numbers of the chunks whose documents meet all filters; `None` when there is no filter.
     ///
     /// # Errors

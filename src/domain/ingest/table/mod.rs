@@ -16,10 +16,10 @@ pub mod seal;
 mod spoken;
 mod write;
 
-pub use alike::Alike;
+pub use alike::{Alike, Marks};
 pub use embedding::{keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
-pub use find::{Filter, Vectors};
+pub use find::{Filter, Position, Vectors};
 pub use graph::GraphTotals;
 pub use read::{Chunk, Document, Listed, Totals};
 pub use remote::{Kept, QDRANT, refill, set_engine};
@@ -229,13 +229,11 @@ pub struct Known {
     pub pipeline: Digest,
     /// Why it was refused, when it was.
     pub refused: Option<Refusal>,
-    /// It was refused as a copy of a document that is no longer there, so what it says may be nowhere now.
-    pub orphan: bool,
+    /// What it was compared with has changed since, so that it must be judged anew though its file is the same.
+    pub stale: bool,
 }
 
-const KNOWN: &str = "SELECT d.source, d.id, d.content, d.pipeline, d.reason, CAST(CASE WHEN d.copy_of IS NOT NULL \
-    AND NOT EXISTS (SELECT 1 FROM document o WHERE o.uid = d.copy_of AND o.reason IS NULL) THEN 1 ELSE 0 END AS BIGINT) \
-    FROM document d";
+const KNOWN: &str = "SELECT source, id, content, pipeline, reason, stale FROM document";
 
 fn known_of(row: &Row<'_>) -> Result<Known> {
     Ok(Known {
@@ -243,7 +241,7 @@ fn known_of(row: &Row<'_>) -> Result<Known> {
         content: row.digest(2)?,
         pipeline: row.digest(3)?,
         refused: row.opt_text(4)?.and_then(Refusal::of),
-        orphan: row.int(5)? != 0,
+        stale: row.int(5)? != 0,
     })
 }
 
@@ -253,7 +251,7 @@ impl Scope {
     /// # Errors
     /// Only those of the state.
     pub fn known(&self, view: View<'_>, source: &str) -> Result<Option<Known>> {
-        view.first(&format!("{KNOWN} WHERE d.collection = ?1 AND d.source = ?2"), values![self.id(), source], known_of)
+        view.first(&format!("{KNOWN} WHERE collection = ?1 AND source = ?2"), values![self.id(), source], known_of)
     }
 }
 
@@ -262,10 +260,32 @@ impl Scope {
 /// # Errors
 /// Only those of the state.
 pub fn known(view: View<'_>, scope: &Scope) -> Result<HashMap<String, Known>> {
+    known_where(view, scope, "")
+}
+
+/// The same of the documents that must be judged anew.
+///
+/// # Errors
+/// Only those of the state.
+pub fn stale(view: View<'_>, scope: &Scope) -> Result<HashMap<String, Known>> {
+    known_where(view, scope, " AND stale <> 0")
+}
+
+fn known_where(view: View<'_>, scope: &Scope, and: &str) -> Result<HashMap<String, Known>> {
     let mut found = HashMap::new();
-    view.each(&format!("{KNOWN} WHERE d.collection = ?1"), values![scope.id()], |row| {
+    view.each(&format!("{KNOWN} WHERE collection = ?1{and}"), values![scope.id()], |row| {
         found.insert(row.text(0)?.to_owned(), known_of(row)?);
         Ok(())
     })?;
     Ok(found)
+}
+
+/// What was found in each refused document of a collection, by its number.
+///
+/// # Errors
+/// Only those of the state.
+pub fn details(view: View<'_>, scope: &Scope) -> Result<HashMap<i64, String>> {
+    let sql = "SELECT id, detail FROM document WHERE collection = ?1 AND reason IS NOT NULL";
+    let details = view.all(sql, values![scope.id()], |row| Ok((row.int(0)?, row.opt_text(1)?.unwrap_or_default().to_owned())))?;
+    Ok(details.into_iter().collect())
 }

@@ -4,7 +4,9 @@
 //! key stands in the row and goes with it: what an entry is about can be guessed by nobody once the document is gone. Paths and titles may name people, so they are never hashed as they are.
 
 use super::super::entities::Found;
+use super::super::quality::duplicate::Signature;
 use super::super::reason::Refused;
+use super::alike::{Marks, appeared, went};
 use super::graph;
 use super::remote::refill;
 use super::seal::seal;
@@ -73,12 +75,6 @@ pub struct Made {
     pub pages: Option<u32>,
     /// Its chunks, in order.
     pub chunks: Vec<NewChunk>,
-    /// The tenant's digest of its normalised words, by which exact duplicates are found.
-    pub words: Digest,
-    /// Its MinHash signature; empty when it is too short for one.
-    pub signature: Vec<u8>,
-    /// The bands of the signature.
-    pub bands: Vec<u64>,
     /// What it speaks of; `None` when nobody asked.
     pub graph: Option<Found>,
 }
@@ -104,7 +100,9 @@ pub struct NewDocument {
     pub meta: BTreeMap<String, String>,
     /// What a person should know.
     pub warnings: Vec<String>,
-    /// The public id of the document that it was refused as a copy of.
+    /// What copies of it are found by; `None` when it was refused before it was compared.
+    pub marks: Option<Marks>,
+    /// The source of the document that it was found to be a copy of, refused for it or not.
     pub copy_of: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
@@ -172,23 +170,41 @@ pub fn same_model(scope: &Scope, model: &str, digest: Digest) -> Result<()> {
 /// # Errors
 /// Only those of the state.
 pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<i64>) -> Result<i64> {
-    let replaced = replaces.map(|old| take_out(tx, scope, old)).transpose()?;
-    let (uid, salt) = (tx.uuid().to_string(), tx.salt());
+    let replaced = replaces.map(|old| take_out(tx, scope, old)).transpose()?.flatten();
+    // The same file read in the same way stays the same document when it is judged anew.
+    let same = replaced.as_ref().filter(|r| (r.content, r.pipeline) == (document.content, document.pipeline));
+    let uid = same.map_or_else(|| tx.uuid().to_string(), |r| r.uid.clone());
+    let salt = tx.salt();
     let id = insert(tx, scope, document, (&uid, &salt), tx.next_event())?;
     let meta = document.meta.iter().map(|(key, value)| vec![id.into(), key.as_str().into(), value.as_str().into()]);
     tx.insert_all("document_meta", &["document", "key", "value"], meta)?;
     if let Outcome::Taken(made) = &document.outcome {
         put_text(tx, id, &made.text)?;
         put_chunks(tx, scope, id, &made.chunks)?;
-        put_signature(tx, scope, id, made)?;
         if let Some(found) = &made.graph {
             graph::put(tx, scope, (id, &document.source), &made.chunks, found)?;
         }
         scope.note(tx, Act::Put, &uid)?;
     }
+    if let Some(signature) = document.marks.as_ref().and_then(|m| m.signature.as_ref()) {
+        put_signature(tx, scope, id, signature)?;
+    }
     let seal = seal(tx.view(), &salt, id)?;
-    tx.record(event_of(scope, document, &uid, replaced.as_deref(), &seal));
+    tx.record(event_of(scope, document, &uid, replaced.as_ref().map(|r| r.uid.as_str()), &seal));
+    settle(tx, scope, document, replaced.and_then(|r| r.words))?;
     Ok(id)
+}
+
+/// Marks the documents whose standing changes with this one; none does when it says what was said before.
+fn settle(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, before: Option<Digest>) -> Result<()> {
+    let now = document.marks.as_ref().filter(|_| matches!(document.outcome, Outcome::Taken(_)));
+    if before == now.map(|m| m.words) {
+        return Ok(());
+    }
+    if before.is_some() {
+        went(tx, scope, &document.source)?;
+    }
+    now.map_or(Ok(()), |marks| appeared(tx, scope, &document.source, marks))
 }
 
 fn event_of(scope: &Scope, document: &NewDocument, uid: &str, replaces: Option<&str>, seal: &str) -> Event {
@@ -235,14 +251,14 @@ fn insert(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, (uid, salt): (&str
     };
     let sql = "INSERT INTO document (uid, collection, source, content, words, pipeline, format, language, title, bytes, \
         characters, pages, chunks, chunks_digest, graph_digest, quality, checks, warnings, reason, detail, created, event, salt, \
-        vectors, copy_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
-        ?21, ?22, ?23, ?24, ?25)";
+        vectors, copy_of, stale) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+        ?20, ?21, ?22, ?23, ?24, ?25, 0)";
     let values = values![
         uid,
         scope.id(),
         &document.source,
         document.content,
-        made.map(|m| m.words),
+        document.marks.as_ref().map(|m| m.words),
         document.pipeline,
         document.format,
         made.and_then(|m| m.language.clone()),
@@ -334,37 +350,58 @@ pub fn vector_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, made: &Made) -> Result<()> {
-    if made.signature.is_empty() {
-        return Ok(());
-    }
+fn put_signature(tx: &Tx<'_>, scope: &Scope, document: i64, signature: &Signature) -> Result<()> {
     let sql = "INSERT INTO signature (document, minima) VALUES (?1, ?2)";
-    tx.execute(sql, values![document, scope.tenant.masked(&made.signature)])?;
-    let mut bands = made.bands.clone();
+    tx.execute(sql, values![document, scope.tenant.masked(&signature.to_bytes())])?;
+    let mut bands = signature.bands(scope.tenant.salt());
     bands.sort_unstable();
+    let mut bands = bands.to_vec();
     bands.dedup();
     let rows = bands.iter().map(|band| vec![scope.id().into(), band.cast_signed().into(), Value::from(document)]);
     tx.insert_all("band", &["collection", "hash", "document"], rows).map(|_| ())
 }
 
-/// Takes a document out whole, without an event of its own, and tells its public id.
-pub(super) fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<String> {
-    let sql = "SELECT uid FROM document WHERE collection = ?1 AND id = ?2";
-    let uid = tx.view().first(sql, values![scope.id(), document], |row| Ok(row.text(0)?.to_owned()))?;
+/// A document that was taken out.
+struct TakenOut {
+    uid: String,
+    source: String,
+    content: Digest,
+    pipeline: Digest,
+    /// Its words, when it had been taken.
+    words: Option<Digest>,
+}
+
+/// Takes a document out whole, without an event of its own.
+fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<Option<TakenOut>> {
+    let sql = "SELECT uid, source, content, pipeline, reason, words FROM document WHERE collection = ?1 AND id = ?2";
+    let out = tx.view().first(sql, values![scope.id(), document], |row| {
+        let taken = row.opt_text(4)?.is_none() && row.opt_blob(5)?.is_some();
+        let words = if taken { Some(row.digest(5)?) } else { None };
+        let (uid, source) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        Ok(TakenOut { uid, source, content: row.digest(2)?, pipeline: row.digest(3)?, words })
+    })?;
     let sql = "SELECT number FROM chunk WHERE collection = ?1 AND document = ?2";
     let chunks = tx.view().all(sql, values![scope.id(), document], |row| row.int(0))?;
     fulltext::remove(tx, scope.id(), &chunks)?;
     pgvector::remove(tx, scope.id(), scope.collection.dimensions, &chunks)?;
     let things = graph::take_out(tx, scope, document)?;
-    if let Some(uid) = uid.as_deref().filter(|_| !chunks.is_empty()) {
-        scope.note(tx, Act::Take, uid)?;
+    if let Some(out) = out.as_ref().filter(|_| !chunks.is_empty()) {
+        scope.note(tx, Act::Take, &out.uid)?;
     }
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
     tx.execute("DELETE FROM document WHERE collection = ?1 AND id = ?2", values![scope.id(), document])?;
     graph::sweep(tx, scope, &things)?;
-    Ok(uid.unwrap_or_default())
+    Ok(out)
+}
+
+/// Takes a document out for good, without an event of its own: what was a copy of it will be judged anew.
+pub(super) fn drop_document(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<()> {
+    match take_out(tx, scope, document)? {
+        Some(out) if out.words.is_some() => went(tx, scope, &out.source),
+        _ => Ok(()),
+    }
 }
 
 /// Takes a document out and records why.
@@ -372,7 +409,7 @@ pub(super) fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<Stri
 /// # Errors
 /// Only those of the state.
 pub fn forget(tx: &Tx<'_>, scope: &Scope, document: &super::Document, why: &str) -> Result<()> {
-    take_out(tx, scope, document.id)?;
+    drop_document(tx, scope, document.id)?;
     tx.record(
         Event::new("document.removed", Resource::new("document", &document.uid))
             .with("tenant", scope.tenant.name.as_str())
