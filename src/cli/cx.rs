@@ -22,7 +22,7 @@ use crate::domain::eval::metrics;
 use crate::domain::ingest::table::Scope;
 use crate::seams::embedder::Embedder;
 use crate::store::objects::{Objects, RemoteOptions, atomic};
-use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store};
+use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store, emptied};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Cx {
             // A log key that may not be read must not stand in the way of who only reads.
             return self.store_unsigned(mode);
         }
-        let store = Store::open(self.settings_for(self.db_target()?)?, mode)?;
+        let store = Store::open(self.settings_for(self.own_state()?)?, mode)?;
         store.set_dry_run(self.global.dry_run);
         if mode == Mode::Write && !store.signs_on()? {
             self.out.warn(
@@ -109,7 +109,7 @@ impl Cx {
 
     /// Opens the state without the log key: what is appended is signed later.
     pub(crate) fn store_unsigned(&self, mode: Mode) -> Result<Store> {
-        let store = Store::open(self.unsigned_for(self.db_target()?)?, mode)?;
+        let store = Store::open(self.unsigned_for(self.own_state()?)?, mode)?;
         store.set_dry_run(self.global.dry_run);
         Ok(store)
     }
@@ -214,7 +214,7 @@ impl Cx {
         let dir = self.kf_dir()?;
         std::fs::create_dir_all(&dir).context(|| format!("cannot make {}", dir.display()))?;
         // A new state has an origin of its own, for which no key can exist yet: its first entry is signed later.
-        Store::init(self.unsigned_for(self.db_target()?)?)
+        Store::init(self.unsigned_for(self.own_state()?)?)
     }
 
     /// How many threads to use.
@@ -234,6 +234,27 @@ impl Cx {
     pub(crate) fn db_target(&self) -> Result<DbTarget> {
         let loaded = self.project()?;
         self.target_of(&loaded.project.state.place)
+    }
+
+    /// Where the state is, when it can be the one that the objects belong to: a file without a byte is no new state where objects
+    /// are, wherever that is.
+    fn own_state(&self) -> Result<DbTarget> {
+        let target = self.db_target()?;
+        let DbTarget::Sqlite(path) = &target else { return Ok(target) };
+        if !std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0) {
+            return Ok(target);
+        }
+        let (objects, mut any) = (self.objects()?, false);
+        // One is enough to know.
+        let listed = objects.list(&mut |_, _, _| {
+            any = true;
+            Err(Error::new("one was found"))
+        });
+        match listed {
+            Err(_) if any => Err(emptied(path, &format!("objects of a state lie in {}", objects.describe()))),
+            Err(e) => Err(e),
+            Ok(()) => Ok(target),
+        }
     }
 
     /// What a place of `state.url` means here.

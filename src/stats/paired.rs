@@ -1,9 +1,11 @@
 //! Two systems compared on the same rows: row by row, so that what makes a row hard for both drops out.
 //!
-//! Where the numbers come from: Student's interval of the differences; the sign-flip permutation test (Fisher 1935), exact
+//! Where the numbers come from: Gaffke's interval of the differences ([`super::bounded`]) of scores whose range is known, which
+//! keeps its width when all rows agree, else Student's; the sign-flip permutation test (Fisher 1935), exact
 //! when few rows differ and by seeded draws above; for rows that pass or fail McNemar's exact test and the interval of
 //! Agresti and Min 2005 (Statistics in Medicine 24), which keeps its width when no row changed.
 
+use super::bounded::of_bounded_mean;
 use super::describe::{mean, sd};
 use super::interval::{Interval, finite, of_mean, z_quantile};
 use super::rng::Rng;
@@ -34,7 +36,7 @@ pub struct Comparison {
     pub difference: f64,
     /// The standard deviation of the differences, in the unit of the scores; `None` for a single row.
     pub sd: Option<f64>,
-    /// Where the true mean difference lies; `None` for a single row that is not pass or fail.
+    /// Where the true mean difference lies; `None` for a single row that is not pass or fail and has no known range.
     pub interval: Option<Interval>,
     /// The two-sided chance of a difference this large when there is none.
     pub p_value: f64,
@@ -42,12 +44,13 @@ pub struct Comparison {
     pub test: Test,
 }
 
-/// Compares pairs `(baseline, candidate)` of scores of the same row. The seed matters only when more than twelve rows differ.
-/// `None` for no pairs, scores that are not finite, or a confidence that is not strictly between 0 and 1.
+/// Compares pairs `(baseline, candidate)` of scores of the same row; `span` is the largest difference that two scores can have.
+/// The seed matters only when more than twelve rows differ. `None` for no pairs, scores that are not finite, or a confidence
+/// that is not strictly between 0 and 1.
 ///
-/// Scores other than 0 and 1 that differ by the same amount everywhere have an interval without width; `n` says what it is
-/// worth.
-pub fn compare(pairs: &[(f64, f64)], confidence: f64, seed: u64) -> Option<Comparison> {
+/// Without a span, or with scores beyond it, scores other than 0 and 1 that differ by the same amount everywhere have an
+/// interval without width; `n` says what it is worth.
+pub fn compare(pairs: &[(f64, f64)], span: Option<f64>, confidence: f64, seed: u64) -> Option<Comparison> {
     z_quantile(confidence)?;
     let differences: Vec<f64> = pairs.iter().map(|(baseline, candidate)| candidate - baseline).collect();
     let difference = mean(&differences)?;
@@ -58,7 +61,8 @@ pub fn compare(pairs: &[(f64, f64)], confidence: f64, seed: u64) -> Option<Compa
         (mcnemar(lost, gained)?, Test::McNemarExact, agresti_min(lost, gained, pairs.len(), confidence))
     } else {
         let (p, test) = sign_flip(&differences, seed);
-        (p, test, of_mean(&differences, confidence))
+        let bounded = span.and_then(|span| of_bounded_mean(&differences, (-span, span), confidence));
+        (p, test, bounded.or_else(|| of_mean(&differences, confidence)))
     };
     Some(Comparison { n: pairs.len(), difference, sd: sd(&differences), interval, p_value, test })
 }
@@ -108,6 +112,7 @@ fn sign_flip(differences: &[f64], seed: u64) -> (f64, Test) {
 mod tests {
     use super::*;
     use crate::stats::interval::CONFIDENCE;
+    use crate::stats::rng::Rng;
     use proptest::prelude::*;
 
     const BASELINE: [f64; 8] = [0.61, 0.72, 0.55, 0.80, 0.91, 0.43, 0.77, 0.68];
@@ -142,7 +147,7 @@ mod tests {
             (5, 0.057_999_999_999_999_98, 0.050_695_167_422_546_29, -0.004_946_364_271_488_049, 0.120_946_364_271_488_01, 0.125),
             (2, 0.039_999_999_999_999_98, 0.070_710_678_118_654_74, -0.595_310_236_808_734_6, 0.675_310_236_808_734_5, 1.0),
         ] {
-            let c = compare(&pairs(&BASELINE[..n], &CANDIDATE[..n]), CONFIDENCE, 0).expect("a comparison");
+            let c = compare(&pairs(&BASELINE[..n], &CANDIDATE[..n]), None, CONFIDENCE, 0).expect("a comparison");
             let interval = c.interval.expect("an interval");
             assert_eq!((c.n, c.test), (n, Test::SignFlipExact));
             for (got, want) in [
@@ -162,10 +167,10 @@ mod tests {
     fn many_rows_are_drawn_and_agree_with_the_t_test() {
         let baseline: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60) / 60.0).collect();
         let candidate: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60) / 60.0 + f64::from(i * 23 % 41 - 18) / 100.0).collect();
-        let c = compare(&pairs(&baseline, &candidate), CONFIDENCE, 1).expect("a comparison");
+        let c = compare(&pairs(&baseline, &candidate), None, CONFIDENCE, 1).expect("a comparison");
         assert_eq!(c.test, Test::SignFlipDrawn);
         assert!((c.p_value - 0.26239226).abs() < 0.015, "{}", c.p_value);
-        assert_eq!(compare(&pairs(&baseline, &candidate), CONFIDENCE, 1), Some(c), "the same seed gives the same answer");
+        assert_eq!(compare(&pairs(&baseline, &candidate), None, CONFIDENCE, 1), Some(c), "the same seed gives the same answer");
     }
 
     /// statsmodels 0.15.0: `mcnemar([[both, lost], [gained, neither]], exact=True).pvalue`; the interval from the formula of
@@ -180,7 +185,7 @@ mod tests {
             ((500, 40, 71, 89), 0.004_195_534_185_394_861, 0.014_793_225_698_992_846, 0.073_525_862_620_095_47),
             ((1000, 900, 700, 3), 6.319484959450105e-07, -0.106_735_536_978_065, -0.046_815_326_745_543_44),
         ] {
-            let c = compare(&binary(both, lost, gained, neither), CONFIDENCE, 0).expect("a comparison");
+            let c = compare(&binary(both, lost, gained, neither), None, CONFIDENCE, 0).expect("a comparison");
             assert_eq!(c.test, Test::McNemarExact);
             near(c.p_value, p);
             let interval = c.interval.expect("an interval");
@@ -191,27 +196,64 @@ mod tests {
 
     #[test]
     fn no_change_on_few_rows_proves_little() {
-        let c = compare(&binary(5, 0, 0, 0), CONFIDENCE, 0).expect("a comparison");
+        let c = compare(&binary(5, 0, 0, 0), None, CONFIDENCE, 0).expect("a comparison");
         assert_eq!((c.difference, c.p_value), (0.0, 1.0));
         assert!(c.interval.is_some_and(|i| i.low < -0.2 && i.high > 0.2), "{c:?}");
     }
 
+    /// With a known range rows that agree leave open what a row not seen would do: 0.025^(1/n) of the way from the worst, as
+    /// Clopper and Pearson say of a share (scipy 1.17.1: `beta.ppf(.025, n, 1)`: 0.478176, 0.919580).
+    #[test]
+    fn scores_that_do_not_change_keep_an_interval() {
+        for (n, seen) in [(5, 0.478_176), (44, 0.919_580)] {
+            let rows = vec![(0.7, 0.7); n];
+            let c = compare(&rows, Some(1.0), CONFIDENCE, 0).expect("a comparison");
+            let i = c.interval.expect("an interval");
+            assert!((i.low - (seen - 1.0)).abs() < 1e-6 && (i.high - (1.0 - seen)).abs() < 1e-6, "{n} rows: {i:?}");
+            assert_eq!((c.difference, c.p_value), (0.0, 1.0));
+        }
+        // Another scale, and a difference that is the same everywhere: 4 + 100 is 104 of 200 steps up from the worst.
+        let c = compare(&[(40.0, 44.0); 44], Some(100.0), CONFIDENCE, 0).expect("a comparison");
+        assert!(c.interval.is_some_and(|i| (i.low - (104.0 * 0.919_580 - 100.0)).abs() < 1e-3), "{c:?}");
+    }
+
+    /// Most rows hardly change and now and then one is lost: Student's interval of ten rows
+    /// misses that most of the time, this one at most as often as it says.
+    #[test]
+    fn rare_losses_are_inside_as_often_as_promised() {
+        let mut rng = Rng::new(7);
+        let mut share = || (rng.bits() >> 11) as f64 / (1u64 << 53) as f64;
+        // One row in twenty loses 0.9, the others gain up to 0.02: −0.0355 in truth.
+        let truth = 0.95 * 0.01 - 0.05 * 0.9;
+        let (mut held, mut student) = (0, 0);
+        for _ in 0..1000 {
+            let rows: Vec<(f64, f64)> = (0..10).map(|_| (0.9, if share() < 0.05 { 0.0 } else { 0.9 + 0.02 * share() })).collect();
+            let inside = |span| {
+                let i = compare(&rows, span, CONFIDENCE, 1).and_then(|c| c.interval).expect("an interval");
+                i.low <= truth && truth <= i.high
+            };
+            held += u32::from(inside(Some(1.0)));
+            student += u32::from(inside(None));
+        }
+        assert!(held >= 929 && student < 600, "{held} and {student} of 1000");
+    }
+
     #[test]
     fn what_cannot_be_had_is_none() {
-        assert_eq!(compare(&[], CONFIDENCE, 0), None);
-        assert_eq!(compare(&[(1.0, f64::NAN)], CONFIDENCE, 0), None);
-        assert_eq!(compare(&[(1.0, 0.5)], 1.0, 0), None);
-        assert_eq!(compare(&[(f64::MAX, -f64::MAX)], CONFIDENCE, 0), None);
-        let one = compare(&[(0.5, 0.75)], CONFIDENCE, 0).expect("a comparison");
+        assert_eq!(compare(&[], None, CONFIDENCE, 0), None);
+        assert_eq!(compare(&[(1.0, f64::NAN)], None, CONFIDENCE, 0), None);
+        assert_eq!(compare(&[(1.0, 0.5)], None, 1.0, 0), None);
+        assert_eq!(compare(&[(f64::MAX, -f64::MAX)], None, CONFIDENCE, 0), None);
+        let one = compare(&[(0.5, 0.75)], None, CONFIDENCE, 0).expect("a comparison");
         assert_eq!((one.sd, one.interval, one.p_value), (None, None, 1.0));
     }
 
     proptest! {
         #[test]
         fn changing_sides_changes_the_sign_only(v in proptest::collection::vec((0.0f64..1.0, 0.0f64..1.0), 2..12)) {
-            let there = compare(&v, CONFIDENCE, 3).expect("one");
+            let there = compare(&v, None, CONFIDENCE, 3).expect("one");
             let swapped: Vec<_> = v.iter().map(|(a, b)| (*b, *a)).collect();
-            let back = compare(&swapped, CONFIDENCE, 3).expect("one");
+            let back = compare(&swapped, None, CONFIDENCE, 3).expect("one");
             prop_assert_eq!(there.difference, -back.difference);
             prop_assert_eq!(there.p_value, back.p_value);
             prop_assert!(there.p_value > 0.0 && there.p_value <= 1.0);
@@ -222,7 +264,7 @@ mod tests {
         fn mcnemar_is_the_sign_flip_of_ones(lost in 0usize..6, gained in 0usize..7) {
             let rows = binary(2, lost, gained, 1);
             let differences: Vec<f64> = rows.iter().map(|(b, c)| c - b).collect();
-            prop_assert!((compare(&rows, CONFIDENCE, 0).expect("one").p_value - sign_flip(&differences, 0).0).abs() < 1e-12);
+            prop_assert!((compare(&rows, None, CONFIDENCE, 0).expect("one").p_value - sign_flip(&differences, 0).0).abs() < 1e-12);
         }
     }
 }

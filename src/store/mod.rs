@@ -36,7 +36,7 @@ use crate::base::time::{Clock, Timestamp};
 use names::Names;
 use settle::LastEvent;
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -390,8 +390,8 @@ pub fn state_id(db: &Db) -> Result<String> {
     meta(db, META_STATE_ID)?.ok_or_else(|| Error::new("the state has no id").hint("run `kf fsck`"))
 }
 
-/// A state file without a byte where changes or objects of a state lie is one that was emptied, not a new one. Opening it would
-/// throw its write-ahead log away.
+/// A state file without a byte where changes of a state lie is one that was emptied, not a new one. Opening it would throw its
+/// write-ahead log away. Whether objects of a state are somewhere is for the caller to ask, who knows where they would be.
 fn refuse_emptied(settings: &Settings) -> Result<()> {
     let DbTarget::Sqlite(path) = &settings.target else { return Ok(()) };
     if !std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0) {
@@ -399,21 +399,16 @@ fn refuse_emptied(settings: &Settings) -> Result<()> {
     }
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    let beside = if std::fs::metadata(wal).is_ok_and(|m| m.len() > 0) {
-        "changes that belong to it lie in its `-wal` file"
-    } else if has_files(&settings.copies.join("objects")) {
-        "objects of a state lie beside it"
-    } else {
-        return Ok(());
-    };
-    Err(Error::of(Kind::Broken, format!("the state is damaged: {} is empty, but {beside}", path.display()))
-        .hint("restore the state from a backup: `kf fsck` tells how"))
+    match std::fs::metadata(wal).is_ok_and(|m| m.len() > 0) {
+        true => Err(emptied(path, "changes that belong to it lie in its `-wal` file")),
+        false => Ok(()),
+    }
 }
 
-/// True when there is a file anywhere below.
-fn has_files(dir: &std::path::Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else { return false };
-    entries.flatten().any(|e| e.file_type().is_ok_and(|kind| if kind.is_dir() { has_files(&e.path()) } else { true }))
+/// The error for a state file that was emptied; `beside` says by what that is known.
+pub fn emptied(path: &Path, beside: &str) -> Error {
+    Error::of(Kind::Broken, format!("the state is damaged: {} is empty, but {beside}", path.display()))
+        .hint("restore the state from a backup: `kf fsck` tells how")
 }
 
 /// A state that was moved away is sealed: what were written here would be missing there.

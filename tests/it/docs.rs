@@ -107,7 +107,9 @@ fn plain_word(word: &str) -> String {
         && key.len() >= 40
         && key.chars().all(base64)
     {
-        return format!("{}+{}+[KEY]", plain_part(name), plain_part(id));
+        // An id may happen to have no letter, or no digit.
+        let id = if id.len() == 8 && id.chars().all(|c| c.is_ascii_hexdigit()) { "[HEX]".into() } else { plain_part(id) };
+        return format!("{}+{id}+[KEY]", plain_part(name));
     }
     plain_part(word)
 }

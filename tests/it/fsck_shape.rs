@@ -2,6 +2,7 @@
 
 use crate::repo::{ends, ok};
 use crate::story::{self, alter};
+use crate::support::s3;
 use crate::support::sandbox::{Engine, Sandbox, on_both_engines};
 
 /// What is no row of kf's tables, and what stands in no entry.
@@ -93,14 +94,34 @@ fn a_state_without_its_schema_number_is_damaged_and_not_empty() {
     });
 }
 
+/// Wherever the objects are.
 #[test]
 fn a_state_file_that_was_emptied_is_not_made_anew() {
-    let s = &Sandbox::new();
-    story::tell(s);
-    std::fs::write(s.work().join(".kf/state.db"), b"").expect("emptied");
-    for words in [["status"], ["fsck"], ["init"]] {
-        let run = ends(s, 3, words);
-        assert!(run.stderr.contains("the state is damaged") && !run.stderr.contains("kf init"), "{run}");
+    for place in ["", "folder", "s3"] {
+        let s = &mut Sandbox::new();
+        if place == "folder" {
+            s.set("KF_ARTIFACTS_URL", &format!("file://{}", s.root().join("elsewhere").display()));
+        } else if place == "s3" {
+            let objects = s3::shared().expect("a server");
+            s.set("KF_ARTIFACTS_URL", &objects.fresh());
+            objects.environment(objects.port()).iter().for_each(|(variable, value)| s.set(variable, value));
+        }
+        story::tell(s);
+        std::fs::write(s.work().join(".kf/state.db"), b"").expect("emptied");
+        for words in [["status"], ["fsck"], ["init"]] {
+            let run = ends(s, 3, words);
+            assert!(run.stderr.contains("the state is damaged") && !run.stderr.contains("kf init"), "{place}: {run}");
+        }
+        assert_eq!(std::fs::metadata(s.work().join(".kf/state.db")).expect("there").len(), 0);
     }
-    assert_eq!(std::fs::metadata(s.work().join(".kf/state.db")).expect("there").len(), 0);
+}
+
+/// What never held anything is no damage: a first start that was cut short left it.
+#[test]
+fn an_empty_file_without_objects_is_a_new_state() {
+    let s = &Sandbox::new();
+    s.write("mlops.toml", "[project]\nname = \"shop\"\n");
+    s.write(".kf/state.db", "");
+    ok(s, ["init"]);
+    ok(s, ["fsck"]);
 }

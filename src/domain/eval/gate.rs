@@ -209,7 +209,8 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         judged.reason = format!("{unscored} of {} rows that production scored are unscored here", paired.production.len());
         return judged;
     }
-    let found = stats_paired::compare(&pairs, interval::CONFIDENCE, SEED);
+    let span = metrics::find(metric).map(metrics::MetricInfo::span);
+    let found = stats_paired::compare(&pairs, span, interval::CONFIDENCE, SEED);
     let Some((found, range)) = found.as_ref().and_then(|f| Some((f, f.interval?))) else {
         judged.reason = format!("{} rows are scored in both versions: too few to compare", pairs.len());
         return judged;
@@ -219,7 +220,7 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         judged.needed = i64::try_from(ROWS_MIN).ok();
         return judged;
     }
-    let range = metrics::find(metric).map_or(range, |m| range.within(-m.span(), m.span()));
+    let range = span.map_or(range, |span| range.within(-span, span));
     // From here on positive means better.
     let (difference, low, high) =
         if higher_is_better { (found.difference, range.low, range.high) } else { (-found.difference, -range.high, -range.low) };
@@ -232,8 +233,10 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         Verdict::Inconclusive => format!("the paired difference {low:+.4} … {high:+.4} lies across −{margin}"),
     };
     if judged.verdict == Verdict::Inconclusive {
-        let rows = found.sd.and_then(|sd| power::rows_needed(sd, difference + margin));
-        judged.needed = rows.and_then(|n| i64::try_from(n).ok());
+        // Where hardly a row differs their spread says nothing, and the interval does.
+        let by_spread = found.sd.and_then(|sd| power::rows_needed(sd, difference + margin)).and_then(|n| i64::try_from(n).ok());
+        let by_width = || rows_needed(difference, -margin, low, high, judged.n);
+        judged.needed = by_spread.filter(|n| *n > judged.n).or_else(by_width);
     }
     judged
 }
@@ -287,6 +290,20 @@ mod tests {
             assert_eq!((judged.verdict, judged.measured), (Inconclusive, None));
             assert_eq!(judged.reason, "none of 40 rows could be scored: the row has no reference answer");
         }
+    }
+
+    /// Equal scores of few rows do not show that nothing is lost; so many that no row in fifty can be lost do.
+    #[test]
+    fn equal_scores_of_few_rows_are_inconclusive() {
+        let judge = |n: usize| {
+            let rows: Vec<(String, f64)> = (0..n).map(|i| (format!("r{i}"), 0.7)).collect();
+            let condition = Condition::Regression { margin: 0.02, higher_is_better: true };
+            judge_regression("g", "token-f1", &condition, &Paired { candidate: &rows, production: &rows })
+        };
+        let few = judge(5);
+        assert_eq!(few.verdict, Inconclusive, "{few:?}");
+        assert!(few.needed.is_some_and(|n| n > 5) && few.low.is_some_and(|low| low < -0.5), "{few:?}");
+        assert_eq!((judge(182).verdict, judge(183).verdict), (Inconclusive, Pass), "1 - 0.025^(1/183) < 0.02");
     }
 
     #[test]
