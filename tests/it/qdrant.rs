@@ -1,8 +1,10 @@
 //! Collections in Qdrant: what a server that is away, forgets, refuses or lies does to answers, and how it is told again.
 
+use crate::builtin::{CONFIG, handbook, mean, registered};
 use crate::repo::{ends, events, json, ok, refused};
 use crate::search::{QUESTIONS, answers, asked, begin_with, engine, same};
 use crate::support::daemon::kill;
+use crate::support::documents::prose;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::qdrant::{Server, shared};
 use crate::support::sandbox::{Engine, Run, Sandbox, on_both_engines};
@@ -380,6 +382,51 @@ fn a_server_can_be_given_up() {
         s.write("mlops.toml", format!("[project]\nname = \"shop\"\n{}", server.config(server.port())));
         ok(s, ["ingest", "docs"]);
         assert_eq!(server.collections("kf-"), [""; 0], "it was dropped as soon as it could be");
+    });
+}
+
+/// Scores of what the documents answer are the same with the server, and without it, which is said once.
+#[test]
+fn retrieval_is_scored_alike_whether_the_server_answers_or_not() {
+    with_own_server(|s, server| {
+        handbook(s);
+        registered(s, "collection: handbook\ntop_k: 1\n");
+        let evaluated = || ends(s, 0, ["eval", "bot", "--metric", "mrr", "--format", "json"]);
+        let score = |run: &Run| mean(&json(run), "mrr").expect("a score");
+        let embedded = evaluated();
+        let config = format!("[project]\nname = \"shop\"\n{CONFIG}{}", server.config(server.port()));
+        s.write("mlops.toml", config);
+        ok(s, ["index", "move", "--to", "qdrant", "--collection", "handbook"]);
+        let there = evaluated();
+        assert!(!there.stderr.contains("answered from the state"), "{there}");
+        server.kill();
+        let away = evaluated();
+        assert_eq!(away.stderr.matches("answered from the state").count(), 1, "{away}");
+        assert_eq!((score(&there), score(&away)), (score(&embedded), score(&embedded)));
+    });
+}
+
+/// Several commands at once tell the server everything, each change once confirmed.
+#[test]
+fn writers_at_once_leave_nothing_untold() {
+    on_both_engines(|s| {
+        let server = match shared() {
+            Ok(server) => server,
+            Err(why) => return skip(why),
+        };
+        server.join(s);
+        s.repository(&server.config(server.port()));
+        for folder in 0..4 {
+            for file in 0..5 {
+                s.write(format!("docs{folder}/{file}.txt"), prose(["boat", "lamp", "shelf", "stove"][folder], file));
+            }
+        }
+        let args = |n: usize| ["ingest".to_owned(), format!("docs{n}"), "--keep-missing".to_owned()].to_vec();
+        for run in s.kf_at_once(4, args) {
+            assert_eq!(run.code, Some(0), "{run}");
+        }
+        assert_eq!(waiting(s), 0);
+        ok(s, ["index", "verify"]);
     });
 }
 
