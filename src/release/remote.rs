@@ -270,3 +270,46 @@ fn summed(number: i64, document: &str, vector: &[f32]) -> Digest {
     let vector = vector_bytes(vector);
     Digest::of(&[&number.to_le_bytes()[..], document.as_bytes(), b"\0", &vector].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ingest::table::{open, refill};
+    use crate::release::testing::Bench;
+    use crate::seams::embedder::Model;
+
+    fn acts(store: &Store, scope: &Scope) -> Vec<(Act, String)> {
+        let notes = store.read(|view| outbox::of(view, QDRANT, scope.id(), 9)).expect("notes");
+        notes.into_iter().map(|n| (n.act, n.place)).collect()
+    }
+
+    #[test]
+    fn another_model_has_a_place_of_its_own_and_the_old_one_is_dropped() {
+        let bench = Bench::new();
+        let (tenant, name) = ("acme".parse().expect("a name"), "default".parse().expect("a name"));
+        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+        let made = |tx: &crate::store::Tx<'_>| open(tx, &tenant, &name, ("old", old, 2), VectorEngine::Qdrant, [7; 32]);
+        let scope = bench.store.write(made).expect("a collection");
+        let place = bench.store.read(|view| place_of(view, &scope)).expect("a place");
+        assert_eq!(acts(&bench.store, &scope), [(Act::Fill, place.name.clone())]);
+        assert!(!format!("{place:?}").contains("acme"), "{place:?}");
+        let model = Model { name: "new".into(), digest: new, dimensions: 3, max_tokens: 9 };
+        let event = || crate::base::event::Event::new("x", crate::base::event::Resource::new("collection", "x"));
+        let change = |model: Option<&Model>| {
+            bench.store.write(|tx| {
+                refill(tx, &scope, model)?;
+                tx.record(event());
+                Ok(())
+            })
+        };
+        change(Some(&model)).expect("noted");
+        let mut all = acts(&bench.store, &scope);
+        all.sort_by_key(|(act, _)| *act == Act::Fill);
+        assert_eq!((all[0].0, all[0].1.as_str(), all[1].0, all.len()), (Act::Drop, place.name.as_str(), Act::Fill, 2));
+        assert_ne!(all[1].1, place.name);
+        // Without a server it all waits.
+        let e = tell(&bench.store, None).expect_err("no server");
+        assert!(e.hints().iter().any(|h| h.contains("kf index move --to embedded")), "{e:?}");
+        assert_eq!(acts(&bench.store, &scope).len(), 2);
+    }
+}

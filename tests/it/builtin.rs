@@ -4,10 +4,10 @@ use crate::repo::{ends, json, ok, on_both};
 use crate::support::sandbox::Sandbox;
 use serde_json::Value;
 
-const CONFIG: &str = "[system]\nkind = \"builtin\"\n[golden]\ndataset = \"golden.jsonl\"\n";
+pub(crate) const CONFIG: &str = "[system]\nkind = \"builtin\"\n[golden]\ndataset = \"golden.jsonl\"\n";
 
 /// Three topics in as many documents, and a question for each that names its document.
-fn handbook(s: &Sandbox) {
+pub(crate) fn handbook(s: &Sandbox) {
     s.repository(CONFIG);
     for (name, text) in [
         ("returns", "A parcel may be sent back within thirty days after it arrived. The original box is required for that."),
@@ -32,13 +32,13 @@ fn handbook(s: &Sandbox) {
     s.write("golden.jsonl", rows.join("\n") + "\n");
 }
 
-fn registered(s: &Sandbox, retrieval: &str) {
+pub(crate) fn registered(s: &Sandbox, retrieval: &str) {
     s.write("bot/prompts/answer.txt", "Answer {question} from {context}.\n");
     s.write("bot/retrieval.yaml", retrieval);
     ok(s, ["register", "bot", "bot"]);
 }
 
-fn mean(report: &Value, metric: &str) -> Option<f64> {
+pub(crate) fn mean(report: &Value, metric: &str) -> Option<f64> {
     let metrics = report["evaluation"]["metrics"].as_array().expect("metrics");
     metrics.iter().find(|m| m["metric"] == metric).expect("asked for")["mean"].as_f64()
 }

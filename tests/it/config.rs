@@ -155,6 +155,7 @@ fn each_value_tells_where_it_comes_from() {
     ingest.warn-below         0.7                    built-in
     ingest.reject             ["length"]             built-in
     vectors.engine            embedded               built-in
+    vectors.timeout           30s                    built-in
     -- exit status: 0 --
     "#);
     let ci = json(&ok(&s, ["config", "show", "--profile", "ci", "--format", "json"]));

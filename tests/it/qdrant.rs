@@ -1,8 +1,10 @@
 //! Collections in Qdrant: what a server that is away, forgets, refuses or lies does to answers, and how it is told again.
 
+use crate::builtin::{CONFIG, handbook, mean, registered};
 use crate::repo::{ends, events, json, ok, refused};
 use crate::search::{QUESTIONS, answers, asked, begin_with, engine, same};
 use crate::support::daemon::kill;
+use crate::support::documents::prose;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::qdrant::{Server, shared};
 use crate::support::sandbox::{Engine, Run, Sandbox, on_both_engines};
@@ -20,6 +22,18 @@ fn with_server(test: impl Fn(&mut Sandbox, &Server)) {
     let mut sandbox = Sandbox::new();
     server.join(&mut sandbox);
     test(&mut sandbox, server);
+}
+
+/// A sandbox on each engine and the shared server.
+fn on_both_with_server(test: impl Fn(&Sandbox, &Server)) {
+    on_both_engines(|s| {
+        let server = match shared() {
+            Ok(server) => server,
+            Err(why) => return skip(why),
+        };
+        server.join(s);
+        test(s, server);
+    });
 }
 
 /// A sandbox on files and a server of its own, which may be killed.
@@ -58,14 +72,15 @@ fn write_new(s: &Sandbox) {
     s.write("docs/new.txt", "To send a parcel back, go to the counter in the station, show the letter that came with it and hand the parcel over before noon.\n");
 }
 
+/// A document of another tenant, the only one that it has.
+fn ingest_secret(s: &Sandbox) {
+    s.write("other/secret.md", "# Returns\n\nThe secret of the other tenant: return the parcel within thirty days to the house beside the harbour, and tell nobody.\n");
+    ok(s, ["ingest", "other", "--tenant", "umbrella"]);
+}
+
 #[test]
 fn an_index_moves_to_the_server_and_back() {
-    on_both_engines(|s| {
-        let server = match shared() {
-            Ok(server) => server,
-            Err(why) => return skip(why),
-        };
-        server.join(s);
+    on_both_with_server(|s, server| {
         let config = server.config(server.port()).replace("engine = \"qdrant\"", "engine = \"embedded\"");
         begin_with(s, &config);
         let before = answers(s);
@@ -294,8 +309,7 @@ fn what_was_committed_before_a_kill_is_told_by_the_next_command() {
 fn tenants_are_walls_on_the_server_too() {
     with_server(|s, server| {
         begin_with(s, &server.config(server.port()));
-        s.write("other/secret.md", "# Returns\n\nThe secret of the other tenant: return the parcel within thirty days to the house beside the harbour, and tell nobody.\n");
-        ok(s, ["ingest", "other", "--tenant", "umbrella"]);
+        ingest_secret(s);
         let found = |tenant: &str| asked(s, &["return the parcel within thirty days", "-k", "1000", "--tenant", tenant]);
         assert!(found("default").iter().all(|hit| hit.0 != "other/secret.md"), "the wall holds");
         assert_eq!(found("umbrella").iter().map(|hit| hit.0.as_str()).collect::<Vec<_>>(), ["other/secret.md"]);
@@ -341,8 +355,7 @@ fn tenants_are_walls_on_the_server_too() {
 fn what_was_erased_while_the_server_was_away_goes_from_it_too() {
     with_own_server(|s, server| {
         begin_with(s, &server.config(server.port()));
-        s.write("other/secret.md", "# Returns\n\nThe secret of the other tenant: return the parcel within thirty days to the house beside the harbour, and tell nobody.\n");
-        ok(s, ["ingest", "other", "--tenant", "umbrella"]);
+        ingest_secret(s);
         assert_eq!(server.collections("kf-").len(), 2);
         server.kill();
         let run = ends(s, 5, ["tenant", "erase", "umbrella", "--reason", "the contract ended", "--yes"]);
@@ -380,6 +393,46 @@ fn a_server_can_be_given_up() {
         s.write("mlops.toml", format!("[project]\nname = \"shop\"\n{}", server.config(server.port())));
         ok(s, ["ingest", "docs"]);
         assert_eq!(server.collections("kf-"), [""; 0], "it was dropped as soon as it could be");
+    });
+}
+
+/// Scores of what the documents answer are the same with the server, and without it, which is said once.
+#[test]
+fn retrieval_is_scored_alike_whether_the_server_answers_or_not() {
+    with_own_server(|s, server| {
+        handbook(s);
+        registered(s, "collection: handbook\ntop_k: 1\n");
+        let evaluated = || ends(s, 0, ["eval", "bot", "--metric", "mrr", "--format", "json"]);
+        let score = |run: &Run| mean(&json(run), "mrr").expect("a score");
+        let embedded = evaluated();
+        let config = format!("[project]\nname = \"shop\"\n{CONFIG}{}", server.config(server.port()));
+        s.write("mlops.toml", config);
+        ok(s, ["index", "move", "--to", "qdrant", "--collection", "handbook"]);
+        let there = evaluated();
+        assert!(!there.stderr.contains("answered from the state"), "{there}");
+        server.kill();
+        let away = evaluated();
+        assert_eq!(away.stderr.matches("answered from the state").count(), 1, "{away}");
+        assert_eq!((score(&there), score(&away)), (score(&embedded), score(&embedded)));
+    });
+}
+
+/// Several commands at once tell the server everything, each change once confirmed.
+#[test]
+fn writers_at_once_leave_nothing_untold() {
+    on_both_with_server(|s, server| {
+        s.repository(&server.config(server.port()));
+        for folder in 0..4 {
+            for file in 0..5 {
+                s.write(format!("docs{folder}/{file}.txt"), prose(["boat", "lamp", "shelf", "stove"][folder], file));
+            }
+        }
+        let args = |n: usize| ["ingest".to_owned(), format!("docs{n}"), "--keep-missing".to_owned()].to_vec();
+        for run in s.kf_at_once(4, args) {
+            assert_eq!(run.code, Some(0), "{run}");
+        }
+        assert_eq!(waiting(s), 0);
+        ok(s, ["index", "verify"]);
     });
 }
 
