@@ -188,7 +188,7 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
     ),
     ("signature", &[("document", Seal), ("minima", Seal)]),
     ("band", &[("collection", Index), ("hash", Seal), ("document", Seal)]),
-    ("embedding", &[("tenant", Nothing), ("model", Nothing), ("text", Nothing), ("vector", Nothing)]),
+    ("embedding", &[("tenant", Nothing), ("model", Nothing), ("text", Nothing), ("vector", Nothing), ("created", Nothing)]),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 

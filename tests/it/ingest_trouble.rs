@@ -119,6 +119,32 @@ fn a_service_that_fails_at_batch_37_is_paid_for_nothing_twice() {
 }
 
 #[test]
+fn vectors_that_were_kept_go_with_the_grace_and_answers_stay() {
+    on_both_engines(|s| {
+        let vectors = Arc::new(Vectors::default());
+        served(s, &vectors);
+        ok(s, ["ingest", "docs"]);
+        let dropped = |when: &str, args: &[&str]| {
+            let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+            let run = s.finish(command.args(["gc", "--format", "json"]).args(args).env("KF_CLOCK", when));
+            assert_eq!(run.code, Some(0), "{run}");
+            json(&run)["vectors"].as_u64()
+        };
+        let now = s.environment()["KF_CLOCK"].clone();
+        assert_eq!(dropped(&now, &["--apply"]), Some(0), "they are young");
+        let (all, late) = (vectors.given(1) as u64, "2090-01-01T00:00:00Z");
+        assert_eq!(dropped(late, &[]), Some(all), "only told");
+        assert_eq!((dropped(late, &["--apply"]), dropped(late, &["--apply"])), (Some(all), Some(0)));
+        assert!(ok(s, ["search", "thing7", "--hybrid"]).stdout.contains("docs/"));
+        sound(s);
+        // What comes back is embedded again, once.
+        ok(s, ["ingest", "rm", "docs/007.txt"]);
+        ok(s, ["ingest", "docs"]);
+        assert_eq!(vectors.given(2), 1);
+    });
+}
+
+#[test]
 fn a_run_that_is_killed_pays_at_most_for_the_batch_on_its_way() {
     on_both_engines(|s| {
         let vectors = Arc::new(Vectors::default());

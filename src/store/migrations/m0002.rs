@@ -128,11 +128,12 @@ const TABLES: &[Table] = &[
         columns: &[col("collection", Int), col("hash", Int), col("document", Int)],
         keys: &["PRIMARY KEY (collection, hash, document)", "FOREIGN KEY (document) REFERENCES document (id)"],
     },
-    // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice. `text` is keyed per tenant.
+    // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice, until `kf gc`
+    // finds them older than its grace. `text` is keyed per tenant.
     Table {
         name: "embedding",
         door: Feed,
-        columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob)],
+        columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob), col("created", Int)],
         keys: &["PRIMARY KEY (tenant, model, text)"],
     },
 ];

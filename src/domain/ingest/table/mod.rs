@@ -13,7 +13,7 @@ pub mod seal;
 mod write;
 
 pub use alike::{Alike, Marks};
-pub use embedding::{keep, kept};
+pub use embedding::{aged, expire, keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Place, Vectors};
 pub use read::{Chunk, Document, Listed, Totals};
