@@ -69,3 +69,17 @@ pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
     listener.local_addr().expect("a bound address").port()
 }
+
+/// Serves on a free port until the process ends; its address.
+pub(crate) fn serve(app: axum::Router) -> std::net::SocketAddr {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            sender.send(listener.local_addr().expect("bound")).expect("somebody waits");
+            axum::serve(listener, app).await.expect("serves");
+        });
+    });
+    receiver.recv().expect("an address")
+}
