@@ -64,7 +64,11 @@ impl Report for Collected {
         if r.deleted > 0 {
             lines.push(format!("{} deleted from the trash for good", counted(r.deleted, "object")));
         }
-        let nothing = r.removed.is_empty() && r.expired.is_empty();
+        if r.vectors > 0 {
+            let (n, verb) = (counted(r.vectors, "kept vector"), if r.applied { "dropped" } else { "would be dropped" });
+            lines.push(format!("{n} {verb}: older than the grace period; chunks have their own"));
+        }
+        let nothing = r.removed.is_empty() && r.expired.is_empty() && r.vectors == 0;
         if !r.applied && !nothing {
             lines.push("hint: `kf gc --apply` does it".into());
         }

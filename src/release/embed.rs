@@ -27,7 +27,9 @@ pub fn vectors(store: &Store, tenant: &Tenant, embedder: &dyn Embedder, texts: &
     let wanted: Vec<&str> = missing.iter().map(|(_, text)| *text).collect();
     if !wanted.is_empty() {
         let made = embedder.embed_each(&wanted, Purpose::Document, &mut |some| {
-            store.feed(|feed| keep(feed, tenant, model, some.iter().map(|(at, vector)| (missing[*at].0, vector.as_slice()))))?;
+            store.feed(|feed| {
+                keep(feed, tenant, model, store.now(), some.iter().map(|(at, vector)| (missing[*at].0, vector.as_slice())))
+            })?;
             known.extend(some.into_iter().map(|(at, vector)| (missing[at].0, vector)));
             Ok(())
         });

@@ -14,6 +14,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::time::Timestamp;
 use crate::domain::eval::record;
+use crate::domain::ingest::table;
 use crate::domain::registry::retention::{self, Rules, Sorted};
 use crate::domain::registry::table::VersionRow;
 use crate::release::checkout::manifest_of;
@@ -102,6 +103,8 @@ pub struct Report {
     pub deleted: u64,
     /// Temporaries of writes that never finished.
     pub temporaries: u64,
+    /// Vectors kept so that no text is embedded twice, dropped because they are older than the grace.
+    pub vectors: u64,
     /// The audit event that lists what went.
     pub event: Option<i64>,
 }
@@ -127,7 +130,8 @@ pub fn run(store: &Store, objects: &Objects, options: Options, waiting: &mut dyn
     let plan = store.read(|view| plan(view, &mut reach, &stored, options.rules, now, old))?;
     if !apply {
         let deleted = objects.trashed()?.iter().filter(|t| t.since < old).count() as u64;
-        return Ok(Report { deleted, ..plan.report() });
+        let vectors = store.read(|view| table::aged(view, old))?;
+        return Ok(Report { deleted, vectors, ..plan.report() });
     }
     // What is removed was listed before: objects that are published from now on are none of it.
     let nobody_publishes = store.lock(Matter::Objects, Hold::Alone, "gc", waiting)?;
@@ -140,9 +144,9 @@ pub fn run(store: &Store, objects: &Objects, options: Options, waiting: &mut dyn
         objects.trash(&removed.object, now)?;
     }
     let restored = store.write(|tx| give_back(tx.view(), &mut reach, options.rules, now))?;
-    let deleted = delete(store, objects, old)?;
+    let (deleted, vectors) = delete(store, objects, old)?;
     let temporaries = objects.sweep_temporaries(old)?;
-    Ok(Report { applied: true, restored, deleted, temporaries, event, ..plan.report() })
+    Ok(Report { applied: true, restored, deleted, temporaries, vectors, event, ..plan.report() })
 }
 
 /// The grace in microseconds.
@@ -182,6 +186,7 @@ impl Plan {
             restored: Vec::new(),
             deleted: 0,
             temporaries: 0,
+            vectors: 0,
             event: None,
         }
     }
@@ -292,17 +297,20 @@ pub fn give_back_found(objects: &Objects, found: &[Digest], jobs: usize) -> Resu
     failed.map_or(Ok(()), Err)
 }
 
-/// Deletes what was in the trash for longer than the grace. Its digests are in the events of the runs that put it there.
-fn delete(store: &Store, objects: &Objects, old: Timestamp) -> Result<u64> {
+/// Deletes what was in the trash for longer than the grace, and kept vectors as old as that. The digests of the objects are in
+/// the events of the runs that put them there.
+fn delete(store: &Store, objects: &Objects, old: Timestamp) -> Result<(u64, u64)> {
     let deleted = objects.empty_trash(old)?.len() as u64;
-    if deleted > 0 {
-        store.write(|tx| {
-            let name = meta(tx.view().db(), META_STATE_ID)?.unwrap_or_default();
-            tx.record(Event::new("gc.emptied", Resource::new("state", name)).with("objects", deleted));
-            Ok(())
-        })?;
+    if deleted == 0 && store.read(|view| table::aged(view, old))? == 0 {
+        return Ok((0, 0));
     }
-    Ok(deleted)
+    store.write(|tx| {
+        let name = meta(tx.view().db(), META_STATE_ID)?.unwrap_or_default();
+        let vectors = table::expire(tx, old)?;
+        let event = Event::new("gc.emptied", Resource::new("state", name)).with("objects", deleted);
+        tx.record(if vectors > 0 { event.with("vectors", vectors) } else { event });
+        Ok((deleted, vectors))
+    })
 }
 
 /// Finds the objects that versions need. Manifests never change, so each is read once.

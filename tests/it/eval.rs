@@ -367,7 +367,6 @@ fn service() -> std::net::SocketAddr {
     use axum::extract::Path;
     use axum::http::{StatusCode, header};
     use axum::response::{IntoResponse, Redirect, Response};
-    use std::sync::mpsc::channel;
     async fn app(Path((good, way)): Path<(usize, String)>, axum::Json(asked): axum::Json<Value>) -> Response {
         let id = asked["id"].as_str().unwrap_or_default().to_owned();
         let number: usize = id.trim_start_matches('q').parse().unwrap_or(0);
@@ -386,17 +385,7 @@ fn service() -> std::net::SocketAddr {
             }
         }
     }
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-            sender.send(listener.local_addr().expect("bound")).expect("somebody waits");
-            let app = axum::Router::new().route("/{good}/{way}", axum::routing::post(app));
-            axum::serve(listener, app).await.expect("serves");
-        });
-    });
-    receiver.recv().expect("an address")
+    crate::support::serve(axum::Router::new().route("/{good}/{way}", axum::routing::post(app)))
 }
 
 #[test]

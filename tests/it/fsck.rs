@@ -219,7 +219,7 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
     ),
     ("signature", &[("document", Seal), ("minima", Seal)]),
     ("band", &[("collection", Index), ("hash", Seal), ("document", Seal)]),
-    ("embedding", &[("tenant", Nothing), ("model", Nothing), ("text", Nothing), ("vector", Nothing)]),
+    ("embedding", &[("tenant", Nothing), ("model", Nothing), ("text", Nothing), ("vector", Nothing), ("created", Nothing)]),
     (
         "outbox",
         &[

@@ -79,12 +79,14 @@ fn change(s: &Sandbox) {
     s.write("docs/034.txt", prose("thing110", 110));
 }
 
-fn start(s: &Sandbox) -> Child {
+/// Begins to take in the folder `docs`.
+pub(crate) fn start(s: &Sandbox) -> Child {
     let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
     command.args(["ingest", "docs", "--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kf starts")
 }
 
-fn sound(s: &Sandbox) {
+/// All that verifies finds nothing.
+pub(crate) fn sound(s: &Sandbox) {
     for args in [&["fsck"][..], &["audit", "verify"], &["index", "verify"]] {
         let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args));
         // Killed before there was a collection: nothing to verify is right, too.

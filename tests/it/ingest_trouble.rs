@@ -1,11 +1,12 @@
 //! Ingestion when something around it fails: a service, a disk, a signal, permissions, files that become something else.
 
+use crate::ingest_faults::{sound, start};
 use crate::repo::{ends, init, json, ok};
 use crate::support::documents::{pdf_of, prose};
 use crate::support::sandbox::{Engine, Run, Sandbox, on_both_engines};
 use crate::support::strace::{Fault, Point, Strace};
 use crate::support::tty::{Shell, Tty};
-use crate::support::{skip, wait_until};
+use crate::support::{serve, skip, wait_until};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kf::domain::ingest::reason::Refusal;
@@ -13,20 +14,9 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-
-fn sound(s: &Sandbox) {
-    ok(s, ["fsck"]);
-    ok(s, ["audit", "verify"]);
-    ok(s, ["index", "verify"]);
-}
-
-fn start(s: &Sandbox) -> Child {
-    let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-    command.args(["ingest", "docs", "--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kf starts")
-}
 
 fn signal(child: &Child, name: &str) {
     let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
@@ -66,17 +56,7 @@ impl Vectors {
     fn serve(self: &Arc<Self>) -> String {
         let this = Arc::clone(self);
         let app = move |axum::Json(asked): axum::Json<Value>| async move { this.answer(&asked) };
-        let (sender, receiver) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-                sender.send(listener.local_addr().expect("bound")).expect("somebody waits");
-                let app = axum::Router::new().route("/v1/embeddings", axum::routing::post(app));
-                axum::serve(listener, app).await.expect("serves");
-            });
-        });
-        format!("http://{}/v1", receiver.recv().expect("an address"))
+        format!("http://{}/v1", serve(axum::Router::new().route("/v1/embeddings", axum::routing::post(app))))
     }
 
     /// How many texts were given a vector so often.
@@ -115,6 +95,32 @@ fn a_service_that_fails_at_batch_37_is_paid_for_nothing_twice() {
         let chunks = json(&ok(s, ["ingest", "status", "--format", "json"]))["collections"][0]["chunks"].as_u64();
         assert_eq!((vectors.given(1) as u64, vectors.given(2)), (chunks.expect("a number"), 0), "each text once");
         sound(s);
+    });
+}
+
+#[test]
+fn vectors_that_were_kept_go_with_the_grace_and_answers_stay() {
+    on_both_engines(|s| {
+        let vectors = Arc::new(Vectors::default());
+        served(s, &vectors);
+        ok(s, ["ingest", "docs"]);
+        let dropped = |when: &str, args: &[&str]| {
+            let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+            let run = s.finish(command.args(["gc", "--format", "json"]).args(args).env("KF_CLOCK", when));
+            assert_eq!(run.code, Some(0), "{run}");
+            json(&run)["vectors"].as_u64()
+        };
+        let now = s.environment()["KF_CLOCK"].clone();
+        assert_eq!(dropped(&now, &["--apply"]), Some(0), "they are young");
+        let (all, late) = (vectors.given(1) as u64, "2090-01-01T00:00:00Z");
+        assert_eq!(dropped(late, &[]), Some(all), "only told");
+        assert_eq!((dropped(late, &["--apply"]), dropped(late, &["--apply"])), (Some(all), Some(0)));
+        assert!(ok(s, ["search", "thing7", "--hybrid"]).stdout.contains("docs/"));
+        sound(s);
+        // What comes back is embedded again, once.
+        ok(s, ["ingest", "rm", "docs/007.txt"]);
+        ok(s, ["ingest", "docs"]);
+        assert_eq!(vectors.given(2), 1);
     });
 }
 

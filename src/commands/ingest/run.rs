@@ -237,7 +237,8 @@ impl<'a> Run<'a> {
             if out.streams() && broken.is_ok() {
                 broken = out.stream(&line);
             }
-            match line.is_worth_telling() {
+            // What was streamed is not held until the end.
+            match line.is_worth_telling() && !out.streams() {
                 true => documents.insert(line.source.clone(), line),
                 false => documents.remove(&line.source),
             };

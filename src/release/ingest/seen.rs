@@ -49,6 +49,9 @@ impl Seen {
 
     /// Notes what a file looked like at `now`, nanoseconds since 1970.
     pub fn note(&mut self, source: &str, stat: Stat, digest: Digest, now: i128) {
+        if self.digest(source, &stat) == Some(digest) {
+            return;
+        }
         self.altered = true;
         if now - stat.modified.max(stat.changed) < COARSE {
             self.files.remove(source);

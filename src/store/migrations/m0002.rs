@@ -184,11 +184,12 @@ const TABLES: &[Table] = &[
             "FOREIGN KEY (object) REFERENCES entity (id)",
         ],
     },
-    // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice. `text` is keyed per tenant.
+    // Vectors that a model was paid for, kept the moment they arrive: nothing is embedded twice, until `kf gc`
+    // finds them older than its grace. `text` is keyed per tenant.
     Table {
         name: "embedding",
         door: Feed,
-        columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob)],
+        columns: &[col("tenant", Int), col("model", Blob), col("text", Blob), col("vector", Blob), col("created", Int)],
         keys: &["PRIMARY KEY (tenant, model, text)"],
     },
     // What engines outside the state still have to be told. It hangs on nothing: it outlives what it is about, so that this

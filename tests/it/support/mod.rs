@@ -93,3 +93,17 @@ pub(crate) fn packages_with(what: &str) -> Option<PathBuf> {
     let libraries = environments.chain([own]).flat_map(|e| std::fs::read_dir(e.join("lib")).into_iter().flatten().flatten());
     libraries.map(|lib| lib.path().join("site-packages")).find(|packages| packages.join(what).exists())
 }
+
+/// Serves on a free port until the process ends; its address.
+pub(crate) fn serve(app: axum::Router) -> std::net::SocketAddr {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            sender.send(listener.local_addr().expect("bound")).expect("somebody waits");
+            axum::serve(listener, app).await.expect("serves");
+        });
+    });
+    receiver.recv().expect("an address")
+}

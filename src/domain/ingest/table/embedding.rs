@@ -5,8 +5,9 @@ use super::Tenant;
 use super::write::vector_bytes;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
+use crate::base::time::Timestamp;
 use crate::seams::embedder::Model;
-use crate::store::{Feed, Value, View};
+use crate::store::{Feed, Tx, Value, View, values};
 use std::collections::HashMap;
 
 /// Texts that are asked for in one statement.
@@ -36,7 +37,25 @@ pub fn kept(view: View<'_>, tenant: &Tenant, model: &Model, texts: &[Digest]) ->
     Ok(found)
 }
 
-/// Keeps vectors that the model made of these texts.
+/// How many kept vectors were made before a time.
+///
+/// # Errors
+/// Only those of the state.
+pub fn aged(view: View<'_>, before: Timestamp) -> Result<u64> {
+    let n = view.count("SELECT count(*) FROM embedding WHERE created < ?1", values![before])?;
+    Ok(u64::try_from(n).unwrap_or(0))
+}
+
+/// Drops the vectors that were made before a time, and says how many. The chunks have their own: only a text that comes back
+/// is embedded again.
+///
+/// # Errors
+/// Only those of the state.
+pub fn expire(tx: &Tx<'_>, before: Timestamp) -> Result<u64> {
+    tx.execute("DELETE FROM embedding WHERE created < ?1", values![before])
+}
+
+/// Keeps vectors that the model made of these texts now.
 ///
 /// # Errors
 /// Only those of the state.
@@ -44,10 +63,11 @@ pub fn keep<'v>(
     feed: &Feed<'_>,
     tenant: &Tenant,
     model: &Model,
+    now: Timestamp,
     made: impl IntoIterator<Item = (Digest, &'v [f32])>,
 ) -> Result<u64> {
     let row = |(text, vector): (Digest, &[f32])| {
-        vec![tenant.id().into(), model.digest.into(), text.into(), Value::from(vector_bytes(vector))]
+        vec![tenant.id().into(), model.digest.into(), text.into(), vector_bytes(vector).into(), Value::from(now)]
     };
-    feed.append("embedding", &["tenant", "model", "text", "vector"], made.into_iter().map(row))
+    feed.append("embedding", &["tenant", "model", "text", "vector", "created"], made.into_iter().map(row))
 }

@@ -17,7 +17,7 @@ mod spoken;
 mod write;
 
 pub use alike::{Alike, Marks};
-pub use embedding::{keep, kept};
+pub use embedding::{aged, expire, keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Position, Vectors};
 pub use graph::GraphTotals;
