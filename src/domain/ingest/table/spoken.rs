@@ -3,10 +3,10 @@
 use super::Scope;
 use crate::base::error::Result;
 use crate::store::{Row, View, values};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A thing by what makes it the same everywhere in a collection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Named {
     /// What it is.
     pub kind: String,
@@ -17,7 +17,7 @@ pub struct Named {
 }
 
 /// Where the document speaks of a thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mentioned {
     /// The thing.
     #[serde(flatten)]
@@ -38,7 +38,7 @@ pub struct Mentioned {
 }
 
 /// What the document says of two things.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {
     /// The one.
     pub subject: Named,
