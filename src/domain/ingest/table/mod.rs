@@ -5,24 +5,23 @@
 //! recognised as equal by anybody who reads the state or the audit log.
 
 mod alike;
+mod embedded;
 mod embedding;
 mod erase;
 mod find;
 pub(in crate::domain::ingest) mod graph;
 mod read;
-mod roam;
 pub mod seal;
 mod spoken;
 mod write;
 
 pub use alike::Alike;
+pub use embedded::Embedded;
 pub use embedding::{keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Vectors};
 pub use graph::GraphTotals;
 pub use read::{Chunk, Document, Listed, Totals};
-pub use roam::{Edge, Place, Roamed, Thing};
-pub use spoken::{Mentioned, Named, Related, Spoken};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
 
 use super::reason::Refusal;
