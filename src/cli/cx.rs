@@ -7,6 +7,8 @@ use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::embedder::directory::Directory;
 use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::git;
+use crate::adapters::neo4j::Neo4j;
+use crate::adapters::qdrant::Qdrant;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::format::Format;
@@ -14,10 +16,11 @@ use crate::base::random::Random;
 use crate::base::time::Clock;
 use crate::config::env::{self, Env};
 use crate::config::secret::{Secret, SecretRef};
-use crate::config::{self, Artifacts, Loaded, StatePlace, Vocabulary};
+use crate::config::{self, Artifacts, Loaded, StatePlace, VectorEngine, Vocabulary};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
+use crate::domain::ingest::table::Scope;
 use crate::seams::embedder::Embedder;
 use crate::store::objects::{Objects, RemoteOptions};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store};
@@ -149,6 +152,46 @@ impl Cx {
                 Box::new(Endpoint::new(endpoint, key.as_ref(), Random::System)?)
             }
         })
+    }
+
+    /// The Qdrant server, when `mlops.toml` names one.
+    ///
+    /// # Errors
+    /// When its key cannot be fetched.
+    pub(crate) fn qdrant(&self) -> Result<Option<Qdrant>> {
+        let Some(settings) = &self.project()?.project.vectors.qdrant else { return Ok(None) };
+        let key = settings.api_key.as_ref().map(|key| self.secret(key)).transpose()?;
+        Qdrant::new(settings, key, Random::System).map(Some)
+    }
+
+    /// The Neo4j server, when `mlops.toml` names one.
+    ///
+    /// # Errors
+    /// When its password cannot be fetched.
+    pub(crate) fn neo4j(&self) -> Result<Option<Neo4j>> {
+        let Some(settings) = &self.project()?.project.graph.neo4j else { return Ok(None) };
+        let password = settings.password.as_ref().map(|password| self.secret(password)).transpose()?;
+        Neo4j::new(settings, password.as_ref()).map(Some)
+    }
+
+    /// The same for what reads one collection: only when it is there, so that others do not need the key.
+    ///
+    /// # Errors
+    /// As [`qdrant`](Self::qdrant).
+    pub(crate) fn qdrant_for(&self, scope: &Scope) -> Result<Option<Qdrant>> {
+        if scope.collection.engine == VectorEngine::Qdrant { self.qdrant() } else { Ok(None) }
+    }
+
+    /// Warns of something in words that others may have chosen.
+    pub(crate) fn warn(&self, text: &str) {
+        self.out.warn(&clean(&format!("warning: {text}")));
+    }
+
+    /// Warns that an engine was not asked, because of what its note says.
+    pub(crate) fn tell_of_engine(&self, note: Option<&str>) {
+        if let Some(note) = note {
+            self.warn(&format!("answered from the state: {note}"));
+        }
     }
 
     /// Opens the state, making it when it is not there; true when it was made now.

@@ -6,9 +6,11 @@ use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::commands::ingest::waits;
 use crate::config::Loaded;
+use crate::domain::ingest::table::QDRANT;
 use crate::store::db::sqlite_version;
-use crate::store::{Mode, Store, log};
+use crate::store::{Mode, Store, log, outbox};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -93,6 +95,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
                 Err(e) => broken("artifacts", &e),
             });
             checks.push(key_check(cx, loaded));
+            checks.extend(qdrant_check(cx).unwrap_or_else(Some));
         }
         Err(e) => checks.push(troubled("configuration", &e)),
     }
@@ -129,6 +132,19 @@ fn state_checks(cx: &Cx) -> Vec<Check> {
     });
     checks.push(clock_check(&store));
     checks
+}
+
+/// The Qdrant server and what it has not been told yet, where one is configured.
+fn qdrant_check(cx: &Cx) -> Result<Option<Check>, Check> {
+    let failed = |e: Error| broken("vectors", &e);
+    let Some(qdrant) = cx.qdrant().map_err(failed)? else { return Ok(None) };
+    let version = qdrant.version().map_err(failed)?;
+    let waiting = cx.store(Mode::Read).and_then(|store| store.read(outbox::waiting_by_engine)).unwrap_or_default();
+    let found = format!("{}, version {version}", qdrant.describe());
+    Ok(Some(match waiting.get(QDRANT) {
+        None => ok("vectors", found),
+        Some(n) => Check { hint: Some(waits(*n)), ..ok("vectors", format!("{found}, {n} changes not confirmed")) },
+    }))
 }
 
 fn key_check(cx: &Cx, loaded: &Loaded) -> Check {

@@ -181,8 +181,11 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
     let files = evaluate::unpack(objects, version)?;
     if config.project.system == System::Builtin {
         let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
-        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), cache)?;
-        return asked(cx, &system, loaded);
+        let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
+        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant))?;
+        let answers = asked(cx, &system, loaded);
+        cx.tell_of_engine(system.note());
+        return answers;
     }
     let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
     let Some(system) = system else { return recorded(loaded) };

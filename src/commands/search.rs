@@ -7,7 +7,7 @@ use crate::base::text::{count, ellipsis};
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::ingest::table::{Filter, Scope};
-use crate::release::search::{Hit, Request, search};
+use crate::release::search::{Engines, Hit, Request, search};
 use crate::store::{Mode, state_id};
 use serde::Serialize;
 
@@ -113,15 +113,18 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         filters: &args.filters,
         words: if args.hybrid { HYBRID } else { 0.0 },
     };
-    let hits = cx.store(Mode::Read)?.read(|view| {
+    let found = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        search(view, &scope, embedder.as_ref(), (&cache, &state_id(view.db())?), &request)
+        let (state, qdrant) = (state_id(view.db())?, cx.qdrant_for(&scope)?);
+        let engines = Engines { cache: &cache, state: &state, qdrant: qdrant.as_ref() };
+        search(view, &scope, embedder.as_ref(), engines, &request)
     })?;
-    let hits = (1..).zip(hits).map(|(rank, hit)| found(rank, hit)).collect();
+    cx.tell_of_engine(found.note.as_deref());
+    let hits = (1..).zip(found.hits).map(|(rank, hit)| told(rank, hit)).collect();
     cx.out.emit(&Searched { query: args.query.clone(), tenant, collection, hits })
 }
 
-fn found(rank: usize, hit: Hit) -> Found {
+fn told(rank: usize, hit: Hit) -> Found {
     let chunk = hit.chunk;
     Found {
         rank,

@@ -142,9 +142,13 @@ name = "@PROJECT@"
 #[signing]
 #log-key = "env:KF_LOG_KEY"
 
-# What finds the nearest vectors of new collections: embedded, or pgvector where `state.url` is PostgreSQL.
+# What finds the nearest vectors of new collections: embedded, pgvector where `state.url` is PostgreSQL, or qdrant, a server
+# at `url`. Without `url` no collection can be in Qdrant; `kf index move` moves one that is there.
 #[vectors]
 #engine = "embedded"
+#url = "http://localhost:6333"
+#api-key = "env:QDRANT_API_KEY"
+#timeout = "30s"
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]

@@ -4,6 +4,7 @@
 //! stands in; no model writes anything. So the scores of retrieval are those of what was found, and scores of the answer's
 //! words are those of quoting. Contexts are the texts of the passages, best first; their ids are the sources of the documents.
 
+use crate::adapters::qdrant::Qdrant;
 use crate::base::error::{Context, Result};
 use crate::base::name::Name;
 use crate::config::Project;
@@ -14,16 +15,20 @@ use crate::domain::registry::parts::{Layout, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
-use crate::release::search::{Hit, Request, search};
+use crate::release::search::{Engines, Hit, Request, search};
 use crate::seams::answerer::{Answer, Answered, Answerer, Question};
 use crate::seams::embedder::{Embedder, Purpose};
 use crate::store::{META_STATE_ID, Store, meta};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// Sentences that an answer quotes at most.
 const QUOTED: usize = 2;
 /// What is answered when nothing was found; `refusal-correct` knows the phrase.
 const NOTHING: &str = "I could not find an answer in the documents.";
+
+/// Gives the Qdrant server for a collection, when it is there.
+pub type QdrantOf<'q> = &'q dyn Fn(&Scope) -> Result<Option<Qdrant>>;
 
 /// Answers from the documents of one tenant.
 pub struct Builtin<'a> {
@@ -33,6 +38,9 @@ pub struct Builtin<'a> {
     collection: Name,
     retrieval: Retrieval,
     cache: PathBuf,
+    qdrant: Option<Qdrant>,
+    /// What the first answer said of the engine that finds the nearest vectors.
+    note: OnceCell<String>,
 }
 
 /// The built-in system for a version whose files are unpacked in `files`.
@@ -45,7 +53,7 @@ pub fn builtin<'a>(
     project: &Project,
     version: &VersionRow,
     files: &Path,
-    cache: PathBuf,
+    (cache, qdrant): (PathBuf, QdrantOf<'_>),
 ) -> Result<Builtin<'a>> {
     let layout = project.models.iter().find(|m| m.name == version.name).map_or_else(|| Ok(Layout::default()), layout_of)?;
     let mut read = Vec::new();
@@ -57,7 +65,10 @@ pub fn builtin<'a>(
     })?;
     let retrieval = Retrieval::of(&parts)?;
     let collection = retrieval.collection.clone().unwrap_or_else(|| project.ingest.collection.clone());
-    Ok(Builtin { store, embedder, tenant: project.ingest.tenant.clone(), collection, retrieval, cache })
+    let tenant = project.ingest.tenant.clone();
+    let scope = store.read(|view| Scope::find(view, &tenant, &collection))?;
+    let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
+    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, note: OnceCell::new() })
 }
 
 fn read_files(root: &Path, folder: &Path, into: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
@@ -93,14 +104,24 @@ impl Answerer for Builtin<'_> {
 }
 
 impl Builtin<'_> {
+    /// What a person should know of the engine that finds the nearest vectors, and what to type.
+    pub fn note(&self) -> Option<&str> {
+        self.note.get().map(String::as_str)
+    }
+
     fn one(&self, question: &str) -> Result<Answer> {
         let filters = self.filters(question);
         let request = Request { query: question, k: self.retrieval.k, filters: &filters, words: self.retrieval.words };
-        let hits = self.store.read(|view| {
+        let found = self.store.read(|view| {
             let scope = Scope::get(view, &self.tenant, &self.collection)?;
             let state = meta(view.db(), META_STATE_ID)?.unwrap_or_default();
-            search(view, &scope, self.embedder, (&self.cache, &state), &request)
+            let engines = Engines { cache: &self.cache, state: &state, qdrant: self.qdrant.as_ref() };
+            search(view, &scope, self.embedder, engines, &request)
         })?;
+        if let Some(note) = found.note {
+            self.note.get_or_init(|| note);
+        }
+        let hits = found.hits;
         let mut ids: Vec<String> = Vec::new();
         for hit in &hits {
             if !ids.contains(&hit.source) {

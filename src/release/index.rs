@@ -6,13 +6,17 @@
 //! made is not made again. That transaction reads one document at a time; its log of changed pages grows to about the size
 //! of all vectors twice, which is why collections beyond some 100,000 chunks are better ingested anew.
 
+use crate::adapters::qdrant::Qdrant;
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
-use crate::config::VectorEngine;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::domain::ingest::chunk::embed_text;
-use crate::domain::ingest::table::{Chunk, Listed, Scope, Tenant, Vectors, set_embedder, set_vectors};
+use crate::domain::ingest::table::{
+    Chunk, Listed, Scope, Tenant, Vectors, refill, set_embedder, set_engine, set_graph, set_vectors,
+};
 use crate::domain::ingest::verify::Finding;
 use crate::release::embed::{kept_or_made, vectors};
+use crate::release::remote;
 use crate::release::search::slice;
 use crate::seams::embedder::Embedder;
 use crate::store::vectors::{Home, pgvector, segment};
@@ -28,15 +32,18 @@ pub struct Rebuilt {
     pub chunks: usize,
 }
 
-/// Makes the indexes of a collection again, with new vectors when an embedder is given.
+/// Makes the indexes of a collection again, with new vectors when an embedder is given; where its graph is shown is told all of it.
 ///
 /// # Errors
 /// When a text is damaged, or the embedder fails; nothing is changed then.
-pub fn rebuild(store: &Store, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
+pub fn rebuild(store: &Store, scope: &Scope, embedder: Option<&dyn Embedder>, graph: GraphEngine) -> Result<Rebuilt> {
     if let Some(embedder) = embedder.filter(|e| e.is_costly() && !store.is_dry_run()) {
         make_ahead(store, scope, embedder)?;
     }
-    store.write(|tx| in_place(tx, scope, embedder))
+    store.write(|tx| {
+        set_graph(tx, scope, graph)?;
+        in_place(tx, scope, embedder)
+    })
 }
 
 /// The documents that were taken, by number and source.
@@ -78,6 +85,7 @@ fn make_ahead(store: &Store, scope: &Scope, embedder: &dyn Embedder) -> Result<(
 
 fn in_place(tx: &Tx<'_>, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
     let chunks = index(tx, scope, embedder)?;
+    refill(tx, scope, embedder.map(|e| e.model()))?;
     let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
     let event = Event::new("collection.rebuilt", Resource::new("collection", named)).with("chunks", chunks);
     tx.record(match embedder {
@@ -138,11 +146,14 @@ pub fn index_words(tx: &Tx<'_>, scope: &Scope) -> Result<usize> {
     index(tx, scope, None)
 }
 
-/// What finds the nearest vectors of a collection here.
+/// What finds the nearest vectors of a collection here: the table of pgvector does not come along when a state moves.
 ///
 /// # Errors
 /// Only those of the state.
 pub fn engine_of(view: View<'_>, scope: &Scope) -> Result<VectorEngine> {
+    if scope.collection.engine == VectorEngine::Qdrant {
+        return Ok(VectorEngine::Qdrant);
+    }
     let there = pgvector::is_there(view, scope.id(), scope.collection.dimensions)?;
     Ok(if there { VectorEngine::Pgvector } else { VectorEngine::Embedded })
 }
@@ -157,11 +168,12 @@ pub fn move_to(tx: &Tx<'_>, scope: &Scope, engine: VectorEngine) -> Result<Vecto
         return Ok(from);
     }
     match engine {
-        VectorEngine::Embedded => pgvector::drop(tx, scope.id())?,
+        VectorEngine::Embedded | VectorEngine::Qdrant => pgvector::drop(tx, scope.id())?,
         VectorEngine::Pgvector => {
             pgvector::fill(tx, scope.id(), scope.collection.dimensions, &Vectors { view: tx.view(), scope })?;
         }
     }
+    set_engine(tx, scope, engine)?;
     let named = format!("{}/{}", scope.tenant.name, scope.collection.name);
     tx.record(
         Event::new("collection.moved", Resource::new("collection", named)).with("from", from.word()).with("to", engine.word()),
@@ -173,12 +185,18 @@ pub fn move_to(tx: &Tx<'_>, scope: &Scope, engine: VectorEngine) -> Result<Vecto
 ///
 /// # Errors
 /// Only those of the state; a file that cannot be read is none, and is made again by the next search.
-pub fn verify_vectors(view: View<'_>, scope: &Scope, home: Home<'_>, count: u64) -> Result<(VectorEngine, Vec<Finding>)> {
+pub fn verify_vectors(
+    view: View<'_>,
+    scope: &Scope,
+    (home, qdrant): (Home<'_>, Option<&Qdrant>),
+    count: u64,
+) -> Result<(VectorEngine, Vec<Finding>)> {
     let (engine, dimensions) = (engine_of(view, scope)?, scope.collection.dimensions);
     let truth = Vectors { view, scope };
     let problems = match engine {
         VectorEngine::Embedded => segment::differences(home, dimensions, &truth)?,
         VectorEngine::Pgvector => pgvector::differences(view, scope.id(), dimensions, &truth, count)?,
+        VectorEngine::Qdrant => remote::differences(view, scope, qdrant)?,
     };
     let finding = |problem| Finding { subject: format!("index of vectors ({engine})"), problem };
     Ok((engine, problems.into_iter().map(finding).collect()))

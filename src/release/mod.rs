@@ -11,6 +11,7 @@ pub mod fsck;
 pub mod gates;
 pub mod gather;
 pub mod gc;
+pub mod graph;
 pub mod index;
 pub mod ingest;
 pub mod intact;
@@ -19,6 +20,7 @@ pub mod move_state;
 mod parallel;
 pub mod promote;
 pub mod register;
+pub mod remote;
 pub mod rollback;
 pub mod search;
 

@@ -3,8 +3,11 @@
 //! Both rankings are joined by reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): a chunk's score is the sum of
 //! weight / (60 + rank) over the rankings it is in, which needs no common scale.
 
+use crate::adapters::qdrant::Qdrant;
 use crate::base::error::{Context, Error, Result};
+use crate::config::VectorEngine;
 use crate::domain::ingest::table::{Chunk, Filter, Scope, Vectors, same_model};
+use crate::release::remote::{self, Asked};
 use crate::seams::embedder::{Embedder, Purpose};
 use crate::store::vectors::{self, Home, Query};
 use crate::store::{View, fulltext};
@@ -50,7 +53,27 @@ pub struct Hit {
     pub cosine: Option<f64>,
 }
 
-/// The best hits, best first. `cache` is where indexes of this state are kept, `state` its id.
+/// What answers a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The best hits, best first.
+    pub hits: Vec<Hit>,
+    /// What a person should know of the engine that was asked, and what to type.
+    pub note: Option<String>,
+}
+
+/// Where nearest vectors are found beside the state.
+#[derive(Clone, Copy)]
+pub struct Engines<'e> {
+    /// Where files of indexes are kept.
+    pub cache: &'e Path,
+    /// The id of the state that they are made from.
+    pub state: &'e str,
+    /// The Qdrant server, when one is configured.
+    pub qdrant: Option<&'e Qdrant>,
+}
+
+/// The best hits, best first.
 ///
 /// # Errors
 /// When the query is empty, the collection was embedded by another model, or the state cannot be read.
@@ -58,9 +81,9 @@ pub fn search(
     view: View<'_>,
     scope: &Scope,
     embedder: &dyn Embedder,
-    cache: (&Path, &str),
+    engines: Engines<'_>,
     request: &Request<'_>,
-) -> Result<Vec<Hit>> {
+) -> Result<Found> {
     if request.query.trim().is_empty() {
         return Err(Error::usage("the query is empty").hint("write what you look for: `kf search \"how do I …\"`"));
     }
@@ -68,10 +91,11 @@ pub fn search(
     let kept = scope.filtered(view, request.filters)?;
     let keep = |number: i64| kept.as_ref().is_none_or(|kept| kept.contains(&number));
     let deep = request.k.saturating_mul(DEEP).max(50);
-    let mut cosines = HashMap::new();
+    let (mut cosines, mut note) = (HashMap::new(), None);
     let mut scores: BTreeMap<i64, f64> = BTreeMap::new();
     if request.words < 1.0 {
-        let found = by_meaning(view, scope, embedder, cache, request.query, deep, &keep)?;
+        let found;
+        (found, note) = by_meaning(view, scope, embedder, engines, request.query, deep, &keep)?;
         add_ranks(&mut scores, found.iter().map(|f| f.0), 1.0 - request.words);
         cosines = found.into_iter().collect();
     }
@@ -82,30 +106,41 @@ pub fn search(
     let mut best: Vec<(i64, f64)> = scores.into_iter().collect();
     best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     best.truncate(request.k);
-    hits(view, scope, &best, &cosines)
+    Ok(Found { hits: hits(view, scope, &best, &cosines)?, note })
 }
+
+/// Numbers of chunks with their cosine, best first.
+type Ranked = Vec<(i64, f64)>;
 
 fn by_meaning(
     view: View<'_>,
     scope: &Scope,
     embedder: &dyn Embedder,
-    (cache, state): (&Path, &str),
+    engines: Engines<'_>,
     query: &str,
     k: usize,
     keep: &dyn Fn(i64) -> bool,
-) -> Result<Vec<(i64, f64)>> {
+) -> Result<(Ranked, Option<String>)> {
     let mut vectors = embedder.embed(&[query], Purpose::Query)?;
     let vector = vectors.pop().ok_or_else(|| Error::new("the embedder gave no vector for the query"))?;
     let truth = Vectors { view, scope };
-    let name = segment_name(scope, state);
     let wanted = Query { vector: &vector, k, keep };
-    let found = vectors::nearest(view, &truth, scope.id(), Home { folder: cache, name: &name }, &wanted)?;
-    Ok(found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect())
-}
-
-/// What the file of vectors of a collection is called: never that of another state or another embedder.
-pub fn segment_name(scope: &Scope, state: &str) -> String {
-    format!("{}-{}", scope.cache_name(state), scope.collection.embedder_digest.short())
+    let mut note = None;
+    let mut found = None;
+    if scope.collection.engine == VectorEngine::Qdrant {
+        match remote::nearest(view, scope, engines.qdrant, &truth, &wanted)? {
+            Asked::Found(nearest) => found = Some(nearest),
+            Asked::Not(why) => note = Some(why),
+        }
+    }
+    let found = match found {
+        Some(found) => found,
+        None => {
+            let name = scope.place_name(engines.state);
+            vectors::nearest(view, &truth, scope.id(), Home { folder: engines.cache, name: &name }, &wanted)?
+        }
+    };
+    Ok((found.into_iter().map(|(number, cosine)| (number, f64::from(cosine))).collect(), note))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rank")]

@@ -130,6 +130,8 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("embedder", Fsck),
             ("embedder_digest", Fsck),
             ("dimensions", Fsck),
+            ("engine", Fsck),
+            ("graph", Fsck),
             ("last_chunk", Fsck),
             ("created", Fsck),
             ("event", Fsck),

@@ -4,7 +4,7 @@ use crate::repo::{ends, events, json, ok, refused};
 use crate::story;
 use crate::support::embeddings::Embeddings;
 use crate::support::sandbox::{Engine, Sandbox, on_both_engines};
-use crate::support::{pg, skip};
+use crate::support::{pg, qdrant, skip};
 
 /// Documents on subjects that have little to do with each other.
 const LIBRARY: &[(&str, &str)] = &[
@@ -39,7 +39,7 @@ const LIBRARY: &[(&str, &str)] = &[
 ];
 
 /// What is asked of the library.
-const QUESTIONS: &[&[&str]] = &[
+pub(crate) const QUESTIONS: &[&[&str]] = &[
     &["how do I send a parcel back"],
     &["watering roses in the garden", "--filter", "source=garden/"],
     &["bake a loaf of dough"],
@@ -49,9 +49,9 @@ const QUESTIONS: &[&[&str]] = &[
 ];
 
 /// One answer: its source, its characters, its cosine.
-type Answer = (String, i64, i64, f64);
+pub(crate) type Answer = (String, i64, i64, f64);
 
-fn write_library(s: &Sandbox, repeat: usize) {
+pub(crate) fn write_library(s: &Sandbox, repeat: usize) {
     for (name, text) in LIBRARY {
         s.write(format!("docs/{name}"), text);
     }
@@ -61,7 +61,7 @@ fn write_library(s: &Sandbox, repeat: usize) {
     s.write("docs/book.md", (0..repeat).map(chapters).collect::<String>());
 }
 
-fn asked(s: &Sandbox, question: &[&str]) -> Vec<Answer> {
+pub(crate) fn asked(s: &Sandbox, question: &[&str]) -> Vec<Answer> {
     let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).arg("search").args(question).args(["--format", "json"]));
     assert_eq!(run.code, Some(0), "{question:?}\n{run}");
     let hit = |h: &serde_json::Value| {
@@ -71,12 +71,12 @@ fn asked(s: &Sandbox, question: &[&str]) -> Vec<Answer> {
     json(&run)["hits"].as_array().expect("hits").iter().map(hit).collect()
 }
 
-fn answers(s: &Sandbox) -> Vec<Vec<Answer>> {
+pub(crate) fn answers(s: &Sandbox) -> Vec<Vec<Answer>> {
     QUESTIONS.iter().map(|q| asked(s, q)).collect()
 }
 
 #[track_caller]
-fn same(a: &[Vec<Answer>], b: &[Vec<Answer>], note: &str) {
+pub(crate) fn same(a: &[Vec<Answer>], b: &[Vec<Answer>], note: &str) {
     assert_eq!(a.len(), b.len(), "{note}");
     for (a, b) in a.iter().flatten().zip(b.iter().flatten()) {
         assert_eq!((&a.0, a.1, a.2), (&b.0, b.1, b.2), "{note}");
@@ -87,18 +87,23 @@ fn same(a: &[Vec<Answer>], b: &[Vec<Answer>], note: &str) {
 
 /// A repository whose new collections begin with this engine.
 fn begin(s: &Sandbox, engine: &str) {
-    s.repository(&format!("[vectors]\nengine = \"{engine}\"\n"));
+    begin_with(s, &format!("[vectors]\nengine = \"{engine}\"\n"));
+}
+
+/// A repository with this configuration and the library in it.
+pub(crate) fn begin_with(s: &Sandbox, config: &str) {
+    s.repository(config);
     write_library(s, 230);
     ok(s, ["ingest", "docs"]);
 }
 
-fn engine(s: &Sandbox) -> String {
+pub(crate) fn engine(s: &Sandbox) -> String {
     let run = ok(s, ["index", "verify", "--format", "json"]);
     json(&run)["engine"].as_str().expect("an engine").to_owned()
 }
 
 /// The answers after each change of the collection.
-fn story(s: &Sandbox) -> Vec<Vec<Vec<Answer>>> {
+pub(crate) fn story(s: &Sandbox) -> Vec<Vec<Vec<Answer>>> {
     let first = answers(s);
     s.write("docs/returns.md", "# Returns\n\nWe take nothing back. What you bought is yours, and the parcel stays with you for ever, whatever the reason may be and whoever asks.\n");
     s.write("docs/new.txt", "To send a parcel back, go to the counter in the station, show the letter that came with it and hand the parcel over before noon.\n");
@@ -136,6 +141,16 @@ fn every_engine_gives_the_same_answers() {
         assert_eq!(engine(s), "pgvector");
         told.borrow_mut().push(("pgvector".to_owned(), story(s)));
         assert_eq!(engine(s), "pgvector");
+    });
+    on_both_engines(|s| {
+        let server = match qdrant::shared() {
+            Ok(server) => server,
+            Err(why) => return skip(why),
+        };
+        server.join(s);
+        begin_with(s, &server.config(server.port()));
+        told.borrow_mut().push((format!("Qdrant with a state on {}", s.engine()), story(s)));
+        assert_eq!(engine(s), "qdrant");
     });
     let told = told.into_inner();
     let (name, first) = &told[0];
@@ -214,7 +229,7 @@ fn an_engine_that_cannot_be_had_is_refused_and_changes_nothing() {
         let why = if s.engine() == Engine::Files { "this one is on SQLite" } else { "does not have the extension pgvector" };
         assert!(run.stderr.contains(why) && run.stderr.contains("embedded"), "{run}");
         let run = refused(s, 2, ["index", "move", "--to", "faiss"]);
-        assert!(run.stderr.contains("possible values: embedded, pgvector"), "{run}");
+        assert!(run.stderr.contains("possible values: embedded, pgvector, qdrant"), "{run}");
         ok(s, ["index", "move", "--to", "embedded"]);
     });
 }

@@ -4,6 +4,7 @@ mod neighbors;
 mod path;
 mod show;
 
+use crate::adapters::neo4j::Neo4j;
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::text::mermaid;
@@ -11,6 +12,7 @@ use crate::cli::cx::Cx;
 use crate::domain::ingest::entities::KINDS;
 use crate::domain::ingest::roam::Roamed;
 use crate::domain::ingest::table::{Embedded, Scope};
+use crate::release::graph;
 use crate::seams::graph::{Edge, Graph, Thing};
 use crate::store::View;
 use crate::store::objects::atomic;
@@ -40,8 +42,11 @@ impl Command {
 }
 
 /// The graph of a collection, in the engine that `mlops.toml` names.
-fn graph_of<'a>(_cx: &Cx, view: View<'a>, scope: &'a Scope) -> Result<Box<dyn Graph + 'a>> {
-    Ok(Box::new(Embedded { scope, view }))
+fn graph_of<'a>(neo4j: Option<&'a Neo4j>, view: View<'a>, scope: &'a Scope) -> Result<Box<dyn Graph + 'a>> {
+    match neo4j {
+        Some(neo4j) => Ok(Box::new(graph::open(neo4j, view, scope)?)),
+        None => Ok(Box::new(Embedded { scope, view })),
+    }
 }
 
 /// A thing that a walk came to, for reports.

@@ -70,9 +70,10 @@ impl Report for Neighbors {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    let neo4j = cx.neo4j()?;
     let (walk, truncated) = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        let graph = graph_of(cx, view, &scope)?;
+        let graph = graph_of(neo4j.as_ref(), view, &scope)?;
         check_kind(args.kind.as_deref(), graph.as_ref())?;
         let thing = roam::thing(graph.as_ref(), scope.collection.name.as_str(), &args.entity)?;
         roam::neighbors(graph.as_ref(), &thing, usize::from(args.depth))

@@ -80,9 +80,10 @@ impl Report for Way {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    let neo4j = cx.neo4j()?;
     let (from, to, (way, cut)) = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        let graph = graph_of(cx, view, &scope)?;
+        let graph = graph_of(neo4j.as_ref(), view, &scope)?;
         let thing = |named: &str| roam::thing(graph.as_ref(), scope.collection.name.as_str(), named);
         let (from, to) = (thing(&args.from)?, thing(&args.to)?);
         let found = roam::path(graph.as_ref(), &from, &to, usize::from(args.depth))?;

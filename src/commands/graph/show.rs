@@ -127,12 +127,13 @@ fn line(said: &Said) -> String {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    let neo4j = cx.neo4j()?;
     let limit = usize::from(args.limit);
     let store = cx.store(Mode::Read)?;
     let Some(named) = &args.entity else {
         let entities = store.read(|view| {
             let scope = Scope::get(view, &tenant, &collection)?;
-            let graph = graph_of(cx, view, &scope)?;
+            let graph = graph_of(neo4j.as_ref(), view, &scope)?;
             check_kind(args.kind.as_deref(), graph.as_ref())?;
             graph.most(args.kind.as_deref(), limit)
         })?;
@@ -140,7 +141,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     };
     let (entity, relations, places) = store.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        let graph = graph_of(cx, view, &scope)?;
+        let graph = graph_of(neo4j.as_ref(), view, &scope)?;
         let thing = roam::thing(graph.as_ref(), scope.collection.name.as_str(), named)?;
         let mut texts = Texts { view, scope: &scope, read: HashMap::new() };
         let places = graph.places(&thing.id, limit)?;

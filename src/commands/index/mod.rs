@@ -7,9 +7,9 @@ mod verify;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::cli::cx::Cx;
-use crate::domain::ingest::table::Scope;
-use crate::release::search::segment_name;
-use crate::store::{View, state_id};
+use crate::domain::ingest::table::{NEO4J, QDRANT, Scope};
+use crate::release::{graph, remote};
+use crate::store::{Store, View, outbox, state_id};
 use std::path::PathBuf;
 
 /// Verify, rebuild and move what is searched
@@ -35,5 +35,34 @@ impl Command {
 
 /// Where the file of vectors of a collection is kept: its folder and its name there.
 fn home_of(cx: &Cx, view: View<'_>, scope: &Scope) -> Result<(PathBuf, String)> {
-    Ok((cx.vectors_dir()?, segment_name(scope, &state_id(view.db())?)))
+    Ok((cx.vectors_dir()?, scope.place_name(&state_id(view.db())?)))
+}
+
+/// Tells engines outside the state what they have not confirmed yet. The state is right without them: what cannot be told now
+/// is a warning, and part of the work that is left.
+///
+/// # Errors
+/// When the state cannot be read.
+pub(super) fn tell(cx: &Cx, store: &Store) -> Result<Exit> {
+    let waiting = store.read(outbox::waiting_by_engine)?;
+    let mut exit = Exit::Ok;
+    for (name, engine, else_) in
+        [(QDRANT, "vectors", "answers do not depend on it"), (NEO4J, "graphs", "until then `kf graph` answers as it was before")]
+    {
+        if store.is_dry_run() || !waiting.contains_key(name) {
+            continue;
+        }
+        let told = match name {
+            QDRANT => cx.qdrant().and_then(|qdrant| remote::tell(store, qdrant.as_ref())),
+            _ => cx.neo4j().and_then(|neo4j| graph::tell(store, neo4j.as_ref())),
+        };
+        if let Err(e) = told {
+            let hints = e.hints().iter().map(|hint| format!("\nhint: {hint}"));
+            let told = format!("{}{}", e.chain().join(": "), hints.collect::<String>());
+            let again = "the next `kf ingest` or `kf index rebuild` tells it again";
+            cx.warn(&format!("the engine of {engine} has not confirmed all changes: {told}\nhint: {again}; {else_}"));
+            exit = Exit::Partial;
+        }
+    }
+    Ok(exit)
 }

@@ -1,7 +1,7 @@
 //! `kf index move`: the index of vectors of a collection goes to another engine.
 
-use super::home_of;
-use crate::base::error::Result;
+use super::{home_of, tell};
+use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::cli::cx::Cx;
@@ -19,7 +19,7 @@ use serde::Serialize;
 /// Move the index of vectors of a collection to another engine
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf index move --to pgvector\n  kf index move --to embedded --collection manuals\n\nThe vectors themselves stay in the state, and answers stay the same. New collections begin with `vectors.engine` of mlops.toml."
+    after_long_help = "Examples:\n  kf index move --to pgvector\n  kf index move --to embedded --collection manuals\n  kf index move --to qdrant\n\nThe vectors themselves stay in the state, and answers stay the same. New collections begin with `vectors.engine` of mlops.toml."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -59,8 +59,20 @@ impl Report for IndexMoved {
     }
 }
 
+/// Nothing moves to a server that does not answer.
+fn reachable(cx: &Cx) -> Result<()> {
+    let Some(qdrant) = cx.qdrant()? else {
+        return Err(Error::usage("no Qdrant server is named")
+            .hint("write its address into mlops.toml: `url = \"http://localhost:6333\"` in `[vectors]`"));
+    };
+    qdrant.version().map(|_| ()).context(|| format!("{} cannot be used", qdrant.describe()))
+}
+
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    if args.to == VectorEngine::Qdrant {
+        reachable(cx)?;
+    }
     let store = cx.store(Mode::Write)?;
     let (from, home) = store.write(|tx| {
         let scope = Scope::get(tx.view(), &tenant, &collection)?;
@@ -70,5 +82,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     if moved && !store.is_dry_run() {
         segment::forget(Home { folder: &home.0, name: &home.1 })?;
     }
-    cx.out.emit(&IndexMoved { tenant, collection, from, to: args.to, moved })
+    let told = tell(cx, &store)?;
+    let report = cx.out.emit(&IndexMoved { tenant, collection, from, to: args.to, moved })?;
+    Ok(report.and(told))
 }

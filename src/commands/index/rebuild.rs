@@ -1,6 +1,6 @@
 //! `kf index rebuild`: what is derived is made again from the chunks.
 
-use super::home_of;
+use super::{home_of, tell};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -57,10 +57,12 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let home = home_of(cx, view, &scope)?;
         Ok((scope, home))
     })?;
-    let Rebuilt { chunks } = rebuild(&store, &scope, embedder.as_deref())?;
+    let Rebuilt { chunks } = rebuild(&store, &scope, embedder.as_deref(), cx.project()?.project.graph.engine())?;
     if !store.is_dry_run() {
         segment::forget(Home { folder: &home.0, name: &home.1 })?;
     }
     let embedder = embedder.map_or(scope.collection.embedder, |e| e.model().name.clone());
-    cx.out.emit(&IndexRebuilt { tenant, collection, embedder, chunks, reembedded: args.reembed })
+    let told = tell(cx, &store)?;
+    let report = cx.out.emit(&IndexRebuilt { tenant, collection, embedder, chunks, reembedded: args.reembed })?;
+    Ok(report.and(told))
 }

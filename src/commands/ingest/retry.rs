@@ -45,7 +45,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     for (meta, sources) in &groups {
         run.take(&store, meta, Which::Again(sources))?;
     }
-    run.emit()
+    run.emit(&store)
 }
 
 /// The sources to read again, by what was noted of them: each keeps its own.

@@ -6,6 +6,7 @@ use crate::base::exit::Exit;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
+use crate::commands::index::tell;
 use crate::domain::ingest::table::{Scope, forget};
 use crate::store::Mode;
 use serde::Serialize;
@@ -40,7 +41,8 @@ impl Report for Removed {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
-    let removed = cx.store(Mode::Write)?.write(|tx| {
+    let store = cx.store(Mode::Write)?;
+    let removed = store.write(|tx| {
         let scope = Scope::get(tx.view(), &tenant, &collection)?;
         let mut removed = Vec::new();
         for named in &args.documents {
@@ -50,7 +52,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         }
         Ok(removed)
     })?;
-    cx.out.emit(&Removed { removed })
+    let told = tell(cx, &store)?;
+    Ok(cx.out.emit(&Removed { removed })?.and(told))
 }
 
 /// The error for a document that is not there.

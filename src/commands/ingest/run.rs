@@ -12,6 +12,7 @@ use crate::cli::cx::Cx;
 use crate::cli::out::Out;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
+use crate::commands::index::tell;
 use crate::config::{Ingest, QualityCheck, QualityRules};
 use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::{CheckId, Rules};
@@ -147,7 +148,7 @@ pub(crate) fn run(cx: &Cx, args: &RunArgs) -> Result<Exit> {
     }
     let store = cx.store(Mode::Write)?;
     run.take(&store, &meta, Which::Paths(&paths))?;
-    run.emit()
+    run.emit(&store)
 }
 
 /// The paths of a list, one a line, relative to the directory that kf runs in.
@@ -206,6 +207,7 @@ impl<'a> Run<'a> {
             tenant: &self.tenant,
             collection: &self.collection,
             engine: loaded.project.vectors.engine,
+            graph: loaded.project.graph.engine(),
             how: How {
                 settings: &loaded.project.ingest,
                 rules: &self.rules,
@@ -242,9 +244,10 @@ impl<'a> Run<'a> {
         broken
     }
 
-    pub(super) fn emit(self) -> Result<Exit> {
+    pub(super) fn emit(self, store: &Store) -> Result<Exit> {
         let cx = self.cx;
-        cx.out.emit(&report(self, cx.out.streams()))
+        let told = tell(cx, store)?;
+        Ok(cx.out.emit(&report(self, cx.out.streams()))?.and(told))
     }
 }
 

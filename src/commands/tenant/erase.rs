@@ -8,6 +8,7 @@ use crate::cli::arg;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
+use crate::commands::index::tell;
 use crate::domain::ingest::table::Whom;
 use crate::release::tenant;
 use crate::store::Mode;
@@ -94,7 +95,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let erased = tenant::erase(&store, &args.tenant, whom, why, &cx.kf_dir()?.join("cache"))?;
     let sources =
         if dry { goes.into_iter().map(|(collection, source)| format!("{collection}/{source}")).collect() } else { Vec::new() };
-    cx.out.emit(&Erased {
+    let told = tell(cx, &store)?;
+    let report = cx.out.emit(&Erased {
         tenant: args.tenant.clone(),
         scope: if matches!(whom, Whom::Tenant) { "tenant" } else { "subject" },
         sources,
@@ -103,5 +105,6 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         embeddings: erased.embeddings,
         event: erased.event,
         dry,
-    })
+    })?;
+    Ok(report.and(told))
 }

@@ -90,6 +90,7 @@ fn a_name_is_enough() {
     ingest.warn-below = 0.7 (built-in)
     ingest.reject = ["length"] (built-in)
     vectors.engine = embedded (built-in)
+    vectors.timeout = 30s (built-in)
     "#);
 }
 

@@ -446,3 +446,21 @@ fn an_engine_of_vectors_that_the_state_cannot_have_is_refused() {
       = help: write `embedded`, which works everywhere, or set `state.url`
     "#);
 }
+
+#[test]
+fn a_qdrant_server_needs_an_address_and_hides_its_key() {
+    let said = refused("[project]\nname = \"bot\"\n[vectors]\nengine = \"qdrant\"\n");
+    insta::assert_snapshot!(said, @r#"
+    error: `vectors.engine = "qdrant"` needs `url`
+     --> mlops.toml:4:10
+      |
+    4 | engine = "qdrant"
+      |          ^^^^^^^^
+      |
+      = help: add `url = "http://localhost:6333"`
+    "#);
+    let said = refused("[project]\nname = \"bot\"\n[vectors]\napi-key = \"env:KEY\"\ntimeout = \"0s\"\n");
+    assert!(said.contains("`vectors.api-key` is for a Qdrant server") && said.contains("must not be zero"), "{said}");
+    let said = refused("[project]\nname = \"bot\"\n[vectors]\nengine = \"qdrant\"\nurl = \"https://me:hunter2@host:6333\"\n");
+    assert!(said.contains("`vectors.url` holds a secret") && !said.contains("hunter2"), "{said}");
+}

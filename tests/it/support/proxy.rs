@@ -88,6 +88,11 @@ impl Proxy {
         self.plan.armed.lock().expect("no thread panics while it holds the plan").push((text.as_bytes().to_vec(), fault));
     }
 
+    /// Takes back the faults that have not happened.
+    pub(crate) fn disarm(&self) {
+        self.plan.armed.lock().expect("no thread panics while it holds the plan").clear();
+    }
+
     /// How many faults have happened.
     pub(crate) fn fired(&self) -> usize {
         self.plan.fired.load(Ordering::SeqCst)

@@ -3,13 +3,11 @@
 //! moto is a fake of S3 made by others from its published API, conditional puts included; kf shares no code with it.
 
 use super::daemon::Daemon;
-use super::{free_port, program, project, variable, wait_until};
-use std::io::{Read as _, Write as _};
+use super::{free_port, http, program, project, variable, wait_until};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// The bucket of the tests.
 pub(crate) const BUCKET: &str = "kf-test";
@@ -69,17 +67,9 @@ impl Server {
 
     /// One plain HTTP/1.1 request: status and body. moto wants a signature but does not check it.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| format!("moto_server: {e}"))?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(|e| e.to_string())?;
-        let length = body.len();
-        let host = format!("127.0.0.1:{}", self.port);
         let signed = "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let headers = format!("Host: {host}\r\nAuthorization: {signed}\r\nContent-Length: {length}\r\nConnection: close");
-        write!(stream, "{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n{body}").map_err(|e| format!("moto_server: {e}"))?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(|e| format!("moto_server: {e}"))?;
-        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| format!("no HTTP: {answer}"))?;
-        Ok((status, answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default()))
+        let header = format!("Authorization: {signed}\r\n");
+        http(self.port, (method, path), &header, body).map_err(|e| format!("moto_server: {e}"))
     }
 }
 

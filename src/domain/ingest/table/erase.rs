@@ -7,6 +7,7 @@ use super::write::take_out;
 use super::{Listed, Scope, Tenant};
 use crate::base::error::Result;
 use crate::base::event::{Event, Resource};
+use crate::store::outbox::Act;
 use crate::store::{Tx, View, fulltext, values};
 
 /// What is to go.
@@ -89,6 +90,8 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
         if whom == Whom::Tenant {
             fulltext::drop(tx, scope.id())?;
             tx.execute("DELETE FROM entity WHERE collection = ?1", values![scope.id()])?;
+            scope.note(tx, Act::Drop, "")?;
+            scope.note_graph(tx, Act::Drop, "")?;
             tx.execute("DELETE FROM collection WHERE id = ?1", values![scope.id()])?;
         }
         if whom == Whom::Tenant || !documents.is_empty() {

@@ -10,7 +10,9 @@ mod embedding;
 mod erase;
 mod find;
 pub(in crate::domain::ingest) mod graph;
+mod outward;
 mod read;
+mod remote;
 pub mod seal;
 mod spoken;
 mod write;
@@ -21,7 +23,9 @@ pub use embedding::{keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Vectors};
 pub use graph::GraphTotals;
+pub use outward::{NEO4J, set_graph};
 pub use read::{Chunk, Document, Listed, Totals};
+pub use remote::{Kept, QDRANT, refill, set_engine};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
 
 use super::reason::Refusal;
@@ -29,6 +33,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::store::{Row, Tx, View, values};
 use ring::hmac;
 use std::collections::HashMap;
@@ -105,6 +110,10 @@ pub struct Collection {
     pub embedder_digest: Digest,
     /// Numbers in a vector.
     pub dimensions: usize,
+    /// What finds its nearest vectors; where that is pgvector, its table may not be on this server.
+    pub engine: VectorEngine,
+    /// Where its graph is shown; in the state it is in any case.
+    pub graph: GraphEngine,
     /// The highest number that a chunk of it ever had.
     pub last_chunk: i64,
 }
@@ -168,7 +177,7 @@ impl Scope {
     }
 }
 
-const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, last_chunk FROM collection";
+const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, engine, graph, last_chunk FROM collection";
 
 fn collection_of(row: &Row<'_>) -> Result<Collection> {
     Ok(Collection {
@@ -177,7 +186,9 @@ fn collection_of(row: &Row<'_>) -> Result<Collection> {
         embedder: row.text(2)?.to_owned(),
         embedder_digest: row.digest(3)?,
         dimensions: usize::try_from(row.int(4)?).unwrap_or(0),
-        last_chunk: row.int(5)?,
+        engine: row.parsed(5)?,
+        graph: row.parsed(6)?,
+        last_chunk: row.int(7)?,
     })
 }
 

@@ -6,15 +6,17 @@
 use super::super::entities::Found;
 use super::super::reason::Refused;
 use super::graph;
+use super::remote::refill;
 use super::seal::seal;
 use super::{Chunk, Collection, Scope, ensure_tenant};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome as Ended, Resource};
 use crate::base::name::Name;
-use crate::config::VectorEngine;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::seams::embedder::Model;
 use crate::store::fulltext;
+use crate::store::outbox::Act;
 use crate::store::vectors::pgvector;
 use crate::store::{Tx, Value, values};
 use flate2::Compression;
@@ -135,17 +137,25 @@ pub fn open(
             // The key itself is random, so its digest tells nothing.
             .with("tenant-key", Digest::of(&tenant.salt).to_string()),
     );
-    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, last_chunk, created, event) \
-        VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
+    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, engine, graph, last_chunk, created, event) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9)";
+    // Where it is shown is told when it is there.
+    let graph = GraphEngine::Embedded;
     let width = i64::try_from(dimensions).context(|| "the vectors of this model are too long")?;
-    let id = tx.insert(sql, values![tenant.id, collection.as_str(), model, digest, width, tx.now(), event])?;
+    let id = tx.insert(
+        sql,
+        values![tenant.id, collection.as_str(), model, digest, width, engine.word(), graph.word(), tx.now(), event],
+    )?;
     fulltext::create(tx, id)?;
-    if engine == VectorEngine::Pgvector {
-        pgvector::create(tx, id, dimensions)?;
+    let (name, embedder) = (collection.clone(), model.to_owned());
+    let collection = Collection { id, name, embedder, embedder_digest: digest, dimensions, engine, graph, last_chunk: 0 };
+    let scope = Scope { tenant, collection };
+    match engine {
+        VectorEngine::Embedded => {}
+        VectorEngine::Pgvector => pgvector::create(tx, id, dimensions)?,
+        VectorEngine::Qdrant => refill(tx, &scope, None)?,
     }
-    let embedder = model.to_owned();
-    let collection = Collection { id, name: collection.clone(), embedder, embedder_digest: digest, dimensions, last_chunk: 0 };
-    Ok(Scope { tenant, collection })
+    Ok(scope)
 }
 
 /// Refuses vectors of two models in one collection: distances between them mean nothing.
@@ -179,6 +189,8 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
         if let Some(found) = &made.graph {
             graph::put(tx, scope, (id, &document.source), &made.chunks, found)?;
         }
+        scope.note(tx, Act::Put, &uid)?;
+        scope.note_graph(tx, Act::Put, &uid)?;
     }
     let seal = seal(tx.view(), &salt, id)?;
     tx.record(event_of(scope, document, &uid, replaced.as_deref(), &seal));
@@ -350,6 +362,10 @@ pub(super) fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<Stri
     fulltext::remove(tx, scope.id(), &chunks)?;
     pgvector::remove(tx, scope.id(), scope.collection.dimensions, &chunks)?;
     let things = graph::take_out(tx, scope, document)?;
+    if let Some(uid) = uid.as_deref().filter(|_| !chunks.is_empty()) {
+        scope.note(tx, Act::Take, uid)?;
+        scope.note_graph(tx, Act::Take, uid)?;
+    }
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
     }
