@@ -131,6 +131,7 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("embedder_digest", Fsck),
             ("dimensions", Fsck),
             ("engine", Fsck),
+            ("graph", Fsck),
             ("last_chunk", Fsck),
             ("created", Fsck),
             ("event", Fsck),

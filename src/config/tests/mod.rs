@@ -90,6 +90,10 @@ fn a_name_is_enough() {
     ingest.pii-limit = 3.0 (built-in)
     ingest.warn-below = 0.7 (built-in)
     ingest.reject = ["length"] (built-in)
+    graph.engine = embedded (built-in)
+    graph.database = neo4j (built-in)
+    graph.user = neo4j (built-in)
+    graph.timeout = 30s (built-in)
     vectors.engine = embedded (built-in)
     vectors.timeout = 30s (built-in)
     "#);

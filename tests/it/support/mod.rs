@@ -7,6 +7,7 @@ pub(crate) mod crash;
 pub(crate) mod daemon;
 pub(crate) mod documents;
 pub(crate) mod embeddings;
+pub(crate) mod neo4j;
 pub(crate) mod pg;
 pub(crate) mod proxy;
 pub(crate) mod qdrant;
