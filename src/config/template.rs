@@ -56,7 +56,8 @@ name = "@PROJECT@"
 #k = 5
 #map = { query = "question", gold = "answer" }
 
-# How a version answers a question: `recorded` answers from a file, a `command`, or an `http` service.
+# How a version answers a question: `recorded` answers from a file, a `command`, an `http` service, or
+# `builtin`: the documents that `kf ingest` took in.
 #[system]
 #kind = "http"
 #url = "http://localhost:8000/ask"
@@ -73,6 +74,7 @@ name = "@PROJECT@"
 #max-file-mib = 256
 #max-pages = 10000
 #timeout = "60s"
+#skeleton = false
 #languages = ["en", "es", "fr", "de"]
 #min-chars = 100
 #min-readability = 30.0
@@ -87,6 +89,10 @@ name = "@PROJECT@"
 #pii-limit = 1.0
 #warn-below = 0.8
 #reject = ["length", "language", "pii"]
+
+# Names to find in documents, for `kf graph`: a CSV file with the columns name,kind and, where wanted, aliases,tenant.
+#[graph]
+#gazetteer = "names.csv"
 
 # What makes vectors of texts: the table that is `builtin`, a model in a local `directory`, or an `endpoint`.
 #[embedder]
