@@ -56,7 +56,8 @@ name = "@PROJECT@"
 #k = 5
 #map = { query = "question", gold = "answer" }
 
-# How a version answers a question: `recorded` answers from a file, a `command`, or an `http` service.
+# How a version answers a question: `recorded` answers from a file, a `command`, an `http` service, or
+# `builtin`: the documents that `kf ingest` took in.
 #[system]
 #kind = "http"
 #url = "http://localhost:8000/ask"
@@ -73,7 +74,7 @@ name = "@PROJECT@"
 #max-file-mib = 256
 #max-pages = 10000
 #timeout = "60s"
-#skeleton = true
+#skeleton = false
 #languages = ["en", "es", "fr", "de"]
 #min-chars = 100
 #min-readability = 30.0

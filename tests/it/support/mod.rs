@@ -56,6 +56,23 @@ pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Compares the part of a page between `<!-- MARK -->` and `<!-- end -->` with what kf says, or writes it when `KF_UPDATE` is set.
+///
+/// # Panics
+/// When they differ: `tests` names the tests that write it.
+pub(crate) fn page_part(path: &str, mark: &str, text: &str, tests: &str) {
+    let file = project().join(path);
+    let page = std::fs::read_to_string(&file).expect("a page");
+    let begin = format!("<!-- {mark} -->\n");
+    let (before, rest) = page.split_once(&begin).expect("the part begins");
+    let (found, after) = rest.split_once("<!-- end -->\n").expect("the part ends");
+    if variable("KF_UPDATE").is_some() {
+        std::fs::write(&file, format!("{before}{begin}{text}<!-- end -->\n{after}")).expect("written");
+    } else {
+        assert!(found == text, "{path} is not what kf says: `KF_UPDATE=1 cargo test --test it {tests}` writes it anew");
+    }
+}
+
 /// Waits until `ready` says yes, at most `seconds`; false when it never did.
 pub(crate) fn wait_until(seconds: u64, mut ready: impl FnMut() -> bool) -> bool {
     let started = std::time::Instant::now();

@@ -160,7 +160,7 @@ impl Scope {
         let names: Vec<String> = Self::all(view, tenant)?.into_iter().map(|s| s.collection.name.to_string()).collect();
         let error = Error::new(format!("the tenant {tenant} has no collection {collection}"));
         Err(match did_you_mean(collection.as_str(), names.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
+            Some(hint) => error.hint(hint).hint("name one with `--collection`, or set `collection` in `[ingest]` of mlops.toml"),
             None => error.hint("take documents in with `kf ingest PATH`"),
         })
     }
