@@ -7,6 +7,7 @@ pub mod checkout;
 pub mod dataset;
 pub mod embed;
 pub mod evaluate;
+pub mod folder;
 pub mod fsck;
 pub mod gates;
 pub mod gather;
@@ -23,6 +24,7 @@ pub mod register;
 pub mod remote;
 pub mod rollback;
 pub mod search;
+pub mod snapshot;
 
 pub mod eval_view;
 pub mod system;

@@ -4,7 +4,7 @@
 //! an implementation answers is of one collection: it is opened with the tenant and the collection and knows no others.
 
 use crate::base::error::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What the graph itself calls a thing; it means nothing to another one.
@@ -84,7 +84,7 @@ pub struct Together {
 }
 
 /// A thing by what makes it the same everywhere in a collection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Named {
     /// What it is.
     pub kind: String,
@@ -95,7 +95,7 @@ pub struct Named {
 }
 
 /// Where the document speaks of a thing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Mentioned {
     /// Characters of the document's text.
     pub start: i64,
@@ -113,7 +113,7 @@ pub struct Mentioned {
 }
 
 /// What the document says of two things.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Related {
     /// What is said.
     pub relation: String,

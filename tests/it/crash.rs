@@ -145,6 +145,52 @@ const MOVE: Case = Case {
     },
 };
 
+const EXPORT: Case = Case {
+    name: "index export",
+    command: &["index", "export", "snap", "--collection", "handbook"],
+    before: |sandbox| {
+        take_handbook(sandbox);
+        // What is there is exchanged.
+        sandbox.works(["index", "export", "snap", "--tenant", "acme", "--collection", "handbook"]);
+    },
+    action: "collection.exported",
+    entries: 1,
+    // To give it out again is another time.
+    retried: |found| found + 1..=found + 1,
+    done: |sandbox| is_snapshot(sandbox, "third"),
+};
+
+const IMPORT: Case = Case {
+    name: "index import",
+    command: &["index", "import", "snap", "--collection", "restored"],
+    before: |sandbox| {
+        take_handbook(sandbox);
+        sandbox.works(["index", "export", "snap", "--collection", "handbook"]);
+    },
+    action: "collection.imported",
+    entries: 0,
+    retried: ONCE,
+    done: |sandbox| is_snapshot(sandbox, "restored"),
+};
+
+fn take_handbook(sandbox: &Sandbox) {
+    sandbox.write("docs/returns.md", crate::story::RETURNS);
+    sandbox.works(["ingest", "docs", "--skeleton", "--tenant", "acme", "--collection", "handbook"]);
+    sandbox.write("docs/other.md", crate::story::RETURNS.replace("parcel", "letter").replace("money", "stamp"));
+    sandbox.works(["ingest", "docs", "--skeleton", "--collection", "handbook"]);
+}
+
+/// The folder is a whole snapshot, and so is the collection that it is taken into.
+fn is_snapshot(sandbox: &Sandbox, collection: &str) -> Result<(), String> {
+    for args in [["index", "import", "snap", "--collection", collection], ["index", "verify", "-q", "--collection", collection]] {
+        let run = sandbox.kf(args);
+        if run.code != Some(0) {
+            return Err(format!("{args:?}: {run}"));
+        }
+    }
+    Ok(())
+}
+
 fn release_one(sandbox: &Sandbox) {
     register(sandbox, "one");
     sandbox.works(["promote", "bot", "--to", "staging"]);
@@ -301,4 +347,24 @@ fn a_move_survives_a_kill() {
 #[test]
 fn a_move_survives_a_full_disk() {
     sweep(&MOVE, Engine::Servers, Fault::NoSpace, FAILING, 40);
+}
+
+#[test]
+fn an_export_survives_a_kill() {
+    sweep(&EXPORT, Engine::Files, Fault::Kill, CHANGING, 9);
+}
+
+#[test]
+fn an_export_survives_a_full_disk() {
+    sweep(&EXPORT, Engine::Files, Fault::NoSpace, FAILING, 9);
+}
+
+#[test]
+fn an_import_survives_a_kill_on_files() {
+    sweep(&IMPORT, Engine::Files, Fault::Kill, CHANGING, 9);
+}
+
+#[test]
+fn an_import_survives_a_kill_on_servers() {
+    sweep(&IMPORT, Engine::Servers, Fault::Kill, CHANGING, 15);
 }

@@ -43,6 +43,8 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("help", &["promote"]),
     ("help", &["--man", "man"]),
     ("history", &["bot"]),
+    ("index export", &["snapshot", "--tenant", "acme"]),
+    ("index import", &["indexed", "--tenant", "other"]),
     ("index move", &["--to", "embedded", "--tenant", "acme"]),
     ("index rebuild", &["--tenant", "acme"]),
     ("index verify", &["--tenant", "acme"]),
@@ -82,6 +84,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");
     s.write("bot/large.bin", vec![3; 100_000]);
+    ok(s, ["index", "export", "indexed", "--tenant", "acme"]);
     // What a search keeps in the cache is there before anybody looks.
     ok(s, ["search", "parcel", "--tenant", "acme"]);
     s.write("manual/new.md", story::RETURNS.replace("parcel", "newsletter"));

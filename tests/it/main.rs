@@ -49,6 +49,7 @@ mod rollback;
 mod schemas;
 mod search;
 mod show;
+mod snapshot;
 mod state;
 mod status;
 mod story;

@@ -1,5 +1,7 @@
 //! `kf index`: what is searched.
 
+mod export;
+mod import;
 mod r#move;
 mod rebuild;
 mod verify;
@@ -12,12 +14,14 @@ use crate::release::{graph, remote};
 use crate::store::{Store, View, outbox, state_id};
 use std::path::PathBuf;
 
-/// Verify, rebuild and move what is searched
+/// Verify, rebuild, move, export and import what is searched
 #[derive(clap::Subcommand, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf index verify\n  kf index rebuild --collection manuals\n  kf index move --to pgvector"
+    after_long_help = "Examples:\n  kf index verify\n  kf index rebuild --collection manuals\n  kf index move --to pgvector\n  kf index export build/handbook --collection handbook"
 )]
 pub(crate) enum Command {
+    Export(export::Args),
+    Import(import::Args),
     Move(r#move::Args),
     Rebuild(rebuild::Args),
     Verify(verify::Args),
@@ -26,6 +30,8 @@ pub(crate) enum Command {
 impl Command {
     pub(super) fn run(&self, cx: &Cx) -> Result<Exit> {
         match self {
+            Self::Export(args) => export::run(cx, args),
+            Self::Import(args) => import::run(cx, args),
             Self::Move(args) => r#move::run(cx, args),
             Self::Rebuild(args) => rebuild::run(cx, args),
             Self::Verify(args) => verify::run(cx, args),

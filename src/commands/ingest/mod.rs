@@ -8,6 +8,7 @@ mod run;
 mod show;
 mod status;
 
+pub(super) use run::rules_of;
 pub(super) use status::waits;
 
 use crate::base::error::Result;

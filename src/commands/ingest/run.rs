@@ -305,7 +305,7 @@ pub(super) fn extractor(settings: &Ingest) -> Result<Extractor> {
 }
 
 /// The rules of the checks, as `mlops.toml` says.
-pub(super) fn rules_of(rules: &QualityRules) -> Rules {
+pub(in crate::commands) fn rules_of(rules: &QualityRules) -> Rules {
     let strict = |check: &QualityCheck| match check {
         QualityCheck::Length => CheckId::Length,
         QualityCheck::Language => CheckId::Language,

@@ -118,8 +118,7 @@ fn vectors(view: View<'_>, scope: &Scope, document: &Document, verified: &mut Ve
             problems.push(format!("the vector of chunk {} has {} bytes, {wanted} are right", row.int(0)?, vector.len()));
             return Ok(());
         }
-        let square: f64 = vector.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b)).powi(2)).sum();
-        if square != 0.0 && (square.sqrt() - 1.0).abs() > LENGTH_SLACK || square.is_nan() {
+        if !is_unit(vector) {
             problems.push(format!("the vector of chunk {} is not of length 1", row.int(0)?));
         }
         Ok(())
@@ -129,6 +128,12 @@ fn vectors(view: View<'_>, scope: &Scope, document: &Document, verified: &mut Ve
         problems.push("its vectors are not those that were kept of it".to_owned());
     }
     Ok(problems)
+}
+
+/// Whether a vector as it is kept has the length 1, or 0 as that of a text without a word that its model knows.
+pub fn is_unit(vector: &[u8]) -> bool {
+    let square: f64 = vector.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b)).powi(2)).sum();
+    square == 0.0 || (square.sqrt() - 1.0).abs() <= LENGTH_SLACK
 }
 
 /// Chunks of no document.

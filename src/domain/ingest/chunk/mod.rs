@@ -211,14 +211,21 @@ impl Chunk {
     /// The chunk's name: BLAKE3 over tenant, content, version of the cutter and place, so that the same content under the same
     /// tenant gives the same names, and other tenants' names tell nothing.
     pub fn id(&self, tenant: &str, content: &Digest) -> ChunkId {
+        ChunkId::of(tenant, content, &self.span)
+    }
+}
+
+impl ChunkId {
+    /// The same of a chunk that is known by its place: bytes of the canonical text.
+    pub fn of(tenant: &str, content: &Digest, span: &Range<usize>) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("kf 2026 chunk id");
         hasher.update(&(tenant.len() as u64).to_le_bytes());
         hasher.update(tenant.as_bytes());
         hasher.update(content.as_bytes());
         hasher.update(&VERSION.to_le_bytes());
-        hasher.update(&(self.span.start as u64).to_le_bytes());
-        hasher.update(&(self.span.end as u64).to_le_bytes());
-        ChunkId(hasher.finalize().into())
+        hasher.update(&(span.start as u64).to_le_bytes());
+        hasher.update(&(span.end as u64).to_le_bytes());
+        Self(hasher.finalize().into())
     }
 }
 

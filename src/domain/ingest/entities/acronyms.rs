@@ -114,10 +114,10 @@ pub(super) fn find(words: &[Word<'_>], terms: &[Defined], short: &BTreeMap<Strin
 pub(super) fn relations(terms: &[Defined]) -> impl Iterator<Item = Relation> {
     terms.iter().map(|t| Relation {
         subject: t.short.clone(),
-        relation: "short-for",
+        relation: "short-for".into(),
         object: t.long.clone(),
         evidence: t.sentence.clone(),
-        method: "acronym",
+        method: "acronym".into(),
         confidence: 90,
     })
 }

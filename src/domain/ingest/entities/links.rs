@@ -11,10 +11,10 @@ pub(super) fn relations(document: &Document, source: &str) -> Vec<Relation> {
         let block = document.blocks.get(end.saturating_sub(1)).filter(|b| b.span.contains(&at));
         Relation {
             subject: Node::document(source),
-            relation: "links-to",
+            relation: "links-to".into(),
             object: Node::document(&target),
             evidence: block.map_or(0..0, |b| b.span.clone()),
-            method: "link",
+            method: "link".into(),
             confidence: 100,
         }
     };

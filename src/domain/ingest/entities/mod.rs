@@ -69,7 +69,7 @@ pub struct Mention {
     /// Characters of the canonical text.
     pub span: Range<usize>,
     /// What found it: `pattern`, `acronym`, `name`, `gazetteer`, `definition`.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// How likely it is right, 0 to 100: a rank of the methods, not a probability.
     pub confidence: u8,
 }
@@ -81,13 +81,13 @@ pub struct Relation {
     pub subject: Node,
     /// `acquired`, `founded`, `leads`, `located-in`, `part-of`, `requires`, `replaces`, `short-for`, `uses`; of documents
     /// `defines`, `links-to`, `near-copy-of`.
-    pub relation: &'static str,
+    pub relation: Cow<'static, str>,
     /// The other.
     pub object: Node,
     /// Characters of the canonical text that say so.
     pub evidence: Range<usize>,
     /// What found it: `acronym`, `definition`, `link`, `signature`, `verb`.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// How likely it is right, 0 to 100.
     pub confidence: u8,
 }
@@ -97,10 +97,10 @@ impl Relation {
     pub fn near_copy(source: &str, other: &str, similarity: f64) -> Self {
         Self {
             subject: Node::document(source),
-            relation: "near-copy-of",
+            relation: "near-copy-of".into(),
             object: Node::document(other),
             evidence: 0..0,
-            method: "signature",
+            method: "signature".into(),
             confidence: (1..=100).rev().find(|n| f64::from(*n) <= similarity * 100.0).unwrap_or(0),
         }
     }
@@ -189,7 +189,7 @@ impl Taken {
         let Some(used) = self.used.get_mut(range.clone()).filter(|u| !u.is_empty() && !u.contains(&true)) else { return };
         used.fill(true);
         let span = all[range.start].span.start..all[range.end - 1].span.end;
-        self.mentions.push(Mention { node, span, method, confidence });
+        self.mentions.push(Mention { node, span, method: method.into(), confidence });
     }
 }
 
@@ -209,8 +209,8 @@ fn definition(text: &str, at: usize, source: &str, raw: &mut Raw) {
     }
     let node = Node::new("term", term.to_lowercase(), term);
     let evidence = at..at + text.len();
-    let (subject, method) = (Node::document(source), "definition");
-    raw.relations.push(Relation { subject, relation: "defines", object: node, evidence, method, confidence: 60 });
+    let (subject, method) = (Node::document(source), "definition".into());
+    raw.relations.push(Relation { subject, relation: "defines".into(), object: node, evidence, method, confidence: 60 });
 }
 
 impl Raw {
@@ -243,7 +243,7 @@ impl Raw {
 
 /// What makes a relation of a document another one: things by kind and key, and where it is said.
 fn order(r: &Relation) -> (&str, (&str, &str), (&str, &str), usize) {
-    (r.relation, (&r.subject.kind, &r.subject.key), (&r.object.kind, &r.object.key), r.evidence.start)
+    (&r.relation, (&r.subject.kind, &r.subject.key), (&r.object.kind, &r.object.key), r.evidence.start)
 }
 
 #[cfg(test)]

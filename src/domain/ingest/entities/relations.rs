@@ -158,10 +158,10 @@ pub(super) fn find(words: &[Word<'_>], mentions: &[Mention], sentence: &Range<us
         }
         found.push(Relation {
             subject: subject.node.clone(),
-            relation,
+            relation: relation.into(),
             object: object.node.clone(),
             evidence: sentence.clone(),
-            method: "verb",
+            method: "verb".into(),
             confidence: a.confidence.min(b.confidence).min(80),
         });
     }

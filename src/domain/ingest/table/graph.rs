@@ -28,11 +28,11 @@ fn digest_of(scope: &Scope, mut lines: Vec<String>) -> Digest {
 }
 
 fn mention_line(m: &Mention) -> String {
-    line(&["m", &m.node.kind, &m.node.key, m.method], [m.span.start, m.span.end, usize::from(m.confidence)])
+    line(&["m", &m.node.kind, &m.node.key, &m.method], [m.span.start, m.span.end, usize::from(m.confidence)])
 }
 
 fn relation_line(r: &Relation) -> String {
-    let things = ["r", &r.subject.kind, &r.subject.key, r.relation, &r.object.kind, &r.object.key, r.method];
+    let things = ["r", &r.subject.kind, &r.subject.key, &r.relation, &r.object.kind, &r.object.key, &r.method];
     line(&things, [r.evidence.start, r.evidence.end, usize::from(r.confidence)])
 }
 
@@ -70,7 +70,7 @@ pub(super) fn put(tx: &Tx<'_>, scope: &Scope, document: (i64, &str), chunks: &[N
             number(m.span.end).into(),
             number(pos).into(),
             id(&m.node)?.into(),
-            m.method.into(),
+            m.method.as_ref().into(),
             i64::from(m.confidence).into(),
         ]);
     }
@@ -81,11 +81,11 @@ pub(super) fn put(tx: &Tx<'_>, scope: &Scope, document: (i64, &str), chunks: &[N
             scope.id().into(),
             document.into(),
             id(&r.subject)?.into(),
-            r.relation.into(),
+            r.relation.as_ref().into(),
             id(&r.object)?.into(),
             number(r.evidence.start).into(),
             number(r.evidence.end).into(),
-            r.method.into(),
+            r.method.as_ref().into(),
             i64::from(r.confidence).into(),
         ]);
     }

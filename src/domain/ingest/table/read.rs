@@ -45,10 +45,19 @@ pub struct Document {
     pub created: Timestamp,
     /// The audit event that says so.
     pub event: i64,
+    /// What it was taken by.
+    pub pipeline: Digest,
+    /// The source of the document that it was found to be a copy of.
+    pub copy_of: Option<String>,
+    /// Whether it was asked what it speaks of.
+    pub graph: bool,
 }
 
+/// Documents that are read before any of them is worked on.
+const PAGE: usize = 256;
+
 const DOCUMENT: &str = "SELECT id, uid, source, format, language, title, bytes, characters, pages, chunks, quality, checks, \
-    warnings, reason, detail, created, event FROM document";
+    warnings, reason, detail, created, event, pipeline, copy_of, graph_digest FROM document";
 
 fn document_of(row: &Row<'_>) -> Result<Document> {
     let json = |i: usize| format!("column {i} of a document holds no JSON");
@@ -77,6 +86,9 @@ fn document_of(row: &Row<'_>) -> Result<Document> {
         refused,
         created: row.time(15)?,
         event: row.int(16)?,
+        pipeline: row.digest(17)?,
+        copy_of: row.opt_text(18)?.map(str::to_owned),
+        graph: row.opt_blob(19)?.is_some(),
     })
 }
 
@@ -87,19 +99,40 @@ pub struct Listed {
     pub refused: Option<bool>,
 }
 
+impl Listed {
+    fn condition(self) -> &'static str {
+        match self.refused {
+            None => "",
+            Some(true) => " AND reason IS NOT NULL",
+            Some(false) => " AND reason IS NULL",
+        }
+    }
+}
+
 impl Scope {
     /// The documents, by source, one by one.
     ///
     /// # Errors
     /// Only those of the state and of `each`.
     pub fn documents(&self, view: View<'_>, which: Listed, mut each: impl FnMut(Document) -> Result<()>) -> Result<()> {
-        let wanted = match which.refused {
-            None => "",
-            Some(true) => " AND reason IS NOT NULL",
-            Some(false) => " AND reason IS NULL",
-        };
-        let sql = format!("{DOCUMENT} WHERE collection = ?1{wanted} ORDER BY source");
+        let sql = format!("{DOCUMENT} WHERE collection = ?1{} ORDER BY source", which.condition());
         view.each(&sql, values![self.id()], |row| each(document_of(row)?))
+    }
+
+    /// The same for work that asks the state for more of each: a few are held at a time, however many there are.
+    ///
+    /// # Errors
+    /// Only those of the state and of `each`.
+    pub fn each_document(&self, view: View<'_>, which: Listed, mut each: impl FnMut(Document) -> Result<()>) -> Result<()> {
+        let wanted = which.condition();
+        let sql = format!("{DOCUMENT} WHERE collection = ?1 AND source > ?2{wanted} ORDER BY source LIMIT {PAGE}");
+        let mut after = String::new();
+        loop {
+            let page = view.all(&sql, values![self.id(), &after], document_of)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.source);
+            page.into_iter().try_for_each(&mut each)?;
+        }
     }
 
     /// The document of this public id or source.
@@ -154,6 +187,15 @@ impl Scope {
     pub fn chunks(&self, view: View<'_>, document: i64) -> Result<Vec<Chunk>> {
         let sql = format!("{CHUNK} WHERE collection = ?1 AND document = ?2 ORDER BY pos");
         view.all(&sql, values![self.id(), document], chunk_of)
+    }
+
+    /// The vectors of the chunks of a document, in order, as they are kept: 32-bit floats, little-endian.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn vectors(&self, view: View<'_>, document: i64) -> Result<Vec<Vec<u8>>> {
+        let sql = "SELECT vector FROM chunk WHERE collection = ?1 AND document = ?2 ORDER BY pos";
+        view.all(sql, values![self.id(), document], |row| Ok(row.blob(0)?.to_vec()))
     }
 
     /// One chunk by its number.
