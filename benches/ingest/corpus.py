@@ -38,9 +38,9 @@ KINDS = {
 LARGEST = 20 << 20
 
 
-def unpack_debian(into):
+def unpack_debian(into, names):
     with tempfile.TemporaryDirectory() as debs:
-        for name in DEBIAN:
+        for name in names:
             done = subprocess.run(["apt-get", "download", "-qq", name], cwd=debs, stderr=subprocess.DEVNULL)
             if done.returncode:
                 print(f"{name}: not to be had here, left out", file=sys.stderr)
@@ -86,7 +86,7 @@ def main():
     ask.add_argument("--documents", type=int, default=1000)
     told = ask.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        unpack_debian(scratch)
+        unpack_debian(scratch, DEBIAN)
         unpack_python(scratch)
         by_kind = {kind: [] for kind in KINDS}
         for parent, _, names in sorted(os.walk(scratch)):
@@ -112,4 +112,5 @@ def main():
         print(f"{number} documents, {total / 1e6:.1f} MB in {told.folder}")
 
 
-main()
+if __name__ == "__main__":
+    main()

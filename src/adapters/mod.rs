@@ -5,6 +5,7 @@ pub mod embedder;
 pub mod extractor;
 pub mod git;
 pub mod http;
+pub mod neo4j;
 pub mod process;
 pub mod qdrant;
 pub mod system_command;

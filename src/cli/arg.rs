@@ -3,6 +3,7 @@
 //! A ticket stands in the audit log, whose entries have at most 65,535 bytes, and in an index of PostgreSQL, whose rows have at
 //! most 2,704 (a third of a page); a name too stands in such an index. Clap would repeat the text that it refuses.
 
+use crate::base::error;
 use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
@@ -38,6 +39,11 @@ pub(crate) fn reason() -> Limited {
 /// Who acts.
 pub(crate) fn actor() -> Limited {
     Limited { max: ACTOR_MAX, may_be_empty: false, lines: false, instead: "give a name or an e-mail address" }
+}
+
+/// An error of a value with its hints, for clap, which shows one text.
+pub(crate) fn told_in_a_line(e: &error::Error) -> String {
+    std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 impl TypedValueParser for Limited {

@@ -4,8 +4,9 @@
 use super::cx::Cx;
 use super::{Cli, Global, offers};
 use crate::base::error::Result;
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::config::env::Env;
+use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table::{self, Filter};
 use crate::store::{Mode, View};
 use clap::CommandFactory as _;
@@ -64,6 +65,24 @@ pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
     stages.into_iter().filter(|s| s.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }
 
+/// Names of tenants.
+pub(super) fn tenants(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| Ok(Tenant::all(view)?.into_iter().map(|t| (t.name.to_string(), String::new())).collect()))
+}
+
+/// Names of the collections of the tenant that is typed, or else configured; never of another.
+pub(super) fn collections(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates_for(current, |cx, view| {
+        let tenant: Name = match value_typed(std::env::args_os(), "--tenant").map(|typed| typed.parse()) {
+            Some(Ok(typed)) => typed,
+            Some(Err(_)) => return Ok(Vec::new()),
+            None => cx.project()?.project.ingest.tenant.clone(),
+        };
+        let named = |scope: Scope| (scope.collection.name.to_string(), scope.collection.embedder);
+        Ok(Scope::all(view, &tenant)?.into_iter().map(named).collect())
+    })
+}
+
 /// How many versions a completion lists at most.
 const VERSIONS_MAX: u32 = 200;
 
@@ -75,6 +94,14 @@ pub(super) fn candidates(
     current: &OsStr,
     list: impl FnOnce(View<'_>) -> Result<Vec<(String, String)>> + Send + 'static,
 ) -> Vec<CompletionCandidate> {
+    candidates_for(current, |_, view| list(view))
+}
+
+/// The same with the context, for what also depends on mlops.toml.
+fn candidates_for(
+    current: &OsStr,
+    list: impl FnOnce(&Cx, View<'_>) -> Result<Vec<(String, String)>> + Send + 'static,
+) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     let (sender, answer) = channel();
     // A thread that is still waiting for the state ends with the process.
@@ -82,7 +109,7 @@ pub(super) fn candidates(
         let read = || -> Option<Vec<(String, String)>> {
             let cx = Cx::new(typed(std::env::args_os()), Env::from_process()).ok()?;
             let store = cx.store(Mode::Read).ok()?;
-            store.read(list).ok()
+            store.read(|view| list(&cx, view)).ok()
         };
         let _ = sender.send(read());
     });
@@ -99,7 +126,7 @@ pub(super) fn candidates(
 /// The global flags of the command line that is being completed, as far as they say where its state is.
 fn typed(args: impl Iterator<Item = OsString>) -> Global {
     let mut global = Global::for_completion();
-    let mut words = args.skip_while(|a| a != "--").skip(1).map(|a| a.to_string_lossy().into_owned());
+    let mut words = words_typed(args);
     while let Some(word) = words.next() {
         if let Some(dir) = word.strip_prefix("-C") {
             global.dir = if dir.is_empty() { words.next() } else { Some(dir.to_owned()) }.map(Into::into);
@@ -108,4 +135,22 @@ fn typed(args: impl Iterator<Item = OsString>) -> Global {
         }
     }
     global
+}
+
+/// The words of the command line that is being completed.
+fn words_typed(args: impl Iterator<Item = OsString>) -> impl Iterator<Item = String> {
+    args.skip_while(|a| a != "--").skip(1).map(|a| a.to_string_lossy().into_owned())
+}
+
+/// What is typed as the value of a flag.
+fn value_typed(args: impl Iterator<Item = OsString>, flag: &str) -> Option<String> {
+    let mut words = words_typed(args);
+    while let Some(word) = words.next() {
+        match word.strip_prefix(flag) {
+            Some("") => return words.next(),
+            Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_owned()),
+            _ => {}
+        }
+    }
+    None
 }

@@ -7,6 +7,7 @@ use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::embedder::directory::Directory;
 use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::git;
+use crate::adapters::neo4j::Neo4j;
 use crate::adapters::qdrant::Qdrant;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Kind, Result};
@@ -187,6 +188,16 @@ impl Cx {
         let Some(settings) = &self.project()?.project.vectors.qdrant else { return Ok(None) };
         let key = settings.api_key.as_ref().map(|key| self.secret(key)).transpose()?;
         Qdrant::new(settings, key, Random::System).map(Some)
+    }
+
+    /// The Neo4j server, when `mlops.toml` names one.
+    ///
+    /// # Errors
+    /// When its password cannot be fetched.
+    pub(crate) fn neo4j(&self) -> Result<Option<Neo4j>> {
+        let Some(settings) = &self.project()?.project.graph.neo4j else { return Ok(None) };
+        let password = settings.password.as_ref().map(|password| self.secret(password)).transpose()?;
+        Neo4j::new(settings, password.as_ref()).map(Some)
     }
 
     /// The same for what reads one collection: only when it is there, so that others do not need the key.

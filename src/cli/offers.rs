@@ -1,7 +1,7 @@
 //! What Tab offers for the values of flags and for arguments that are no references: words that kf knows, names from the state,
 //! files. All in one place, by command and name, so that a command need not know how it is completed.
 
-use super::complete::{candidates, models, references};
+use super::complete::{candidates, collections, models, references, tenants};
 use crate::base::event::Outcome;
 use crate::base::format::Format;
 use crate::base::name::{ModelType, Stage};
@@ -44,6 +44,8 @@ fn with_offer(arg: Arg, path: &str) -> Arg {
         ("alias", "alias") => ArgValueCompleter::new(aliases),
         ("audit log", "outcome") => ArgValueCompleter::new(|c: &OsStr| words(c, Outcome::ALL.iter().map(|o| o.word()))),
         ("audit log", "resource") => ArgValueCompleter::new(models),
+        (_, "tenant") => ArgValueCompleter::new(tenants),
+        (_, "collection") => ArgValueCompleter::new(collections),
         ("audit show", "index") => ArgValueCompleter::new(entries),
         _ => return arg,
     };

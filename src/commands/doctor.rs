@@ -4,13 +4,16 @@ use crate::adapters::process::Program;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
+use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::ingest::waits;
-use crate::config::Loaded;
-use crate::domain::ingest::table::QDRANT;
+use crate::commands::status::Documents;
+use crate::config::{Loaded, VectorEngine};
+use crate::domain::ingest::table::{QDRANT, Scope, same_model};
 use crate::store::db::sqlite_version;
-use crate::store::{Mode, Store, log, outbox};
+use crate::store::vectors::pgvector;
+use crate::store::{Mode, Store, View, log, outbox};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -95,6 +98,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
                 Err(e) => broken("artifacts", &e),
             });
             checks.push(key_check(cx, loaded));
+            checks.extend(document_checks(cx, loaded));
             checks.extend(qdrant_check(cx).unwrap_or_else(Some));
         }
         Err(e) => checks.push(troubled("configuration", &e)),
@@ -134,6 +138,40 @@ fn state_checks(cx: &Cx) -> Vec<Check> {
     checks
 }
 
+/// What documents there are, whether their vectors are those of the embedder, and what finds the nearest.
+fn document_checks(cx: &Cx, loaded: &Loaded) -> Vec<Check> {
+    let Ok(store) = cx.store(Mode::Read) else { return Vec::new() };
+    let words = store.read(|view| Ok(Documents::read(view)?.words().unwrap_or_else(|| "none yet".into())));
+    let checks = [
+        ("documents", words),
+        ("embedder", store.read(|view| embedder_found(cx, view))),
+        ("engine", store.read(|view| engine_found(loaded.project.vectors.engine, view))),
+    ];
+    checks.into_iter().map(|(what, found)| found.map_or_else(|e| broken(what, &e), |found| ok(what, found))).collect()
+}
+
+/// The embedder, unless a collection holds vectors of another.
+fn embedder_found(cx: &Cx, view: View<'_>) -> Result<String> {
+    let embedder = cx.embedder()?;
+    let model = embedder.model();
+    Scope::everywhere(view)?.iter().try_for_each(|scope| same_model(scope, &model.name, model.digest))?;
+    Ok(format!("{}, {} dimensions", model.name, model.dimensions))
+}
+
+/// The engine of new collections, and of how many collections each engine finds the nearest vectors.
+fn engine_found(new: VectorEngine, view: View<'_>) -> Result<String> {
+    let scopes = Scope::everywhere(view)?;
+    let of = |engine| scopes.iter().filter(|s| s.collection.engine == engine).count();
+    let pgvector = pgvector::version(view)?;
+    if pgvector.is_none() && (new == VectorEngine::Pgvector || of(VectorEngine::Pgvector) > 0) {
+        return Err(pgvector::missing());
+    }
+    let used = VectorEngine::ALL.iter().filter(|engine| of(**engine) > 0);
+    let used: Vec<String> = used.map(|engine| format!("{} in {engine}", count(of(*engine), "collection"))).collect();
+    let version = pgvector.map(|v| format!("pgvector {v} is on the server"));
+    Ok(std::iter::once(format!("{new} for new collections")).chain(used).chain(version).collect::<Vec<_>>().join(", "))
+}
+
 /// The Qdrant server and what it has not been told yet, where one is configured.
 fn qdrant_check(cx: &Cx) -> Result<Option<Check>, Check> {
     let failed = |e: Error| broken("vectors", &e);
@@ -143,7 +181,10 @@ fn qdrant_check(cx: &Cx) -> Result<Option<Check>, Check> {
     let found = format!("{}, version {version}", qdrant.describe());
     Ok(Some(match waiting.get(QDRANT) {
         None => ok("vectors", found),
-        Some(n) => Check { hint: Some(waits(*n)), ..ok("vectors", format!("{found}, {n} changes not confirmed")) },
+        Some(n) => {
+            let changes = count(usize::try_from(*n).unwrap_or(usize::MAX), "change");
+            Check { hint: Some(waits(*n)), ..ok("vectors", format!("{found}, {changes} not confirmed")) }
+        }
     }))
 }
 

@@ -8,6 +8,7 @@ use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
 use crate::base::text::{count, ellipsis};
+use crate::cli::arg::told_in_a_line;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
@@ -69,8 +70,7 @@ pub(crate) struct Args {
 }
 
 fn override_of(text: &str) -> Result<Override, String> {
-    text.parse()
-        .map_err(|e: Error| std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; "))
+    text.parse().map_err(|e| told_in_a_line(&e))
 }
 
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];

@@ -52,7 +52,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let pages = man_pages(&root, "kf")?;
         let written = !cx.global.dry_run;
         if written {
-            write_pages(dir, &pages)?;
+            write_pages(&cx.cwd.join(dir), &pages)?;
         }
         return cx.out.emit(&Pages { dir: dir.clone(), pages: pages.len(), written });
     }

@@ -4,8 +4,10 @@ use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::text::{count, ellipsis};
+use crate::cli::arg::told_in_a_line;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::commands::ingest::Where;
 use crate::domain::ingest::table::{Filter, Scope};
 use crate::release::search::{Hit, Request, Searcher};
 use crate::store::Mode;
@@ -19,12 +21,8 @@ use serde::Serialize;
 pub(crate) struct Args {
     /// What to look for
     query: String,
-    /// The tenant whose documents are searched (default: `ingest.tenant`)
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<Name>,
-    /// The collection (default: `ingest.collection`)
-    #[arg(long, value_name = "NAME")]
-    collection: Option<Name>,
+    #[command(flatten)]
+    place: Where,
     /// How many hits
     #[arg(short, long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     k: u16,
@@ -37,7 +35,7 @@ pub(crate) struct Args {
 }
 
 fn filter_of(text: &str) -> Result<Filter, String> {
-    text.parse::<Filter>().map_err(|e| e.to_string())
+    text.parse().map_err(|e| told_in_a_line(&e))
 }
 
 /// The weight of words in a hybrid search: as much as meaning.
@@ -102,9 +100,7 @@ impl Found {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    let project = &cx.project()?.project;
-    let tenant = args.tenant.clone().unwrap_or_else(|| project.ingest.tenant.clone());
-    let collection = args.collection.clone().unwrap_or_else(|| project.ingest.collection.clone());
+    let (tenant, collection) = args.place.names(cx)?;
     let embedder = cx.embedder()?;
     let cache = cx.vectors_dir()?;
     let request = Request {
@@ -126,6 +122,11 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     };
     let found = searcher.search(&request)?;
     cx.tell_of_engine(found.note.as_deref());
+    if found.hits.is_empty() {
+        for hint in store.read(|view| scope.misnamed(view, &args.filters))? {
+            cx.out.note(&hint);
+        }
+    }
     let hits = (1..).zip(found.hits).map(|(rank, hit)| told(rank, hit)).collect();
     cx.out.emit(&Searched { query: args.query.clone(), tenant, collection, hits })
 }

@@ -13,6 +13,7 @@ use crate::cli::report::{Block, Report};
 use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::registry::manifest::FileEntry;
 use crate::domain::registry::table;
+use crate::release::attest;
 use crate::release::checkout::manifest_of;
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
@@ -129,6 +130,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Read)?;
     let (row, mut shown) = store.read(|view| {
         let row = table::resolve(view, &args.reference)?;
+        attest::version(view, &row)?;
+        let evaluations = record::of_version(view, row.id, EVALUATIONS)?;
+        attest::evaluations(view, &row, &evaluations)?;
         let notes = table::notes(view, row.id)?;
         let link = |(relation, version)| Link { relation, version: VersionDoc::from(&version) };
         let aliases = table::aliases(view, row.model)?;
@@ -141,7 +145,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             uses: table::links_from(view, row.id)?.into_iter().map(link).collect(),
             used_by: table::links_to(view, row.id)?.into_iter().map(link).collect(),
             manifest: None,
-            evaluations: record::of_version(view, row.id, EVALUATIONS)?,
+            evaluations,
             event: row.event,
         };
         Ok((row, shown))

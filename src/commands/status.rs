@@ -37,7 +37,7 @@ struct AuditState {
 
 /// What tenants' documents come to in all.
 #[derive(Serialize)]
-struct Documents {
+pub(super) struct Documents {
     tenants: usize,
     collections: usize,
     documents: i64,
@@ -106,7 +106,7 @@ impl Report for Status {
 
 impl Documents {
     /// Of all tenants.
-    fn read(view: View<'_>) -> Result<Self> {
+    pub(super) fn read(view: View<'_>) -> Result<Self> {
         let tenants = Tenant::all(view)?;
         let mut all = Self { tenants: tenants.len(), collections: 0, documents: 0, refused: 0, chunks: 0 };
         for tenant in tenants {
@@ -122,7 +122,7 @@ impl Documents {
     }
 
     /// One line; `None` when there are none.
-    fn words(&self) -> Option<String> {
+    pub(super) fn words(&self) -> Option<String> {
         let n = |n: i64, what: &str| count(usize::try_from(n).unwrap_or(0), what);
         (self.collections > 0).then(|| {
             format!(

@@ -29,7 +29,7 @@ pub use tables::artifacts::{Artifacts, S3};
 pub use tables::embedder::{Embedder, EmbedderKind, EmbedderProtocol, Endpoint, Prefixes};
 pub use tables::gates::{Against, Bound, Budget, Gate, GateKind, MARGIN, Rule};
 pub use tables::golden::Golden;
-pub use tables::graph::Graph;
+pub use tables::graph::{Graph, GraphEngine, Neo4jSettings};
 pub use tables::ingest::{Ingest, QualityCheck, QualityRules, TenantRules};
 pub use tables::model::{Model, Parts};
 pub use tables::policy::{OnInconclusive, Policy};

@@ -50,7 +50,7 @@ tables! {
     embedder: Sub<embedder::RawEmbedder> => embedder::Embedder = "embedder";
     /// How documents are taken in.
     ingest: Sub<ingest::RawIngest> => ingest::Ingest = "ingest";
-    /// What is known beforehand of the things that documents speak of.
+    /// Where the graph of documents is asked, and what is known beforehand of the things that they speak of.
     graph: Sub<graph::RawGraph> => graph::Graph = "graph";
     /// What each tenant asks of documents, by name.
     tenants: Tables<ingest::RawTenant> => Vec<ingest::TenantRules> = "tenants";

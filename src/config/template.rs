@@ -56,7 +56,8 @@ name = "@PROJECT@"
 #k = 5
 #map = { query = "question", gold = "answer" }
 
-# How a version answers a question: `recorded` answers from a file, a `command`, or an `http` service.
+# How a version answers a question: `recorded` answers from a file, a `command`, an `http` service, or
+# `builtin`: the documents that `kf ingest` took in.
 #[system]
 #kind = "http"
 #url = "http://localhost:8000/ask"
@@ -73,6 +74,7 @@ name = "@PROJECT@"
 #max-file-mib = 256
 #max-pages = 10000
 #timeout = "60s"
+#skeleton = false
 #languages = ["en", "es", "fr", "de"]
 #min-chars = 100
 #min-readability = 30.0
@@ -148,6 +150,17 @@ name = "@PROJECT@"
 #engine = "embedded"
 #url = "http://localhost:6333"
 #api-key = "env:QDRANT_API_KEY"
+#timeout = "30s"
+
+# The graph of what documents speak of: names to find, and what answers `kf graph`: embedded, the state, or neo4j, a server at
+# `url` that is told of every change.
+#[graph]
+#gazetteer = "names.csv"
+#engine = "neo4j"
+#url = "http://localhost:7474"
+#database = "neo4j"
+#user = "neo4j"
+#password = "env:NEO4J_PASSWORD"
 #timeout = "30s"
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.

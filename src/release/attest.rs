@@ -33,12 +33,31 @@ fn judged(of: &str, event: i64, wrong: &[String]) -> Result<()> {
 /// # Errors
 /// [`Kind::Broken`] when it is not.
 pub fn evaluation(view: View<'_>, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
+    compared(view, version, found, (scores, true))
+}
+
+/// The same, with the row scores or not, and as the newest of its kind or as any.
+fn compared(view: View<'_>, version: &VersionRow, found: &Evaluation, (scores, newest): (bool, bool)) -> Result<()> {
     let of = format!("evaluation {} of {}", found.id, version.reference());
     let entry = entry(view, found.event, &of)?;
     let mut wrong = eval::check::differs(view, found, &version.reference(), &entry, scores)?;
-    wrong.extend(newer(view, version, found)?);
+    if newest {
+        wrong.extend(newer(view, version, found)?);
+    }
     let of = format!("{of}, on {},", found.dataset);
     judged(&of, found.event, &wrong).hint(|| format!("or evaluate it again: `kf eval {}`", version.reference()))
+}
+
+/// Makes sure that evaluations of a version, newest first, are those that were recorded, and that no newer one of their kind
+/// was taken away.
+///
+/// # Errors
+/// [`Kind::Broken`] when they are not.
+pub fn evaluations(view: View<'_>, version: &VersionRow, found: &[Evaluation]) -> Result<()> {
+    found.iter().enumerate().try_for_each(|(i, e)| {
+        let newest = !found[..i].iter().any(|before| before.dataset_digest == e.dataset_digest && before.judge == e.judge);
+        compared(view, version, e, (false, newest))
+    })
 }
 
 /// An evaluation that came later and whose row is gone: what it found must not be hidden by taking it away.

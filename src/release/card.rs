@@ -60,12 +60,13 @@ pub fn input(view: View<'_>, objects: &Objects, version: &VersionRow) -> Result<
 
 fn scores(view: View<'_>, version: &VersionRow) -> Result<Vec<CardScore>> {
     let mut scores: Vec<CardScore> = Vec::new();
-    for e in record::of_version(view, version.id, EVALUATIONS)? {
+    let evaluations = record::of_version(view, version.id, EVALUATIONS)?;
+    attest::evaluations(view, version, &evaluations)?;
+    for e in evaluations {
         let quoted = |s: &CardScore| s.dataset_digest == e.dataset_digest && s.judge == e.judge;
         if scores.iter().any(quoted) {
             continue;
         }
-        attest::evaluation(view, version, &e, false)?;
         scores.extend(e.metrics.iter().map(|m| CardScore {
             dataset: e.dataset.clone(),
             dataset_digest: e.dataset_digest,

@@ -1,5 +1,6 @@
 //! Evaluating a version: a golden dataset, answers, scores, and what is recorded about them.
 
+use super::attest;
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
 use crate::base::error::{Context, Error, Result};
@@ -232,7 +233,7 @@ pub struct Compared {
 /// Compares an evaluation with the newest one of the version in production on the same dataset; `None` when there is none.
 ///
 /// # Errors
-/// When the state cannot be read.
+/// When the state cannot be read, or what it holds of that version is not what the audit log recorded.
 pub fn compare(
     store: &Store,
     version: &VersionRow,
@@ -244,6 +245,8 @@ pub fn compare(
         let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, &evaluation.judge)? else {
             return Ok(None);
         };
+        attest::version(view, &production)?;
+        attest::evaluation(view, &production, &base, true)?;
         let mut compared = Vec::new();
         for sum in &evaluation.metrics {
             let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();

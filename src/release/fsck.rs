@@ -301,6 +301,9 @@ fn repair(store: &Store, objects: &Objects, tiles: &[Tile], content: &content::C
             repaired.restored.push(*digest);
         }
     }
+    // Found by several threads, told in one order.
+    repaired.quarantined.sort();
+    repaired.restored.sort();
     repaired.temporaries = objects.sweep_temporaries(now.plus_micros(-DAY))?;
     let nothing = repaired.tiles + repaired.temporaries == 0 && repaired.quarantined.is_empty() && repaired.restored.is_empty();
     if !nothing {

@@ -9,9 +9,9 @@
 use crate::adapters::qdrant::Qdrant;
 use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
-use crate::config::VectorEngine;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::domain::ingest::chunk::embed_text;
-use crate::domain::ingest::table::{Chunk, Listed, Scope, Vectors, refill, set_embedder, set_engine, set_vectors};
+use crate::domain::ingest::table::{Chunk, Listed, Scope, Vectors, refill, set_embedder, set_engine, set_graph, set_vectors};
 use crate::domain::ingest::verify::Finding;
 use crate::release::embed::{kept_or_made, vectors};
 use crate::release::remote;
@@ -30,15 +30,18 @@ pub struct Rebuilt {
     pub chunks: usize,
 }
 
-/// Makes the indexes of a collection again, with new vectors when an embedder is given.
+/// Makes the indexes of a collection again, with new vectors when an embedder is given; where its graph is shown is told all of it.
 ///
 /// # Errors
 /// When a text is damaged, or the embedder fails; nothing is changed then.
-pub fn rebuild(store: &Store, scope: &Scope, embedder: Option<&dyn Embedder>) -> Result<Rebuilt> {
+pub fn rebuild(store: &Store, scope: &Scope, embedder: Option<&dyn Embedder>, graph: GraphEngine) -> Result<Rebuilt> {
     if let Some(embedder) = embedder.filter(|e| e.is_costly() && !store.is_dry_run()) {
         make_ahead(store, scope, embedder)?;
     }
-    store.write(|tx| in_place(tx, scope, embedder))
+    store.write(|tx| {
+        set_graph(tx, scope, graph)?;
+        in_place(tx, scope, embedder)
+    })
 }
 
 /// The documents that were taken, by number and source.

@@ -12,6 +12,7 @@ pub mod fsck;
 pub mod gates;
 pub mod gather;
 pub mod gc;
+pub mod graph;
 pub mod index;
 pub mod ingest;
 pub mod intact;

@@ -2,3 +2,4 @@
 
 pub mod answerer;
 pub mod embedder;
+pub mod graph;

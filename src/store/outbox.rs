@@ -85,6 +85,9 @@ pub fn note(tx: &Tx<'_>, place: Place<'_>, act: Act, item: &str) -> Result<()> {
 
 const NOTE: &str = "SELECT event, collection, place, act, item FROM outbox WHERE engine = ?1";
 
+/// One event may replace a document under its id: it is taken out before it is put in (`take` comes after `put` as a word).
+const ORDER: &str = "event, place, act DESC, item";
+
 fn note_of(row: &Row<'_>) -> Result<Note> {
     let word = row.text(3)?;
     let act = Act::ALL.into_iter().find(|a| a.word() == word);
@@ -97,7 +100,7 @@ fn note_of(row: &Row<'_>) -> Result<Note> {
 /// # Errors
 /// Only those of the state.
 pub fn of(view: View<'_>, engine: &str, collection: i64, most: usize) -> Result<Vec<Note>> {
-    let sql = format!("{NOTE} AND collection = ?2 ORDER BY event, place, act, item LIMIT ?3");
+    let sql = format!("{NOTE} AND collection = ?2 ORDER BY {ORDER} LIMIT ?3");
     view.all(&sql, values![engine, collection, i64::try_from(most).unwrap_or(i64::MAX)], note_of)
 }
 
@@ -147,7 +150,7 @@ pub fn tell(store: &Store, engine: &'static str, tell: &mut dyn FnMut(&[Note]) -
 
 /// The notes to be told next, without those that a `Fill` among them makes needless, and the event of the newest note.
 fn next(view: View<'_>, engine: &str) -> Result<(Vec<Note>, i64)> {
-    let sql = format!("{NOTE} ORDER BY event, place, act, item LIMIT ?2");
+    let sql = format!("{NOTE} ORDER BY {ORDER} LIMIT ?2");
     let mut notes = view.all(&sql, values![engine, AT_ONCE], note_of)?;
     let filled: BTreeSet<String> = notes.iter().filter(|n| n.act == Act::Fill).map(|n| n.place.clone()).collect();
     notes.retain(|n| n.act == Act::Fill || !filled.contains(&n.place));
@@ -222,6 +225,19 @@ mod tests {
         assert_eq!(seen, [(Act::Put, "b".to_owned()), (Act::Put, "a".to_owned()), (Act::Take, "c".to_owned())]);
         assert_eq!(store.read(waiting_by_engine).expect("counts"), BTreeMap::new());
         assert_eq!(told(&store, 0).0.expect("nothing waits any more"), 0);
+    }
+
+    #[test]
+    fn what_is_replaced_under_its_id_is_taken_out_first() {
+        let (_dir, store) = open();
+        let both = store.write(|tx| {
+            note(tx, place(1, "p"), Act::Take, "a")?;
+            note(tx, place(1, "p"), Act::Put, "a")?;
+            tx.record(Event::new("document.ingested", Resource::new("document", "a")));
+            Ok(())
+        });
+        both.expect("noted");
+        assert_eq!(told(&store, 9).1, [(Act::Take, "a".to_owned()), (Act::Put, "a".to_owned())]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Tab completes commands, names and versions from the state, in the shells people use, in a real terminal.
 
+use crate::offers::TEXT;
 use crate::support::sandbox::Sandbox;
 use crate::support::skip;
 use crate::support::tty::{Shell, Tty};
 
-/// A repository with the versions 1.0.0 and 1.1.0 of `support-bot`.
+/// A repository with the versions 1.0.0 and 1.1.0 of `support-bot`, and the collection `handbook` of the tenant `acme`.
 fn repository() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.repository("");
@@ -12,6 +13,8 @@ fn repository() -> Sandbox {
         sandbox.write("cfg/prompt.txt", text);
         sandbox.works(["register", "support-bot", "cfg", "--type", "other", "--version", version]);
     }
+    sandbox.write("docs/a.md", TEXT);
+    sandbox.works(["ingest", "docs", "--tenant", "acme", "--collection", "handbook"]);
     sandbox
 }
 
@@ -57,6 +60,14 @@ fn the_name_of_a_model() {
 fn a_version() {
     for shell in Shell::ALL {
         check(shell, "kf show support-bot@1.1", "kf show support-bot@1.1.0");
+    }
+}
+
+#[test]
+fn a_tenant_and_its_collection() {
+    for shell in Shell::ALL {
+        check(shell, "kf search x --tenant ac", "kf search x --tenant acme");
+        check(shell, "kf search x --tenant acme --collection ha", "--collection handbook");
     }
 }
 

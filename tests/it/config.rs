@@ -148,12 +148,17 @@ fn each_value_tells_where_it_comes_from() {
     ingest.max-file-mib       256                    built-in
     ingest.max-pages          10000                  built-in
     ingest.timeout            1m                     built-in
+    ingest.skeleton           false                  built-in
     ingest.languages          ["en","es","fr","de"]  built-in
     ingest.min-chars          100                    built-in
     ingest.min-readability    30.0                   built-in
     ingest.pii-limit          3.0                    built-in
     ingest.warn-below         0.7                    built-in
     ingest.reject             ["length"]             built-in
+    graph.engine              embedded               built-in
+    graph.database            neo4j                  built-in
+    graph.user                neo4j                  built-in
+    graph.timeout             30s                    built-in
     vectors.engine            embedded               built-in
     vectors.timeout           30s                    built-in
     -- exit status: 0 --

@@ -1,7 +1,9 @@
 //! `kf doctor`.
 
+use crate::offers::TEXT;
 use crate::repo::{ends, init, json, ok, on_both};
-use crate::support::sandbox::Sandbox;
+use crate::support::embeddings::Embeddings;
+use crate::support::sandbox::{Sandbox, on_both_engines};
 
 /// The checks by name: health and what was found.
 fn checks(run: &crate::support::sandbox::Run) -> std::collections::BTreeMap<String, (String, String)> {
@@ -16,10 +18,39 @@ fn a_healthy_repository() {
     on_both(|s| {
         init(s);
         let found = checks(&ok(s, ["doctor", "--format", "json"]));
-        for what in ["kf", "configuration", "state", "artifacts", "git"] {
+        for what in ["kf", "configuration", "state", "artifacts", "documents", "embedder", "engine", "git"] {
             assert_eq!(found.get(what).map(|(health, _)| health.as_str()), Some("ok"), "{what}: {found:?}");
         }
         assert_eq!(found["log key"].0, "missing");
+    });
+}
+
+#[test]
+fn documents_and_what_serves_them() {
+    on_both_engines(|s| {
+        init(s);
+        let told = |run| {
+            let found = checks(&run);
+            ["documents", "embedder", "engine"].map(|what| found[what].clone())
+        };
+        let at = |health: &str, found: &str| (health.to_owned(), found.to_owned());
+        let [documents, embedder, engine] = told(ok(s, ["doctor", "--format", "json"]));
+        assert_eq!((documents, embedder.0.as_str()), (at("ok", "none yet"), "ok"));
+        assert!(
+            embedder.1.starts_with("builtin") && engine.1.starts_with("embedded for new collections"),
+            "{embedder:?} {engine:?}"
+        );
+        s.write("docs/a.md", TEXT);
+        ok(s, ["ingest", "docs"]);
+        let [documents, _, engine] = told(ok(s, ["doctor", "--format", "json"]));
+        assert_eq!(documents, at("ok", "1 document in 1 collection of 1 tenant, 1 chunk, 0 refused"));
+        assert!(engine.1.contains(", 1 collection in embedded"), "{engine:?}");
+        // Vectors of another model cannot be compared with those of this one.
+        let service = Embeddings::start();
+        s.write("mlops.toml", format!("[project]\nname = \"shop\"\n{}", service.config()));
+        let [_, embedder, _] = told(ends(s, 3, ["doctor", "--format", "json"]));
+        assert_eq!(embedder.0, "broken", "{embedder:?}");
+        assert!(embedder.1.contains("the collection default holds vectors of"), "{embedder:?}");
     });
 }
 

@@ -1,6 +1,7 @@
 //! `kf eval`, and the gates that stand on it.
 
 use crate::repo::{ends, events, json, next_bot, ok, on_both, refused, release, with_bot};
+use crate::story::{self, alter};
 use crate::support::sandbox::Sandbox;
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -429,5 +430,24 @@ fn a_report_that_cannot_be_written_is_found_before_anything_is_evaluated() {
         assert_eq!(left.filter(|n| n.ends_with(".tmp") || n == "good.json").count(), 0, "nothing is left there");
         ok(s, ["eval", "bot", "--answers", "answers.jsonl", "--report", "json=good.json"]);
         assert!(s.work().join("good.json").is_file());
+    });
+}
+
+/// What production scored is shown beside the candidate, so it is what was recorded or it is not shown.
+#[test]
+fn a_comparison_believes_no_edited_row_of_production() {
+    on_both(|s| {
+        story::tell(s);
+        let compared =
+            |code| ends(s, code, ["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--no-gates", "--format", "json"]);
+        assert!(json(&compared(5))["comparison"].as_array().is_some_and(|all| !all.is_empty()), "there is one to compare with");
+        let store = story::open(s);
+        let of = "evaluation = (SELECT e.id FROM evaluation e JOIN version v ON v.id = e.version WHERE v.stage = 'production')";
+        assert_eq!(
+            alter(s, &store, &format!("UPDATE eval_row SET value = 0 WHERE {of} AND pos = 1 AND metric = 'exact-match'")),
+            1
+        );
+        let run = compared(3);
+        assert!(run.stderr.contains("of bot@1.0.0") && run.stderr.contains("kf fsck"), "{run}");
     });
 }

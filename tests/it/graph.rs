@@ -1,7 +1,9 @@
-//! `kf graph` and `kf ingest --skeleton`, on both engines.
+//! `kf graph` and `kf ingest --skeleton`, on both engines of the state, and on Neo4j beside each.
 
 use crate::repo::{ends, init, json, ok, on_both, refused};
+use crate::support::neo4j::Server;
 use crate::support::sandbox::{Engine, Sandbox};
+use crate::support::skip;
 use serde_json::Value;
 
 const RETURNS: &str = "# Returns\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
@@ -13,8 +15,29 @@ const TERMS: &str = "# Terms\n\nEvery supplier must hold a certificate under ISO
 const LONELY: &str = "# Watering\n\nWater the plants in the morning, before the sun is high, and again in the evening when it is \
     cool. The tank on the roof of Marlow Freight holds enough for a week of dry weather, if nobody forgets to close the tap.\n";
 
+/// Set where a server is to be asked: the port that it listens on.
+const PORT: &str = "NEO4J_PORT";
+
+/// Runs a test with the graph in the state and with the graph in Neo4j, on both engines of the state.
+fn everywhere(test: impl Fn(&mut Sandbox)) {
+    on_both(&test);
+    on_both(|s| match Server::new() {
+        Ok(server) => {
+            server.join(s);
+            s.set(PORT, &server.port().to_string());
+            test(s);
+            ok(s, ["index", "verify"]);
+        }
+        Err(why) => skip(&why),
+    });
+}
+
 fn repository(s: &Sandbox) {
     init(s);
+    if let Some(port) = s.environment().get(PORT) {
+        let config = Server::config(port.parse().expect("a port"));
+        s.write("mlops.toml", s.read("mlops.toml") + &config);
+    }
     for (name, text) in [("returns.md", RETURNS), ("terms.md", TERMS), ("lonely.md", LONELY)] {
         s.write(format!("docs/{name}"), text);
     }
@@ -35,7 +58,7 @@ fn keys(doc: &Value, list: &str) -> Vec<String> {
 
 #[test]
 fn what_documents_speak_of_is_shown_with_the_place() {
-    on_both(|s| {
+    everywhere(|s| {
         ingested(s);
         let doc = json(&ok(s, ["graph", "show", "--kind", "standard", "--format", "json"]));
         assert_eq!(keys(&doc, "entities"), ["standard:iso 9001"]);
@@ -54,7 +77,7 @@ fn what_documents_speak_of_is_shown_with_the_place() {
 
 #[test]
 fn nothing_of_an_address_but_its_domain_reaches_the_graph() {
-    on_both(|s| {
+    everywhere(|s| {
         ingested(s);
         let doc = ok(s, ["graph", "show", "--limit", "1000", "--format", "json"]).stdout;
         assert!(doc.contains("kestrel.example") && !doc.contains("help@"), "{doc}");
@@ -63,7 +86,7 @@ fn nothing_of_an_address_but_its_domain_reaches_the_graph() {
 
 #[test]
 fn neighbors_are_documents_things_and_what_is_said_of_them() {
-    on_both(|s| {
+    everywhere(|s| {
         ingested(s);
         let doc = json(&ok(s, ["graph", "neighbors", "plover analytics", "--format", "json"]));
         assert_eq!(keys(&doc, "neighbors"), ["document:docs/returns.md", "document:docs/terms.md", "name:kestrel systems"]);
@@ -80,7 +103,7 @@ fn neighbors_are_documents_things_and_what_is_said_of_them() {
 
 #[test]
 fn the_shortest_way_leads_through_a_document() {
-    on_both(|s| {
+    everywhere(|s| {
         ingested(s);
         let doc = json(&ok(s, ["graph", "path", "SLA", "2025-05-05", "--format", "json"]));
         let way: Vec<_> = doc["path"].as_array().expect("a path").iter().map(|p| p["key"].as_str().unwrap_or_default()).collect();
@@ -94,7 +117,7 @@ fn the_shortest_way_leads_through_a_document() {
 
 #[test]
 fn the_graph_lives_and_dies_with_its_documents() {
-    on_both(|s| {
+    everywhere(|s| {
         ingested(s);
         let totals = || {
             let doc = json(&ok(s, ["index", "verify", "--format", "json"]));
@@ -136,7 +159,7 @@ fn no_graph_is_made_unless_it_is_asked_for() {
 
 #[test]
 fn tenants_see_nothing_of_each_other() {
-    on_both(|s| {
+    everywhere(|s| {
         ingested(s);
         s.write("theirs/a.md", LONELY.replace("Marlow Freight", "Secret Harbour"));
         ok(s, ["ingest", "theirs", "--skeleton", "--tenant", "other"]);

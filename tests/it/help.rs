@@ -155,4 +155,7 @@ fn man_pages_are_written_for_every_command() {
     let pages = std::fs::read_dir(s.work().join("man")).expect("a folder").count();
     assert_eq!(doc["pages"].as_u64(), u64::try_from(pages).ok());
     assert!(s.read("man/kf-audit-verify.1").contains(".TH kf-audit-verify"));
+    std::fs::create_dir(s.work().join("elsewhere")).expect("a folder");
+    ok(&s, ["-C", "elsewhere", "help", "--man", "pages"]);
+    assert!(s.read("elsewhere/pages/kf.1").contains(".TH kf"), "as every other path, relative to -C");
 }

@@ -194,6 +194,12 @@ fn notes_become_filters() {
         sea.sort();
         assert_eq!(sea, ["docs/sub/drums.docx", "docs/sub/ferries.pdf"]);
         assert!(sources(s, &["page", "--filter", "team=land"]).is_empty());
+        let said = |filter: &str| ok(s, ["search", "page", "--filter", filter]).stderr;
+        assert_eq!(said("team=land"), "", "an answer: nothing is of that team");
+        assert!(said("taem=sea").contains("has `taem` noted: did you mean `team`?"), "{}", said("taem=sea"));
+        assert!(said("lang=de").contains("has `lang` noted"), "{}", said("lang=de"));
+        let run = ends(s, 2, ["search", "page", "--filter", "language"]);
+        assert!(run.stderr.contains("`language` is not a filter; write KEY=VALUE, such as `language=de`"), "{run}");
         ends(s, 2, ["ingest", "docs", "--meta", "a=1", "--meta", "a=2"]);
         let shown = json(&ok(s, ["ingest", "show", "docs/kites.html", "--format", "json"]));
         assert_eq!(shown["meta"], serde_json::json!({"product": "y1"}));

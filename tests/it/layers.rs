@@ -270,6 +270,42 @@ fn every_room_of_the_library_is_in_the_table() {
     assert_eq!(modules, ROOMS.iter().map(|(room, _)| *room).collect());
 }
 
+/// Folders below `dir`, down to `levels`, as paths from `src`.
+fn folders(dir: &str, levels: usize) -> Vec<String> {
+    let Some(levels) = levels.checked_sub(1) else { return Vec::new() };
+    let here = std::fs::read_dir(project().join("src").join(dir)).expect("a folder").map(|e| e.expect("an entry"));
+    let here = here.filter(|e| e.file_type().expect("a type").is_dir()).map(|e| e.file_name().to_string_lossy().into_owned());
+    here.map(|name| if dir.is_empty() { name } else { format!("{dir}/{name}") })
+        .flat_map(|name| folders(&name, levels).into_iter().chain([name]))
+        .collect()
+}
+
+/// What `page` does not say of the folders, and what it names that is not there. The groups of `commands` are those of the command
+/// line, and tests are no room.
+fn wrong_map(page: &str, folders: &[String]) -> Vec<String> {
+    let named: BTreeSet<&str> = page.split('`').skip(1).step_by(2).collect();
+    let room = |name: &&&str| ROOMS.iter().any(|(room, _)| name.strip_prefix(room).is_some_and(|rest| rest.starts_with('/')));
+    let there = |name: &&str| ["", ".rs"].iter().any(|end| project().join(format!("src/{name}{end}")).exists());
+    let shown = |f: &&String| !f.starts_with("commands/") && !f.ends_with("/tests");
+    let missing = folders.iter().filter(shown).filter(|f| !named.contains(f.as_str()) && *f != "domain");
+    let gone = named.iter().filter(room).filter(|name| !there(name));
+    missing.map(|f| format!("src/{f} is not on the page")).chain(gone.map(|n| format!("`{n}` is not there"))).collect()
+}
+
+#[test]
+fn the_page_is_a_map_of_the_rooms() {
+    let page = std::fs::read_to_string(project().join("docs/architecture.md")).expect("the page");
+    let all: Vec<String> = folders("", 2).into_iter().chain(folders("domain/ingest", 1)).collect();
+    none(&wrong_map(&page, &all));
+    assert_eq!(
+        wrong_map("`store/db` in `store/nowhere`", &["store/db".into(), "store/objects".into()]),
+        ["src/store/objects is not on the page", "`store/nowhere` is not there"]
+    );
+    let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| ")).filter_map(|l| l.split(" | ").next()).collect();
+    let twice = rows.iter().enumerate().find(|(i, row)| !row.contains("---") && rows[..*i].contains(row)).map(|(_, row)| row);
+    assert_eq!(twice, None, "one row for each thing");
+}
+
 #[test]
 fn siblings_have_no_circle() {
     let mut done = BTreeSet::new();

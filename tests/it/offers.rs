@@ -6,6 +6,10 @@ use crate::support::{free_port, wait_until};
 use insta::assert_snapshot;
 use std::process::Stdio;
 
+/// Long enough to be taken in.
+pub(crate) const TEXT: &str = "# Returns\n\nYou can return an unused item within thirty days of delivery. The original packaging is required, \
+    and the refund arrives on the card that paid within a week of the return.\n";
+
 #[test]
 fn a_script_for_each_shell() {
     let s = Sandbox::new();
@@ -67,6 +71,27 @@ fn values_of_flags_and_of_other_arguments() {
         assert_eq!(offered(s, &["audit", "log", "--resource", "b"]), ["bot"]);
         // Three entries: the state was made, the bot registered, the alias set.
         assert_eq!(offered(s, &["audit", "show", ""])[..3], ["0", "1", "2"]);
+    });
+}
+
+/// Collections are those of the tenant on the command line; which other tenants have which, Tab tells nobody.
+#[test]
+fn tenants_and_their_collections() {
+    on_both(|s| {
+        with_bot(s);
+        s.write("docs/a.md", TEXT);
+        for (tenant, collection) in [("default", "manuals"), ("acme", "letters"), ("acme", "ledger")] {
+            ok(s, ["ingest", "docs", "--tenant", tenant, "--collection", collection]);
+        }
+        assert_eq!(offered(s, &["search", "x", "--tenant", ""]), ["acme", "default"]);
+        assert_eq!(offered(s, &["tenant", "export", "a"]), ["acme"]);
+        assert_eq!(offered(s, &["search", "x", "--collection", ""]), ["manuals"]);
+        assert_eq!(offered(s, &["ingest", "show", "a", "--tenant", "acme", "--collection", "le"]), ["ledger", "letters"]);
+        assert_eq!(offered(s, &["index", "verify", "--tenant=acme", "--collection", "let"]), ["letters"]);
+        assert_eq!(offered(s, &["search", "x", "--tenant", "nobody", "--collection", ""]), Vec::<String>::new());
+        assert_eq!(offered(s, &["search", "x", "--tenant", "no name", "--collection", ""]), Vec::<String>::new());
+        s.write("mlops.toml", "[project]\nname = \"shop\"\n[ingest]\ntenant = \"acme\"\n");
+        assert_eq!(offered(s, &["search", "x", "--collection", ""]), ["ledger", "letters"]);
     });
 }
 

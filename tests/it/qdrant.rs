@@ -362,7 +362,7 @@ fn what_was_erased_while_the_server_was_away_goes_from_it_too() {
         assert!(run.stderr.contains("has not confirmed"), "{run}");
         server.start_again();
         assert_eq!(server.collections("kf-").len(), 2, "it does not know yet");
-        assert!(ok(s, ["doctor"]).stdout.contains("1 changes not confirmed"));
+        assert!(ok(s, ["doctor"]).stdout.contains("1 change not confirmed"));
         ok(s, ["ingest", "docs"]);
         assert_eq!(server.collections("kf-").len(), 1);
         ok(s, ["index", "verify"]);

@@ -1,6 +1,7 @@
 //! `kf show`.
 
 use crate::repo::{ends, json, next_bot, ok, on_both, release, with_bot};
+use crate::story::{self, alter};
 use insta::assert_snapshot;
 
 #[test]
@@ -106,5 +107,36 @@ fn references_that_name_nothing() {
         For more information, try '--help'.
         -- exit status: 2 --
         ");
+    });
+}
+
+#[test]
+fn what_is_not_as_it_was_recorded_is_not_shown() {
+    on_both(|s| {
+        story::tell(s);
+        // An older evaluation of the same kind is no sign that the newest was taken away.
+        ends(s, 5, ["eval", "bot@1.0.0", "--answers", "answers.jsonl"]);
+        let shown = json(&ok(s, ["show", "bot@1.0.0", "--format", "json"]));
+        assert_eq!(shown["evaluations"].as_array().map(Vec::len), Some(2), "{shown}");
+        let store = story::open(s);
+        let oldest = "evaluation = (SELECT id FROM evaluation WHERE event = (SELECT min(event) FROM evaluation))";
+        for (edit, undo, says) in [
+            (
+                format!("UPDATE evaluation_metric SET mean = mean - 0.5 WHERE metric = 'exact-match' AND {oldest}"),
+                format!("UPDATE evaluation_metric SET mean = mean + 0.5 WHERE metric = 'exact-match' AND {oldest}"),
+                "mean is 0.5, recorded was 1",
+            ),
+            (
+                "UPDATE version SET stage = 'archived' WHERE stage = 'production'".into(),
+                "UPDATE version SET stage = 'production' WHERE stage = 'archived' AND patch = 0".into(),
+                "version bot@1.0.0",
+            ),
+        ] {
+            assert_eq!(alter(s, &store, &edit), 1, "{edit}");
+            let run = ends(s, 3, ["show", "bot@1.0.0"]);
+            assert!(run.stdout.is_empty() && run.stderr.contains(says) && run.stderr.contains("kf fsck"), "{edit}: {run}");
+            assert_eq!(alter(s, &store, &undo), 1, "{undo}");
+            ok(s, ["show", "bot@1.0.0"]);
+        }
     });
 }

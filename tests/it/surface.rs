@@ -2,10 +2,11 @@
 //! program says of itself. `KF_UPDATE=1 cargo test surface` writes the pages anew.
 
 use crate::support::sandbox::Sandbox;
-use crate::support::{project, variable};
+use crate::support::{page_part, project, variable};
 use clap::{Arg, ArgAction, Command};
 use kf::base::error::Kind;
 use kf::base::exit::{Exit, code_of};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -225,6 +226,62 @@ fn the_variables_are_true() {
 fn the_schema_of_the_configuration_is_true() {
     let text = serde_json::to_string_pretty(&kf::config::json_schema()).expect("a schema is JSON");
     page("docs/schemas/mlops.json", &format!("{text}\n"));
+}
+
+/// The page of the configuration has every table and key of the schema. What a profile holds is said above them.
+#[test]
+fn the_keys_of_the_configuration_are_true() {
+    let schema = kf::config::json_schema();
+    let mut text = String::new();
+    for (name, table) in schema["properties"].as_object().expect("tables").iter().filter(|(name, _)| *name != "profile") {
+        let (title, body) = match table.get("additionalProperties").filter(|v| v.is_object()) {
+            Some(one) => (format!("{name}.NAME"), one),
+            None => (name.clone(), table),
+        };
+        let about = table["description"].as_str().expect("what the table is for");
+        let _ = write!(text, "\n### `[{title}]`\n\n{about}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
+        keys(&mut text, "", body);
+    }
+    page_part("docs/configuration.md", "keys", &format!("{text}\n"), "surface");
+}
+
+/// A row for each key of a table, `a.b` for those of tables in it.
+fn keys(text: &mut String, above: &str, table: &Value) {
+    for (key, value) in table["properties"].as_object().expect("keys") {
+        let key = format!("{above}{key}");
+        if value["properties"].is_object() {
+            keys(text, &format!("{key}."), value);
+            continue;
+        }
+        let required = table["required"].as_array().is_some_and(|all| all.iter().any(|k| *k == key));
+        let default = match value.get("default") {
+            _ if required => "**must be there**".to_owned(),
+            Some(default) => format!("`{default}`"),
+            None => String::new(),
+        };
+        let about = value["description"].as_str().expect("what the key is for").replace('|', "\\|");
+        let _ = writeln!(text, "| `{key}` | {} | {default} | {about} |", kind(value));
+    }
+}
+
+/// What may be written for a key, in words.
+fn kind(value: &Value) -> String {
+    if let Some(ways) = value["anyOf"].as_array() {
+        return ways.iter().map(kind).collect::<Vec<_>>().join(" or ");
+    }
+    if let Some(words) = value["enum"].as_array() {
+        return words.iter().map(|w| format!("`{}`", w.as_str().expect("a word"))).collect::<Vec<_>>().join(", ");
+    }
+    match (value["type"].as_str().expect("a type"), value["minimum"].as_u64()) {
+        ("boolean", _) => "true or false".into(),
+        ("integer", Some(min @ 1..)) => format!("whole number from {min}"),
+        ("integer", _) => "whole number".into(),
+        ("number", _) => "number".into(),
+        ("array", _) => format!("list of {}", kind(&value["items"])),
+        ("object", _) => "table".into(),
+        ("string", _) => "text".into(),
+        (other, _) => panic!("no word for {other}"),
+    }
 }
 
 #[test]

@@ -4,12 +4,17 @@ mod neighbors;
 mod path;
 mod show;
 
+use crate::adapters::neo4j::Neo4j;
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::text::mermaid;
 use crate::cli::cx::Cx;
 use crate::domain::ingest::entities::KINDS;
-use crate::domain::ingest::table::{Edge, Roamed, Thing};
+use crate::domain::ingest::roam::Roamed;
+use crate::domain::ingest::table::{Embedded, Scope};
+use crate::release::graph;
+use crate::seams::graph::{Edge, Graph, Thing};
+use crate::store::View;
 use crate::store::objects::atomic;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -33,6 +38,14 @@ impl Command {
             Self::Path(args) => path::run(cx, args),
             Self::Show(args) => show::run(cx, args),
         }
+    }
+}
+
+/// The graph of a collection, in the engine that `mlops.toml` names.
+fn graph_of<'a>(neo4j: Option<&'a Neo4j>, view: View<'a>, scope: &'a Scope) -> Result<Box<dyn Graph + 'a>> {
+    match neo4j {
+        Some(neo4j) => Ok(Box::new(graph::open(neo4j, view, scope)?)),
+        None => Ok(Box::new(Embedded { scope, view })),
     }
 }
 
@@ -109,9 +122,9 @@ impl Drawn {
 }
 
 /// Refuses a kind that no thing of the collection has; a gazetteer may name kinds of its own.
-fn check_kind(kind: Option<&str>, there: impl Fn(&str) -> Result<bool>) -> Result<()> {
+fn check_kind(kind: Option<&str>, graph: &dyn Graph) -> Result<()> {
     let Some(kind) = kind else { return Ok(()) };
-    if KINDS.contains(&kind) || there(kind)? {
+    if KINDS.contains(&kind) || !graph.most(Some(kind), 1)?.is_empty() {
         return Ok(());
     }
     let error = Error::usage(format!("nothing here is of the kind `{kind}`"));

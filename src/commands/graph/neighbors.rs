@@ -1,6 +1,6 @@
 //! `kf graph neighbors`: what hangs together with a thing.
 
-use super::{Drawn, Step, arrow, check_kind, steps};
+use super::{Drawn, Step, arrow, check_kind, graph_of, steps};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -9,7 +9,8 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::ingest::Where;
-use crate::domain::ingest::table::{Roamed, Scope};
+use crate::domain::ingest::roam::{self, Roamed};
+use crate::domain::ingest::table::Scope;
 use crate::store::Mode;
 use serde::Serialize;
 
@@ -69,10 +70,13 @@ impl Report for Neighbors {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    let neo4j = cx.neo4j()?;
     let (walk, truncated) = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        check_kind(args.kind.as_deref(), |kind| Ok(!scope.things(view, Some(kind), 1)?.is_empty()))?;
-        scope.neighbors(view, &scope.thing(view, &args.entity)?, usize::from(args.depth))
+        let graph = graph_of(neo4j.as_ref(), view, &scope)?;
+        check_kind(args.kind.as_deref(), graph.as_ref())?;
+        let thing = roam::thing(graph.as_ref(), scope.collection.name.as_str(), &args.entity)?;
+        roam::neighbors(graph.as_ref(), &thing, usize::from(args.depth))
     })?;
     let wanted = |r: &Roamed| args.kind.as_ref().is_none_or(|kind| *kind == r.thing.kind);
     args.drawn.write(cx, &with_ways(&walk, &wanted))?;

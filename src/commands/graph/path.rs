@@ -1,6 +1,6 @@
 //! `kf graph path`: how two things hang together.
 
-use super::{Drawn, Step, arrow, steps};
+use super::{Drawn, Step, arrow, graph_of, steps};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -9,6 +9,7 @@ use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::ingest::Where;
+use crate::domain::ingest::roam;
 use crate::domain::ingest::table::Scope;
 use crate::store::Mode;
 use serde::Serialize;
@@ -79,10 +80,13 @@ impl Report for Way {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    let neo4j = cx.neo4j()?;
     let (from, to, (way, cut)) = cx.store(Mode::Read)?.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        let (from, to) = (scope.thing(view, &args.from)?, scope.thing(view, &args.to)?);
-        let found = scope.path(view, &from, &to, usize::from(args.depth))?;
+        let graph = graph_of(neo4j.as_ref(), view, &scope)?;
+        let thing = |named: &str| roam::thing(graph.as_ref(), scope.collection.name.as_str(), named);
+        let (from, to) = (thing(&args.from)?, thing(&args.to)?);
+        let found = roam::path(graph.as_ref(), &from, &to, usize::from(args.depth))?;
         Ok((from.name, to.name, found))
     })?;
     let verdict = match (&way, cut) {

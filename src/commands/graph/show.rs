@@ -1,6 +1,6 @@
 //! `kf graph show`: what documents speak of most, or one thing with where they do.
 
-use super::check_kind;
+use super::{check_kind, graph_of};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -9,7 +9,9 @@ use crate::base::text::{count, ellipsis};
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::ingest::Where;
-use crate::domain::ingest::table::{Place, Scope, Thing};
+use crate::domain::ingest::roam;
+use crate::domain::ingest::table::Scope;
+use crate::seams::graph::{Graph, Place, Thing};
 use crate::store::{Mode, View};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -125,23 +127,26 @@ fn line(said: &Said) -> String {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (tenant, collection) = args.place.names(cx)?;
+    let neo4j = cx.neo4j()?;
     let limit = usize::from(args.limit);
     let store = cx.store(Mode::Read)?;
     let Some(named) = &args.entity else {
         let entities = store.read(|view| {
             let scope = Scope::get(view, &tenant, &collection)?;
-            check_kind(args.kind.as_deref(), |kind| Ok(!scope.things(view, Some(kind), 1)?.is_empty()))?;
-            scope.things(view, args.kind.as_deref(), limit)
+            let graph = graph_of(neo4j.as_ref(), view, &scope)?;
+            check_kind(args.kind.as_deref(), graph.as_ref())?;
+            graph.most(args.kind.as_deref(), limit)
         })?;
         return cx.out.emit(&Things { tenant, collection, entities });
     };
     let (entity, relations, places) = store.read(|view| {
         let scope = Scope::get(view, &tenant, &collection)?;
-        let thing = scope.thing(view, named)?;
+        let graph = graph_of(neo4j.as_ref(), view, &scope)?;
+        let thing = roam::thing(graph.as_ref(), scope.collection.name.as_str(), named)?;
         let mut texts = Texts { view, scope: &scope, read: HashMap::new() };
-        let places = scope.places(view, &thing, limit)?;
+        let places = graph.places(&thing.id, limit)?;
         let places = places.into_iter().map(|p| texts.said(p, AROUND)).collect::<Result<Vec<_>>>()?;
-        Ok((thing.clone(), related(view, &scope, &thing, limit, &mut texts)?, places))
+        Ok((thing.clone(), related(graph.as_ref(), &thing, limit, &mut texts)?, places))
     })?;
     cx.out.emit(&Shown { tenant, collection, entity, relations, places })
 }
@@ -149,15 +154,15 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 /// Relations of which a person wants to see the evidence, at most.
 const EVIDENCE: usize = 3;
 
-fn related(view: View<'_>, scope: &Scope, thing: &Thing, limit: usize, texts: &mut Texts<'_>) -> Result<Vec<Related>> {
-    let (walk, _) = scope.neighbors(view, thing, 1)?;
+fn related(graph: &dyn Graph, thing: &Thing, limit: usize, texts: &mut Texts<'_>) -> Result<Vec<Related>> {
+    let (walk, _) = roam::neighbors(graph, thing, 1)?;
     let mut relations = Vec::new();
     for roamed in walk.iter().skip(1) {
         let Some((_, edge)) = &roamed.from else { continue };
         if matches!(edge.relation.as_str(), "mentions" | "cites" | "together-with") || relations.len() >= limit {
             continue;
         }
-        let evidence = scope.evidence(view, thing, &roamed.thing, EVIDENCE)?;
+        let evidence = graph.evidence(&thing.id, &roamed.thing.id, EVIDENCE)?;
         let evidence = evidence.into_iter().map(|p| texts.said(p, 0)).collect::<Result<Vec<_>>>()?;
         let (relation, forward) = (edge.relation.clone(), edge.forward);
         relations.push(Related { relation, forward, kind: roamed.thing.kind.clone(), name: roamed.thing.name.clone(), evidence });
@@ -172,14 +177,15 @@ const AROUND: usize = 60;
 struct Texts<'a> {
     view: View<'a>,
     scope: &'a Scope,
-    read: HashMap<i64, String>,
+    read: HashMap<String, String>,
 }
 
 impl Texts<'_> {
     fn said(&mut self, place: Place, around: usize) -> Result<Said> {
         if !self.read.contains_key(&place.document) {
-            let text = self.scope.text(self.view, place.document)?.unwrap_or_default();
-            self.read.insert(place.document, text);
+            let document = self.scope.document(self.view, &place.document)?;
+            let text = document.map(|d| self.scope.text(self.view, d.id)).transpose()?.flatten().unwrap_or_default();
+            self.read.insert(place.document.clone(), text);
         }
         let text = self.read.get(&place.document).map(String::as_str).unwrap_or_default();
         let from = usize::try_from(place.start).unwrap_or(0).saturating_sub(around);

@@ -74,6 +74,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             tenant: &tenant,
             collection: &collection,
             engine: project.vectors.engine,
+            graph: project.graph.engine(),
             model: embedder.model(),
             near: rules_of(&project.quality_of(tenant.as_str())).near_duplicate,
             replace: args.replace,

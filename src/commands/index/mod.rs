@@ -9,8 +9,8 @@ mod verify;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::cli::cx::Cx;
-use crate::domain::ingest::table::{QDRANT, Scope};
-use crate::release::remote;
+use crate::domain::ingest::table::{NEO4J, QDRANT, Scope};
+use crate::release::{graph, remote};
 use crate::store::{Store, View, outbox, state_id};
 use std::path::PathBuf;
 
@@ -51,20 +51,31 @@ fn home_of(cx: &Cx, view: View<'_>, scope: &Scope) -> Result<(PathBuf, String)> 
 /// When the state cannot be read.
 pub(super) fn tell(cx: &Cx, store: &Store) -> Result<Exit> {
     let waiting = store.read(outbox::waiting_by_engine)?;
-    if store.is_dry_run() || !waiting.contains_key(QDRANT) {
-        return Ok(Exit::Ok);
+    let mut exit = Exit::Ok;
+    for (name, engine, else_) in
+        [(QDRANT, "vectors", "answers do not depend on it"), (NEO4J, "graphs", "until then `kf graph` answers as it was before")]
+    {
+        if store.is_dry_run() || !waiting.contains_key(name) {
+            continue;
+        }
+        if name == QDRANT && cx.project()?.project.vectors.qdrant.is_none() && !store.read(remote::is_used)? {
+            // Whoever gave the server up need not hear of it as a failure for ever.
+            cx.out.note(
+                "note: `vectors.url` is not set, so what left Qdrant is not taken out there; set, the next command does it",
+            );
+            continue;
+        }
+        let told = match name {
+            QDRANT => cx.qdrant().and_then(|qdrant| remote::tell(store, qdrant.as_ref())),
+            _ => cx.neo4j().and_then(|neo4j| graph::tell(store, neo4j.as_ref())),
+        };
+        if let Err(e) = told {
+            let hints = e.hints().iter().map(|hint| format!("\nhint: {hint}"));
+            let told = format!("{}{}", e.chain().join(": "), hints.collect::<String>());
+            let again = "the next `kf ingest` or `kf index rebuild` tells it again";
+            cx.warn(&format!("the engine of {engine} has not confirmed all changes: {told}\nhint: {again}; {else_}"));
+            exit = Exit::Partial;
+        }
     }
-    if cx.project()?.project.vectors.qdrant.is_none() && !store.read(remote::is_used)? {
-        // Whoever gave the server up need not hear of it as a failure for ever.
-        cx.out.note("note: `vectors.url` is not set, so what left Qdrant is not taken out there; set, the next command does it");
-        return Ok(Exit::Ok);
-    }
-    let Err(e) = cx.qdrant().and_then(|qdrant| remote::tell(store, qdrant.as_ref())) else { return Ok(Exit::Ok) };
-    let hints = e.hints().iter().map(|hint| format!("\nhint: {hint}"));
-    let told = format!("{}{}", e.chain().join(": "), hints.collect::<String>());
-    cx.warn(&format!("the engine of vectors has not confirmed all changes: {told}\nhint: {TOLD_AGAIN}"));
-    Ok(Exit::Partial)
+    Ok(exit)
 }
-
-/// What tells an engine again.
-const TOLD_AGAIN: &str = "the next `kf ingest` or `kf index rebuild` tells it again; answers do not depend on it";

@@ -57,7 +57,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let home = home_of(cx, view, &scope)?;
         Ok((scope, home))
     })?;
-    let Rebuilt { chunks } = rebuild(&store, &scope, embedder.as_deref())?;
+    let Rebuilt { chunks } = rebuild(&store, &scope, embedder.as_deref(), cx.project()?.project.graph.engine())?;
     if !store.is_dry_run() {
         segment::forget(Home { folder: &home.0, name: &home.1 })?;
     }

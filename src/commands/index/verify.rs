@@ -14,6 +14,7 @@ use crate::commands::ingest::{Where, waits};
 use crate::config::VectorEngine;
 use crate::domain::ingest::table::Scope;
 use crate::domain::ingest::verify::{Verified, verify};
+use crate::release::graph::differences;
 use crate::release::index::verify_vectors;
 use crate::store::vectors::Home;
 use crate::store::{Mode, outbox};
@@ -92,6 +93,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         let qdrant = cx.qdrant_for(&scope)?;
         let (engine, findings) = verify_vectors(view, &scope, (home, qdrant.as_ref()), verified.chunks)?;
         verified.findings.extend(findings);
+        if let Some(neo4j) = cx.neo4j()? {
+            verified.findings.extend(differences(view, &scope, &neo4j)?);
+        }
         Ok((verified, engine, outbox::waiting(view, scope.id())?))
     })?;
     let verdict = if verified.findings.is_empty() { Verdict::Pass } else { Verdict::Fail };

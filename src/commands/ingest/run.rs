@@ -207,6 +207,7 @@ impl<'a> Run<'a> {
             tenant: &self.tenant,
             collection: &self.collection,
             engine: loaded.project.vectors.engine,
+            graph: loaded.project.graph.engine(),
             how: How {
                 settings: &loaded.project.ingest,
                 rules: &self.rules,

@@ -464,3 +464,15 @@ fn a_qdrant_server_needs_an_address_and_hides_its_key() {
     let said = refused("[project]\nname = \"bot\"\n[vectors]\nengine = \"qdrant\"\nurl = \"https://me:hunter2@host:6333\"\n");
     assert!(said.contains("`vectors.url` holds a secret") && !said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn a_neo4j_server_needs_an_address_and_hides_its_password() {
+    let said = refused("[project]\nname = \"bot\"\n[graph]\nengine = \"neo4j\"\n");
+    assert!(said.contains("`graph.engine = \"neo4j\"` needs `url`") && said.contains("http://localhost:7474"), "{said}");
+    let said = refused("[project]\nname = \"bot\"\n[graph]\nurl = \"http://localhost:7474\"\nuser = \"me\"\n");
+    assert!(said.contains("`graph.url` is for") && said.contains("`graph.user` is for"), "{said}");
+    let table = "[project]\nname = \"bot\"\n[graph]\nengine = \"neo4j\"\n";
+    let said = refused(&format!("{table}url = \"https://me:hunter2@host:7474\"\ntimeout = \"0s\"\n"));
+    assert!(said.contains("`graph.url` holds a secret") && said.contains("must not be zero"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}

@@ -51,6 +51,11 @@ impl Replay {
             "collection.created" => self.created(entry),
             "collection.rebuilt" => self.rebuilt(entry),
             "collection.moved" => self.moved(entry),
+            "collection.graph-moved" => {
+                if let Some(told) = self.told.get_mut(&collection(&entry.res.name)) {
+                    told.cells.insert("graph", entry.text("to").map(str::to_owned));
+                }
+            }
             "document.ingested" | "document.refused" => self.ingested(entry),
             "document.removed" => {
                 self.told.remove(&document(&entry.res.name));
@@ -66,7 +71,7 @@ impl Replay {
         let key = entry.text("tenant-key").map(str::to_owned);
         let told = |cells: Vec<(&'static str, Cell)>| Told { event: entry.seq, cells: cells.into_iter().collect() };
         self.told.entry(format!("tenant {tenant}")).or_insert_with(|| told(vec![("salt", key.clone()), ("created", at.clone())]));
-        let mut cells = vec![("created", at), ("event", text(entry.seq)), ("last_chunk", text(0))];
+        let mut cells = vec![("created", at), ("event", text(entry.seq)), ("last_chunk", text(0)), ("graph", text("embedded"))];
         cells.push(("engine", entry.text("engine").map(str::to_owned)));
         cells.extend(model(entry));
         self.told.insert(collection(&entry.res.name), told(cells));

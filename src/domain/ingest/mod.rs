@@ -15,6 +15,7 @@ pub mod entities;
 pub mod extract;
 pub mod quality;
 pub mod reason;
+pub mod roam;
 pub mod table;
 pub mod tokens;
 pub mod verify;

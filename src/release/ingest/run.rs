@@ -22,11 +22,12 @@ use crate::base::canonical;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
-use crate::config::{Ingest, VectorEngine};
+use crate::config::{GraphEngine, Ingest, VectorEngine};
 use crate::domain::ingest::entities::Gazetteer;
 use crate::domain::ingest::quality::Rules;
 use crate::domain::ingest::table::{self, Known, NewChunk, Scope, forget};
 use crate::release::embed::vectors;
+use crate::release::graph::adopt;
 use crate::seams::embedder::{Embedder, SentenceVectors, Tokens};
 use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde_json::json;
@@ -55,6 +56,8 @@ pub struct Job<'a> {
     pub collection: &'a Name,
     /// What finds the nearest vectors, when the collection is new.
     pub engine: VectorEngine,
+    /// Where the graph of the collection is shown.
+    pub graph: GraphEngine,
     /// How each document is taken in.
     pub how: How<'a>,
     /// Noted of every document of this run.
@@ -144,11 +147,13 @@ fn gone(job: &Job<'_>, walked: &Walked, known: &HashMap<String, Known>) -> Resul
 fn scope(job: &Job<'_>) -> Result<Scope> {
     let model = job.how.embedder.model();
     if let Some(scope) = job.store.read(|view| Scope::find(view, job.tenant, job.collection))? {
-        return table::same_model(&scope, &model.name, model.digest).map(|()| scope);
+        table::same_model(&scope, &model.name, model.digest)?;
+        return adopt(job.store, scope, job.graph);
     }
     let salt = job.store.random().bytes::<32>();
     let embedder = (model.name.as_str(), model.digest, model.dimensions);
-    job.store.write(|tx| table::open(tx, job.tenant, job.collection, embedder, job.engine, salt))
+    let scope = job.store.write(|tx| table::open(tx, job.tenant, job.collection, embedder, job.engine, salt))?;
+    if job.store.is_dry_run() { Ok(scope) } else { adopt(job.store, scope, job.graph) }
 }
 
 /// What a document is taken by: a change of it makes every document new.

@@ -10,15 +10,16 @@ use crate::base::error::{Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::name::Name;
 use crate::base::text::count;
-use crate::config::VectorEngine;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::domain::ingest::chunk::{ChunkId, embed_text};
 use crate::domain::ingest::entities::{Found, Mention, Node, Relation};
 use crate::domain::ingest::extract::Format;
 use crate::domain::ingest::quality::duplicate;
 use crate::domain::ingest::table::{
-    Made, Marks, Mentioned, Named, NewChunk, NewDocument, Outcome, Related, Scope, Tenant, forget, known, open, put,
+    Made, Marks, NewChunk, NewDocument, Outcome, Scope, Tenant, forget, known, open, put, set_graph,
 };
 use crate::seams::embedder::Model;
+use crate::seams::graph::{Mentioned, Named, Related};
 use crate::store::{Store, Tx};
 use std::path::Path;
 
@@ -33,6 +34,8 @@ pub struct Import<'a> {
     pub collection: &'a Name,
     /// What finds the nearest vectors, when the collection is new.
     pub engine: VectorEngine,
+    /// What answers for its graph.
+    pub graph: GraphEngine,
     /// What makes the vectors of queries here.
     pub model: &'a Model,
     /// The Jaccard index from which on two documents are near copies, 0 to 1.
@@ -94,7 +97,11 @@ fn take_in(tx: &Tx<'_>, dir: &Path, manifest: &Manifest, job: &Import<'_>, salt:
         }
     }
     let model = &manifest.embedder;
-    let scope = open(tx, job.tenant, job.collection, (&model.name, model.digest, model.dimensions), job.engine, salt)?;
+    let mut scope = open(tx, job.tenant, job.collection, (&model.name, model.digest, model.dimensions), job.engine, salt)?;
+    if scope.collection.graph != job.graph {
+        set_graph(tx, &scope, job.graph)?;
+        scope = Scope::get(tx.view(), job.tenant, job.collection)?;
+    }
     let mut left = known(tx.view(), &scope)?;
     each_document(dir, manifest, &mut |document| {
         let replaces = left.remove(&document.row.source).map(|k| k.id);

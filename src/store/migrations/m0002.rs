@@ -30,6 +30,8 @@ const TABLES: &[Table] = &[
             col("dimensions", Int),
             // What finds its nearest vectors, as its last event says.
             col("engine", Text),
+            // Where its graph is shown beside the state: a word of `graph.engine`.
+            col("graph", Text),
             // The highest number that a chunk of it ever had: numbers are never given twice, so that indexes can rely on them.
             col("last_chunk", Int),
             col("created", Int),

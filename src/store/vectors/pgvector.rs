@@ -94,21 +94,40 @@ pub fn create(tx: &Tx<'_>, collection: i64, dimensions: usize) -> Result<()> {
     ))
 }
 
+/// The version of the extension in this database, or else of the one that the server could make there; `None` when it has none.
+///
+/// # Errors
+/// Only those of the state.
+pub fn version(view: View<'_>) -> Result<Option<String>> {
+    let sql = "SELECT COALESCE(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'";
+    match view.db() {
+        Db::Sqlite(_) => Ok(None),
+        Db::Postgres(_) => view.first(sql, &[], |row| row.text(0).map(str::to_owned)),
+    }
+}
+
+/// What is said of a server without the extension.
+pub fn missing() -> Error {
+    Error::new("this PostgreSQL server does not have the extension pgvector")
+        .hint("install it on the server (Debian: postgresql-NN-pgvector), then run the command again")
+        .hint(NEEDS_NOTHING)
+}
+
+/// What works without it.
+const NEEDS_NOTHING: &str = "the engine `embedded` needs nothing on the server";
+
 fn ensure_extension(view: View<'_>) -> Result<String> {
     if let Some(schema) = extension(view)? {
         return Ok(schema);
     }
-    let hint = "the engine `embedded` needs nothing on the server";
-    if view.count("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'", &[])? == 0 {
-        return Err(Error::new("this PostgreSQL server does not have the extension pgvector")
-            .hint("install it on the server (Debian: postgresql-NN-pgvector), then run the command again")
-            .hint(hint));
+    if version(view)?.is_none() {
+        return Err(missing());
     }
     view.db()
         .batch("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
         .context(|| "cannot make the extension pgvector in this database")
         .hint(|| "let an administrator run `CREATE EXTENSION vector` in this database, then run the command again".into())?;
-    extension(view)?.ok_or_else(|| Error::new("the extension pgvector is not there though it was made").hint(hint))
+    extension(view)?.ok_or_else(|| Error::new("the extension pgvector is not there though it was made").hint(NEEDS_NOTHING))
 }
 
 /// Takes the table of a collection away.

@@ -7,6 +7,7 @@ pub(crate) mod crash;
 pub(crate) mod daemon;
 pub(crate) mod documents;
 pub(crate) mod embeddings;
+pub(crate) mod neo4j;
 pub(crate) mod pg;
 pub(crate) mod proxy;
 pub(crate) mod qdrant;
@@ -53,6 +54,23 @@ pub(crate) fn program(name: &str, also: &[PathBuf]) -> Option<PathBuf> {
 /// The root of the project.
 pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Compares the part of a page between `<!-- MARK -->` and `<!-- end -->` with what kf says, or writes it when `KF_UPDATE` is set.
+///
+/// # Panics
+/// When they differ: `tests` names the tests that write it.
+pub(crate) fn page_part(path: &str, mark: &str, text: &str, tests: &str) {
+    let file = project().join(path);
+    let page = std::fs::read_to_string(&file).expect("a page");
+    let begin = format!("<!-- {mark} -->\n");
+    let (before, rest) = page.split_once(&begin).expect("the part begins");
+    let (found, after) = rest.split_once("<!-- end -->\n").expect("the part ends");
+    if variable("KF_UPDATE").is_some() {
+        std::fs::write(&file, format!("{before}{begin}{text}<!-- end -->\n{after}")).expect("written");
+    } else {
+        assert!(found == text, "{path} is not what kf says: `KF_UPDATE=1 cargo test --test it {tests}` writes it anew");
+    }
 }
 
 /// Waits until `ready` says yes, at most `seconds`; false when it never did.

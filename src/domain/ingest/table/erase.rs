@@ -93,6 +93,7 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
             tx.execute("DELETE FROM entity WHERE collection = ?1", values![scope.id()])?;
             pgvector::drop(tx, scope.id())?;
             scope.note(tx, Act::Drop, "")?;
+            scope.note_graph(tx, Act::Drop, "")?;
             tx.execute("DELETE FROM collection WHERE id = ?1", values![scope.id()])?;
         }
         if whom == Whom::Tenant || !documents.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::Scope;
 use crate::base::error::{Error, Result};
+use crate::base::text::{did_you_mean, visible};
 use crate::store::vectors::Truth;
 use crate::store::{Row, Value, View, values};
 use std::collections::{HashMap, HashSet};
@@ -44,10 +45,16 @@ impl std::str::FromStr for Filter {
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once('=') {
             Some((key, value)) if !key.is_empty() => Ok(Self { key: key.to_owned(), value: value.to_owned() }),
-            _ => Err(Error::usage(format!("`{text}` is not a filter")).hint("write KEY=VALUE, such as `language=de`")),
+            _ => {
+                Err(Error::usage(format!("`{}` is not a filter", visible(text, 40)))
+                    .hint("write KEY=VALUE, such as `language=de`"))
+            }
         }
     }
 }
+
+/// What every document can be filtered by.
+const BUILT_IN: [&str; 3] = ["language", "format", "source"];
 
 /// Where a chunk stands among all of its collection: the source of its document, and which one of it.
 pub type Position = (String, i64);
@@ -96,6 +103,22 @@ impl Scope {
             left = Some(left.map_or_else(|| meeting.clone(), |left| left.intersection(&meeting).copied().collect()));
         }
         Ok(left)
+    }
+
+    /// Filters by what no document of the collection has noted, each with the word that may have been meant.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn misnamed(&self, view: View<'_>, filters: &[Filter]) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT m.key FROM document_meta m JOIN document d ON d.id = m.document WHERE d.collection = ?1 ORDER BY m.key";
+        let noted = view.all(sql, values![self.id()], |row| row.text(0).map(str::to_owned))?;
+        let known = || BUILT_IN.into_iter().chain(noted.iter().map(String::as_str));
+        let wrong = filters.iter().filter(|f| !known().any(|k| k == f.key));
+        let told = |f: &Filter| {
+            let near = did_you_mean(&f.key, known()).map_or_else(String::new, |hint| format!(": {hint}"));
+            format!("no document of {} has `{}` noted{near}", self.collection.name, visible(&f.key, 40))
+        };
+        Ok(wrong.map(told).collect())
     }
 
     fn meeting(&self, view: View<'_>, filter: &Filter) -> Result<HashSet<i64>> {

@@ -4,11 +4,11 @@
 //! things stand together from the chunks of these, and whether a document that is linked to is there, from the documents.
 
 use super::super::entities::{Found, Mention, Node, Relation};
-use super::spoken::{Mentioned, Related, Spoken};
 use super::write::number;
 use super::{NewChunk, Scope};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
+use crate::seams::graph::{Mentioned, Related, Spoken};
 use crate::store::{Tx, Value, View, values};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -171,7 +171,11 @@ pub(in crate::domain::ingest) fn problems(view: View<'_>, scope: &Scope, documen
     let mut problems = Vec::new();
     let spoken = scope.spoken(view, document)?;
     let within = |start, stop, least| 0 <= start && start + least <= stop && stop <= characters;
-    let odd = spoken.mentions.iter().filter(|m| !m.held || !within(m.start, m.stop, 1)).count()
+    let held = "SELECT count(*) FROM mention m LEFT JOIN chunk c ON c.document = m.document AND c.pos = m.chunk_pos \
+        AND c.fresh <= m.start AND m.start < c.stop WHERE m.collection = ?1 AND m.document = ?2 AND c.pos IS NULL";
+    let homeless = usize::try_from(view.count(held, values![scope.id(), document])?).unwrap_or(usize::MAX);
+    let odd = homeless
+        + spoken.mentions.iter().filter(|m| !within(m.start, m.stop, 1)).count()
         + spoken.relations.iter().filter(|r| !within(r.start, r.stop, 0)).count();
     let lines = spoken.mentions.iter().map(kept_mention_line).chain(spoken.relations.iter().map(kept_relation_line)).collect();
     if odd > 0 {

@@ -5,26 +5,27 @@
 //! recognised as equal by anybody who reads the state or the audit log.
 
 mod alike;
+mod embedded;
 mod embedding;
 mod erase;
 mod find;
 pub(in crate::domain::ingest) mod graph;
+mod outward;
 mod read;
 mod remote;
-mod roam;
 pub mod seal;
 mod spoken;
 mod write;
 
 pub use alike::{Alike, Marks};
+pub use embedded::Embedded;
 pub use embedding::{aged, expire, keep, kept};
 pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Position, Vectors};
 pub use graph::GraphTotals;
+pub use outward::{NEO4J, set_graph};
 pub use read::{Chunk, Document, Listed, Totals};
 pub use remote::{Kept, QDRANT, refill, set_engine};
-pub use roam::{Edge, Place, Roamed, Thing};
-pub use spoken::{Mentioned, Named, Related, Spoken};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
 
 use super::reason::Refusal;
@@ -32,7 +33,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
-use crate::config::VectorEngine;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::store::{Row, Tx, View, values};
 use ring::hmac;
 use std::collections::HashMap;
@@ -111,6 +112,8 @@ pub struct Collection {
     pub dimensions: usize,
     /// What finds its nearest vectors; where that is pgvector, its table may not be on this server.
     pub engine: VectorEngine,
+    /// Where its graph is shown; in the state it is in any case.
+    pub graph: GraphEngine,
     /// The highest number that a chunk of it ever had.
     pub last_chunk: i64,
 }
@@ -157,7 +160,7 @@ impl Scope {
         let names: Vec<String> = Self::all(view, tenant)?.into_iter().map(|s| s.collection.name.to_string()).collect();
         let error = Error::new(format!("the tenant {tenant} has no collection {collection}"));
         Err(match did_you_mean(collection.as_str(), names.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
+            Some(hint) => error.hint(hint).hint("name one with `--collection`, or set `collection` in `[ingest]` of mlops.toml"),
             None => error.hint("take documents in with `kf ingest PATH`"),
         })
     }
@@ -186,7 +189,7 @@ impl Scope {
     }
 }
 
-const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, engine, last_chunk FROM collection";
+const COLLECTION: &str = "SELECT id, name, embedder, embedder_digest, dimensions, engine, graph, last_chunk FROM collection";
 
 fn collection_of(row: &Row<'_>) -> Result<Collection> {
     Ok(Collection {
@@ -196,7 +199,8 @@ fn collection_of(row: &Row<'_>) -> Result<Collection> {
         embedder_digest: row.digest(3)?,
         dimensions: usize::try_from(row.int(4)?).unwrap_or(0),
         engine: row.parsed(5)?,
-        last_chunk: row.int(6)?,
+        graph: row.parsed(6)?,
+        last_chunk: row.int(7)?,
     })
 }
 

@@ -15,7 +15,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome as Ended, Resource};
 use crate::base::name::Name;
-use crate::config::VectorEngine;
+use crate::config::{GraphEngine, VectorEngine};
 use crate::seams::embedder::Model;
 use crate::store::fulltext;
 use crate::store::outbox::Act;
@@ -135,13 +135,18 @@ pub fn open(
             // The key itself is random, so its digest tells nothing.
             .with("tenant-key", Digest::of(&tenant.salt).to_string()),
     );
-    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, engine, last_chunk, created, event) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8)";
+    let sql = "INSERT INTO collection (tenant, name, embedder, embedder_digest, dimensions, engine, graph, last_chunk, created, event) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9)";
+    // Where it is shown is told when it is there.
+    let graph = GraphEngine::Embedded;
     let width = i64::try_from(dimensions).context(|| "the vectors of this model are too long")?;
-    let id = tx.insert(sql, values![tenant.id, collection.as_str(), model, digest, width, engine.word(), tx.now(), event])?;
+    let id = tx.insert(
+        sql,
+        values![tenant.id, collection.as_str(), model, digest, width, engine.word(), graph.word(), tx.now(), event],
+    )?;
     fulltext::create(tx, id)?;
     let (name, embedder) = (collection.clone(), model.to_owned());
-    let collection = Collection { id, name, embedder, embedder_digest: digest, dimensions, engine, last_chunk: 0 };
+    let collection = Collection { id, name, embedder, embedder_digest: digest, dimensions, engine, graph, last_chunk: 0 };
     let scope = Scope { tenant, collection };
     match engine {
         VectorEngine::Embedded => {}
@@ -185,6 +190,7 @@ pub fn put(tx: &Tx<'_>, scope: &Scope, document: &NewDocument, replaces: Option<
             graph::put(tx, scope, (id, &document.source), &made.chunks, found)?;
         }
         scope.note(tx, Act::Put, &uid)?;
+        scope.note_graph(tx, Act::Put, &uid)?;
     }
     if let Some(signature) = document.marks.as_ref().and_then(|m| m.signature.as_ref()) {
         put_signature(tx, scope, id, signature)?;
@@ -387,6 +393,7 @@ fn take_out(tx: &Tx<'_>, scope: &Scope, document: i64) -> Result<Option<TakenOut
     let things = graph::take_out(tx, scope, document)?;
     if let Some(out) = out.as_ref().filter(|_| !chunks.is_empty()) {
         scope.note(tx, Act::Take, &out.uid)?;
+        scope.note_graph(tx, Act::Take, &out.uid)?;
     }
     for table in ["chunk", "document_meta", "document_text", "signature", "band"] {
         tx.execute(&format!("DELETE FROM {table} WHERE document = ?1"), values![document])?;
