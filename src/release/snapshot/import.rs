@@ -15,10 +15,9 @@ use crate::domain::ingest::chunk::{ChunkId, embed_text};
 use crate::domain::ingest::entities::{Found, Mention, Node, Relation};
 use crate::domain::ingest::extract::Format;
 use crate::domain::ingest::quality::duplicate;
-use crate::domain::ingest::table::{
-    Made, Marks, Mentioned, Named, NewChunk, NewDocument, Outcome, Related, Scope, Tenant, forget, known, open, put,
-};
+use crate::domain::ingest::table::{Made, Marks, NewChunk, NewDocument, Outcome, Scope, Tenant, forget, known, open, put};
 use crate::seams::embedder::Model;
+use crate::seams::graph::{Mentioned, Named, Related};
 use crate::store::{Store, Tx};
 use std::path::Path;
 

@@ -8,8 +8,8 @@ use super::rows::{CHUNKS, ChunkRow, Cut, DOCUMENTS, DocumentRow, Hung, MENTIONS,
 use super::{Entry, Manifest};
 use crate::base::digest::Hasher;
 use crate::base::error::{Context, Error, Result};
-use crate::domain::ingest::table::{Mentioned, Related};
 use crate::domain::ingest::verify::is_unit;
+use crate::seams::graph::{Mentioned, Related};
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Take};
