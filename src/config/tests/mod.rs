@@ -83,6 +83,7 @@ fn a_name_is_enough() {
     ingest.max-file-mib = 256 (built-in)
     ingest.max-pages = 10000 (built-in)
     ingest.timeout = 1m (built-in)
+    ingest.skeleton = false (built-in)
     ingest.languages = ["en","es","fr","de"] (built-in)
     ingest.min-chars = 100 (built-in)
     ingest.min-readability = 30.0 (built-in)
