@@ -3,6 +3,7 @@
 //!
 //! Those can be rebuilt, because the bodies that lead to the root of the log lead to one hash for each tile only.
 
+mod altered;
 pub mod rows;
 pub mod shape;
 

@@ -4,6 +4,7 @@ use crate::repo::{ends, ok};
 use crate::story::{self, alter};
 use crate::support::s3;
 use crate::support::sandbox::{Engine, Sandbox, on_both_engines};
+use crate::support::skip;
 
 /// What is no row of kf's tables, and what stands in no entry.
 #[test]
@@ -72,6 +73,48 @@ fn the_indexes_of_collections_are_known_and_no_others() {
         ok(s, ["tenant", "erase", "acme", "--yes", "--reason", "asked for"]);
         ok(s, ["fsck"]);
     });
+}
+
+/// What a table is made of on PostgreSQL, which keeps no statement to compare.
+#[test]
+fn altered_tables_are_found_on_postgresql() {
+    let s = &match Sandbox::on(Engine::Servers) {
+        Ok(sandbox) => sandbox,
+        Err(why) => return skip(&why.to_string()),
+    };
+    story::tell(s);
+    ok(s, ["fsck", "--quick"]);
+    let store = story::open(s);
+    let run = |sql: &str| store.db().execute(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    for (damage, undo, says) in [
+        ("ADD COLUMN loot TEXT", "DROP COLUMN loot", "there is `column loot text collate default`"),
+        ("ALTER COLUMN text DROP NOT NULL", "ALTER COLUMN text SET NOT NULL", "kf makes `column text text collate C not null`"),
+        ("ALTER COLUMN kind TYPE VARCHAR", "ALTER COLUMN kind TYPE TEXT COLLATE \"C\"", "`column kind character varying collate"),
+        (
+            "ALTER COLUMN text TYPE TEXT",
+            "ALTER COLUMN text TYPE TEXT COLLATE \"C\"",
+            "`column text text collate default not null`",
+        ),
+        ("ALTER COLUMN text SET DEFAULT 'x'", "ALTER COLUMN text DROP DEFAULT", "default 'x'"),
+        ("DROP CONSTRAINT dict_kind_text_key", "ADD UNIQUE (kind, text)", "kf makes `key UNIQUE(kind,text)`"),
+        ("ADD CONSTRAINT odd CHECK (id > 0)", "DROP CONSTRAINT odd", "there is `key CHECK((id>0))`"),
+        ("ENABLE ROW LEVEL SECURITY", "DISABLE ROW LEVEL SECURITY", "there is `row security"),
+        ("ADD CONSTRAINT kinds CHECK (kind <> '') NOT VALID", "DROP CONSTRAINT kinds", "NOTVALID"),
+    ] {
+        run(&format!("ALTER TABLE dict {damage}"));
+        let found = ends(s, 3, ["fsck", "--quick"]);
+        assert!(found.stdout.contains("table dict") && found.stdout.contains(says), "{damage}: {found}");
+        run(&format!("ALTER TABLE dict {undo}"));
+        ok(s, ["fsck", "--quick"]);
+    }
+    run("CREATE TABLE more () INHERITS (dict)");
+    assert!(ends(s, 3, ["fsck", "--quick"]).stdout.contains("there is `rows of other tables`"));
+    run("DROP TABLE more");
+    ok(s, ["fsck", "--quick"]);
+    // Also where nothing of the table can be read any more.
+    run("ALTER TABLE evaluation_metric DROP COLUMN mean");
+    let found = ends(s, 3, ["fsck", "--quick"]);
+    assert!(found.stdout.contains("kf makes `column mean double precision`"), "{found}");
 }
 
 /// A state whose own mark is gone is damaged, never a place to start anew.

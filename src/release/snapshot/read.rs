@@ -8,7 +8,6 @@ use super::rows::{CHUNKS, ChunkRow, Cut, DOCUMENTS, DocumentRow, Hung, MENTIONS,
 use super::{Entry, Manifest};
 use crate::base::digest::Hasher;
 use crate::base::error::{Context, Error, Result};
-
 use crate::domain::ingest::verify::is_unit;
 use crate::seams::graph::{Mentioned, Related};
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 //! What a state is made of, against what the migrations and the collections make: tables, indexes, and nothing that acts on its
 //! own. A trigger or a view of somebody else changes what a write or a read means, without any row that could be compared.
 
-use super::{Finding, restore_fix};
+use super::{Finding, altered, restore_fix};
 use crate::base::error::Result;
 use crate::store::schema::Made;
 use crate::store::vectors::pgvector;
@@ -45,6 +45,7 @@ pub fn compare(view: View<'_>, collections: &[i64]) -> Result<Vec<Finding>> {
     for (object, _) in missing {
         say(object, "it is missing");
     }
+    findings.extend(altered::compare(view)?);
     findings.extend(strays(view)?);
     Ok(findings)
 }
