@@ -79,7 +79,7 @@ impl std::fmt::Debug for Held {
 
 impl Store {
     /// Takes a lock for `what`, a command without `kf`, waiting up to the lock timeout; `waiting` is told once who holds it, when
-    /// that takes longer than [`TOLD_AFTER`].
+    /// that takes longer than `TOLD_AFTER`.
     ///
     /// # Errors
     /// [`Kind::Locked`] when somebody else still holds it.

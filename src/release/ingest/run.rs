@@ -3,7 +3,7 @@
 //!
 //! A run that dies loses the batch it was in and nothing else: the next run finds what was committed by source and digest and
 //! goes on behind it. Which of several equal documents is kept depends on their sources alone, not on threads, on the order of
-//! runs or on where one ended: see [`settle`].
+//! runs or on where one ended: see `settle`.
 //!
 //! What a document says is never lost: the file of a document that is gone leaves in the transaction that takes its copy, or at
 //! the end, and what was refused as a copy is judged anew once the other one is gone. What cannot be read for a reason that may
