@@ -172,7 +172,8 @@ fn a_server_that_is_away_or_refuses_is_told_later() {
         let Ok(mut server) = Server::start() else { return };
         server.join(s);
         let plain = library(s);
-        let config = format!("{plain}{}", Server::config(server.port()));
+        let table = Server::config(server.port());
+        let config = format!("{plain}{table}");
         s.write("mlops.toml", &config);
         ok(s, ["ingest", "docs", "--skeleton"]);
         let trouble = |s: &Sandbox, config: &str, says: &str| {
@@ -184,8 +185,9 @@ fn a_server_that_is_away_or_refuses_is_told_later() {
             assert!(run.stderr.contains(says), "{says}: {run}");
         };
         s.write("wrong", "nobody");
-        trouble(s, &config.replace("env:NEO4J_PASSWORD", "file:wrong"), "401");
-        trouble(s, &config.replace("engine = \"neo4j\"", "engine = \"neo4j\"\ndatabase = \"other\""), "DatabaseNotFound");
+        trouble(s, &format!("{plain}{}", table.replace("env:NEO4J_PASSWORD", "file:wrong")), "401");
+        let other = table.replace("engine = \"neo4j\"", "engine = \"neo4j\"\ndatabase = \"other\"");
+        trouble(s, &format!("{plain}{other}"), "DatabaseNotFound");
         // It takes the connection and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = silent.local_addr().expect("an address").port();

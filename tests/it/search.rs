@@ -198,6 +198,31 @@ fn what_the_server_lost_is_found_by_verify_and_mended_by_rebuild() {
 }
 
 #[test]
+fn indexes_are_listed_and_measured() {
+    on_both_engines(|s| {
+        ok(s, ["init", "--name", "shop"]);
+        assert!(ok(s, ["index", "list"]).stdout.contains("nothing to search yet"));
+        s.write("docs/returns.md", LIBRARY[0].1);
+        ok(s, ["ingest", "docs", "--tenant", "acme"]);
+        let listed = json(&ok(s, ["index", "list", "--tenant", "acme", "--format", "json"]));
+        let stats = json(&ok(s, ["index", "stats", "--tenant", "acme", "--format", "json"]));
+        let chunks =
+            json(&ok(s, ["ingest", "show", "docs/returns.md", "--tenant", "acme", "--format", "json"]))["chunks"].clone();
+        let tokens: Vec<i64> = chunks.as_array().expect("chunks").iter().map(|c| c["tokens"].as_i64().expect("tokens")).collect();
+        let one = &listed["indexes"][0];
+        assert_eq!((&one["collection"], &one["engine"], &one["documents"]), (&"default".into(), &"embedded".into(), &1.into()));
+        assert_eq!(stats["chunks"], tokens.len());
+        assert_eq!(
+            (stats["tokens"]["least"].as_i64(), stats["tokens"]["most"].as_i64()),
+            (tokens.iter().min().copied(), tokens.iter().max().copied())
+        );
+        assert_eq!(stats["vector_bytes"], tokens.len() * 384 * 4);
+        assert_eq!(json(&ok(s, ["index", "list", "--format", "json"]))["indexes"], serde_json::json!([]), "another tenant's");
+        assert!(ends(s, 1, ["index", "stats"]).stderr.contains("default"));
+    });
+}
+
+#[test]
 fn an_index_moves_between_engines_and_back() {
     vectors_server(|s, server, database| {
         begin(s, "embedded");

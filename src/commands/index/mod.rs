@@ -2,8 +2,10 @@
 
 mod export;
 mod import;
+mod list;
 mod r#move;
 mod rebuild;
+mod stats;
 mod verify;
 
 use crate::base::error::Result;
@@ -14,16 +16,18 @@ use crate::release::{graph, remote};
 use crate::store::{Store, View, outbox, state_id};
 use std::path::PathBuf;
 
-/// Verify, rebuild, move, export and import what is searched
+/// List, measure, verify, rebuild, move, export and import what is searched
 #[derive(clap::Subcommand, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf index verify\n  kf index rebuild --collection manuals\n  kf index move --to pgvector\n  kf index export build/handbook --collection handbook"
+    after_long_help = "Examples:\n  kf index list\n  kf index verify\n  kf index rebuild --collection manuals\n  kf index move --to pgvector\n  kf index export build/handbook --collection handbook"
 )]
 pub(crate) enum Command {
     Export(export::Args),
     Import(import::Args),
+    List(list::Args),
     Move(r#move::Args),
     Rebuild(rebuild::Args),
+    Stats(stats::Args),
     Verify(verify::Args),
 }
 
@@ -32,8 +36,10 @@ impl Command {
         match self {
             Self::Export(args) => export::run(cx, args),
             Self::Import(args) => import::run(cx, args),
+            Self::List(args) => list::run(cx, args),
             Self::Move(args) => r#move::run(cx, args),
             Self::Rebuild(args) => rebuild::run(cx, args),
+            Self::Stats(args) => stats::run(cx, args),
             Self::Verify(args) => verify::run(cx, args),
         }
     }

@@ -194,11 +194,7 @@ pub(in crate::domain::ingest) fn problems(view: View<'_>, scope: &Scope, documen
 /// Things, mentions and relations in the collection, and what of them hangs in the air.
 pub(in crate::domain::ingest) fn strays(view: View<'_>, scope: &Scope) -> Result<(GraphTotals, Vec<String>)> {
     let count = |sql: &str| view.count(sql, values![scope.id()]);
-    let totals = GraphTotals {
-        entities: count("SELECT count(*) FROM entity WHERE collection = ?1")?,
-        mentions: count("SELECT count(*) FROM mention WHERE collection = ?1")?,
-        relations: count("SELECT count(*) FROM edge WHERE collection = ?1")?,
-    };
+    let totals = scope.graph_totals(view)?;
     let mut problems = Vec::new();
     let unused = count(&format!("SELECT count(*) FROM entity WHERE collection = ?1 AND {UNUSED}"))?;
     if unused > 0 {
@@ -214,6 +210,17 @@ pub(in crate::domain::ingest) fn strays(view: View<'_>, scope: &Scope) -> Result
         }
     }
     Ok((totals, problems))
+}
+
+impl Scope {
+    /// How large the collection's graph is.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn graph_totals(&self, view: View<'_>) -> Result<GraphTotals> {
+        let count = |table: &str| view.count(&format!("SELECT count(*) FROM {table} WHERE collection = ?1"), values![self.id()]);
+        Ok(GraphTotals { entities: count("entity")?, mentions: count("mention")?, relations: count("edge")? })
+    }
 }
 
 /// How large a graph is.

@@ -24,7 +24,7 @@ pub use erase::{Documents, Erased, Whom, concerned, erase};
 pub use find::{Filter, Position, Vectors};
 pub use graph::GraphTotals;
 pub use outward::{NEO4J, set_graph};
-pub use read::{Chunk, Document, Listed, Totals};
+pub use read::{Chunk, Document, Lengths, Listed, Totals};
 pub use remote::{Kept, QDRANT, refill, set_engine};
 pub use write::{Made, NewChunk, NewDocument, Outcome, forget, open, put, same_model, set_embedder, set_vectors, vector_bytes};
 

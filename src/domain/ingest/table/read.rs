@@ -249,6 +249,29 @@ impl Scope {
         })?;
         Ok(totals)
     }
+
+    /// How long the chunks of the collection are.
+    ///
+    /// # Errors
+    /// Only those of the state.
+    pub fn lengths(&self, view: View<'_>) -> Result<Lengths> {
+        let sql = "SELECT COALESCE(min(tokens), 0), COALESCE(max(tokens), 0), CAST(COALESCE(avg(tokens), 0) AS DOUBLE PRECISION) \
+            FROM chunk WHERE collection = ?1";
+        let found =
+            view.first(sql, values![self.id()], |row| Ok(Lengths { least: row.int(0)?, most: row.int(1)?, mean: row.real(2)? }))?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
+/// How long chunks are, in tokens; all zero without chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Lengths {
+    /// The shortest.
+    pub least: i64,
+    /// The longest.
+    pub most: i64,
+    /// On average.
+    pub mean: f64,
 }
 
 /// What a collection holds in all.
