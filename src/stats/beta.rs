@@ -16,7 +16,7 @@ const TINY: f64 = 1e-300;
 /// Iₓ(a, b), the chance that a Beta(a, b) variable is at most `x`; `y` is 1 − x, given apart so that neither loses digits when
 /// the other is near 1. `None` when a parameter is not positive and finite or `x`, `y` are not chances.
 pub fn regularised(a: f64, b: f64, x: f64, y: f64) -> Option<f64> {
-    let sound = a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite() && (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y);
+    let sound = a > 0.0 && b > 0.0 && (a + b).is_finite() && (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y);
     if !sound {
         return None;
     }
@@ -91,16 +91,12 @@ fn deviance(x: f64, m: f64) -> f64 {
     let v = (x - m) / (x + m);
     let mut sum = (x - m) * v;
     let mut term = 2.0 * x * v;
-    let mut odd = 1.0;
-    loop {
+    // Each term is at most a hundredth of the one before: ten are enough.
+    for odd in (3..30).step_by(2) {
         term *= v * v;
-        odd += 2.0;
-        let next = sum + term / odd;
-        if next == sum {
-            return sum;
-        }
-        sum = next;
+        sum += term / f64::from(odd);
     }
+    sum
 }
 
 #[cfg(test)]

@@ -59,19 +59,24 @@ pub fn psi(reference: &[u64], current: &[u64]) -> Option<Psi> {
     let pairs = || reference.iter().zip(current).map(|(r, c)| (*r, *c));
     let cells = pairs().filter(|(r, c)| *r > 0 || *c > 0).count();
     let one_sided = pairs().filter(|(r, c)| (*r == 0) != (*c == 0)).count();
-    let half = cells as f64 / 2.0;
-    let terms: Vec<f64> = pairs()
-        .map(|(r, c)| {
-            if r == 0 && c == 0 {
-                return 0.0;
-            }
-            let (r, c) = ((r as f64 + 0.5) / (n as f64 + half), (c as f64 + 0.5) / (m as f64 + half));
-            (c - r) * (c / r).ln()
-        })
-        .collect();
+    let (r, c) = smoothed(reference, current)?;
+    let terms: Vec<f64> = r.iter().zip(&c).map(|(r, c)| if *r == 0.0 { 0.0 } else { (c - r) * (c / r).ln() }).collect();
     let value = terms.iter().sum();
     let spread = 1.0 / n as f64 + 1.0 / m as f64;
     Some(Psi { value, terms, cells, one_sided, p_value: psi_tail(value, cells, spread)?, spread })
+}
+
+/// The shares of both sides, smoothed so that none is 0 but in cells that are empty on both sides, which count for nothing. `None`
+/// as [`psi`].
+pub fn smoothed(reference: &[u64], current: &[u64]) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (n, m) = totals(reference, current)?;
+    let held: Vec<bool> = reference.iter().zip(current).map(|(r, c)| *r > 0 || *c > 0).collect();
+    let prior = held.iter().filter(|held| **held).count() as f64 / 2.0;
+    let side = |counts: &[u64], rows: u64| {
+        let share = |(count, held): (&u64, &bool)| if *held { (*count as f64 + 0.5) / (rows as f64 + prior) } else { 0.0 };
+        counts.iter().zip(&held).map(share).collect()
+    };
+    Some((side(reference, n), side(current, m)))
 }
 
 /// KL(p ‖ q) = Σ p·ln(p/q) in nats, both scaled to sum 1. `None` when it is infinite (something in `p` where `q` has nothing), the
@@ -115,7 +120,7 @@ fn critical_psi(alpha: f64, cells: usize, spread: f64) -> Option<f64> {
 }
 
 /// The rows of both sides; `None` when the cells differ or a side is empty or beyond counting.
-pub(super) fn totals(reference: &[u64], current: &[u64]) -> Option<(u64, u64)> {
+pub fn totals(reference: &[u64], current: &[u64]) -> Option<(u64, u64)> {
     (reference.len() == current.len()).then_some(())?;
     let total = |counts: &[u64]| counts.iter().try_fold(0u64, |sum, c| sum.checked_add(*c)).filter(|n| *n > 0);
     Some((total(reference)?, total(current)?))

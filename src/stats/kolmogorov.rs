@@ -18,10 +18,11 @@ pub fn survival(n: u64, d: f64) -> f64 {
     if t.is_nan() || t <= 0.5 {
         return 1.0;
     }
-    if d >= 1.0 {
+    let square = t * d;
+    // Beyond 370 the chance is below the smallest `f64`.
+    if d >= 1.0 || square >= 370.0 {
         return 0.0;
     }
-    let square = t * d;
     let p = if t <= 1.0 {
         // n!/nⁿ·(2t − 1)ⁿ
         1.0 - (stirling(rows) + 0.5 * (TAU * rows).ln() - rows + rows * (2.0 * t - 1.0).ln()).exp()
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_law_falls_and_has_no_seams() {
-        for n in [1u64, 2, 10, 140, 141, 1000, 100_001] {
+        for n in [1u64, 2, 10, 140, 141, 1000, 4000] {
             let laws: Vec<f64> =
                 (0..=400).map(|i| survival(n, f64::from(i) / 400.0 * (4.0 / (n as f64).sqrt()).min(1.0))).collect();
             assert!(laws.windows(2).all(|w| w[1] <= w[0] + 1e-9), "n {n}");

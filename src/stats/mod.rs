@@ -10,6 +10,7 @@ pub mod describe;
 pub mod divergence;
 pub mod interval;
 pub mod kolmogorov;
+pub mod moments;
 pub mod multiplicity;
 pub mod ordered;
 pub mod paired;

@@ -75,7 +75,12 @@ impl Ordered {
 
     /// How many rows are at most `x`.
     pub fn at_most(&self, x: f64) -> u64 {
-        self.points.partition_point(|p| p.0 <= x).checked_sub(1).map_or(0, |last| self.points[last].1)
+        counted(&self.points, self.points.partition_point(|p| p.0 <= x))
+    }
+
+    /// How many rows are less than `x`.
+    pub fn below(&self, x: f64) -> u64 {
+        counted(&self.points, self.points.partition_point(|p| p.0 < x))
     }
 
     /// The `q`-quantile by linear interpolation (type 7: numpy's default), of a thinned sample within its rank error. `None`
@@ -119,7 +124,7 @@ impl Ordered {
             if i > 0 && i + 1 < self.points.len() && step(*upto) == step(before) {
                 continue;
             }
-            let own = i.checked_sub(1).map_or(0, |previous| self.points[previous].1);
+            let own = counted(&self.points, i);
             gap = gap.max(own - before);
             let mut last = before;
             for (lower, lower_upto) in &self.points[from..i] {
@@ -142,7 +147,8 @@ impl Ordered {
         Some(Self { points, slack: self.slack + other.slack, shift })
     }
 
-    fn weights(&self) -> impl Iterator<Item = (f64, u64)> {
+    /// Distinct values in ascending order, each with how many rows have it.
+    pub fn weights(&self) -> impl Iterator<Item = (f64, u64)> {
         let before = std::iter::once(0).chain(self.points.iter().map(|p| p.1));
         self.points.iter().zip(before).map(|((value, upto), before)| (*value, upto - before))
     }
@@ -158,7 +164,7 @@ pub(super) fn together<'a>(a: &'a Ordered, b: &'a Ordered) -> impl Iterator<Item
         let value = smaller(a.points.get(i), b.points.get(j));
         i += usize::from(a.points.get(i).is_some_and(|p| p.0 == value));
         j += usize::from(b.points.get(j).is_some_and(|p| p.0 == value));
-        Some((value, upto(&a.points, i), upto(&b.points, j)))
+        Some((value, counted(&a.points, i), counted(&b.points, j)))
     })
 }
 
@@ -168,7 +174,7 @@ fn smaller(a: Option<&(f64, u64)>, b: Option<&(f64, u64)>) -> f64 {
 }
 
 /// The rows at most the value before index `next`.
-fn upto(points: &[(f64, u64)], next: usize) -> u64 {
+fn counted(points: &[(f64, u64)], next: usize) -> u64 {
     next.checked_sub(1).map_or(0, |last| points[last].1)
 }
 

@@ -71,9 +71,10 @@ impl Adwin {
         self.rows as u64
     }
 
-    /// The mean of the window, in the unit of the values; `None` when it is empty.
+    /// The mean of the window, in the unit of the values; `None` when it is empty or
+    /// its sum beyond `f64`.
     pub fn mean(&self) -> Option<f64> {
-        (self.rows > 0.0).then(|| self.all.total / self.rows)
+        (self.rows > 0.0).then(|| self.all.total / self.rows).filter(|mean| mean.is_finite())
     }
 
     fn insert(&mut self, value: f64) {
