@@ -5,6 +5,7 @@
 
 pub mod beta;
 pub mod bounded;
+pub mod cloud;
 pub mod contingency;
 pub mod describe;
 pub mod divergence;
