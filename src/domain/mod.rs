@@ -1,6 +1,7 @@
 //! The rules of releases. Nothing here knows clap, a terminal, an exit code or HTTP.
 
 pub mod audit;
+pub mod drift;
 pub mod eval;
 pub mod golden;
 pub mod ingest;

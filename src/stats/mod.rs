@@ -3,9 +3,23 @@
 //! Contract of every function here: what goes in is finite. A statistic that cannot be had (too few values, a value that is
 //! not finite, a sum beyond the range of `f64`) is `None`; no function returns NaN or an infinity, and none panics.
 
+pub mod beta;
 pub mod bounded;
+pub mod cloud;
+pub mod contingency;
 pub mod describe;
+pub mod divergence;
 pub mod interval;
+pub mod kolmogorov;
+pub mod moments;
+pub mod multiplicity;
+pub mod ordered;
 pub mod paired;
 pub mod power;
 pub mod rng;
+pub mod smirnov;
+pub mod stream;
+pub mod tail;
+#[cfg(test)]
+mod vectors;
+pub mod wasserstein;

@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] =
-    &[("audit", &[]), ("eval", &["registry", "golden"]), ("golden", &[]), ("ingest", &[]), ("registry", &[])];
+    &[("audit", &[]), ("drift", &[]), ("eval", &["registry", "golden"]), ("golden", &[]), ("ingest", &[]), ("registry", &[])];
 
 /// Single files that may look down: file, room, why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[("cli/mod.rs", "commands", "the parsed command line is handed to its command")];

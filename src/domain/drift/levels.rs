@@ -1,0 +1,230 @@
+//! The levels of a categorical column with their counts, in bounded memory, and two columns laid over each other.
+//!
+//! Exact up to [`CAPACITY`] levels. Beyond, the summary of Misra and Gries (1982) in the mergeable form of Agarwal et al. (2012): the
+//! largest counts are kept, each too low by at most [`Levels::slack`], itself at most rows / (capacity + 1).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Levels that are kept when there are more than twice as many.
+pub const CAPACITY: usize = 65_536;
+/// Levels of the reference that are compared one by one; all others are one.
+pub const COMPARED: usize = 50;
+
+/// Counts of levels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
+pub struct Levels {
+    counts: BTreeMap<String, u64>,
+    rows: u64,
+    nulls: u64,
+    slack: u64,
+}
+
+/// What was stored, before it is believed.
+#[derive(Deserialize)]
+struct Stored {
+    counts: BTreeMap<String, u64>,
+    rows: u64,
+    nulls: u64,
+    slack: u64,
+}
+
+impl TryFrom<Stored> for Levels {
+    type Error = &'static str;
+
+    fn try_from(Stored { counts, rows, nulls, slack }: Stored) -> Result<Self, Self::Error> {
+        let counted = counts.values().try_fold(0u64, |sum, c| sum.checked_add(*c));
+        if counted.is_some_and(|counted| counted <= rows) && counts.len() <= 2 * CAPACITY && slack <= rows {
+            Ok(Self { counts, rows, nulls, slack })
+        } else {
+            Err("levels have more rows than their column")
+        }
+    }
+}
+
+impl Levels {
+    /// The levels of these cells; `None` is a null.
+    pub fn of<'a>(cells: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let mut levels = Self::default();
+        cells.into_iter().for_each(|cell| levels.add(cell, 1));
+        levels
+    }
+
+    /// Counts `rows` rows of a level, or of nulls.
+    pub fn add(&mut self, level: Option<&str>, rows: u64) {
+        let Some(level) = level else {
+            self.nulls = self.nulls.saturating_add(rows);
+            return;
+        };
+        self.rows = self.rows.saturating_add(rows);
+        match self.counts.get_mut(level) {
+            Some(count) => *count = count.saturating_add(rows),
+            None => {
+                self.counts.insert(level.to_owned(), rows);
+                self.prune(2 * CAPACITY, CAPACITY);
+            }
+        }
+    }
+
+    /// The levels of both. Counts that are kept are too low by at most the sum of both slacks.
+    #[must_use]
+    pub fn merged(mut self, other: &Self) -> Self {
+        other.counts.iter().for_each(|(level, rows)| self.add(Some(level), *rows));
+        // Rows that the other had counted and given up.
+        self.rows = self.rows.saturating_add(other.rows - other.counts.values().sum::<u64>().min(other.rows));
+        self.nulls = self.nulls.saturating_add(other.nulls);
+        self.slack = self.slack.saturating_add(other.slack);
+        self
+    }
+
+    /// Rows that are not null.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows that are null.
+    pub fn nulls(&self) -> u64 {
+        self.nulls
+    }
+
+    /// By how much a count may be too low; 0 when all are exact.
+    pub fn slack(&self) -> u64 {
+        self.slack
+    }
+
+    /// The levels kept, in bytewise order, with their rows.
+    pub fn counts(&self) -> impl ExactSizeIterator<Item = (&str, u64)> {
+        self.counts.iter().map(|(level, rows)| (level.as_str(), *rows))
+    }
+
+    /// With more than `most` levels, keeps the `keep` largest, all counts less the largest that is given up.
+    fn prune(&mut self, most: usize, keep: usize) {
+        if self.counts.len() <= most {
+            return;
+        }
+        let mut sizes: Vec<u64> = self.counts.values().copied().collect();
+        let (_, given_up, _) = sizes.select_nth_unstable_by(keep, |a, b| b.cmp(a));
+        let given_up = *given_up;
+        self.slack += given_up;
+        self.counts.retain(|_, rows| {
+            *rows = rows.saturating_sub(given_up);
+            *rows > 0
+        });
+    }
+}
+
+/// Two columns over the same levels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Laid {
+    /// The largest levels of the reference in falling order of their rows, equal ones bytewise.
+    pub names: Vec<String>,
+    /// Their rows in the reference; the last, one more than names, is of all other levels.
+    pub reference: Vec<u64>,
+    /// Their rows in the current data, likewise.
+    pub current: Vec<u64>,
+    /// Levels that only the current data have, the largest first, equal ones bytewise, with their rows there. Empty when the reference
+    /// gave up counts: then a level it does not name may have been seen.
+    pub unseen: Vec<(String, u64)>,
+    /// How many levels kept of the reference do not occur in the current data.
+    pub gone: usize,
+}
+
+/// Lays the current levels over the [`COMPARED`] largest of the reference, so that the cells never depend on what is compared.
+pub fn laid(reference: &Levels, current: &Levels) -> Laid {
+    let largest_first = |mut levels: Vec<(String, u64)>| {
+        levels.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        levels
+    };
+    let owned = |(level, rows): (&str, u64)| (level.to_owned(), rows);
+    let mut top = largest_first(reference.counts().map(owned).collect());
+    top.truncate(COMPARED);
+    let with_rest = |levels: &Levels| {
+        let mut counts: Vec<u64> = top.iter().map(|(name, _)| levels.counts.get(name).copied().unwrap_or(0)).collect();
+        counts.push(levels.rows.saturating_sub(counts.iter().sum()));
+        counts
+    };
+    let unseen = current.counts().filter(|(level, _)| reference.slack == 0 && !reference.counts.contains_key(*level));
+    Laid {
+        reference: with_rest(reference),
+        current: with_rest(current),
+        unseen: largest_first(unseen.map(owned).collect()),
+        gone: reference.counts.keys().filter(|level| !current.counts.contains_key(*level)).count(),
+        names: top.into_iter().map(|(name, _)| name).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nulls_are_counted_apart() {
+        let levels = Levels::of([Some("a"), None, Some("b"), Some("a"), None]);
+        assert_eq!((levels.rows(), levels.nulls(), levels.counts().collect::<Vec<_>>()), (3, 2, vec![("a", 2), ("b", 1)]));
+    }
+
+    #[test]
+    fn stored_levels_are_read_back_or_refused() {
+        let levels = Levels::of([Some("a"), None, Some("a")]);
+        let stored = serde_json::to_string(&levels).expect("JSON");
+        assert_eq!(serde_json::from_str::<Levels>(&stored).expect("levels"), levels);
+        for bad in [r#"{"counts":{"a":3},"rows":2,"nulls":0,"slack":0}"#, r#"{"counts":{},"rows":2,"nulls":0,"slack":3}"#] {
+            assert!(serde_json::from_str::<Levels>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_new_and_what_is_gone_is_told() {
+        let reference = Levels::of([Some("a"), Some("a"), Some("b"), Some("c"), Some("c")]);
+        let got = laid(&reference, &Levels::of([Some("a"), Some("x"), Some("y"), Some("y")]));
+        assert_eq!(
+            (got.names, got.reference, got.current),
+            (["a", "c", "b"].map(str::to_owned).to_vec(), vec![2, 2, 1, 0], vec![1, 0, 0, 3])
+        );
+        assert_eq!((got.unseen, got.gone), (vec![("y".to_owned(), 2), ("x".to_owned(), 1)], 2));
+    }
+
+    #[test]
+    fn only_the_largest_levels_are_compared_one_by_one() {
+        let names: Vec<String> = (0..200).map(|i| format!("{i:03}")).collect();
+        let mut levels = Levels::default();
+        names.iter().zip(1..).for_each(|(name, rows)| levels.add(Some(name), rows));
+        let got = laid(&levels, &levels);
+        assert_eq!((got.names.len(), got.names[0].as_str(), got.reference.len()), (COMPARED, "199", COMPARED + 1));
+        assert_eq!((got.reference.last(), got.reference.iter().sum::<u64>()), (Some(&(150 * 151 / 2)), 200 * 201 / 2));
+    }
+
+    #[test]
+    fn more_levels_than_fit_keep_the_large_ones() {
+        let mut levels = Levels::default();
+        levels.add(Some("large"), 500);
+        (0..3 * CAPACITY).for_each(|i| levels.add(Some(&i.to_string()), 1));
+        let kept = levels.counts().find(|(level, _)| *level == "large").expect("kept").1;
+        assert!(levels.slack() > 0 && kept + levels.slack() >= 500 && kept <= 500, "{kept} {}", levels.slack());
+        assert!(levels.slack() <= levels.rows() / (CAPACITY as u64 + 1) && levels.counts().len() <= 2 * CAPACITY);
+        assert_eq!(levels.rows(), 500 + 3 * CAPACITY as u64);
+        assert!(laid(&levels, &Levels::of([Some("never")])).unseen.is_empty(), "not sure, so not said");
+        let twice = levels.clone().merged(&levels);
+        assert_eq!((twice.rows(), twice.slack()), (2 * levels.rows(), 2 * levels.slack()));
+    }
+
+    proptest! {
+        #[test]
+        fn pruned_counts_are_too_low_by_at_most_the_slack(draws in proptest::collection::vec(0u8..40, 1..300)) {
+            let (mut exact, mut pruned) = (Levels::default(), Levels::default());
+            for draw in &draws {
+                let name = draw.to_string();
+                exact.add(Some(&name), 1);
+                pruned.add(Some(&name), 1);
+                pruned.prune(8, 4);
+            }
+            prop_assert!(pruned.slack() <= draws.len() as u64 / 5, "{}", pruned.slack());
+            for (level, rows) in exact.counts() {
+                let got = pruned.counts.get(level).copied().unwrap_or(0);
+                prop_assert!(got <= rows && rows <= got + pruned.slack(), "{}: {} of {}", level, got, rows);
+            }
+        }
+    }
+}
