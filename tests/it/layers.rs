@@ -12,12 +12,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("stats", &["base"]),
     ("config", &["base", "stats"]),
     ("store", &["base", "stats", "config"]),
-    ("seams", &["base", "stats", "config", "store"]),
-    ("domain", &["base", "stats", "config", "store", "seams"]),
-    ("adapters", &["base", "stats", "config", "store", "seams", "domain"]),
-    ("release", &["base", "stats", "config", "store", "seams", "domain", "adapters"]),
-    ("cli", &["base", "stats", "config", "store", "seams", "domain", "adapters", "release"]),
-    ("commands", &["base", "stats", "config", "store", "seams", "domain", "adapters", "release", "cli"]),
+    ("data", &["base", "stats", "config", "store"]),
+    ("seams", &["base", "stats", "config", "store", "data"]),
+    ("domain", &["base", "stats", "config", "store", "data", "seams"]),
+    ("adapters", &["base", "stats", "config", "store", "data", "seams", "domain"]),
+    ("release", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters"]),
+    ("cli", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release"]),
+    ("commands", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release", "cli"]),
 ];
 
 /// Rooms of the domain and the siblings each may use.
