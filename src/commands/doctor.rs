@@ -10,7 +10,7 @@ use crate::cli::report::{Block, Report};
 use crate::commands::ingest::waits;
 use crate::commands::status::Documents;
 use crate::config::{Loaded, VectorEngine};
-use crate::domain::ingest::table::{QDRANT, Scope, same_model};
+use crate::domain::ingest::table::{NEO4J, QDRANT, Scope, same_model};
 use crate::store::db::sqlite_version;
 use crate::store::vectors::pgvector;
 use crate::store::{Mode, Store, View, log, outbox};
@@ -100,6 +100,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             checks.push(key_check(cx, loaded));
             checks.extend(document_checks(cx, loaded));
             checks.extend(qdrant_check(cx).unwrap_or_else(Some));
+            checks.extend(neo4j_check(cx).unwrap_or_else(Some));
         }
         Err(e) => checks.push(troubled("configuration", &e)),
     }
@@ -177,15 +178,27 @@ fn qdrant_check(cx: &Cx) -> Result<Option<Check>, Check> {
     let failed = |e: Error| broken("vectors", &e);
     let Some(qdrant) = cx.qdrant().map_err(failed)? else { return Ok(None) };
     let version = qdrant.version().map_err(failed)?;
+    Ok(Some(told_check(cx, "vectors", QDRANT, format!("{}, version {version}", qdrant.describe()))))
+}
+
+/// The Neo4j server and what it has not been told yet, where one is configured.
+fn neo4j_check(cx: &Cx) -> Result<Option<Check>, Check> {
+    let failed = |e: Error| broken("graph", &e);
+    let Some(neo4j) = cx.neo4j().map_err(failed)? else { return Ok(None) };
+    neo4j.ping().map_err(failed)?;
+    Ok(Some(told_check(cx, "graph", NEO4J, format!("Neo4j at {} answers", neo4j.describe()))))
+}
+
+/// An engine that answers, with the changes that it has not confirmed.
+fn told_check(cx: &Cx, what: &str, engine: &str, found: String) -> Check {
     let waiting = cx.store(Mode::Read).and_then(|store| store.read(outbox::waiting_by_engine)).unwrap_or_default();
-    let found = format!("{}, version {version}", qdrant.describe());
-    Ok(Some(match waiting.get(QDRANT) {
-        None => ok("vectors", found),
+    match waiting.get(engine) {
+        None => ok(what, found),
         Some(n) => {
             let changes = count(usize::try_from(*n).unwrap_or(usize::MAX), "change");
-            Check { hint: Some(waits(*n)), ..ok("vectors", format!("{found}, {changes} not confirmed")) }
+            Check { hint: Some(waits(*n)), ..ok(what, format!("{found}, {changes} not confirmed")) }
         }
-    }))
+    }
 }
 
 fn key_check(cx: &Cx, loaded: &Loaded) -> Check {

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     place: Where,
     /// How many hits
-    #[arg(short, long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(short, long, visible_alias = "limit", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     k: u16,
     /// Only documents with this: `language=de`, `format=pdf`, `source=manuals/` (the start of the path), or what `--meta` noted; again for more
     #[arg(long = "filter", value_name = "K=V", value_parser = filter_of)]

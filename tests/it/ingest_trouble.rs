@@ -360,3 +360,13 @@ fn a_person_sees_how_far_it_is_and_a_pipe_does_not() {
     let left = tty.wait_for("\nended");
     assert!(!left.contains("of 2 documents"), "the bar is gone: {left}");
 }
+
+#[test]
+fn what_is_said_of_a_file_stays_on_one_line() {
+    let s = Sandbox::new();
+    init(&s);
+    s.write("docs/two\nlines\u{1b}[31m.txt", "Too short.");
+    let run = ok(&s, ["ingest", "docs"]);
+    assert!(run.stdout.starts_with("too-short: docs/two\\nlines\\u{1b}[31m.txt: "), "{run}");
+    assert_eq!(run.stdout.lines().count(), 2, "{run}");
+}

@@ -73,6 +73,8 @@ fn the_same_questions_have_the_same_answers() {
         ends(s, 3, ["index", "verify"]);
         ok(s, ["index", "rebuild"]);
         assert_eq!(answers(s), before);
+        let doctor = ok(s, ["doctor"]);
+        assert!(doctor.stdout.contains("Neo4j at http") && doctor.stdout.contains("answers"), "{doctor}");
         ok(s, ["index", "verify"]);
         // A document is replaced, one goes, one is linked to and has no graph of its own.
         s.write(
@@ -183,6 +185,8 @@ fn a_server_that_is_away_or_refuses_is_told_later() {
             assert!(run.stderr.contains(says) && run.stderr.contains("hint:"), "{says}: {run}");
             let run = ends(s, 1, ["graph", "show"]);
             assert!(run.stderr.contains(says), "{says}: {run}");
+            let doctor = ends(s, 3, ["doctor"]);
+            assert!(doctor.stdout.contains(says), "{says}: {doctor}");
         };
         s.write("wrong", "nobody");
         trouble(s, &format!("{plain}{}", table.replace("env:NEO4J_PASSWORD", "file:wrong")), "401");

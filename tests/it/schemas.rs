@@ -76,7 +76,13 @@ fn documents(s: &Sandbox) -> Documents {
     s.git(["init", "-q"]);
     s.git(["add", "."]);
     s.git(["commit", "-qm", "first"]);
-    ok(s, ["register", "bot", "bot", "--metric", "f1=0.8", "--meta", "author=ada"]);
+    take(
+        &mut found,
+        s,
+        "register",
+        0,
+        ["register", "bot", "bot", "--metric", "f1=0.8", "--meta", "author=ada", "--format", "json"],
+    );
     take(&mut found, s, "history", 0, ["history", "bot", "--format", "json"]);
     take(&mut found, s, "show", 0, ["show", "bot", "--format", "json"]);
     let row = |i: usize| format!("{{\"id\": \"q{i}\", \"question\": \"Q{i}\", \"reference\": \"answer {i}\", \"topic\": 1}}\n");
@@ -105,12 +111,26 @@ fn documents(s: &Sandbox) -> Documents {
     take(&mut found, s, "promote", 4, ["promote", "bot", "--to", "production", "--dry-run", "--format", "json"]);
     s.write("mlops.toml", s.read("mlops.toml").replace("[gates.same]", "[policy]\ninconclusive = \"allow\"\n[gates.same]"));
     take(&mut found, s, "promote", 0, ["promote", "bot", "--to", "production", "--ticket", "OPS-1", "--format", "json"]);
+    take(&mut found, s, "rollback", 0, ["rollback", "bot", "--to", "1.0.0", "--format", "json"]);
+    take(&mut found, s, "rollback", 0, ["rollback", "bot", "--to", "1.0.0", "--format", "json"]);
+    take(&mut found, s, "register", 0, ["register", "bot", "bot", "--format", "json"]);
     ok(s, ["tag", "bot", "rag"]);
     ok(s, ["alias", "bot", "champion"]);
     take(&mut found, s, "show", 0, ["show", "bot@1.0.0", "--format", "json"]);
     take(&mut found, s, "show", 0, ["show", "bot", "--format", "json"]);
     take(&mut found, s, "history", 0, ["history", "bot", "--format", "json"]);
     every(&mut found);
+    let text = "The library opens at nine and closes at six. Readers may borrow up to ten books for four weeks at a time.\n\n";
+    s.write("docs/hours.md", format!("# Hours\n\n{}", text.repeat(6)));
+    s.write("docs/short.txt", "Too short.");
+    take(&mut found, s, "ingest-check", 3, ["ingest", "check", "docs/hours.md", "docs/short.txt", "--format", "json"]);
+    take(&mut found, s, "ingest", 0, ["ingest", "docs", "--skeleton", "--format", "json"]);
+    take(&mut found, s, "ingest", 0, ["ingest", "docs", "--skeleton", "--format", "json"]);
+    take(&mut found, s, "ingest-report", 0, ["ingest", "report", "--format", "json"]);
+    take(&mut found, s, "search", 0, ["search", "opening hours", "--limit", "3", "--format", "json"]);
+    take(&mut found, s, "search", 0, ["search", "opening hours", "--hybrid", "--format", "json"]);
+    take(&mut found, s, "index-list", 0, ["index", "list", "--format", "json"]);
+    take(&mut found, s, "index-stats", 0, ["index", "stats", "--format", "json"]);
     found
 }
 

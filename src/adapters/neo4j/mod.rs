@@ -62,6 +62,19 @@ impl Neo4j {
         Spot { neo4j: self, tenant: tenant.to_owned(), place: place.to_owned() }
     }
 
+    /// The address of its database, for people.
+    pub fn describe(&self) -> String {
+        self.base.as_str().trim_end_matches("/query/v2").to_owned()
+    }
+
+    /// Whether it answers, and this user may ask.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses.
+    pub fn ping(&self) -> Result<()> {
+        self.ask("RETURN 1", &json!({})).map(drop)
+    }
+
     fn request(&self, method: Method, below: &[&str]) -> Result<Request> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {

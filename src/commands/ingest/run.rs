@@ -7,7 +7,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::quantity::Bytes;
-use crate::base::text::count;
+use crate::base::text::{count, visible};
 use crate::cli::cx::Cx;
 use crate::cli::out::Out;
 use crate::cli::progress;
@@ -96,13 +96,15 @@ impl Report for Ingested {
 
     fn blocks(&self) -> Vec<Block> {
         let mut lines = Vec::new();
+        // Names of files come from strangers: one line each, whatever is in them.
+        let mut line = |text: String| lines.push(visible(&text, usize::MAX));
         for d in &self.documents {
             match (d.reason, &d.detail) {
-                (Some(reason), Some(detail)) => lines.push(format!("{reason}: {}: {detail}", d.source)),
-                _ if d.result == "removed" => lines.push(format!("removed: {}: its file is gone", d.source)),
+                (Some(reason), Some(detail)) => line(format!("{reason}: {}: {detail}", d.source)),
+                _ if d.result == "removed" => line(format!("removed: {}: its file is gone", d.source)),
                 _ => {}
             }
-            lines.extend(d.warnings.iter().map(|w| format!("warning: {}: {w}", d.source)));
+            d.warnings.iter().for_each(|w| line(format!("warning: {}: {w}", d.source)));
         }
         lines.push(self.summary());
         vec![lines.join("\n").into()]

@@ -116,7 +116,7 @@ impl Tty {
     /// # Panics
     /// When it never does.
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        assert!(wait_until(20, || self.screen().contains(text)), "never showed {text:?}:\n{}", self.screen());
+        assert!(wait_until(60, || self.screen().contains(text)), "never showed {text:?}:\n{}", self.screen());
         self.screen()
     }
 
