@@ -106,12 +106,12 @@ fn cells(reference: &[u64], current: &[u64]) -> Option<Cells> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::stats::rng::Rng;
 
     /// Sums of twelve uniform draws, less 6: close to normal.
-    fn draws(seed: u64, n: usize, shift: f64) -> Vec<Option<f64>> {
+    pub(in crate::domain::drift) fn draws(seed: u64, n: usize, shift: f64) -> Vec<Option<f64>> {
         let mut rng = Rng::new(seed);
         let mut one = || (0..12).map(|_| rng.below(1 << 30) as f64 / f64::from(1 << 30)).sum::<f64>() - 6.0;
         (0..n).map(|_| Some(one() + shift)).collect()

@@ -221,7 +221,10 @@ mod tests {
         let got = laid(&counted(&[("a", 50), ("b", 5), ("c", 5)]), &counted(&[("a", 50), ("b", 4), ("c", 6)]));
         assert_eq!((got.names, got.reference), (vec!["a".to_owned()], vec![50, 10]));
         let empty = laid(&counted(&[("a", 1), ("b", 2)]), &Levels::default());
-        assert_eq!((empty.names, empty.reference, empty.current), (vec!["b".to_owned(), "a".to_owned()], vec![2, 1, 0], vec![0; 3]));
+        assert_eq!(
+            (empty.names, empty.reference, empty.current),
+            (vec!["b".to_owned(), "a".to_owned()], vec![2, 1, 0], vec![0; 3])
+        );
     }
 
     #[test]
