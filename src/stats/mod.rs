@@ -17,6 +17,7 @@ pub mod multiplicity;
 pub mod ordered;
 pub mod paired;
 pub mod power;
+pub mod rank;
 pub mod rng;
 pub mod smirnov;
 pub mod stream;

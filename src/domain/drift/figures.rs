@@ -101,6 +101,14 @@ pub struct Shape {
     pub p_range: (f64, f64),
 }
 
+impl Shape {
+    /// Of a test as it was computed.
+    pub fn of(test: Smirnov) -> Self {
+        let Smirnov { statistic, at, current_lower, p_value, p_range, .. } = test;
+        Self { statistic, at, current_lower, p: p_value, p_range }
+    }
+}
+
 /// One cell of both distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -237,7 +245,7 @@ impl Figures {
             nulls: sides.map(|side| side.nulls),
             not_finite: sides.map(|side| side.nan.saturating_add(side.infinite)),
             effect,
-            shape: found.smirnov.map(shape),
+            shape: found.smirnov.map(Shape::of),
             cells: ranges(reference.histogram(), current.histogram(), found.cells.as_ref()),
             samples: pair.and_then(|(r, c)| Some(Sides::new(sample(reference, r)?, sample(current, c)?))),
             constant: pair.and_then(|(r, c)| constant(r, c)),
@@ -350,11 +358,6 @@ fn unit(scale: Scale) -> Unit {
         Scale::StandardDeviation => Unit::StandardDeviation,
         Scale::Median => Unit::Median,
     }
-}
-
-fn shape(test: Smirnov) -> Shape {
-    let Smirnov { statistic, at, current_lower, p_value, p_range, .. } = test;
-    Shape { statistic, at, current_lower, p: p_value, p_range }
 }
 
 fn sample(column: &Numeric, ordered: &Ordered) -> Option<Sample> {
