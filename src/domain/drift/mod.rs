@@ -13,8 +13,20 @@
 //!
 //! [`evidently`] computes the values of that tool instead.
 
+pub mod anomaly;
 pub mod bins;
+pub mod calibration;
+pub mod change;
 pub mod compare;
+pub mod concept;
 pub mod evidently;
+pub mod figures;
 pub mod levels;
+pub mod performance;
+pub mod policy;
 pub mod profile;
+pub mod slices;
+pub mod streams;
+pub mod upstream;
+pub mod verdict;
+pub mod why;
