@@ -6,10 +6,13 @@
 pub mod beta;
 pub mod bounded;
 pub mod cloud;
+pub mod components;
 pub mod contingency;
 pub mod describe;
 pub mod divergence;
+pub mod fourier;
 pub mod interval;
+pub mod kmeans;
 pub mod kolmogorov;
 pub mod moments;
 pub mod multiplicity;
