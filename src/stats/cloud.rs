@@ -33,13 +33,42 @@ pub struct Divergence {
     pub shrinkage: f64,
 }
 
-/// How far two centroids are apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CentroidShift {
-    /// |Δμ|²/(tr S·(1/n + 1/m)) with S pooled: about 1 without drift, whatever the scale and width.
-    pub value: f64,
-    /// Directions that vary, as if all varied alike: (tr S)²/tr S².
-    pub degrees: f64,
+/// The centroid of vectors and how far they are spread about it, in O(d) memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Centre {
+    /// How many vectors, at least one.
+    pub rows: u64,
+    /// Their mean, in their unit.
+    pub mean: Vec<f64>,
+    /// Σ |x − mean|², in their unit squared.
+    pub squares: f64,
+}
+
+impl Centre {
+    /// The centre of vectors of `width` numbers that lie one after the other. `None` as [`Cloud::of`].
+    pub fn of<T: Copy + Into<f64>>(values: &[T], width: usize) -> Option<Self> {
+        let rows = values.len().checked_div(width).filter(|rows| *rows > 0 && rows * width == values.len())?;
+        let mut mean = vec![0.0; width];
+        values.chunks(width).for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, v)| *sum += (*v).into()));
+        mean.iter_mut().for_each(|sum| *sum /= rows as f64);
+        let square = |row: &[T]| row.iter().zip(&mean).map(|(v, mean)| ((*v).into() - mean).powi(2)).sum::<f64>();
+        let squares = values.chunks(width).map(square).sum();
+        Self { rows: rows as u64, mean, squares }.finite()
+    }
+
+    /// The centre of both. `None` when their vectors differ in width or sums are beyond `f64`.
+    pub fn merged(&self, other: &Self) -> Option<Self> {
+        let rows = self.rows.checked_add(other.rows)?;
+        let apart = squared_distance(&self.mean, &other.mean)?;
+        let share = other.rows as f64 / rows as f64;
+        let mean = self.mean.iter().zip(&other.mean).map(|(a, b)| a + (b - a) * share).collect();
+        Self { rows, mean, squares: self.squares + other.squares + apart * share * self.rows as f64 }.finite()
+    }
+
+    fn finite(self) -> Option<Self> {
+        let finite = self.mean.iter().chain([&self.squares]).all(|v| v.is_finite());
+        finite.then_some(self)
+    }
 }
 
 impl Cloud {
@@ -202,16 +231,28 @@ fn scatter(columns: &DMatrix<f64>) -> DMatrix<f64> {
     sum
 }
 
-/// The squared distance of the centroids over what it is expected to be when nothing drifted. `None` when the widths differ or
-/// all vectors are equal.
-pub fn centroid_shift(reference: &Cloud, current: &Cloud) -> Option<CentroidShift> {
-    (reference.width() == current.width()).then_some(())?;
+/// The squared distance of the centroids over what it is expected to be when nothing drifted, |Δμ|²/(tr S·(1/n + 1/m)) with S pooled:
+/// about 1 without drift, whatever the scale and width. `None` when the widths differ or all vectors are equal.
+pub fn centroid_shift(reference: &Centre, current: &Centre) -> Option<f64> {
     let (n, m) = (reference.rows as f64, current.rows as f64);
-    let pooled = (&reference.scatter + &current.scatter) / (n + m - 2.0);
-    let variance = pooled.trace();
-    let value = (&reference.mean - &current.mean).norm_squared() / (variance * (1.0 / n + 1.0 / m));
-    let degrees = variance * variance / pooled.norm_squared();
-    (value.is_finite() && degrees.is_finite()).then_some(CentroidShift { value, degrees })
+    let variance = (reference.squares + current.squares) / (n + m - 2.0);
+    let shift = squared_distance(&reference.mean, &current.mean)? / (variance * (1.0 / n + 1.0 / m));
+    Some(shift).filter(|shift| shift.is_finite())
+}
+
+/// In how many directions vectors vary, as if they varied alike in each: (tr S)²/tr S². The law of a [`centroid_shift`] without drift is
+/// about χ²/degrees with so many degrees of freedom (Satterthwaite 1946). S is known in full for the first numbers of a vector, which
+/// are a `cloud`; `rest` is the variance of the others together, which number `others`, taken as even. `None` when nothing varies.
+pub fn directions(cloud: &Cloud, rest: f64, others: usize) -> Option<f64> {
+    let covariance = cloud.covariance()?;
+    let all = covariance.trace() + rest;
+    let squares = covariance.norm_squared() + if others > 0 { rest * rest / others as f64 } else { 0.0 };
+    Some(all * all / squares).filter(|degrees| degrees.is_finite() && *degrees > 0.0)
+}
+
+/// `None` for another width.
+fn squared_distance(a: &[f64], b: &[f64]) -> Option<f64> {
+    (a.len() == b.len()).then(|| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum())
 }
 
 /// The divergence of the current from the reference cloud. A covariance without an inverse, which takes more different rows than a
@@ -251,8 +292,8 @@ mod tests {
         for row in rows("clouds") {
             let width = row.u64("width") as usize;
             let [reference, current] = ["a", "b"].map(|k| Cloud::of(&floats(&row.list(k)), width).expect("vectors"));
-            let shift = centroid_shift(&reference, &current).map(|s| s.value);
-            near(shift, row.f64("shift"), 1e-10, "shift of the centroid");
+            let [a, b] = ["a", "b"].map(|k| Centre::of(&row.list(k), width).expect("vectors"));
+            near(centroid_shift(&a, &b), row.f64("shift"), 1e-10, "shift of the centroid");
             let got = divergence(&reference, &current).expect("enough rows");
             near(Some(got.value), row.f64("kl"), 1e-9, "divergence");
             assert_eq!(got.shrinkage, 0.0);
@@ -288,6 +329,22 @@ mod tests {
         }
         near(Some(merged.shrinkage()), whole.shrinkage(), 1e-9, "shrinkage of parts");
         assert_eq!(Cloud::from_parts(whole.rows(), &whole.parts()), Some(whole));
+        let centre = |values| Centre::of(values, width).expect("vectors");
+        let (parts, whole) = (centre(first).merged(&centre(rest)).expect("the same width"), centre(&values));
+        near(Some(parts.squares), whole.squares, 1e-12, "squares of parts");
+        assert!(parts.rows == whole.rows && squared_distance(&parts.mean, &whole.mean).is_some_and(|d| d < 1e-24));
+    }
+
+    /// Three directions alike and one half as wide: (3.5)²/3.25, whether the last is known or taken as even.
+    #[test]
+    fn directions_count_what_varies() {
+        let side = |i: usize, v: f64| (0..4).map(|j| if i == j { v } else { 0.0 }).collect::<Vec<_>>();
+        let corners = |i: usize, v: f64| [side(i, v), side(i, -v)].concat();
+        let rows = [corners(0, 1.0), corners(1, 1.0), corners(2, 1.0), corners(3, 0.5f64.sqrt())].concat();
+        let cloud = Cloud::of(&rows, 4).expect("vectors");
+        near(directions(&cloud, 0.0, 0), 12.25 / 3.25, 1e-12, "directions");
+        let some = cloud.leading(3).expect("three");
+        near(directions(&some, 1.0 / 7.0, 1), 12.25 / 3.25, 1e-12, "directions of a part");
     }
 
     #[test]
@@ -303,8 +360,12 @@ mod tests {
         assert!(Cloud::of(&[0f32; 0], 3).is_none() && Cloud::of(&[1f32; 4], 3).is_none() && Cloud::of(&[1f32], 0).is_none());
         assert!(Cloud::of(&[f32::NAN, 1.0], 2).is_none() && Cloud::of(&[1e200, -1e200], 1).is_none());
         let (one, wide) = (Cloud::of(&[0f32; 4], 2).expect("zeros"), Cloud::of(&[1f32; 3], 3).expect("a vector"));
-        assert!(one.merged(&wide).is_none() && centroid_shift(&one, &wide).is_none() && divergence(&one, &wide).is_none());
-        assert_eq!((centroid_shift(&one, &one), divergence(&one, &one)), (None, None));
+        assert!(one.merged(&wide).is_none() && divergence(&one, &wide).is_none() && divergence(&one, &one).is_none());
+        let (flat, other) = (Centre::of(&[0f32; 4], 2).expect("zeros"), Centre::of(&[1f32; 3], 3).expect("a vector"));
+        assert!(flat.merged(&other).is_none() && centroid_shift(&flat, &other).is_none() && directions(&one, 0.0, 0).is_none());
+        assert!(
+            centroid_shift(&flat, &flat).is_none() && Centre::of(&[f32::NAN], 1).is_none() && Centre::of(&[0f32; 0], 1).is_none()
+        );
         assert!(one.leading(3).is_none() && one.leading(0).is_none() && one.shrinkage() == 0.0);
         for bad in [&[][..], &[1.0], &[0.0, -1.0, 0.0, 0.0], &[f64::NAN, 1.0, 0.0, 0.0], &[0.0; 5]] {
             assert!(Cloud::from_parts(2, bad).is_none(), "{bad:?}");

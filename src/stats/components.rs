@@ -15,6 +15,9 @@ const SPARE: usize = 10;
 /// Steps of the iteration; each squares the ratio of variances that separates what is kept.
 const STEPS: usize = 15;
 
+/// Less than this share of a squared length is what rounding left of a vector that lies in the space of the components.
+const ROUNDING: f64 = 1e-12;
+
 /// Principal components of a reference: stored with it, because their signs and order are arbitrary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Basis {
@@ -53,17 +56,18 @@ impl Basis {
         })
     }
 
-    /// Vectors that lie one after the other in the basis's coordinates. `None` when they do not divide into vectors of its width.
-    pub fn projected(&self, vectors: &[f32]) -> Option<Projected> {
+    /// Vectors less [`Self::mean`], which lie one after the other, in the basis's coordinates. `None` when they do not divide into
+    /// vectors of its width.
+    pub fn projected<T: Copy + Into<f64>>(&self, centred: &[T]) -> Option<Projected> {
         let width = self.mean.len();
-        let rows = vectors.len().checked_div(width).filter(|rows| rows * width == vectors.len())?;
-        let moved = vectors.iter().enumerate().map(|(i, v)| f64::from(*v) - self.mean[i % width]);
-        let matrix = DMatrix::from_iterator(width, rows, moved);
+        let rows = centred.len().checked_div(width).filter(|rows| rows * width == centred.len())?;
+        let matrix = DMatrix::from_iterator(width, rows, centred.iter().map(|v| (*v).into()));
         let components = DMatrix::from_row_iterator(self.components.len(), width, self.components.iter().flatten().copied());
         let along = components * &matrix;
         let from_mean: Vec<f64> = matrix.column_iter().map(|column| column.norm_squared()).collect();
         let inside = along.column_iter().map(|column| column.norm_squared());
-        let outside = from_mean.iter().zip(inside).map(|(all, inside)| (all - inside).max(0.0)).collect();
+        let outside = |(all, inside): (&f64, f64)| if all - inside > ROUNDING * all { all - inside } else { 0.0 };
+        let outside = from_mean.iter().zip(inside).map(outside).collect();
         Some(Projected { along: along.as_slice().to_vec(), from_mean, outside })
     }
 }
@@ -112,7 +116,8 @@ mod tests {
             for (got, want) in basis.variances.iter().zip(row.list("variances")) {
                 near(Some(*got), want, 1e-9, "variance");
             }
-            let projected = basis.projected(&b).expect("the same width");
+            let centred: Vec<f64> = b.iter().enumerate().map(|(i, v)| f64::from(*v) - basis.mean[i % width]).collect();
+            let projected = basis.projected(&centred).expect("the same width");
             near(Some(projected.outside.iter().sum()), row.f64("residuals"), 1e-8, "residuals");
             let inside: f64 = projected.along.iter().map(|v| v * v).sum();
             near(Some(projected.from_mean.iter().sum()), inside + row.f64("residuals"), 1e-8, "Pythagoras");
@@ -153,7 +158,7 @@ mod tests {
     fn what_cannot_be_had_is_none() {
         let (zeros, one) = (Cloud::of(&[0f32; 4], 2).expect("zeros"), Cloud::of(&[1f32; 3], 3).expect("a vector"));
         assert_eq!(Basis::of(&one, 2), None);
-        assert!(Basis::of(&zeros, 2).is_some_and(|b| b.variances == [0.0, 0.0] && b.projected(&[1.0]).is_none()));
+        assert!(Basis::of(&zeros, 2).is_some_and(|b| b.variances == [0.0, 0.0] && b.projected(&[1f32]).is_none()));
         assert!(columns(&[1.0; 3], 2).is_none() && columns(&[1.0; 3], 0).is_none());
     }
 }

@@ -48,22 +48,32 @@ impl Fourier {
         sound.then(|| Self(DMatrix::from_fn(FEATURES / 2, width, |_, _| (rng.normal() * scale) as f32)))
     }
 
-    /// Adds the features of vectors that lie one after the other to the sums of their blocks, [`FEATURES`] a block, block after
-    /// block; a vector whose block is beyond the sums is left out. `None` when they do not divide into vectors of its width or into
-    /// one for each block named.
-    pub fn add(&self, vectors: &[f32], blocks: &[usize], sums: &mut [f32]) -> Option<()> {
-        let angles = &self.0 * columns(vectors, self.0.ncols()).filter(|v| v.ncols() == blocks.len())?;
+    /// The features of vectors that lie one after the other, [`FEATURES`] a vector. `None` when they do not divide into vectors of
+    /// its width.
+    pub fn features(&self, vectors: &[f32]) -> Option<Vec<f32>> {
+        let angles = &self.0 * columns(vectors, self.0.ncols())?;
         let unit = (2.0 / FEATURES as f32).sqrt();
-        for (angles, block) in angles.column_iter().zip(blocks) {
-            let Some(sums) = sums.get_mut(block * FEATURES..(block + 1) * FEATURES) else { continue };
-            for (pair, angle) in sums.chunks_exact_mut(2).zip(angles.iter()) {
-                let (sine, cosine) = angle.sin_cos();
-                pair[0] += unit * cosine;
-                pair[1] += unit * sine;
-            }
-        }
-        Some(())
+        let pair = |angle: &f32| {
+            let (sine, cosine) = angle.sin_cos();
+            [unit * cosine, unit * sine]
+        };
+        Some(angles.as_slice().iter().flat_map(pair).collect())
     }
+}
+
+/// Rows of features, [`FEATURES`] each, dealt at random into blocks of so many and summed, block after block; rows that fill no block are
+/// left out. Empty for blocks of no rows.
+pub fn dealt(features: &[f32], rows: usize, seed: u64) -> Vec<f32> {
+    let mut order: Vec<&[f32]> = features.chunks_exact(FEATURES).collect();
+    let count = order.len();
+    Rng::new(seed).draw(&mut order, count);
+    let mut sums = vec![0.0; count.checked_div(rows).unwrap_or(0) * FEATURES];
+    for (block, members) in sums.chunks_exact_mut(FEATURES).zip(order.chunks(rows.max(1))) {
+        for member in members {
+            block.iter_mut().zip(*member).for_each(|(sum, v)| *sum += v);
+        }
+    }
+    sums
 }
 
 /// The median of the squared distances of all pairs of different vectors, in their unit squared: the bandwidth that suits them. `None`
@@ -212,12 +222,9 @@ mod tests {
         (0..rows * width).map(|_| (rng.normal() + shift) as f32).collect()
     }
 
-    /// The sums of blocks of `rows` rows; rows that fill none are left out.
-    fn blocks(fourier: &Fourier, vectors: &[f32], width: usize, rows: usize) -> Vec<f32> {
-        let count = vectors.len() / width;
-        let mut sums = vec![0.0; count / rows * FEATURES];
-        fourier.add(vectors, &(0..count).map(|i| i / rows).collect::<Vec<_>>(), &mut sums).expect("vectors");
-        sums
+    /// The sums of blocks of `rows` rows.
+    fn blocks(fourier: &Fourier, vectors: &[f32], rows: usize) -> Vec<f32> {
+        dealt(&fourier.features(vectors).expect("vectors"), rows, 3)
     }
 
     /// numpy 2.4.6 from the formulas.
@@ -240,7 +247,7 @@ mod tests {
         let want = exact(&a, &b, width, s).expect("a discrepancy");
         for seed in 0..2 {
             let fourier = Fourier::new(width, s, seed).expect("features");
-            let (r, c) = (blocks(&fourier, &a, width, 2), blocks(&fourier, &b, width, 2));
+            let (r, c) = (blocks(&fourier, &a, 2), blocks(&fourier, &b, 2));
             let got = discrepancy(&r, &c, 2, 1).expect("a discrepancy");
             assert!((got.value / want - 1.0).abs() < 0.15, "{got:?} is not about {want}");
             assert_eq!((got.rows, got.permutations, got.p_value), ((300, 200), MOST_PERMUTATIONS, 1e-4));
@@ -260,7 +267,7 @@ mod tests {
                     let mut side = |rows| (0..rows * 3).map(|_| rng.normal().exp() as f32).collect::<Vec<f32>>();
                     let (a, b) = (side(n), side(m));
                     let fourier = Fourier::new(3, 4.0, 7).expect("features");
-                    discrepancy(&blocks(&fourier, &a, 3, rows), &blocks(&fourier, &b, 3, rows), rows, seed).expect("rows").p_value
+                    discrepancy(&blocks(&fourier, &a, rows), &blocks(&fourier, &b, rows), rows, seed).expect("rows").p_value
                 })
                 .collect();
             let below = |bar: f64| p.iter().filter(|p| **p < bar).count();
@@ -274,7 +281,7 @@ mod tests {
         let (width, mut rng) = (2, Rng::new(3));
         let fourier = Fourier::new(width, 2.0, 1).expect("features");
         let (a, b) = (draws(&mut rng, 90, width, 0.0), draws(&mut rng, 10, width, 9.0));
-        let got = discrepancy(&blocks(&fourier, &a, width, 10), &blocks(&fourier, &b, width, 10), 10, 1).expect("blocks");
+        let got = discrepancy(&blocks(&fourier, &a, 10), &blocks(&fourier, &b, 10), 10, 1).expect("blocks");
         assert!((got.p_value - 0.1).abs() < 0.04, "{got:?}");
     }
 
@@ -287,6 +294,8 @@ mod tests {
         assert!(discrepancy(&one, &one, 1, 0).is_none() && discrepancy(&one[1..], &one, 2, 0).is_none());
         assert!(discrepancy(&one, &[f32::NAN; FEATURES], 2, 0).is_none() && discrepancy(&one, &[], 2, 0).is_none());
         let fourier = Fourier::new(1, 1.0, 0).expect("features");
-        assert!(fourier.add(&[1.0], &[0, 0], &mut [0.0; FEATURES]).is_none() && fourier.add(&[1.0], &[5], &mut []).is_some());
+        assert!(fourier.features(&[]).is_some_and(|f| f.is_empty()));
+        assert!(Fourier::new(2, 1.0, 0).is_some_and(|f| f.features(&[1.0]).is_none()));
+        assert!(dealt(&one, 0, 0).is_empty() && dealt(&one, 2, 0).is_empty() && dealt(&one, 1, 0) == one);
     }
 }
