@@ -11,12 +11,15 @@
 //! 3. `compare::numbers` or `compare::levels`; collect the p-values of the tests that are printed, adjust them as one family by
 //!    `stats::multiplicity`.
 //!
+//! A column of vectors has a [`cloud::CloudProfile`] instead; [`cloud`] tells its way.
+//!
 //! [`evidently`] computes the values of that tool instead.
 
 pub mod anomaly;
 pub mod bins;
 pub mod calibration;
 pub mod change;
+pub mod cloud;
 pub mod compare;
 pub mod concept;
 pub mod evidently;
