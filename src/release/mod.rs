@@ -7,6 +7,7 @@ pub mod checkout;
 pub mod dataset;
 pub mod embed;
 pub mod evaluate;
+pub mod figures;
 pub mod folder;
 pub mod fsck;
 pub mod gates;

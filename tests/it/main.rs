@@ -34,6 +34,7 @@ mod lineage;
 mod list;
 mod locks;
 mod log;
+mod monitor;
 mod neo4j;
 mod objects_s3;
 mod offers;
