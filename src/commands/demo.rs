@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// See a release from end to end: register, evaluate, promote, refuse, roll back, verify
+/// See a release from end to end: register, evaluate, promote, refuse, watch, roll back, verify
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "Examples:\n  kf demo\n  kf demo --dir /tmp/kf-demo     keep the folder and look around")]
 pub(crate) struct Args {
@@ -47,6 +47,9 @@ const FILES: &[(&str, &str)] = files![
     "documents/handbook.en.md",
     "documents/handbook.es.md",
     "documents/handbook.fr.md",
+    "traffic/accepted.csv",
+    "traffic/friday.csv",
+    "traffic/monday.csv",
 ];
 
 enum Step {
@@ -91,6 +94,12 @@ const STORY: &[Step] = &[
     Kf(&["eval", "bot", "--answers", "answers/2.jsonl"], 0),
     Kf(&["promote", "bot", "--to", "staging"], 0),
     Kf(&["promote", "bot", "--to", "production", "--ticket", "OPS-2", "--reason", "complete, cited answers"], 0),
+    Say("The questions it was accepted on are its baseline. Monday is like them; on Friday customers ask about something new."),
+    Kf(&["drift", "baseline", "bot@production", "--data", "traffic/accepted.csv"], 0),
+    Kf(&["drift", "check", "bot", "--data", "traffic/monday.csv"], 0),
+    Kf(&["drift", "check", "bot", "--data", "traffic/friday.csv"], 3),
+    Say("That opened one ticket, due at once."),
+    Kf(&["drift", "due"], 3),
     Say("A complaint comes in. The last good version is back in one command."),
     Kf(&["rollback", "bot", "--ticket", "INC-7", "--reason", "a customer complains about long answers"], 0),
     Kf(&["history", "bot"], 0),
@@ -123,7 +132,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     }
     let kept = if args.dir.is_some() { format!("\nThe folder stays: cd {}\n", dir.display()) } else { String::new() };
     cx.out.print(&format!(
-        "\nDone: a worse version was refused, a better one released and rolled back, and the log verified.\n{kept}"
+        "\nDone: a worse version was refused, a better one released and rolled back, drift was found, and the log verified.\n{kept}"
     ))?;
     Ok(Exit::Ok)
 }

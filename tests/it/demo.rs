@@ -14,7 +14,7 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
         "$ kf promote bot --to production --first-release",
         "(exit code 3)",
         "bot@1.0.0 is in production again; 3.0.0 is archived",
-        "Done: a worse version was refused, a better one released and rolled back, and the log verified.",
+        "Done: a worse version was refused, a better one released and rolled back, drift was found, and the log verified.",
     ] {
         assert!(run.stdout.contains(told), "{told}\n{run}");
     }
