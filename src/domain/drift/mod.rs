@@ -11,13 +11,14 @@
 //! 3. `compare::numbers` or `compare::levels`; collect the p-values of the tests that are printed, adjust them as one family by
 //!    `stats::multiplicity`.
 //!
-//! [`evidently`] computes the values of that tool instead.
+//! [`page`] is what people read of it. [`evidently`] computes the values of that tool instead.
 
 pub mod bins;
 pub mod compare;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
+pub mod page;
 pub mod policy;
 pub mod profile;
 pub mod upstream;
