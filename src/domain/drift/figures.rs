@@ -138,6 +138,23 @@ pub struct Sample {
 /// The quantiles of a [`Sample`].
 pub const QUANTILES: [f64; 7] = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0];
 
+/// A further effect beside its limit, of columns that are compared in more than one way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sign {
+    /// What was measured.
+    pub name: String,
+    /// Its size.
+    pub value: f64,
+    /// What it must be above.
+    pub limit: f64,
+    /// The chance of it when nothing drifted.
+    pub p: f64,
+    /// How often the limit is passed at these rows when nothing drifted, where there is a law.
+    pub false_alarms: Option<f64>,
+    /// Whether it is above, and for the calibrated rule not by chance alone.
+    pub passed: bool,
+}
+
 /// Current data with a single value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
@@ -208,10 +225,12 @@ pub struct Figures {
     pub js: Option<f64>,
     /// The Hellinger distance.
     pub hellinger: Option<f64>,
-    /// The p-value of the primary test: of numbers and levels the law of the index.
+    /// The p-value of the primary test: of numbers and levels the law of the index, of vectors that of the discrepancy.
     pub p: Option<f64>,
     /// The effect size.
     pub effect: Option<Effect>,
+    /// Further effects; any that passed flags the column.
+    pub signs: Vec<Sign>,
     /// Kolmogorov and Smirnov's test.
     pub shape: Option<Shape>,
     /// Both distributions.
