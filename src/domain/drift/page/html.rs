@@ -3,10 +3,10 @@
 //! Small whatever the data: a column has at most [`CELLS_MAX`] cells in its table, so 100 columns of 50 levels stay below 2 MB.
 
 use super::draw::{self, AXIS};
-use super::{Page, chance, effect, held, nulls, rows, three};
+use super::{Page, UNKNOWN, chance, effect, held, nulls, rows, three};
 use crate::base::error::Result;
 use crate::base::page;
-use crate::domain::drift::figures::{Cell, Figures, Sides};
+use crate::domain::drift::figures::{Cell, Figures, Sides, Sign};
 use crate::domain::drift::policy::Bands;
 use crate::domain::drift::upstream::Finding;
 use crate::domain::drift::verdict::Judged;
@@ -109,11 +109,24 @@ fn column(c: &Judged, at: usize, history: Option<&[f64]>, (bands, reach): (&Band
         rows => held(figures),
         nulls => nulls(figures),
         numbers => numbers(c),
+        signs => c.figures.signs.iter().map(sign).collect::<Vec<_>>(),
         line => line,
         plot => plot(figures),
         boxes => boxes(figures),
         cells => cells(figures),
         more => figures.cells.len().saturating_sub(CELLS_MAX),
+    }
+}
+
+/// A further effect, whose name is what was measured.
+fn sign(s: &Sign) -> Value {
+    context! {
+        name => s.name.as_str(),
+        value => number(s.value),
+        limit => number(s.limit),
+        p => chance(Some(s.p)),
+        alarms => s.false_alarms.map_or_else(|| UNKNOWN.to_owned(), percent),
+        passed => s.passed,
     }
 }
 

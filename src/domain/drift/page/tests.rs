@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::drift::compare::tests::draws;
-use crate::domain::drift::figures::{ColumnComparison, Compared, Role};
+use crate::domain::drift::figures::{ColumnComparison, Compared, Role, Sign};
 use crate::domain::drift::levels::Levels;
 use crate::domain::drift::policy::Policy;
 use crate::domain::drift::profile::Numeric;
@@ -96,6 +96,16 @@ fn everything_is_on_the_page_the_heaviest_first() {
     // Cells of both, and an undecided column says what would decide it.
     place(&page, "<dt>rows that could decide</dt>");
     place(&page, "<path class=\"c\" d=\"M5.2 100h4v-");
+}
+
+#[test]
+fn further_effects_stand_beside_their_limits() {
+    let Compared::Values(mut figures) = numeric(draws(1, 3000, 0.0), draws(2, 3000, 0.0)) else { panic!("values") };
+    figures.signs = vec![Sign { name: "novelty".into(), value: 0.31, limit: 0.05, p: 1e-9, false_alarms: None, passed: true }];
+    let page = html_of(&judge(vec![column("query", Compared::Values(figures))], None, &Policy::default()));
+    let cells =
+        "<td>novelty</td><td class=\"n\">0.31</td><td class=\"n\">0.05</td><td class=\"n\">1e-9</td><td class=\"n\">–</td>";
+    assert!(place(&page, cells) < place(&page, "passed</span>"));
 }
 
 #[test]
