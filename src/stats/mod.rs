@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod contingency;
 pub mod describe;
 pub mod divergence;
+pub mod fisher;
 pub mod interval;
 pub mod kolmogorov;
 pub mod moments;

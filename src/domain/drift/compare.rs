@@ -5,7 +5,7 @@
 
 use super::levels::{Laid, Levels, laid};
 use super::profile::Numeric;
-use crate::stats::contingency::{Contingency, Proportions, contingency, pool_rare, pooled, proportions};
+use crate::stats::contingency::{Contingency, Proportions, contingency, proportions};
 use crate::stats::divergence::{Psi, hellinger, jensen_shannon, kullback_leibler, psi, smoothed};
 use crate::stats::smirnov::{Smirnov, smirnov};
 use crate::stats::wasserstein::{self, Scale};
@@ -54,9 +54,9 @@ pub struct Numbers {
 pub struct Categories {
     /// The levels laid over each other: names and counts of the cells, levels never seen, levels gone.
     pub laid: Laid,
-    /// Over the reference's largest levels and all others; `None` when a side has no rows that are not null.
+    /// Over the largest levels and all others; `None` when a side has no rows that are not null.
     pub cells: Option<Cells>,
-    /// The test of the 2×K table, levels with fewer than five expected rows pooled.
+    /// The test of the 2×K table over the same cells.
     pub contingency: Option<Contingency>,
     /// The share of nulls among all rows; `None` when a side has no rows at all.
     pub nulls: Option<Proportions>,
@@ -83,11 +83,10 @@ pub fn numbers(reference: &Numeric, current: &Numeric) -> Option<Numbers> {
 /// Compares two categorical columns.
 pub fn levels(reference: &Levels, current: &Levels) -> Categories {
     let laid = laid(reference, current);
-    let table = pool_rare(&laid.reference, &laid.current);
     let all = |levels: &Levels| (levels.nulls(), levels.nulls().saturating_add(levels.rows()));
     Categories {
         cells: cells(&laid.reference, &laid.current),
-        contingency: table.and_then(|rows| contingency(&pooled(&laid.reference, &rows), &pooled(&laid.current, &rows))),
+        contingency: contingency(&laid.reference, &laid.current),
         nulls: proportions(all(reference), all(current)),
         laid,
     }
@@ -107,12 +106,12 @@ fn cells(reference: &[u64], current: &[u64]) -> Option<Cells> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::stats::rng::Rng;
 
     /// Sums of twelve uniform draws, less 6: close to normal.
-    fn draws(seed: u64, n: usize, shift: f64) -> Vec<Option<f64>> {
+    pub(in crate::domain::drift) fn draws(seed: u64, n: usize, shift: f64) -> Vec<Option<f64>> {
         let mut rng = Rng::new(seed);
         let mut one = || (0..12).map(|_| rng.below(1 << 30) as f64 / f64::from(1 << 30)).sum::<f64>() - 6.0;
         (0..n).map(|_| Some(one() + shift)).collect()
@@ -193,7 +192,7 @@ mod tests {
         assert!(quiet.contingency.is_some_and(|c| c.p_value > 0.05) && quiet.cells.is_some_and(|c| c.psi.p_value > 0.001));
         let moved = levels(&reference, &cells(200, 60, 40));
         assert!(moved.contingency.is_some_and(|c| c.p_value < 1e-9 && c.degrees == 2));
-        assert!(moved.cells.is_some_and(|c| c.psi.terms.len() == 3 && c.psi.terms[2] > c.psi.terms[0]));
+        assert!(moved.cells.is_some_and(|c| c.psi.terms.len() == 4 && c.psi.cells == 3 && c.psi.terms[2] > c.psi.terms[0]));
         let nothing = levels(&reference, &Levels::of([None]));
         assert!(nothing.cells.is_none() && nothing.contingency.is_none() && nothing.nulls.is_some_and(|p| p.difference == 1.0));
     }

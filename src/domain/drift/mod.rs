@@ -16,5 +16,10 @@
 pub mod bins;
 pub mod compare;
 pub mod evidently;
+pub mod figures;
 pub mod levels;
+pub mod policy;
 pub mod profile;
+pub mod upstream;
+pub mod verdict;
+pub mod why;
