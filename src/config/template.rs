@@ -171,6 +171,8 @@ name = "@PROJECT@"
 #columns = ["amount", "region", "query"]
 #exclude = ["id"]
 #kinds = { region = "category", query = "text" }
+#prediction = "answered"
+#label = "solved"
 #rule = "calibrated"
 #psi = [0.1, 0.2, 0.3]
 #min-rows = 30

@@ -65,6 +65,18 @@ words! {
     }
 }
 
+impl ActionKind {
+    /// Whether there is one for a model, not one for a name.
+    pub fn is_of_model(self) -> bool {
+        self == Self::OpenTicket
+    }
+
+    /// Whether kf does it, and it is done then; the others stay until somebody closes them.
+    pub fn is_performed(self) -> bool {
+        matches!(self, Self::Notify | Self::Command)
+    }
+}
+
 word_leaf! {
     ColumnKind, "kind of column";
     DriftRule, "rule of drift";
@@ -104,6 +116,10 @@ table! {
         exclude: At<Vec<Item<String>>> = "exclude", or Vec::new();
         /// How a column is compared, where its cells do not tell: number, category, text or embedding.
         kinds: Free<ColumnKind> = "kinds";
+        /// The column that the model says; its drift is told apart.
+        prediction: Option<At<String>> = "prediction";
+        /// The column of what would have been right.
+        label: Option<At<String>> = "label";
         /// How an index becomes a band.
         rule: At<DriftRule> = "rule", or DriftRule::Calibrated;
         /// The stability index from which on a column is `monitor`, `warning` and `critical`.
@@ -156,6 +172,10 @@ pub struct Drift {
     pub exclude: Vec<String>,
     /// How columns are compared, where it is said.
     pub kinds: BTreeMap<String, ColumnKind>,
+    /// The column that the model says.
+    pub prediction: Option<String>,
+    /// The column of what would have been right.
+    pub label: Option<String>,
     /// How an index becomes a band.
     pub rule: DriftRule,
     /// The stability index of `monitor`, `warning` and `critical`; positive and ascending.
@@ -237,6 +257,8 @@ impl RawDrift {
             columns: self.columns.as_ref().map(texts),
             exclude: texts(&self.exclude),
             kinds: self.kinds.0.iter().map(|(column, at)| (column.clone(), at.value)).collect(),
+            prediction: self.prediction.as_ref().map(|at| at.value.clone()),
+            label: self.label.as_ref().map(|at| at.value.clone()),
             rule: self.rule.value,
             psi: self.thresholds().unwrap_or_default(),
             min_rows: self.min_rows.value.get(),

@@ -13,13 +13,19 @@
 //!
 //! [`evidently`] computes the values of that tool instead.
 
+pub mod action;
+pub mod baseline;
 pub mod bins;
+pub mod change;
+pub mod check;
 pub mod compare;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
 pub mod policy;
 pub mod profile;
+pub mod report;
+pub mod table;
 pub mod upstream;
 pub mod verdict;
 pub mod why;
