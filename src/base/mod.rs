@@ -4,6 +4,7 @@
 
 pub mod canonical;
 pub mod digest;
+pub mod encoding;
 pub mod error;
 pub mod event;
 pub mod exit;

@@ -1,9 +1,27 @@
 //! Tables of data as files carry them: typed columns, each read on its own, in bounded memory.
 //!
 //! A column is read as often as wanted, in runs of cells in the order of the rows, so that the cells of two columns can be laid
-//! beside each other. What cannot be read as its column's kind is never dropped in silence: it is counted, and reads as absent.
+//! beside each other (their runs may end at different rows). What cannot be read as its column's kind is never dropped in
+//! silence: it is counted, and reads as absent. What was wrong with a file beyond single cells is a [`Remark`].
+//!
+//! CSV and JSON lines are read once, into a spool of columns ([`spool`]); columns of Parquet stay where they are. The rules of
+//! reading are in `docs/drift.md#data`.
 
+mod cell;
+mod csv;
+mod decode;
+mod input;
+pub mod separator;
+mod spool;
+mod table;
+mod tally;
+
+pub use input::Input;
+pub use table::open;
+
+use crate::base::digest::Digest;
 use crate::base::error::Result;
+use std::fmt;
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +48,10 @@ pub enum Kind {
 pub struct Column {
     /// Its name in the header.
     pub name: String,
-    /// What its cells are.
+    /// What its cells are read as: the kind that was expected of it, while at most half of its cells are bad as that; else `own`.
     pub kind: Kind,
+    /// What its cells are when nothing is expected of them. Another family than `kind` (words for numbers) is a change of the schema.
+    pub own: Kind,
     /// Cells that are there and cannot be read as this kind; they read as absent.
     pub bad: u64,
     /// The first of them as it is written, shortened, and its row, from 1.
@@ -56,8 +76,66 @@ pub enum Cells<'a> {
     },
 }
 
-/// Rows and columns that can be read one column at a time.
-pub trait Table {
+/// Takes runs of cells; an error ends the reading.
+pub type Each<'a> = &'a mut dyn FnMut(Cells<'_>) -> Result<()>;
+
+/// One file that a table was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its name, for people.
+    pub name: String,
+    /// The digest of all its bytes as they were read.
+    pub digest: Digest,
+    /// Their number.
+    pub bytes: u64,
+    /// Rows that it gave to the table.
+    pub rows: u64,
+    /// How it was read: `CSV, UTF-8, separated by ;`, `Parquet`.
+    pub format: String,
+}
+
+/// What was wrong with a file beyond single cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// The name of the [`Source`].
+    pub source: String,
+    /// What it was.
+    pub what: Trouble,
+    /// How often.
+    pub count: u64,
+    /// The first: its row in the file, from 1 after the header (0 is the header), and in a few words what was there.
+    pub example: (u64, String),
+}
+
+/// Kinds of trouble with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// A row has fewer or more cells than the header; it was left out.
+    RaggedRow,
+    /// A row holds bytes that are no characters; they read as U+FFFD.
+    Undecodable,
+    /// A column has no name, or one that another column has; it got a name of its own.
+    Renamed,
+    /// There is no header; columns are named by their numbers.
+    NoHeader,
+    /// A column of another file of the table is not in this one; its cells read as absent.
+    MissingColumn,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RaggedRow => "rows left out, because they have fewer or more cells than the header",
+            Self::Undecodable => "rows with bytes that are no characters",
+            Self::Renamed => "columns named by kf, because their names are empty or taken",
+            Self::NoHeader => "no header: columns are named by their numbers",
+            Self::MissingColumn => "columns absent, because the file does not have them",
+        })
+    }
+}
+
+/// Rows and columns that can be read one column at a time, by several threads if need be.
+pub trait Table: Send + Sync {
     /// The columns in the order of the file.
     fn columns(&self) -> &[Column];
     /// Rows of every column.
@@ -66,5 +144,13 @@ pub trait Table {
     ///
     /// # Errors
     /// When the data cannot be read (again), or what `each` returns.
-    fn read(&self, column: usize, each: &mut dyn FnMut(Cells<'_>) -> Result<()>) -> Result<()>;
+    fn read(&self, column: usize, each: Each<'_>) -> Result<()>;
+    /// The files that it was read from.
+    fn sources(&self) -> &[Source] {
+        &[]
+    }
+    /// What was wrong with them beyond single cells.
+    fn remarks(&self) -> &[Remark] {
+        &[]
+    }
 }

@@ -17,13 +17,17 @@
 //!
 //! [`page`] is what people read of it. [`evidently`] computes the values of that tool instead.
 
+pub mod action;
 pub mod anomaly;
+pub mod baseline;
 pub mod bins;
 pub mod calibration;
 pub mod change;
+pub mod check;
 pub mod cloud;
 pub mod compare;
 pub mod concept;
+pub mod difference;
 pub mod embedded;
 pub mod evidently;
 pub mod figures;
@@ -32,8 +36,10 @@ pub mod page;
 pub mod performance;
 pub mod policy;
 pub mod profile;
+pub mod report;
 pub mod slices;
 pub mod streams;
+pub mod table;
 pub mod upstream;
 pub mod verdict;
 pub mod why;

@@ -1,12 +1,9 @@
 //! Values in rows: the separator is found, the first row is the header, every row becomes one block.
 
 use super::limits::Out;
+use crate::data::separator::{SAMPLE_ROWS, SEPARATORS, reader, separator, stated, widths};
 use crate::domain::ingest::reason::Refused;
 
-/// Separators, the likeliest first.
-const SEPARATORS: &[u8] = b",;\t|";
-/// The rows that the separator is found on.
-const SAMPLE_ROWS: usize = 50;
 /// The most columns that are kept apart.
 const COLUMNS_MAX: usize = 4_096;
 
@@ -15,13 +12,10 @@ const COLUMNS_MAX: usize = 4_096;
 /// # Errors
 /// `TooLarge`, `TooSlow`.
 pub(super) fn extract(text: &str, out: &mut Out) -> Result<(), Refused> {
-    let (separator, text) = match text.strip_prefix("sep=").and_then(|rest| rest.split_once(['\n', '\r'])) {
-        Some((given, rest)) if given.len() == 1 => (given.as_bytes()[0], rest),
-        _ => (separator(text), text),
-    };
+    let (separator, text) = stated(text).unwrap_or_else(|| (separator(text), text));
     let mut header = !first_row_is_numbers(text, separator);
     let mut widest = 0;
-    for record in reader(text, separator).records() {
+    for record in reader(text.as_bytes(), separator).records() {
         // With `flexible` and text as input only the impossible fails: not UTF-8, not readable.
         let Ok(record) = record else { break };
         widest = widest.max(record.len());
@@ -46,36 +40,9 @@ pub(super) fn is_unmistakable(sample: &str) -> bool {
     }) && !sample.lines().take(SAMPLE_ROWS).any(|l| l.trim_start().starts_with(['|', '+']))
 }
 
-/// The values in each of the first rows; the last is left out when the text may be cut within it.
-fn widths(text: &str, separator: u8) -> Vec<usize> {
-    let cut = &text[..text.floor_char_boundary(1 << 16)];
-    let mut widths: Vec<_> = reader(cut, separator).records().take(SAMPLE_ROWS).flatten().map(|r| r.len()).collect();
-    if cut.len() < text.len() || !cut.ends_with('\n') {
-        widths.pop();
-    }
-    widths
-}
-
-/// The separator under which the rows agree best.
-fn separator(text: &str) -> u8 {
-    let score = |separator: u8| {
-        let widths = widths(text, separator);
-        let most = widths.iter().copied().max().unwrap_or(0);
-        let agree = widths.iter().filter(|w| **w == widths[0] && **w > 1).count();
-        (agree * 1_000).checked_div(widths.len()).unwrap_or(0) * 16 + most.saturating_sub(1).min(15)
-    };
-    let first_line = |s: &u8| text.lines().next().is_some_and(|l| l.bytes().any(|b| b == *s));
-    let best = SEPARATORS.iter().copied().max_by_key(|s| (score(*s), u8::from(first_line(s)), u8::MAX - *s));
-    best.unwrap_or(b',')
-}
-
-fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
-    csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(text.as_bytes())
-}
-
 /// A first row that holds numbers only is no header.
 fn first_row_is_numbers(text: &str, separator: u8) -> bool {
-    reader(text, separator).records().next().is_some_and(|row| {
+    reader(text.as_bytes(), separator).records().next().is_some_and(|row| {
         row.is_ok_and(|row| {
             row.iter().any(|v| !v.is_empty()) && row.iter().all(|v| v.trim().parse::<f64>().is_ok() || v.is_empty())
         })

@@ -5,13 +5,11 @@
 //! characters beyond ASCII, because by chance other encodings hardly ever look like that. Bytes that are no character
 //! become U+FFFD and are counted.
 
+use crate::base::encoding::{guess, mostly_utf8, utf16_without_mark};
 use crate::domain::ingest::reason::{Refusal, Refused};
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::borrow::Cow;
 
-/// The part of a text that a guess is made on, in bytes.
-const GUESSED_ON: usize = 1 << 18;
 /// The part of a text that is searched for a declaration, in bytes (the HTML standard asks for 1,024).
 const DECLARED_IN: usize = 2_048;
 /// Of a hundred characters, how many may be undecodable before the text counts as being in no known encoding.
@@ -82,25 +80,6 @@ fn is_c1(c: char) -> bool {
     matches!(c, '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}')
 }
 
-/// Text in Latin letters has a NUL in nearly every second byte of UTF-16; the side tells the order.
-fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
-    let sample = &bytes[..bytes.len().min(1 << 16) & !1];
-    if sample.len() < 4 {
-        return None;
-    }
-    let pairs = sample.len() / 2;
-    let even = sample.iter().step_by(2).filter(|b| **b == 0).count();
-    let odd = sample.iter().skip(1).step_by(2).filter(|b| **b == 0).count();
-    let (encoding, many, few) = if odd > even { (UTF_16LE, odd, even) } else { (UTF_16BE, even, odd) };
-    if many * 10 < pairs * 4 || few * 100 > pairs {
-        return None;
-    }
-    // A program also has NULs; in text every unit is a character and hardly one is a control.
-    let (text, bad) = encoding.decode_without_bom_handling(sample);
-    let controls = text.chars().filter(|c| c.is_control() && !c.is_whitespace()).count();
-    (controls * 100 <= pairs && (!bad || text.matches('\u{fffd}').count() * 200 <= pairs)).then_some(encoding)
-}
-
 /// The encoding that the text says it is in: an XML declaration or a `meta` element.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes[..bytes.len().min(DECLARED_IN)].to_ascii_lowercase();
@@ -127,34 +106,10 @@ fn value_after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     rest.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '>' | '/' | '?')).next().filter(|v| !v.is_empty())
 }
 
-/// UTF-8 with a few broken bytes is still UTF-8: far more sequences are whole than are broken.
-fn mostly_utf8(bytes: &[u8]) -> bool {
-    let (mut whole, mut broken) = (0_usize, 0_usize);
-    for chunk in bytes.utf8_chunks() {
-        whole += chunk.valid().bytes().filter(|b| *b >= 0xC0).count();
-        broken += usize::from(!chunk.invalid().is_empty());
-    }
-    whole > broken * 4
-}
-
-/// A guess by the frequencies of letters.
-fn guess(bytes: &[u8]) -> &'static Encoding {
-    let sample = informative(bytes);
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(sample, sample.len() == bytes.len());
-    let guessed = detector.guess(None, Utf8Detection::Deny);
-    if guessed == ISO_2022_JP { WINDOWS_1252 } else { guessed }
-}
-
-/// The stretch from the first byte beyond ASCII.
-fn informative(bytes: &[u8]) -> &[u8] {
-    let from = bytes.iter().position(|b| *b >= 0x80).unwrap_or(0).saturating_sub(64);
-    &bytes[from..bytes.len().min(from + GUESSED_ON)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use encoding_rs::WINDOWS_1252;
 
     fn check(bytes: &[u8], encoding: &str, text: &str, undecodable: usize) {
         let made = decode(bytes).unwrap();

@@ -1,0 +1,250 @@
+//! Files as one table: their rows one after another, their columns by name.
+//!
+//! Each file is a [`Part`] that knows what its cells are. The kind of a column is decided over all parts; a part that does not
+//! have the column reads as absent there, and a [`Remark`] says so.
+
+use super::cell::Dialect;
+use super::spool::{Spill, Spool};
+use super::tally::Tally;
+use super::{Cells, Column, Each, Input, Kind, Remark, Source, Table, Trouble, csv};
+use crate::base::error::{Context, Error, Result};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+
+/// Rows in a run of absent cells.
+const RUN: usize = 4_096;
+
+/// The rows of one file.
+pub(super) trait Part: Send + Sync {
+    /// The columns in the order of the file, each name once.
+    fn names(&self) -> &[String];
+    fn rows(&self) -> u64;
+    /// What the cells of a column are; `expected` when they may have to be looked at one by one for it.
+    fn tally(&self, column: usize, expected: Option<Kind>) -> Result<Tally>;
+    /// Hands out the cells as a kind.
+    fn read(&self, column: usize, kind: Kind, each: Each<'_>) -> Result<()>;
+}
+
+/// Opens files as one table. `expected` are the kinds that columns had before: each wins while at most half of the cells of the
+/// column are bad as that.
+///
+/// # Errors
+/// A usage error without files; when a file is empty, cannot be read, or is of no format that is known.
+pub fn open(inputs: &[Input], expected: &BTreeMap<String, Kind>) -> Result<Box<dyn Table>> {
+    if inputs.is_empty() {
+        return Err(Error::usage("no data is given").hint("name a file of CSV, JSON lines or Parquet"));
+    }
+    let mut spill = Spill::default();
+    let (mut parts, mut sources, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+    for input in inputs {
+        let mut found = Remarks::new(input);
+        let (part, source) = part(input, expected, &mut spill, &mut found)?;
+        parts.push(part);
+        sources.push(source);
+        remarks.push(found);
+    }
+    joined(parts, sources, remarks, expected).map(|table| Box::new(table) as Box<dyn Table>)
+}
+
+/// Bytes by which a format is known.
+const FORMATS: &[(&[u8], &str, &str)] = &[
+    (b"\x1f\x8b", "gzip", "unpack it first: `gunzip`"),
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "unpack it first: `unzstd`"),
+    (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
+    (b"ARROW1", "an Arrow file", "write it as Parquet"),
+    (b"ORC", "an ORC file", "write it as Parquet"),
+];
+
+/// Reads one file, whatever its format.
+fn part(
+    input: &Input,
+    _expected: &BTreeMap<String, Kind>,
+    spill: &mut Spill,
+    remarks: &mut Remarks,
+) -> Result<(Box<dyn Part>, Source)> {
+    let mut file = input.open()?;
+    let head = head(&mut file).context(|| format!("cannot read {}", input.name()))?;
+    if let Some((_, what, hint)) = FORMATS.iter().find(|(mark, _, _)| head.starts_with(mark)) {
+        return Err(Error::new(format!("cannot read {}: it is {what}", input.name())).hint(*hint));
+    }
+    let (table, source) = csv::read(input, file, spill, remarks)?;
+    Ok((Box::new(table), source))
+}
+
+/// The first bytes of a file, which is then read from its start again.
+fn head(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(1_024).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(head)
+}
+
+/// Columns that were read from a file into spools.
+pub(super) struct Gathered {
+    names: Vec<String>,
+    spools: Vec<Spool>,
+    /// Whole rows so far.
+    pub(super) rows: u64,
+}
+
+impl Gathered {
+    pub(super) fn new(names: Vec<String>, dialect: Dialect) -> Self {
+        let spools = names.iter().map(|_| Spool::new(dialect, names.len())).collect();
+        Self { names, spools, rows: 0 }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Adds a cell to the row after the whole ones; of several for one column the first counts.
+    pub(super) fn push(&mut self, column: usize, cell: &str, quoted: bool, spill: &mut Spill) -> Result<()> {
+        let spool = &mut self.spools[column];
+        if spool.rows() > self.rows {
+            return Ok(());
+        }
+        spool.pad(self.rows, spill)?;
+        spool.push(cell, quoted, spill)
+    }
+
+    /// Ends all columns.
+    pub(super) fn finish(&mut self, spill: &mut Spill) -> Result<()> {
+        self.spools.iter_mut().try_for_each(|spool| spool.finish(self.rows, spill))
+    }
+}
+
+impl Part for Gathered {
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn tally(&self, column: usize, _: Option<Kind>) -> Result<Tally> {
+        Ok(self.spools[column].tally().clone())
+    }
+
+    fn read(&self, column: usize, kind: Kind, each: Each<'_>) -> Result<()> {
+        self.spools[column].read(kind, each)
+    }
+}
+
+/// What is remarked of one file while it is read.
+pub(super) struct Remarks {
+    source: String,
+    all: BTreeMap<Trouble, (u64, (u64, String))>,
+}
+
+impl Remarks {
+    pub(super) fn new(input: &Input) -> Self {
+        Self { source: input.name().to_owned(), all: BTreeMap::new() }
+    }
+
+    /// Counts some trouble at a row of the file; `example` says what was there.
+    pub(super) fn add(&mut self, what: Trouble, row: u64, example: impl FnOnce() -> String) {
+        self.all.entry(what).or_insert_with(|| (0, (row, example()))).0 += 1;
+    }
+
+    fn into_iter(self) -> impl Iterator<Item = Remark> {
+        let Self { source, all } = self;
+        all.into_iter().map(move |(what, (count, example))| Remark { source: source.clone(), what, count, example })
+    }
+}
+
+/// Several files as one table.
+struct Joined {
+    columns: Vec<Column>,
+    rows: u64,
+    parts: Vec<Box<dyn Part>>,
+    /// For each column where it is in each part.
+    places: Vec<Vec<Option<usize>>>,
+    sources: Vec<Source>,
+    remarks: Vec<Remark>,
+}
+
+fn joined(
+    parts: Vec<Box<dyn Part>>,
+    sources: Vec<Source>,
+    mut remarks: Vec<Remarks>,
+    expected: &BTreeMap<String, Kind>,
+) -> Result<Joined> {
+    let indexes: Vec<HashMap<&str, usize>> =
+        parts.iter().map(|p| p.names().iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (n, part) in parts.iter().enumerate() {
+        let is_new = |name: &&str| indexes[..n].iter().all(|index| !index.contains_key(name));
+        names.extend(part.names().iter().map(String::as_str).filter(is_new));
+    }
+    let (mut columns, mut places) = (Vec::new(), Vec::new());
+    for name in names {
+        let place: Vec<Option<usize>> = indexes.iter().map(|index| index.get(name).copied()).collect();
+        let wanted = expected.get(name).copied();
+        let (mut tally, mut rows) = (Tally::default(), 0);
+        for ((part, at), remarks) in parts.iter().zip(&place).zip(&mut remarks) {
+            match at {
+                Some(at) => tally.merge(&part.tally(*at, wanted)?, rows),
+                None => remarks.add(Trouble::MissingColumn, 0, || format!("`{name}` is not there")),
+            }
+            rows += part.rows();
+        }
+        columns.push(tally.column(name, wanted));
+        places.push(place);
+    }
+    let rows = parts.iter().map(|part| part.rows()).sum();
+    let remarks = remarks.into_iter().flat_map(Remarks::into_iter).collect();
+    Ok(Joined { columns, rows, parts, places, sources, remarks })
+}
+
+impl Table for Joined {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn read(&self, column: usize, each: Each<'_>) -> Result<()> {
+        let kind = self.columns[column].kind;
+        for (part, at) in self.parts.iter().zip(&self.places[column]) {
+            match at {
+                Some(at) => part.read(*at, kind, each)?,
+                None => absent(part.rows(), kind, each)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+}
+
+/// Hands out rows in which nothing is.
+fn absent(mut rows: u64, kind: Kind, each: Each<'_>) -> Result<()> {
+    while rows > 0 {
+        let run = rows.min(RUN as u64);
+        let n = usize::try_from(run).unwrap_or(RUN);
+        match kind {
+            Kind::Integer | Kind::Number | Kind::Time => each(Cells::Numbers(&vec![None; n]))?,
+            Kind::Boolean | Kind::Text => each(Cells::Texts(&vec![None; n]))?,
+            Kind::Vector { width } => {
+                each(Cells::Vectors { width, values: &vec![0.0; n * width], present: &vec![false; n] })?;
+            }
+        }
+        rows -= run;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
