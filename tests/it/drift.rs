@@ -38,8 +38,8 @@ fn data_like_the_baseline_pass_and_others_open_one_ticket() {
         bot: 1,000 new rows against the 1,000 rows that bot@1.0.0 was accepted on
 
         COLUMN  STATUS    PSI  99.9 %      Q             EFFECT            N  NULLS  WHY
-        amount  ok      0.002   0.056  1.000  0.027 wasserstein  1000 / 1000  0 / 0  PSI 0.002, of which chance makes 0.056 once in a thousand
-        region  ok      0.000   0.028  1.000    0.000 cramers-v  1000 / 1000  0 / 0  PSI 0.000, of which chance makes 0.028 once in a thousand
+        amount  ok      0.002   0.056  1.000  0.027 wasserstein  1000 / 1000  0 / 0  PSI 0.002; once in a thousand chance makes PSI 0.056
+        region  ok      0.000   0.028  1.000    0.000 cramers-v  1000 / 1000  0 / 0  PSI 0.000; once in a thousand chance makes PSI 0.028
 
         bot: ok: 2 columns, none drifted
         ");
