@@ -26,6 +26,7 @@ mod init;
 mod lineage;
 mod list;
 mod log;
+mod monitor;
 mod moved;
 mod promote;
 mod register;
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Lineage(lineage::Args),
     List(list::Args),
     Log(log::Args),
+    #[command(subcommand)]
+    Monitor(monitor::Command),
     Promote(promote::Args),
     Register(register::Args),
     Restore(restore::Args),
@@ -118,6 +121,7 @@ impl Command {
             Self::Lineage(args) => lineage::run(cx, args),
             Self::List(args) => list::run(cx, args),
             Self::Log(args) => log::run(cx, args),
+            Self::Monitor(command) => command.run(cx),
             Self::Promote(args) => promote::run(cx, args),
             Self::Register(args) => register::run(cx, args),
             Self::Restore(args) => restore::run(cx, args),

@@ -5,4 +5,5 @@ pub mod drift;
 pub mod eval;
 pub mod golden;
 pub mod ingest;
+pub mod monitor;
 pub mod registry;

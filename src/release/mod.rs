@@ -8,6 +8,7 @@ pub mod dataset;
 pub mod drift;
 pub mod embed;
 pub mod evaluate;
+pub mod figures;
 pub mod folder;
 pub mod freeze;
 pub mod fsck;

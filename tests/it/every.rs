@@ -75,6 +75,9 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("lineage", &["bot@1.0.0", "--report", "dot=l.dot", "--report", "mermaid=l.mmd"]),
     ("list", &[]),
     ("log", &["bot"]),
+    ("monitor dashboard", &[]),
+    ("monitor metrics", &["-o", "kf.prom"]),
+    ("monitor rules", &["-o", "kf.rules.yml"]),
     ("promote", &["bot@1.0.2", "--to", "production"]),
     ("register", &["bot", "bot"]),
     ("register", &["new", "bot", "--type", "other"]),
@@ -149,6 +152,9 @@ const TEXTS: &[(&str, &[&str], &[&str])] = &[
     ("demo", &["--dir", "show"], &["table"]),
     ("help", &["promote"], &["table"]),
     ("ingest show", &["manual/returns.md", "--tenant", "acme", "--text"], &["table"]),
+    ("monitor dashboard", &[], &["table", "json"]),
+    ("monitor metrics", &["-o", "kf.prom"], &["table"]),
+    ("monitor rules", &["-o", "kf.rules.yml"], &["table"]),
 ];
 
 /// Whether a text is of the format that it is called by.

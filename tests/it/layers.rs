@@ -28,6 +28,7 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),
+    ("monitor", &[]),
     ("registry", &[]),
 ];
 

@@ -35,6 +35,7 @@ mod lineage;
 mod list;
 mod locks;
 mod log;
+mod monitor;
 mod neo4j;
 mod objects_s3;
 mod offers;

@@ -11,7 +11,7 @@
 //! 3. `compare::numbers` or `compare::levels`; collect the p-values of the tests that are printed, adjust them as one family by
 //!    `stats::multiplicity`.
 //!
-//! [`evidently`] computes the values of that tool instead.
+//! [`page`] is what people read of it. [`evidently`] computes the values of that tool instead.
 
 pub mod action;
 pub mod baseline;
@@ -22,6 +22,7 @@ pub mod compare;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
+pub mod page;
 pub mod policy;
 pub mod profile;
 pub mod report;

@@ -1,0 +1,131 @@
+//! What the state says of itself in figures, for whoever watches it.
+//!
+//! Figures alarm people, so what they rest on is compared with the audit log first, like what a gate rests on. Gates of regression are
+//! left out: they compare a version with the one in production, which is what is watched.
+
+use super::{attest, gates};
+use crate::base::error::Result;
+use crate::base::name::Stage;
+use crate::base::time::Timestamp;
+use crate::base::verdict::Verdict;
+use crate::config::{Project, Rule};
+use crate::domain::eval::metrics::{self, Direction};
+use crate::domain::eval::record::{self, Evaluation, Summary};
+use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95};
+use crate::domain::ingest::table::Scope;
+use crate::domain::monitor::exposition::Figures;
+use crate::domain::monitor::metric;
+use crate::domain::registry::table::{self, Filter, VersionRow};
+use crate::store::{View, log, outbox};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// How many evaluations of a version are looked at for the newest of each dataset.
+const EVALUATIONS: u32 = 200;
+
+/// Reads all figures; `now` is when.
+///
+/// # Errors
+/// Those of the state, and [`Kind::Broken`](crate::base::error::Kind::Broken) when a row is not what the audit log recorded.
+pub fn figures(view: View<'_>, project: &Project, root: &Path, now: Timestamp) -> Result<Figures> {
+    let mut figures = Figures::default();
+    figures.put(&metric::BUILD, [env!("CARGO_PKG_VERSION")], 1.0);
+    figures.put(&metric::READ_AT, [], seconds(now));
+    audit_log(view, &mut figures)?;
+    for model in table::models(view)? {
+        for stage in Stage::ALL {
+            let standing = table::count_versions(view, Filter { model: Some(model.id), stage: Some(*stage), tag: None })?;
+            figures.put(&metric::VERSIONS, [model.name.as_str(), stage.word()], standing as f64);
+        }
+    }
+    for version in table::overview(view)?.iter().filter(|v| matches!(v.stage, Stage::Staging | Stage::Production)) {
+        attest::version(view, version)?;
+        let number = version.version.to_string();
+        figures.put(&metric::IN_STAGE, [version.name.as_str(), version.stage.word(), &number], 1.0);
+        if version.stage == Stage::Production {
+            gate_verdicts(view, (project, root), version, &mut figures)?;
+            evaluations(view, version, &mut figures)?;
+        }
+    }
+    for scope in Scope::everywhere(view)? {
+        collection(view, &scope, &mut figures)?;
+    }
+    Ok(figures)
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.micros() as f64 / 1e6
+}
+
+fn audit_log(view: View<'_>, figures: &mut Figures) -> Result<()> {
+    let size = log::head(view.db())?.frontier.size();
+    figures.put(&metric::EVENTS, [], size as f64);
+    if let Some(signed) = log::signed_size(view.db())? {
+        figures.put(&metric::UNSIGNED, [], size.saturating_sub(signed) as f64);
+    }
+    Ok(())
+}
+
+fn gate_verdicts(view: View<'_>, (project, root): (&Project, &Path), version: &VersionRow, figures: &mut Figures) -> Result<()> {
+    let compares =
+        |gate: &str| project.gates.iter().any(|g| g.name.as_str() == gate && matches!(g.rule, Rule::Regression { .. }));
+    let number = version.version.to_string();
+    for judged in gates::judge_all(view, project, root, version, Stage::Production, None)? {
+        if compares(&judged.gate) {
+            continue;
+        }
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive] {
+            let holds = f64::from(u8::from(judged.verdict == verdict));
+            figures.put(&metric::GATE, [version.name.as_str(), &number, &judged.gate, verdict.word()], holds);
+        }
+    }
+    Ok(())
+}
+
+/// The newest evaluation of a version on each dataset.
+fn evaluations(view: View<'_>, version: &VersionRow, figures: &mut Figures) -> Result<()> {
+    let newest_first = record::of_version(view, version.id, EVALUATIONS)?;
+    attest::evaluations(view, version, &newest_first)?;
+    let mut seen = BTreeSet::new();
+    newest_first.iter().filter(|e| seen.insert(&e.dataset)).for_each(|e| evaluation(version, e, figures));
+    Ok(())
+}
+
+fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
+    let number = version.version.to_string();
+    let of = [version.name.as_str(), number.as_str(), found.dataset.as_str()];
+    figures.put(&metric::EVALUATED_AT, of, seconds(found.at));
+    for sum in &found.metrics {
+        let Summary { metric: name, mean, n, .. } = sum;
+        let [model, number, dataset] = of;
+        let budget = match name.as_str() {
+            COST_PER_QUERY => Some((&metric::COST, 1.0)),
+            LATENCY_P95 => Some((&metric::LATENCY, 1000.0)),
+            ERROR_RATE => Some((&metric::ERRORS, 1.0)),
+            COVERAGE => Some((&metric::COVERAGE, 1.0)),
+            _ => None,
+        };
+        // A mean that is unknown is not printed.
+        let mean = mean.unwrap_or(f64::NAN);
+        if let Some((metric, parts)) = budget {
+            figures.put(metric, of, mean / parts);
+            continue;
+        }
+        let better = match metrics::find(name).map(|m| m.direction) {
+            Some(Direction::LowerIsBetter) => "lower",
+            _ => "higher",
+        };
+        figures.put(&metric::SCORE, [model, number, dataset, name, better], mean);
+        figures.put(&metric::SCORED, [model, number, dataset, name], *n as f64);
+    }
+}
+
+fn collection(view: View<'_>, scope: &Scope, figures: &mut Figures) -> Result<()> {
+    let of = [scope.tenant.name.as_str(), scope.collection.name.as_str()];
+    let totals = scope.totals(view)?;
+    figures.put(&metric::DOCUMENTS, of, totals.documents as f64);
+    figures.put(&metric::REFUSED, of, totals.refused.values().sum::<i64>() as f64);
+    figures.put(&metric::CHUNKS, of, totals.chunks as f64);
+    figures.put(&metric::WAITING, of, outbox::waiting(view, scope.id())? as f64);
+    Ok(())
+}
