@@ -44,7 +44,7 @@ fn with_offer(arg: Arg, path: &str) -> Arg {
         ("eval", "dataset") => ArgValueCompleter::new(datasets),
         ("eval", "report") => ArgValueCompleter::new(|c: &OsStr| words(c, ["junit=", "html=", "markdown=", "json="].into_iter())),
         ("drift check" | "drift report", "report") => {
-            ArgValueCompleter::new(|c: &OsStr| words(c, ["markdown=", "json="].into_iter()))
+            ArgValueCompleter::new(|c: &OsStr| words(c, ["html=", "markdown=", "json="].into_iter()))
         }
         ("drift check", "fail-on") => ArgValueCompleter::new(|c: &OsStr| words(c, FailOn::ALL.iter().map(|f| f.word()))),
         ("drift check" | "drift history" | "drift explain", "names" | "name") | ("drift report" | "drift replay", "check") => {

@@ -212,13 +212,21 @@ fn what_moved_is_explained_and_history_is_kept() {
 #[test]
 fn data_come_by_a_pipe_and_reports_go_to_files() {
     let s = &Sandbox::new();
-    prepare(s, "");
+    prepare(s, "[drift.other]\ndata = [\"quiet.csv\"]\n");
+    s.write("mlops.toml", s.read("mlops.toml").replace("[drift.bot]", "[drift.bot]\ndata = [\"quiet.csv\"]"));
     let data = std::fs::File::open(s.work().join("moved.csv")).expect("the data");
     let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
     command.args(["drift", "check", "bot", "--data", "-", "--report", "markdown=d.md", "--report", "json=d.json"]);
+    command.args(["--report", "html=d.html"]);
     let run = s.finish(command.stdin(data));
     assert_eq!(run.code, Some(3), "{run}");
     assert!(s.read("d.md").contains("| amount | critical |"), "{}", s.read("d.md"));
+    let page = s.read("d.html");
+    assert!(page.starts_with("<!doctype html>") && page.contains("open-ticket") && page.len() < 100_000, "{page}");
+    ok(s, ["drift", "report", "bot", "--report", "html=again.html"]);
+    assert_eq!(s.read("again.html"), page);
+    let two = ends(s, 2, ["drift", "check", "bot", "other", "--report", "html=d.html"]);
+    assert!(two.stderr.contains("a page shows one check"), "{two}");
     assert!(s.read("d.json").starts_with("{\n  \"schema\": \"kf.drift-check/1\""));
 }
 

@@ -1,15 +1,14 @@
 //! `kf drift check`: new data against the baseline, and what follows.
 
-use super::doc::{CheckDoc, Entry, action_line};
+use super::doc::{CheckDoc, Entry, action_line, report_of, write};
 use super::{config_of, inputs, place};
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::table::Table;
 use crate::base::text::count;
-use crate::cli::arg::report_file;
 use crate::cli::cx::Cx;
-use crate::cli::report::{Block, Report, json, markdown};
+use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
 use crate::config::{Drift, FailOn};
 use crate::data::Input;
@@ -37,16 +36,9 @@ pub(crate) struct Args {
     /// The band from which on a check fails: monitor, warning, critical; inconclusive fails for want of data too
     #[arg(long, value_name = "BAND")]
     fail_on: Option<FailOn>,
-    /// Also write the report to a file: markdown or json; again for more
+    /// Also write the report to a file: html (of one check), markdown or json; again for more
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
     reports: Vec<ReportFile>,
-}
-
-/// The kinds of files that a check is written to.
-pub(super) const KINDS: [&str; 2] = ["markdown", "json"];
-
-pub(super) fn report_of(text: &str) -> Result<ReportFile, String> {
-    report_file(text, &KINDS)
 }
 
 /// Something of which nothing could be said.
@@ -149,6 +141,11 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Vec<(Drift, Vec<Input>)>> {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let paths = cx.report_paths(&args.reports)?;
     let wanted = wanted(cx, args)?;
+    if wanted.len() > 1 && args.reports.iter().any(|file| file.kind == "html") {
+        return Err(
+            Error::usage("a page shows one check, and several are made").hint("name one, or write `--report markdown=PATH`")
+        );
+    }
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let place = place(cx, &store, &objects);
     let alone = wanted.len() == 1;
@@ -166,13 +163,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             }
         }
     }
-    for (file, path) in args.reports.iter().zip(&paths) {
-        let text = match file.kind.as_str() {
-            "markdown" => markdown(&all),
-            _ => serde_json::to_string_pretty(&json(&all)?).context(|| "cannot write JSON")?,
-        };
-        cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
-    }
+    write(cx, (&args.reports, &paths), &all.checks.iter().collect::<Vec<_>>(), &all)?;
     cx.out.emit(&all)
 }
 
@@ -182,8 +173,8 @@ fn one(cx: &Cx, place: &Place<'_>, config: &Drift, inputs: &[Input]) -> Result<(
     let loaded = cx.project()?;
     let with = With { project: &loaded.project, root: &loaded.root, secret: &|reference| cx.secret(reference) };
     let performed = act::act(place, config, &with, &done.actions)?;
-    let entry = Entry { uid: done.uid, report: done.report, event: done.event };
-    let mut doc = CheckDoc::new(entry, &done.baseline, done.found);
+    let entry = Entry { uid: done.uid, report: done.report, event: done.event, at: done.at };
+    let mut doc = CheckDoc::new(place.store, entry, &done.baseline, done.found)?;
     doc.notes = done.notes;
     doc.held = done.steps.iter().filter_map(held).collect();
     doc.actions = done.actions;

@@ -2,17 +2,26 @@
 
 use super::size;
 use crate::base::digest::Digest;
+use crate::base::error::{Context, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::table::Table;
 use crate::base::text::count;
-use crate::cli::report::Block;
+use crate::base::time::Timestamp;
+use crate::cli::arg::report_file;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report, json};
 use crate::config::FailOn;
+use crate::domain::drift::page::{self, ActionView, Page};
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::report::{File, Found};
-use crate::domain::drift::table::{ActionRow, BaselineRow};
+use crate::domain::drift::table::{self, ActionRow, BaselineRow};
 use crate::domain::drift::verdict::{Judged, Judgement};
+use crate::release::evaluate::ReportFile;
+use crate::store::Store;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A check.
 #[derive(Serialize)]
@@ -27,6 +36,7 @@ pub(super) struct CheckDoc {
     pub(super) reason: String,
     pub(super) report: Digest,
     pub(super) event: i64,
+    pub(super) at: Timestamp,
     pub(super) data: Vec<File>,
     pub(super) remarks: Vec<String>,
     pub(super) notes: Vec<String>,
@@ -35,6 +45,9 @@ pub(super) struct CheckDoc {
     /// What was asked for and is not begun again, in words.
     pub(super) held: Vec<String>,
     pub(super) judgement: Judgement,
+    /// The index of columns in checks before.
+    #[serde(skip)]
+    history: BTreeMap<String, Vec<f64>>,
 }
 
 /// Where a check stands in the state.
@@ -42,11 +55,18 @@ pub(super) struct Entry {
     pub(super) uid: String,
     pub(super) report: Digest,
     pub(super) event: i64,
+    pub(super) at: Timestamp,
 }
 
+/// How many checks before a page draws.
+const DRAWN: u32 = 30;
+
 impl CheckDoc {
-    pub(super) fn new(entry: Entry, baseline: &BaselineRow, found: Found) -> Self {
-        Self {
+    pub(super) fn new(store: &Store, entry: Entry, baseline: &BaselineRow, found: Found) -> Result<Self> {
+        let history = store.read(|view| table::history(view, &baseline.name, entry.event, DRAWN))?;
+        Ok(Self {
+            history,
+            at: entry.at,
             check: entry.uid,
             name: baseline.name.clone(),
             version: baseline.reference(),
@@ -64,7 +84,37 @@ impl CheckDoc {
             actions: Vec::new(),
             held: Vec::new(),
             judgement: found.judgement,
-        }
+        })
+    }
+
+    /// The check as a page.
+    fn page(&self, kind: &str) -> Result<String> {
+        let rows = |n: u64| count(size(n), "row");
+        let data: Vec<String> = self.data.iter().map(|file| file.digest.short()).collect();
+        let facts = [
+            ("new data".to_owned(), format!("{} ({})", rows(self.rows), data.join(", "))),
+            ("reference".to_owned(), format!("{} ({})", rows(self.rows_ref), self.baseline)),
+            ("check".to_owned(), self.check.clone()),
+        ];
+        let left_out = self.left_out.iter().map(|(name, why)| format!("{name} is not compared: {why}"));
+        let remarks: Vec<String> = self.notes.iter().chain(&self.remarks).cloned().chain(left_out).collect();
+        let action = |a: &ActionRow| ActionView {
+            what: a.kind.to_string(),
+            state: a.state.to_string(),
+            band: a.band.to_string(),
+            due: a.due,
+        };
+        let page = Page {
+            name: self.name.as_str(),
+            baseline: &self.version,
+            at: self.at,
+            facts: &facts,
+            judgement: &self.judgement,
+            remarks: &remarks,
+            history: &self.history,
+            actions: &self.actions.iter().map(action).collect::<Vec<_>>(),
+        };
+        if kind == "html" { page::html::render(&page) } else { Ok(page::markdown::render(&page)) }
     }
 
     /// What a person reads of one check.
@@ -110,6 +160,30 @@ impl CheckDoc {
             _ => Exit::Ok,
         }
     }
+}
+
+/// The kinds of files that checks are written to.
+pub(super) const KINDS: [&str; 3] = ["html", "markdown", "json"];
+
+pub(super) fn report_of(text: &str) -> Result<ReportFile, String> {
+    report_file(text, &KINDS)
+}
+
+/// Writes checks to the files that were asked for; `whole` is the report that they are part of.
+pub(super) fn write<R: Report>(
+    cx: &Cx,
+    (files, paths): (&[ReportFile], &[PathBuf]),
+    docs: &[&CheckDoc],
+    whole: &R,
+) -> Result<()> {
+    for (file, path) in files.iter().zip(paths) {
+        let text = match file.kind.as_str() {
+            "json" => serde_json::to_string_pretty(&json(whole)?).context(|| "cannot write JSON")?,
+            kind => docs.iter().map(|doc| doc.page(kind)).collect::<Result<Vec<_>>>()?.join("\n"),
+        };
+        cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// An action in one line.

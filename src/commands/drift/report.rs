@@ -1,11 +1,10 @@
 //! `kf drift report`: what a check found, as it was kept.
 
-use super::check::report_of;
-use super::doc::{CheckDoc, Entry};
-use crate::base::error::{Context, Error, Result};
+use super::doc::{CheckDoc, Entry, report_of, write};
+use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::cli::cx::Cx;
-use crate::cli::report::{Block, Report, json, markdown};
+use crate::cli::report::{Block, Report};
 use crate::domain::drift::table;
 use crate::release::drift::check::found;
 use crate::release::evaluate::ReportFile;
@@ -15,12 +14,12 @@ use serde::Serialize;
 /// Show what a check found
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf drift report\n  kf drift report support-bot --report markdown=drift.md\n  kf drift report 1c0ffee5 --format json"
+    after_long_help = "Examples:\n  kf drift report\n  kf drift report support-bot --report html=drift.html\n  kf drift report 1c0ffee5 --format json"
 )]
 pub(crate) struct Args {
     /// The check: its id, the end of it, or a name for its newest (default: the newest of all)
     check: Option<String>,
-    /// Also write the report to a file: markdown or json; again for more
+    /// Also write the report to a file: html, markdown or json; again for more
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
     reports: Vec<ReportFile>,
 }
@@ -54,19 +53,15 @@ pub(super) fn kept(cx: &Cx, wanted: Option<&str>) -> Result<CheckDoc> {
     })?;
     let lost = || Error::new(format!("the baseline of the check {} is gone", check.uid)).hint("`kf fsck` tells more");
     let (baseline, found) = (baseline.ok_or_else(lost)?, found(&objects, &check)?);
-    let entry = Entry { uid: check.uid, report: check.report, event: check.event };
-    Ok(CheckDoc { actions, ..CheckDoc::new(entry, &baseline, found) })
+    let entry = Entry { uid: check.uid, report: check.report, event: check.event, at: check.at };
+    let mut doc = CheckDoc::new(&store, entry, &baseline, found)?;
+    doc.actions = actions;
+    Ok(doc)
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let paths = cx.report_paths(&args.reports)?;
     let report = Reported { doc: kept(cx, args.check.as_deref())? };
-    for (file, path) in args.reports.iter().zip(&paths) {
-        let text = match file.kind.as_str() {
-            "markdown" => markdown(&report),
-            _ => serde_json::to_string_pretty(&json(&report)?).context(|| "cannot write JSON")?,
-        };
-        cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
-    }
+    write(cx, (&args.reports, &paths), &[&report.doc], &report)?;
     cx.out.emit(&report)
 }

@@ -12,6 +12,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::name::Name;
+use crate::base::time::Timestamp;
 use crate::config::ActionKind;
 use crate::domain::registry::change::resource;
 use crate::domain::registry::table::VersionRow;
@@ -114,6 +115,8 @@ pub struct Recorded {
     pub uid: String,
     /// Its event.
     pub event: i64,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Records a check.
@@ -154,7 +157,7 @@ pub fn check(tx: &Tx<'_>, new: &NewCheck<'_>) -> Result<Recorded> {
             values![&uid, int(pos as u64), &c.name, c.status.word(), c.figures.psi, int(c.figures.n_cur)].to_vec()
         });
     tx.insert_all("drift_figure", &["drift_check", "pos", "column_name", "status", "psi", "n"], rows)?;
-    Ok(Recorded { uid, event })
+    Ok(Recorded { uid, event, at: tx.now() })
 }
 
 /// Whom an action is about.

@@ -11,6 +11,7 @@ use crate::base::version::Version;
 use crate::config::ActionKind as Kind;
 use crate::store::{Row, View, values};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a model was accepted on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -274,6 +275,19 @@ pub fn figures(view: View<'_>, check: &str) -> Result<Vec<FigureRow>> {
     view.all(sql, values![check], |r| {
         Ok(FigureRow { column: r.text(0)?.to_owned(), status: r.parsed(1)?, psi: r.opt_real(2)?, n: r.int(3)? })
     })
+}
+
+/// The index of columns in the checks of a name before an event, the oldest first, at most `limit` of them.
+pub fn history(view: View<'_>, name: &Name, before: i64, limit: u32) -> Result<BTreeMap<String, Vec<f64>>> {
+    let sql = "SELECT f.column_name, f.psi FROM drift_figure f JOIN drift_check c ON c.uid = f.drift_check WHERE f.psi IS NOT NULL \
+         AND c.uid IN (SELECT o.uid FROM drift_check o WHERE o.name = ?1 AND o.event < ?2 ORDER BY o.event DESC LIMIT ?3) \
+         ORDER BY c.event, f.pos";
+    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    view.each(sql, values![name.as_str(), before, limit], |r| {
+        all.entry(r.text(0)?.to_owned()).or_default().push(r.real(1)?);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 const ACTION: &str = "SELECT a.uid, a.name, m.name, a.drift_check, a.kind, a.band, a.state, a.due, a.attempts, a.opened, a.changed, a.event \

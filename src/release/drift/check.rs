@@ -4,6 +4,7 @@ use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Stage;
+use crate::base::time::Timestamp;
 use crate::config::Drift;
 use crate::data::{self, Input};
 use crate::domain::drift::action::{self, Last, Step};
@@ -31,6 +32,8 @@ pub struct Checked {
     pub report: Digest,
     /// The audit event.
     pub event: i64,
+    /// When.
+    pub at: Timestamp,
     /// What follows.
     pub steps: Vec<Step>,
     /// The actions that were opened.
@@ -58,6 +61,7 @@ pub fn check(place: &Place<'_>, config: &Drift, inputs: &[Input], waiting: &mut 
         found,
         report: kept.object.digest,
         event: recorded.event,
+        at: recorded.at,
         steps,
         actions,
         notes,
