@@ -11,13 +11,17 @@
 //! 3. `compare::numbers` or `compare::levels`; collect the p-values of the tests that are printed, adjust them as one family by
 //!    `stats::multiplicity`.
 //!
-//! A column of vectors has a [`cloud::CloudProfile`] instead; [`cloud`] tells its way.
+//! A column of vectors has a [`cloud::CloudProfile`] instead, a column of texts a [`text::TextProfile`]; [`cloud`] and [`text`] tell their
+//! way.
 //!
 //! [`evidently`] computes the values of that tool instead.
 
 pub mod bins;
 pub mod cloud;
 pub mod compare;
+mod draw;
 pub mod evidently;
 pub mod levels;
+mod packed;
 pub mod profile;
+pub mod text;
