@@ -5,13 +5,13 @@
 //! closed form. Both areas rest on the same two halves and are nearly one number (for weak weights each is the same product of
 //! the halves' differences), so their mean has the deviation of one, not a smaller one.
 
-use super::grams::{Gram, grams, plain};
+use super::grams::{Gram, PLACES, grams, plain};
 use super::profile::Sampled;
 use crate::stats::auc::{auc, null_sd};
 use crate::stats::logistic::{Logistic, Sparse, logistic};
 use crate::stats::rng::Rng;
 use crate::stats::tail::normal_two_sided;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The fewest texts of a side.
 pub const LEAST: usize = 20;
@@ -73,8 +73,9 @@ struct Texts<'a> {
     sampled: Vec<&'a Sampled>,
     plain: Vec<String>,
     reference: usize,
-    /// Features by place: those of at least two texts.
-    features: HashMap<usize, usize>,
+    /// The feature of each place, from 1; 0 for places of fewer than two texts.
+    feature_of: Vec<usize>,
+    features: usize,
     rows: Vec<Sparse>,
 }
 
@@ -131,24 +132,28 @@ impl<'a> Texts<'a> {
     fn of(reference: &'a [Sampled], current: &'a [Sampled]) -> Self {
         let sampled: Vec<&Sampled> = reference.iter().chain(current).collect();
         let plain: Vec<String> = sampled.iter().map(|s| plain(&s.text)).collect();
-        let places: Vec<BTreeSet<usize>> = plain.iter().map(|text| grams(text).map(Gram::place).collect()).collect();
-        let mut texts_with: HashMap<usize, usize> = HashMap::new();
-        places.iter().flatten().for_each(|place| *texts_with.entry(*place).or_default() += 1);
+        let mut places: Vec<Vec<usize>> = plain.iter().map(|text| grams(text).map(Gram::place).collect()).collect();
+        let mut texts_with = vec![0u32; PLACES];
+        for places in &mut places {
+            places.sort_unstable();
+            places.dedup();
+            places.iter().for_each(|place| texts_with[*place] += 1);
+        }
         // What a single text has cannot tell others apart.
-        let (mut features, mut rows) = (HashMap::new(), Vec::with_capacity(places.len()));
-        for places in &places {
-            let shared = places.iter().filter(|place| texts_with[place] > 1);
-            let row: Vec<usize> = shared
-                .map(|place| {
-                    let next = features.len();
-                    *features.entry(*place).or_insert(next)
-                })
-                .collect();
+        let mut features = 0;
+        let number = |texts: u32| {
+            features += usize::from(texts > 1);
+            if texts > 1 { features } else { 0 }
+        };
+        let feature_of: Vec<usize> = texts_with.into_iter().map(number).collect();
+        let of_text = |places: Vec<usize>| {
+            let row: Vec<usize> = places.into_iter().filter_map(|place| feature_of[place].checked_sub(1)).collect();
             // All rows of one length, so that a long text weighs no more than a short one.
             let value = 1.0 / (row.len().max(1) as f64).sqrt();
-            rows.push(row.into_iter().map(|feature| (feature, value)).collect());
-        }
-        Self { sampled, plain, reference: reference.len(), features, rows }
+            row.into_iter().map(|feature| (feature, value)).collect()
+        };
+        let rows = places.into_iter().map(of_text).collect();
+        Self { sampled, plain, reference: reference.len(), feature_of, features, rows }
     }
 
     fn is_current(&self, i: usize) -> bool {
@@ -157,8 +162,8 @@ impl<'a> Texts<'a> {
 
     fn fitted(&self, rows: &[usize]) -> Option<Logistic> {
         let second: Vec<bool> = rows.iter().map(|i| self.is_current(*i)).collect();
-        let rows: Vec<Sparse> = rows.iter().map(|i| self.rows[*i].clone()).collect();
-        logistic(&rows, &second, self.features.len(), STRENGTH)
+        let rows: Vec<&Sparse> = rows.iter().map(|i| &self.rows[*i]).collect();
+        logistic(&rows, &second, self.features, STRENGTH)
     }
 
     /// What speaks for the reference, and for the current data.
@@ -167,7 +172,8 @@ impl<'a> Texts<'a> {
         order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
         // Pieces of one word come together: more than are told must be looked at.
         let most = (20 * TOLD).min(order.len());
-        let wanted: BTreeSet<usize> = order[..most].iter().chain(&order[order.len() - most..]).copied().collect();
+        let mut wanted = vec![false; weights.len()];
+        order[..most].iter().chain(&order[order.len() - most..]).for_each(|feature| wanted[*feature] = true);
         let named = self.named(weights, &wanted);
         let of = |side: &dyn Fn(f64) -> bool| {
             let mut terms: Vec<&(bool, Term)> = named.iter().filter(|(_, term)| side(term.weight)).collect();
@@ -178,14 +184,14 @@ impl<'a> Texts<'a> {
     }
 
     /// The texts of features, whether they are words, with the rows that have them.
-    fn named(&self, weights: &[f64], wanted: &BTreeSet<usize>) -> Vec<(bool, Term)> {
+    fn named(&self, weights: &[f64], wanted: &[bool]) -> Vec<(bool, Term)> {
         let mut rows: BTreeMap<(usize, bool, &str), [usize; 2]> = BTreeMap::new();
         for (i, text) in self.plain.iter().enumerate() {
-            let mut here = BTreeSet::new();
-            for gram in grams(text) {
-                let feature = self.features.get(&gram.place()).filter(|feature| wanted.contains(feature));
-                here.extend(feature.map(|feature| (*feature, gram.is_word(), gram.text())));
-            }
+            let wanted = grams(text).filter_map(|gram| {
+                let feature = self.feature_of[gram.place()].checked_sub(1).filter(|feature| wanted[*feature])?;
+                Some((feature, gram.is_word(), gram.text()))
+            });
+            let here: BTreeSet<(usize, bool, &str)> = wanted.collect();
             here.into_iter().for_each(|key| rows.entry(key).or_default()[usize::from(self.is_current(i))] += 1);
         }
         let mut best: BTreeMap<usize, (bool, Term)> = BTreeMap::new();
