@@ -13,7 +13,8 @@
 //! 4. `verdict::judge` all columns together: one family of tests, upstream first;
 //! 5. beside it, each with its own interval: [`concept`], [`calibration`], [`performance`], [`slices`], [`anomaly`], [`streams`].
 //!
-//! A column of vectors has a [`cloud::CloudProfile`] instead; [`cloud`] tells its way.
+//! A column of vectors has a [`cloud::CloudProfile`] instead, a column of texts a [`text::TextProfile`]; [`cloud`] and [`text`] tell their
+//! way.
 //!
 //! [`page`] is what people read of it. [`evidently`] computes the values of that tool instead.
 
@@ -28,10 +29,12 @@ pub mod cloud;
 pub mod compare;
 pub mod concept;
 pub mod difference;
+mod draw;
 pub mod embedded;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
+mod packed;
 pub mod page;
 pub mod performance;
 pub mod policy;
@@ -40,6 +43,7 @@ pub mod report;
 pub mod slices;
 pub mod streams;
 pub mod table;
+pub mod text;
 pub mod upstream;
 pub mod verdict;
 pub mod why;
