@@ -12,6 +12,7 @@ pub mod format;
 pub mod guard;
 pub mod merkle;
 pub mod name;
+pub mod page;
 pub mod quantity;
 pub mod random;
 pub mod reference;

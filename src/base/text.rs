@@ -117,6 +117,22 @@ pub fn mermaid(text: &str) -> String {
     })
 }
 
+/// Text without meaning to Markdown; a [`Table`](super::table::Table) takes care of pipes, backslashes and line breaks.
+pub fn markdown(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '*' => out.push_str("&#42;"),
+            '_' => out.push_str("&#95;"),
+            '`' => out.push_str("&#96;"),
+            '[' => out.push_str("&#91;"),
+            ']' => out.push_str("&#93;"),
+            '<' => out.push_str("&lt;"),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! most 2,704 (a third of a page); a name too stands in such an index. Clap would repeat the text that it refuses.
 
 use crate::base::error;
+use crate::release::evaluate::ReportFile;
 use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
@@ -44,6 +45,15 @@ pub(crate) fn actor() -> Limited {
 /// An error of a value with its hints, for clap, which shows one text.
 pub(crate) fn told_in_a_line(e: &error::Error) -> String {
     std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; ")
+}
+
+/// Where a file of a report goes, of one of these kinds: `KIND=PATH`.
+pub(crate) fn report_file(text: &str, kinds: &[&str]) -> Result<ReportFile, String> {
+    let (kind, path) = text.split_once('=').ok_or("expected KIND=PATH")?;
+    if !kinds.contains(&kind) {
+        return Err(format!("`{kind}` is not one of: {}", kinds.join(", ")));
+    }
+    Ok(ReportFile { kind: kind.to_owned(), path: path.into() })
 }
 
 impl TypedValueParser for Limited {

@@ -21,6 +21,7 @@ use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
 use crate::domain::ingest::table::Scope;
+use crate::release::evaluate::ReportFile;
 use crate::seams::embedder::Embedder;
 use crate::store::objects::{Objects, RemoteOptions, atomic};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store, emptied};
@@ -147,6 +148,18 @@ impl Cx {
             return Ok(());
         }
         atomic::write_file(&path, text.as_bytes(), 0o644)
+    }
+
+    /// Where reports go, made sure of before anything is recorded, which cannot be taken back.
+    ///
+    /// # Errors
+    /// When one of them cannot be written.
+    pub(crate) fn report_paths(&self, files: &[ReportFile]) -> Result<Vec<PathBuf>> {
+        let writable = |file: &ReportFile| {
+            let path = self.output_path(&file.path)?;
+            atomic::probe(&path).context(|| format!("cannot write the report {}", path.display())).map(|()| path)
+        };
+        files.iter().map(writable).collect()
     }
 
     /// Refuses a format that a text of one form, `what`, cannot be printed in. What KF_FORMAT says is meant for reports, and a

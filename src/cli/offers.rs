@@ -5,7 +5,9 @@ use super::complete::{candidates, collections, models, references, tenants};
 use crate::base::event::Outcome;
 use crate::base::format::Format;
 use crate::base::name::{ModelType, Stage};
+use crate::config::FailOn;
 use crate::domain::audit::query::{self, Filter};
+use crate::domain::drift;
 use crate::domain::eval::metrics;
 use crate::domain::registry::table;
 use clap::{Arg, Command};
@@ -41,6 +43,14 @@ fn with_offer(arg: Arg, path: &str) -> Arg {
         (_, "metric") => ArgValueCompleter::new(|c: &OsStr| words(c, metrics::all().iter().map(|m| m.name))),
         ("eval", "dataset") => ArgValueCompleter::new(datasets),
         ("eval", "report") => ArgValueCompleter::new(|c: &OsStr| words(c, ["junit=", "html=", "markdown=", "json="].into_iter())),
+        ("drift check" | "drift report", "report") => {
+            ArgValueCompleter::new(|c: &OsStr| words(c, ["html=", "markdown=", "json="].into_iter()))
+        }
+        ("drift check", "fail-on") => ArgValueCompleter::new(|c: &OsStr| words(c, FailOn::ALL.iter().map(|f| f.word()))),
+        ("drift check" | "drift history" | "drift explain", "names" | "name") | ("drift report" | "drift replay", "check") => {
+            ArgValueCompleter::new(drifts)
+        }
+        ("drift close", "action") => ArgValueCompleter::new(actions),
         ("alias", "alias") => ArgValueCompleter::new(aliases),
         ("audit log", "outcome") => ArgValueCompleter::new(|c: &OsStr| words(c, Outcome::ALL.iter().map(|o| o.word()))),
         ("audit log", "resource") => ArgValueCompleter::new(models),
@@ -72,6 +82,20 @@ fn aliases(current: &OsStr) -> Vec<CompletionCandidate> {
             found.extend(table::aliases(view, model.id)?.into_iter().map(|(alias, ..)| (alias.to_string(), String::new())));
         }
         Ok(found)
+    })
+}
+
+/// Names of drift that have a baseline.
+fn drifts(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| {
+        Ok(drift::table::baselines(view)?.into_iter().map(|b| (b.name.to_string(), b.reference())).collect())
+    })
+}
+
+/// Actions that are open.
+fn actions(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| {
+        Ok(drift::table::pending(view)?.into_iter().map(|a| (a.uid, format!("{} of {}", a.kind, a.name))).collect())
     })
 }
 

@@ -8,7 +8,7 @@ use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::reference::Reference;
 use crate::base::text::{count, ellipsis};
-use crate::cli::arg::told_in_a_line;
+use crate::cli::arg::{report_file, told_in_a_line};
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
@@ -23,7 +23,7 @@ use crate::release::evaluate::{self, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
 use crate::release::{answer, gates, system};
 use crate::seams::answerer::Answerer;
-use crate::store::objects::{Objects, atomic};
+use crate::store::objects::Objects;
 use crate::store::{Mode, Store};
 use clap_complete::engine::ArgValueCompleter;
 use report::{Evaluated, failures, row_docs};
@@ -76,11 +76,7 @@ fn override_of(text: &str) -> Result<Override, String> {
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
 
 fn report_of(text: &str) -> Result<ReportFile, String> {
-    let (kind, path) = text.split_once('=').ok_or("expected KIND=PATH")?;
-    if !KINDS.contains(&kind) {
-        return Err(format!("`{kind}` is not one of: {}", KINDS.join(", ")));
-    }
-    Ok(ReportFile { kind: kind.to_owned(), path: path.into() })
+    report_file(text, &KINDS)
 }
 
 fn stage_of(text: &str) -> Result<Stage, String> {
@@ -89,7 +85,7 @@ fn stage_of(text: &str) -> Result<Stage, String> {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let config = cx.project()?;
-    let paths = report_paths(cx, &args.reports)?;
+    let paths = cx.report_paths(&args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let wanted = evaluate::metrics_of(&args.metrics)?;
     let version = store.read(|view| table::resolve(view, &args.reference))?;
@@ -216,15 +212,6 @@ fn warnings(file: &str, dataset: &str, unmatched: &[(usize, String, Unmatched)])
         .into_iter()
         .filter_map(one)
         .collect()
-}
-
-/// Where the reports go, made sure of before anything is evaluated: an evaluation that is recorded cannot be taken back.
-fn report_paths(cx: &Cx, files: &[ReportFile]) -> Result<Vec<PathBuf>> {
-    let writable = |file: &ReportFile| {
-        let path = cx.output_path(&file.path)?;
-        atomic::probe(&path).context(|| format!("cannot write the report {}", path.display())).map(|()| path)
-    };
-    files.iter().map(writable).collect()
 }
 
 fn report_text(kind: &str, report: &Evaluated, parts: &Parts<'_>) -> Result<String> {

@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod diff;
 mod doctor;
+mod drift;
 mod eval;
 mod extract_worker;
 mod fsck;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
+    #[command(subcommand)]
+    Drift(drift::Command),
     Eval(eval::Args),
     #[command(name = "extract-worker")]
     ExtractWorker(extract_worker::Args),
@@ -104,6 +107,7 @@ impl Command {
             Self::Demo(args) => demo::run(cx, args),
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
+            Self::Drift(command) => command.run(cx),
             Self::Eval(args) => eval::run(cx, args),
             Self::ExtractWorker(_) => extract_worker::run(),
             Self::Fsck(args) => fsck::run(cx, args),

@@ -14,6 +14,7 @@ use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::domain::eval::gate::Judged;
+use crate::release::freeze::Frozen;
 use crate::release::intact::Reader;
 use crate::release::promote::{Promotion, Request, moving, promote};
 use crate::store::Mode;
@@ -54,6 +55,8 @@ struct Promoted {
     changed: bool,
     verdict: Verdict,
     gates: Vec<Judged>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<Frozen>,
     replaced: Option<VersionDoc>,
     event: Option<i64>,
     #[serde(skip)]
@@ -79,6 +82,10 @@ impl Report for Promoted {
     fn summary(&self) -> String {
         let v = self.version.reference();
         match (self.changed, self.refused) {
+            (_, true) if !self.frozen.is_empty() => {
+                let why: Vec<String> = self.frozen.iter().map(Frozen::told).collect();
+                format!("{v} stays in {}: {}", self.from, why.join("; "))
+            }
             (_, true) => format!("{v} stays in {}: {}", self.from, refusal(&self.gates)),
             (true, _) => {
                 let replaced = self.replaced.as_ref().map(|r| format!("; {} is archived", r.version)).unwrap_or_default();
@@ -192,6 +199,7 @@ fn report(done: Promotion, to: Stage) -> Promoted {
         changed: done.changed,
         verdict: done.verdict,
         gates: done.gates,
+        frozen: done.frozen,
         replaced: done.replaced.as_ref().map(VersionDoc::from),
         event: done.event,
     }

@@ -4,7 +4,9 @@ use super::check::{Check, Checker, Vocabulary};
 use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
-use super::tables::{artifacts, embedder, gates, golden, graph, ingest, model, policy, project, signing, state, system, vectors};
+use super::tables::{
+    artifacts, drift, embedder, gates, golden, graph, ingest, model, policy, project, signing, state, system, vectors,
+};
 use serde_json::{Value, json};
 
 macro_rules! tables {
@@ -56,6 +58,10 @@ tables! {
     tenants: Tables<ingest::RawTenant> => Vec<ingest::TenantRules> = "tenants";
     /// What finds the nearest vectors.
     vectors: Sub<vectors::RawVectors> => vectors::Vectors = "vectors";
+    /// What new data is compared with, and what is done about drift, by name.
+    drift: Tables<drift::RawDrift> => Vec<drift::Drift> = "drift";
+    /// Who is told, by name.
+    alerts: Tables<drift::RawAlerts> => Vec<drift::Alerts> = "alerts";
 }
 
 impl Project {
@@ -68,6 +74,11 @@ impl Project {
     pub fn quality_of(&self, tenant: &str) -> ingest::QualityRules {
         let own = self.tenants.iter().find(|t| t.name.as_str() == tenant);
         own.map_or_else(|| self.ingest.quality.clone(), |t| t.over(&self.ingest.quality))
+    }
+
+    /// What is said of drift under this name.
+    pub fn drift(&self, name: &str) -> Option<&drift::Drift> {
+        self.drift.iter().find(|d| d.name.as_str() == name)
     }
 
     /// The gate of this name.

@@ -163,6 +163,34 @@ name = "@PROJECT@"
 #password = "env:NEO4J_PASSWORD"
 #timeout = "30s"
 
+# What new data is compared with: the baseline that `kf drift baseline` took of a model. An index of `psi` is monitor, warning and
+# critical; actions are notify, open-ticket, command and freeze-promotions.
+#[drift.answer-bot]
+#model = "answer-bot"
+#data = ["data/queries.csv"]
+#columns = ["amount", "region", "query"]
+#exclude = ["id"]
+#kinds = { region = "category", query = "text" }
+#prediction = "answered"
+#label = "solved"
+#rule = "calibrated"
+#psi = [0.1, 0.2, 0.3]
+#min-rows = 30
+#fail-on = "warning"
+#on-monitor = []
+#on-warning = ["notify", "open-ticket"]
+#on-critical = ["notify", "open-ticket", "command", "freeze-promotions"]
+#command = ["./retrain.sh"]
+#alerts = ["team"]
+#deadline = "48h"
+#cool-down = "24h"
+#windows = 2
+
+# Who is told: the address of a webhook that takes `{"text": …}`.
+#[alerts.team]
+#url = "env:TEAM_WEBHOOK"
+#timeout = "10s"
+
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]
 #url = "sqlite"

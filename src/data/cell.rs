@@ -35,7 +35,8 @@ const ABSENT: &[&str] = &["NA", "N/A", "n/a", "null", "NULL", "None", "NaT", "<N
 /// True for a bare cell in which nothing is.
 pub(super) fn is_absent(cell: &str) -> bool {
     let cell = cell.trim_ascii();
-    cell.is_empty() || (cell.len() <= 8 && ABSENT.contains(&cell))
+    // Most cells are numbers, and are not compared with every word.
+    cell.is_empty() || (matches!(cell.as_bytes()[0], b'N' | b'n' | b'<' | b'#' | b'\\') && ABSENT.contains(&cell))
 }
 
 impl Dialect {
@@ -128,7 +129,15 @@ fn time(cell: &str) -> Option<f64> {
 /// Gives the numbers of a vector to `each`; false when the cell is none, which may show late.
 pub(super) fn vector(cell: &str, each: &mut dyn FnMut(f32)) -> bool {
     let Some(inside) = cell.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
-    let mut add = |word: &str| word.parse().map(&mut *each).is_ok();
+    let mut add = |word: &str| {
+        let number = match word {
+            "\"NaN\"" => Ok(f32::NAN),
+            "\"Infinity\"" => Ok(f32::INFINITY),
+            "\"-Infinity\"" => Ok(f32::NEG_INFINITY),
+            word => word.parse(),
+        };
+        number.map(&mut *each).is_ok()
+    };
     if inside.contains(',') {
         return inside.split(',').all(|word| add(word.trim_ascii()));
     }
@@ -164,6 +173,7 @@ mod tests {
             ("[1, 2.5]", Class::Vector(2)),
             ("[ 1.  2.5\n 3 ]", Class::Vector(3)),
             ("[NaN,1]", Class::Vector(2)),
+            ("[\"NaN\",1]", Class::Vector(2)),
             ("[]", Class::Text),
             ("[1,]", Class::Text),
             ("[,1 2]", Class::Text),

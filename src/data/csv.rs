@@ -5,28 +5,23 @@ use super::decode::Characters;
 use super::input::{Hashed, Input};
 use super::separator::{reader, separator, stated};
 use super::spool::Spill;
-use super::table::{Gathered, Remarks};
-use super::{Source, Trouble};
+use super::table::{Gathered, Remarks, unique};
+use super::{EXAMPLE, Source, Trouble};
 use crate::base::error::{Context, Error, Result};
-use crate::base::text::{count, group, visible};
+use crate::base::text::{count, visible};
 use csv::ByteRecord;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Cursor, Read};
 
 /// The largest row, in bytes.
 pub(super) const ROW_MAX: u64 = 64 << 20;
-/// The most columns.
-pub(super) const COLUMNS_MAX: usize = 65_536;
 /// Bytes that the separator is found in.
 const SAMPLE: u64 = 64 << 10;
 /// What separates the values of a single column: nothing that is written.
 const NOTHING: u8 = 0x1F;
-/// Characters of an example.
-const EXAMPLE: usize = 60;
 
-type Rows = csv::Reader<std::io::Chain<Cursor<Vec<u8>>, Characters<Hashed>>>;
+type Rows = csv::Reader<std::io::Chain<Cursor<Vec<u8>>, Characters<Hashed<File>>>>;
 
 /// Reads a file of rows.
 ///
@@ -47,10 +42,6 @@ pub(super) fn read(input: &Input, file: File, spill: &mut Spill, remarks: &mut R
     let dialect = Dialect { decimal_comma: separator == b';', bare: true };
     let header = !is_all_numbers(&record, dialect);
     let names = names(&record, header, remarks);
-    if names.len() > COLUMNS_MAX {
-        let width = group(names.len());
-        return Err(Error::new(format!("{}: it has {width} columns, at most {} can be read", failed(), group(COLUMNS_MAX))));
-    }
     let mut table = Gathered::new(names, dialect);
     let mut ragged = 0;
     let mut at = u64::from(!header);
@@ -93,27 +84,7 @@ fn names(row: &ByteRecord, header: bool, remarks: &mut Remarks) -> Vec<String> {
         return (1..=row.len()).map(|n| format!("column {n}")).collect();
     }
     let written: Vec<String> = row.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
-    let mut taken: HashSet<String> = written.iter().cloned().collect();
-    let mut seen = HashSet::new();
-    let mut names = Vec::with_capacity(written.len());
-    for (at, name) in written.into_iter().enumerate() {
-        if !name.is_empty() && seen.insert(name.clone()) {
-            names.push(name);
-            continue;
-        }
-        let stem = if name.is_empty() { format!("column {}", at + 1) } else { format!("{name}.1") };
-        let more = (2_u64..).map(|n| if name.is_empty() { format!("{stem}.{n}") } else { format!("{name}.{n}") });
-        let free = std::iter::once(stem.clone()).chain(more).find(|free| !taken.contains(free));
-        let free = free.expect("some number is free");
-        remarks.add(Trouble::Renamed, 0, || format!("{} is read as `{}`", quoted(&name), visible(&free, EXAMPLE)));
-        taken.insert(free.clone());
-        names.push(free);
-    }
-    names
-}
-
-fn quoted(name: &str) -> String {
-    if name.is_empty() { "a column without a name".to_owned() } else { format!("another `{}`", visible(name, EXAMPLE)) }
+    unique(written, remarks)
 }
 
 fn shown(row: &ByteRecord) -> String {

@@ -2,11 +2,17 @@
 
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempPath;
+
+/// Bytes of Parquet that are read at once.
+const BUFFER: usize = 64 << 10;
 
 /// One file of data.
 #[derive(Clone, Debug)]
@@ -62,16 +68,77 @@ impl Input {
     }
 }
 
-/// A file whose bytes are hashed as they are read.
-pub(super) struct Hashed {
-    file: File,
+/// What a file looked like when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Still {
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Still {
+    pub(super) fn of(file: &File) -> std::io::Result<Self> {
+        file.metadata().map(|m| Self { bytes: m.len(), changed: (m.mtime(), m.mtime_nsec()) })
+    }
+
+    pub(super) fn bytes(self) -> u64 {
+        self.bytes
+    }
+}
+
+/// A file read from a place of its own: several may read one file at once.
+pub(super) struct Positioned {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Positioned {
+    pub(super) fn new(file: &Arc<File>, at: u64) -> Self {
+        Self { file: Arc::clone(file), at }
+    }
+}
+
+impl Read for Positioned {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read_at(out, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Length for Positioned {
+    fn len(&self) -> u64 {
+        self.file.metadata().map_or(0, |m| m.len())
+    }
+}
+
+impl ChunkReader for Positioned {
+    type T = BufReader<Self>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(BufReader::with_capacity(BUFFER, Self::new(&self.file, start)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
+        // Asked first: a broken file may name a length that no memory holds.
+        if start.checked_add(length as u64).is_none_or(|end| end > Length::len(self)) {
+            return Err(ParquetError::EOF("it names bytes beyond its end".to_owned()));
+        }
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Something whose bytes are hashed as they are read.
+pub(super) struct Hashed<R> {
+    from: R,
     hasher: Hasher,
     bytes: u64,
 }
 
-impl Hashed {
-    pub(super) fn new(file: File) -> Self {
-        Self { file, hasher: Hasher::new(), bytes: 0 }
+impl<R: Read> Hashed<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self { from, hasher: Hasher::new(), bytes: 0 }
     }
 
     /// Digest and number of the bytes that were read.
@@ -80,9 +147,9 @@ impl Hashed {
     }
 }
 
-impl Read for Hashed {
+impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read(out)?;
+        let n = self.from.read(out)?;
         self.hasher.update(&out[..n]);
         self.bytes += n as u64;
         Ok(n)

@@ -11,6 +11,8 @@ mod cell;
 mod csv;
 mod decode;
 mod input;
+mod jsonl;
+mod parquet;
 pub mod separator;
 mod spool;
 mod table;
@@ -22,6 +24,9 @@ pub use table::open;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use std::fmt;
+
+/// Characters of an example.
+const EXAMPLE: usize = 60;
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,12 +117,16 @@ pub struct Remark {
 pub enum Trouble {
     /// A row has fewer or more cells than the header; it was left out.
     RaggedRow,
+    /// A line is no object of JSON; it was left out.
+    NotAnObject,
     /// A row holds bytes that are no characters; they read as U+FFFD.
     Undecodable,
     /// A column has no name, or one that another column has; it got a name of its own.
     Renamed,
     /// There is no header; columns are named by their numbers.
     NoHeader,
+    /// A column holds what no cell can be: maps, lists of anything but numbers; it was left out.
+    Unread,
     /// A column of another file of the table is not in this one; its cells read as absent.
     MissingColumn,
 }
@@ -126,9 +135,11 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RaggedRow => "rows left out, because they have fewer or more cells than the header",
+            Self::NotAnObject => "lines left out, because they are no objects of JSON",
             Self::Undecodable => "rows with bytes that are no characters",
             Self::Renamed => "columns named by kf, because their names are empty or taken",
             Self::NoHeader => "no header: columns are named by their numbers",
+            Self::Unread => "columns left out, because they hold maps or lists of anything but numbers",
             Self::MissingColumn => "columns absent, because the file does not have them",
         })
     }

@@ -319,6 +319,18 @@ impl Vectors {
         Self { width, values: Vec::new(), present: Vec::new() }
     }
 
+    /// True when it is long enough to be handed out.
+    pub(super) fn is_full(&self) -> bool {
+        self.values.len() >= BLOCK
+    }
+
+    /// Adds a vector; one of another width is absent.
+    pub(super) fn add(&mut self, values: &[f32]) {
+        let fits = values.len() == self.width;
+        self.present.push(fits);
+        if fits { self.values.extend_from_slice(values) } else { self.values.resize(self.values.len() + self.width, 0.0) }
+    }
+
     /// Adds a written vector; one of another width is absent.
     pub(super) fn push(&mut self, cell: &str) {
         let start = self.values.len();

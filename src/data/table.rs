@@ -4,16 +4,22 @@
 //! have the column reads as absent there, and a [`Remark`] says so.
 
 use super::cell::Dialect;
+use super::decode::Characters;
 use super::spool::{Spill, Spool};
 use super::tally::Tally;
-use super::{Cells, Column, Each, Input, Kind, Remark, Source, Table, Trouble, csv};
+use super::{Cells, Column, EXAMPLE, Each, Input, Kind, Remark, Source, Table, Trouble, csv, jsonl, parquet};
 use crate::base::error::{Context, Error, Result};
-use std::collections::{BTreeMap, HashMap};
+use crate::base::text::{group, visible};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 
 /// Rows in a run of absent cells.
 const RUN: usize = 4_096;
+/// The most columns of a file.
+pub(super) const COLUMNS_MAX: usize = 65_536;
+/// Columns of a file that shows them row by row.
+const COLUMNS_GUESSED: usize = 256;
 
 /// The rows of one file.
 pub(super) trait Part: Send + Sync {
@@ -39,7 +45,12 @@ pub fn open(inputs: &[Input], expected: &BTreeMap<String, Kind>) -> Result<Box<d
     let (mut parts, mut sources, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
         let mut found = Remarks::new(input);
-        let (part, source) = part(input, expected, &mut spill, &mut found)?;
+        let (part, source) = part(input, &mut spill, &mut found)?;
+        if part.names().len() > COLUMNS_MAX {
+            let (width, most) = (group(part.names().len()), group(COLUMNS_MAX));
+            return Err(Error::new(format!("cannot read {}: it has {width} columns, at most {most} can be read", input.name()))
+                .hint("split it by columns"));
+        }
         parts.push(part);
         sources.push(source);
         remarks.push(found);
@@ -58,19 +69,28 @@ const FORMATS: &[(&[u8], &str, &str)] = &[
 ];
 
 /// Reads one file, whatever its format.
-fn part(
-    input: &Input,
-    _expected: &BTreeMap<String, Kind>,
-    spill: &mut Spill,
-    remarks: &mut Remarks,
-) -> Result<(Box<dyn Part>, Source)> {
+fn part(input: &Input, spill: &mut Spill, remarks: &mut Remarks) -> Result<(Box<dyn Part>, Source)> {
     let mut file = input.open()?;
     let head = head(&mut file).context(|| format!("cannot read {}", input.name()))?;
     if let Some((_, what, hint)) = FORMATS.iter().find(|(mark, _, _)| head.starts_with(mark)) {
         return Err(Error::new(format!("cannot read {}: it is {what}", input.name())).hint(*hint));
     }
-    let (table, source) = csv::read(input, file, spill, remarks)?;
+    if head.starts_with(parquet::MARK) {
+        let (file, source) = parquet::open(input, file, remarks)?;
+        return Ok((Box::new(file), source));
+    }
+    let read = if is_json(&head) { jsonl::read } else { csv::read };
+    let (table, source) = read(input, file, spill, remarks)?;
     Ok((Box::new(table), source))
+}
+
+/// True for what begins as an object of JSON, or as an array of them, which is then told apart from lines.
+fn is_json(head: &[u8]) -> bool {
+    let mut text = Vec::new();
+    // Bytes in memory are always read.
+    let _ = Characters::new(head, u64::MAX).read_to_end(&mut text);
+    let text = text.trim_ascii_start();
+    text.strip_prefix(b"[").map_or(text, |array| array.trim_ascii_start()).starts_with(b"{")
 }
 
 /// The first bytes of a file, which is then read from its start again.
@@ -85,6 +105,7 @@ fn head(file: &mut File) -> std::io::Result<Vec<u8>> {
 pub(super) struct Gathered {
     names: Vec<String>,
     spools: Vec<Spool>,
+    dialect: Dialect,
     /// Whole rows so far.
     pub(super) rows: u64,
 }
@@ -92,11 +113,18 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn new(names: Vec<String>, dialect: Dialect) -> Self {
         let spools = names.iter().map(|_| Spool::new(dialect, names.len())).collect();
-        Self { names, spools, rows: 0 }
+        Self { names, spools, dialect, rows: 0 }
     }
 
     pub(super) fn width(&self) -> usize {
         self.names.len()
+    }
+
+    /// Adds a column, absent in all rows so far.
+    pub(super) fn add_column(&mut self, name: &str) -> usize {
+        self.names.push(name.to_owned());
+        self.spools.push(Spool::new(self.dialect, self.names.len().max(COLUMNS_GUESSED)));
+        self.names.len() - 1
     }
 
     /// Adds a cell to the row after the whole ones; of several for one column the first counts.
@@ -131,6 +159,30 @@ impl Part for Gathered {
     fn read(&self, column: usize, kind: Kind, each: Each<'_>) -> Result<()> {
         self.spools[column].read(kind, each)
     }
+}
+
+/// Names of columns, made unique as pandas does it; one that is empty is named by its number.
+pub(super) fn unique(written: Vec<String>, remarks: &mut Remarks) -> Vec<String> {
+    let mut taken: HashSet<String> = written.iter().cloned().collect();
+    let mut seen = HashSet::new();
+    let mut names = Vec::with_capacity(written.len());
+    for (at, name) in written.into_iter().enumerate() {
+        if !name.is_empty() && seen.insert(name.clone()) {
+            names.push(name);
+            continue;
+        }
+        let (stem, what) = match name.as_str() {
+            "" => (format!("column {}", at + 1), "a column without a name".to_owned()),
+            _ => (format!("{name}.1"), format!("another `{}`", visible(&name, EXAMPLE))),
+        };
+        let more = (2_u64..).map(|n| if name.is_empty() { format!("{stem}.{n}") } else { format!("{name}.{n}") });
+        let free = std::iter::once(stem.clone()).chain(more).find(|free| !taken.contains(free));
+        let free = free.expect("some number is free");
+        remarks.add(Trouble::Renamed, 0, || format!("{what} is read as `{}`", visible(&free, EXAMPLE)));
+        taken.insert(free.clone());
+        names.push(free);
+    }
+    names
 }
 
 /// What is remarked of one file while it is read.
@@ -229,7 +281,7 @@ impl Table for Joined {
 }
 
 /// Hands out rows in which nothing is.
-fn absent(mut rows: u64, kind: Kind, each: Each<'_>) -> Result<()> {
+pub(super) fn absent(mut rows: u64, kind: Kind, each: Each<'_>) -> Result<()> {
     while rows > 0 {
         let run = rows.min(RUN as u64);
         let n = usize::try_from(run).unwrap_or(RUN);
@@ -247,4 +299,4 @@ fn absent(mut rows: u64, kind: Kind, each: Each<'_>) -> Result<()> {
 
 #[cfg(test)]
 #[path = "table_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::io::Write as _;
 
 /// A file with these bytes.
-fn input(name: &str, bytes: &[u8]) -> Input {
+pub(in crate::data) fn input(name: &str, bytes: &[u8]) -> Input {
     Input::spooled(name, &mut &*bytes).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn cells(table: &dyn Table, column: usize) -> String {
 }
 
 /// Every column as `name: kind, bad, cells`.
-fn shown(table: &dyn Table) -> Vec<String> {
+pub(in crate::data) fn shown(table: &dyn Table) -> Vec<String> {
     let column = |(at, c): (usize, &Column)| {
         let bad = if c.bad > 0 { format!(" bad {}", c.bad) } else { String::new() };
         format!("{}: {:?}{bad}: {}", c.name, c.kind, cells(table, at))
@@ -47,7 +47,7 @@ fn shown(table: &dyn Table) -> Vec<String> {
     table.columns().iter().enumerate().map(column).collect()
 }
 
-fn remarked(table: &dyn Table) -> Vec<(Trouble, u64, u64)> {
+pub(in crate::data) fn remarked(table: &dyn Table) -> Vec<(Trouble, u64, u64)> {
     table.remarks().iter().map(|r| (r.what, r.count, r.example.0)).collect()
 }
 

@@ -1,15 +1,13 @@
 //! What the cells of a column are, counted over all rows, and the kind that follows.
 
 use super::cell::Class;
-use super::{Column, Kind};
+use super::{Column, EXAMPLE, Kind};
 use crate::base::text::visible;
 
 /// A column is of a kind when at most one of so many of its cells is bad as that.
 const NEARLY_ALL: u64 = 100;
 /// Widths of vectors that are told apart.
 const WIDTHS_MAX: usize = 64;
-/// Characters of an example.
-const EXAMPLE: usize = 60;
 
 /// Counts of classes with the first cell of each.
 #[derive(Clone, Debug, Default)]
@@ -103,11 +101,23 @@ impl Tally {
         vectors.max().map(|(_, _, width)| Kind::Vector { width })
     }
 
+    /// What cells would be of which there is none: what the file says, or numbers when all are NaN.
+    fn declared(&self) -> Option<Kind> {
+        self.groups.first().map(|group| match group.class {
+            Class::Whole => Kind::Integer,
+            Class::Fraction | Class::Nan => Kind::Number,
+            Class::Time => Kind::Time,
+            Class::Boolean => Kind::Boolean,
+            Class::Vector(width) => Kind::Vector { width },
+            Class::Text => Kind::Text,
+        })
+    }
+
     /// What the cells are by themselves; `None` when nothing is there.
     pub(super) fn own(&self) -> Option<Kind> {
         let present = self.present();
         if present == 0 {
-            return self.has(Class::Nan).then_some(Kind::Number);
+            return self.declared();
         }
         let kinds = [Some(self.numeric()), Some(Kind::Time), Some(Kind::Boolean), self.width()];
         let fits = |kind: &Kind| {

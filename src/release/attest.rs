@@ -4,6 +4,8 @@
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
 use crate::domain::audit::prove;
+use crate::domain::drift::check::differs;
+use crate::domain::drift::table::BaselineRow;
 use crate::domain::eval;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::registry::check::{change_differs, told_meta, version_differs};
@@ -93,6 +95,19 @@ pub fn change(view: View<'_>, model: &Name, change: &StageChange) -> Result<()> 
     let of = format!("the move of {model}@{} to {}", change.version, change.to);
     let entry = entry(view, change.event, &of)?;
     judged(&of, change.event, &change_differs(model, change, entry))
+}
+
+/// Makes sure that a baseline is the one that was recorded, and the newest of its name.
+///
+/// # Errors
+/// [`Kind::Broken`] when it is not.
+pub fn baseline(view: View<'_>, found: &BaselineRow) -> Result<()> {
+    let of = format!("baseline {} of {}", found.name, found.reference());
+    let mut wrong = differs(found, &entry(view, found.event, &of)?);
+    let later = check::later(view, "drift.baseline-set", ("version", found.model.as_str()), found.event)?;
+    let newer = later.iter().rfind(|e| e.text("name") == Some(found.name.as_str()));
+    wrong.extend(newer.map(|e| format!("entry {} recorded a newer one, whose row is gone", e.seq)));
+    judged(&of, found.event, &wrong)
 }
 
 /// Makes sure that metadata of a version is what it was registered with.

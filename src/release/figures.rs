@@ -9,6 +9,8 @@ use crate::base::name::Stage;
 use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::config::{Project, Rule};
+use crate::domain::drift::policy::Status;
+use crate::domain::drift::table::{self as drift_table, CheckRow};
 use crate::domain::eval::metrics::{self, Direction};
 use crate::domain::eval::record::{self, Evaluation, Summary};
 use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95};
@@ -17,11 +19,14 @@ use crate::domain::monitor::exposition::Figures;
 use crate::domain::monitor::metric;
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::store::{View, log, outbox};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// How many evaluations of a version are looked at for the newest of each dataset.
 const EVALUATIONS: u32 = 200;
+
+/// Columns of a check whose index is printed, those that moved most: a table may have thousands.
+const COLUMNS: usize = 100;
 
 /// Reads all figures; `now` is when.
 ///
@@ -47,6 +52,7 @@ pub fn figures(view: View<'_>, project: &Project, root: &Path, now: Timestamp) -
             evaluations(view, version, &mut figures)?;
         }
     }
+    drift(view, now, &mut figures)?;
     for scope in Scope::everywhere(view)? {
         collection(view, &scope, &mut figures)?;
     }
@@ -118,6 +124,49 @@ fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
         figures.put(&metric::SCORE, [model, number, dataset, name, better], mean);
         figures.put(&metric::SCORED, [model, number, dataset, name], *n as f64);
     }
+}
+
+/// The newest check of each drift that has a baseline, and what is to be done about it.
+fn drift(view: View<'_>, now: Timestamp, figures: &mut Figures) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for baseline in drift_table::baselines(view)?.iter().filter(|b| seen.insert(b.name.clone())) {
+        let of = [baseline.name.as_str(), baseline.model.as_str()];
+        figures.put(&metric::OVERDUE, of, 0.0);
+        if let Some(check) = drift_table::checks(view, &baseline.name, 1)?.first() {
+            newest_check(view, of, check, figures)?;
+        }
+    }
+    let (mut pending, mut overdue): (BTreeMap<_, u32>, BTreeMap<_, u32>) = Default::default();
+    for action in drift_table::pending(view)? {
+        if action.due.is_some_and(|due| due < now) {
+            *overdue.entry((action.name.clone(), action.model.clone())).or_default() += 1;
+        }
+        *pending.entry((action.name, action.model, action.kind)).or_default() += 1;
+    }
+    for ((name, model, kind), n) in pending {
+        figures.put(&metric::PENDING, [name.as_str(), model.as_str(), kind.word()], f64::from(n));
+    }
+    for ((name, model), n) in overdue {
+        figures.put(&metric::OVERDUE, [name.as_str(), model.as_str()], f64::from(n));
+    }
+    Ok(())
+}
+
+fn newest_check(view: View<'_>, of: [&str; 2], check: &CheckRow, figures: &mut Figures) -> Result<()> {
+    let [name, model] = of;
+    for verdict in Status::ALL.iter().filter(|status| status.weight() == **status) {
+        let holds = f64::from(u8::from(check.verdict == *verdict));
+        figures.put(&metric::DRIFT, [name, model, verdict.word()], holds);
+    }
+    figures.put(&metric::CHECKED_AT, of, seconds(check.at));
+    figures.put(&metric::CHECKED_ROWS, of, check.rows as f64);
+    let mut columns: Vec<(String, f64)> =
+        drift_table::figures(view, &check.uid)?.into_iter().filter_map(|column| Some((column.column, column.psi?))).collect();
+    columns.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (column, psi) in columns.iter().take(COLUMNS) {
+        figures.put(&metric::INDEX, [name, model, column], *psi);
+    }
+    Ok(())
 }
 
 fn collection(view: View<'_>, scope: &Scope, figures: &mut Figures) -> Result<()> {

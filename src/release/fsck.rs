@@ -16,12 +16,13 @@ use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
 use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
-use crate::domain::{eval, ingest, registry};
+use crate::domain::{drift, eval, ingest, registry};
 use crate::store::check::{Entry, Finding, Stored, Tile, entries, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
 pub use content::Content;
+use content::Named;
 use serde::Serialize;
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
@@ -68,6 +69,8 @@ pub struct Rows {
     pub unfinished: u64,
     /// Documents whose rows were compared with the log, refused ones included.
     pub documents: u64,
+    /// Checks of drift whose rows were compared with the log.
+    pub drift_checks: u64,
 }
 
 /// What was mended.
@@ -157,7 +160,7 @@ fn contents(
     progress: &mut dyn FnMut(u64, u64),
     waiting: &mut dyn FnMut(&str),
 ) -> Result<content::Checked> {
-    let first = content::check(objects, (&seen.versions, &seen.lists), options, &BTreeMap::new(), progress)?;
+    let first = content::check(objects, (&seen.versions, &seen.named), options, &BTreeMap::new(), progress)?;
     if first.findings.is_empty() {
         return Ok(first);
     }
@@ -167,14 +170,28 @@ fn contents(
         lock => lock.ok(),
     };
     let again = store.read(|view| {
-        let mut lists = seen.lists.clone();
-        lists.extend(entries(view, "gc.run")?.iter().filter_map(super::gc::list_of));
-        Ok((table::all_versions(view, Filter::default(), u32::MAX)?, lists))
+        let mut named = seen.named.clone();
+        named.extend(entries(view, "gc.run")?.iter().filter_map(super::gc::list_of).map(list));
+        named.extend(drift_objects(view)?);
+        Ok((table::all_versions(view, Filter::default(), u32::MAX)?, named))
     });
     match again {
-        Ok((versions, lists)) => content::check(objects, (&versions, &lists), options, &first.sound, progress),
+        Ok((versions, named)) => content::check(objects, (&versions, &named), options, &first.sound, progress),
         Err(_) => Ok(first),
     }
+}
+
+/// A list of what a collection removed.
+fn list(digest: Digest) -> Named {
+    let of = "list of what garbage collection removed".to_owned();
+    Named { digest, of, again: "nothing else holds it: a backup does".into(), size: None }
+}
+
+/// The objects that baselines and checks name.
+fn drift_objects(view: View<'_>) -> Result<Vec<Named>> {
+    let again = "take the same baseline, or check the same data, again";
+    let named = |(digest, of, size)| Named { digest, of, again: again.to_owned(), size: Some(size) };
+    Ok(drift::table::objects(view)?.into_iter().map(named).collect())
 }
 
 /// Keeps what a part of the check gave, or makes a finding of its failure so that the other parts still run.
@@ -206,8 +223,8 @@ fn engine(store: &Store) -> Result<Vec<Finding>> {
 #[derive(Default)]
 struct Seen {
     versions: Vec<VersionRow>,
-    /// Objects in which runs of garbage collection listed what they removed.
-    lists: Vec<Digest>,
+    /// Objects that something other than a version names.
+    named: Vec<Named>,
     tiles: Vec<Tile>,
     rows: Rows,
 }
@@ -216,17 +233,20 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let mut registry_told = registry::check::Replay::new(part("audit log", super::gc::lists(view, objects), findings)?);
     let mut eval_told = eval::check::Replay::default();
     let mut ingest_told = ingest::check::Replay::default();
+    let mut drift_told = drift::check::Replay::default();
     let mut marks = marks::Replay::default();
-    let mut lists = Vec::new();
-    let actions: Vec<&str> = [registry::check::ACTIONS, eval::check::ACTIONS, ingest::check::ACTIONS, marks::ACTIONS].concat();
+    let mut named = Vec::new();
+    let actions: Vec<&str> =
+        [registry::check::ACTIONS, eval::check::ACTIONS, ingest::check::ACTIONS, drift::check::ACTIONS, marks::ACTIONS].concat();
     let replay = &mut |stored: Stored<'_>| {
         marks.pass(stored.seq);
         let Some(entry) = Entry::governed(stored, &actions) else { return };
         registry_told.take(&entry);
         eval_told.take(&entry);
         ingest_told.take(&entry);
+        drift_told.take(&entry);
         marks.take(&entry);
-        lists.extend(super::gc::list_of(&entry));
+        named.extend(super::gc::list_of(&entry).map(list));
     };
     let tiles = part("audit log", read_log(view, replay), findings)?;
     let differences = part("registry", registry_told.compare(view), findings)?;
@@ -242,6 +262,9 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     findings.extend(checked.findings);
     let documents = part("documents", ingest_told.compare(view), findings)?;
     findings.extend(documents.findings);
+    let checks = part("drift", drift_told.compare(view), findings)?;
+    findings.extend(checks.findings);
+    named.extend(part("drift", drift_objects(view), findings)?);
     let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view, &collections), findings)? };
     findings.extend(indexes);
     let rows = Rows {
@@ -251,8 +274,9 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         scores: checked.rows,
         unfinished: checked.unfinished,
         documents: documents.documents,
+        drift_checks: checks.checks,
     };
-    Ok(Seen { versions, lists, tiles, rows })
+    Ok(Seen { versions, named, tiles, rows })
 }
 
 /// What `kf index verify` finds in each collection.

@@ -1,7 +1,7 @@
 //! Garbage collection: removes the files of versions that nothing needs any more, and objects that nothing names.
 //!
 //! What is needed is decided by `domain::registry::retention`; the manifests and files of what is kept, the datasets that
-//! evaluations of kept versions name, and the lists of earlier runs stay. Invariants: the rows change, with an event that
+//! evaluations of kept versions name, baselines and reports of drift, and the lists of earlier runs stay. Invariants: the rows change, with an event that
 //! lists every digest, before a byte moves; bytes go to the trash first and are deleted by a run after the grace period;
 //! objects younger than the grace are never touched, so a registration that is under way loses nothing. One that finds old
 //! bytes in place and names them while a run decides is covered too: after the move the run takes the writer's lock, and what
@@ -13,6 +13,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::time::Timestamp;
+use crate::domain::drift;
 use crate::domain::eval::record;
 use crate::domain::ingest::table;
 use crate::domain::registry::retention::{self, Rules, Sorted};
@@ -327,6 +328,7 @@ impl Reach<'_> {
             needed.extend(self.files(version)?);
             needed.extend(record::of_version(view, version.id, u32::MAX)?.iter().map(|e| e.dataset_digest));
         }
+        needed.extend(drift::table::objects(view)?.into_iter().map(|(digest, ..)| digest));
         needed.extend(entries(view, "gc.run")?.iter().filter_map(list_of));
         Ok(needed)
     }

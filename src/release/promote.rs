@@ -1,6 +1,7 @@
 //! Promoting a version: policy first, then the stage's gates, then the move, in one transaction with its event. A refusal is an
 //! event too.
 
+use super::freeze::{Frozen, frozen};
 use super::{attest, gates};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::event::{Event, Outcome};
@@ -51,6 +52,8 @@ pub struct Promotion {
     pub replaced: Option<VersionRow>,
     /// The audit event of the move or the refusal.
     pub event: Option<i64>,
+    /// What keeps the model where it is, whatever its gates say.
+    pub frozen: Vec<Frozen>,
     /// Why nothing was judged: what it would rest on is not what the audit log recorded.
     pub broken: Option<Error>,
 }
@@ -60,6 +63,7 @@ struct Plan {
     version: VersionRow,
     gates: Vec<Judged>,
     verdict: Verdict,
+    frozen: Vec<Frozen>,
     step: Step,
 }
 
@@ -88,7 +92,7 @@ pub fn moving(view: View<'_>, project: &Project, root: &Path, request: &Request<
 /// # Errors
 /// When the reference names nothing, policy forbids the way, or the stage is not as expected. A gate that says no is no error.
 pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Promotion> {
-    let Plan { version, gates, verdict, step } = plan(tx.view(), project, root, request)?;
+    let Plan { version, gates, verdict, frozen, step } = plan(tx.view(), project, root, request)?;
     let from = version.stage;
     let (event, detail) = match step {
         Step::Stay => (None, None),
@@ -97,7 +101,7 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
         Step::Move(detail) => (None, Some(detail)),
     };
     let Some(detail) = detail else {
-        return Ok(Promotion { version, from, gates, verdict, changed: false, replaced: None, event, broken: None });
+        return Ok(Promotion { version, from, gates, verdict, changed: false, replaced: None, event, frozen, broken: None });
     };
     match (request.files)(&version) {
         Err(e) if e.kind() == Kind::Broken => return Ok(distrust(tx, version, request, e)),
@@ -107,24 +111,25 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
     let moved = move_to(tx, &version, &change)?;
     let version = table::version_by_id(tx.view(), version.id)?.unwrap_or(version);
     let event = Some(moved.event);
-    Ok(Promotion { version, from, gates, verdict, changed: true, replaced: moved.replaced, event, broken: None })
+    Ok(Promotion { version, from, gates, verdict, changed: true, replaced: moved.replaced, event, frozen, broken: None })
 }
 
 fn plan(view: View<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Plan> {
     let version = table::resolve(view, request.reference)?;
     expect(view, &version, request)?;
     if version.stage == request.to {
-        return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Pass, step: Step::Stay });
+        return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Pass, frozen: Vec::new(), step: Step::Stay });
     }
     allowed(project, &version, request)?;
     let judged = attest::version(view, &version).and_then(|()| gates::judge_all(view, project, root, &version, request.to, None));
     let gates = match judged {
         Err(e) if e.kind() == Kind::Broken => {
-            return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Fail, step: Step::Distrust(e) });
+            return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Fail, frozen: Vec::new(), step: Step::Distrust(e) });
         }
         judged => judged?,
     };
-    let verdict = gates::overall(&gates);
+    let frozen = frozen(view, &version.name)?;
+    let verdict = if frozen.is_empty() { gates::overall(&gates) } else { Verdict::Fail };
     let passes = match verdict {
         Verdict::Pass => true,
         Verdict::Fail => false,
@@ -138,8 +143,11 @@ fn plan(view: View<'_>, project: &Project, root: &Path, request: &Request<'_>) -
         let by = if project.policy.inconclusive == OnInconclusive::Allow { "policy.inconclusive" } else { "first-release" };
         detail.insert("waived".into(), json!(by));
     }
+    if !frozen.is_empty() {
+        detail.insert("frozen".into(), json!(frozen.iter().map(|f| &f.action).collect::<Vec<_>>()));
+    }
     let step = if passes { Step::Move(detail) } else { Step::Refuse(detail) };
-    Ok(Plan { version, gates, verdict, step })
+    Ok(Plan { version, gates, verdict, frozen, step })
 }
 
 /// Records a refusal.
@@ -156,7 +164,7 @@ fn distrust(tx: &Tx<'_>, version: VersionRow, request: &Request<'_>, broken: Err
     let detail = Map::from_iter([("broken".to_owned(), json!(ellipsis(&broken.to_string(), BROKEN_MAX)))]);
     let event = Some(refusal(tx, &version, request, detail));
     let (from, verdict, broken) = (version.stage, Verdict::Fail, Some(broken));
-    Promotion { version, from, gates: Vec::new(), verdict, changed: false, replaced: None, event, broken }
+    Promotion { version, from, gates: Vec::new(), verdict, changed: false, replaced: None, event, frozen: Vec::new(), broken }
 }
 
 /// How much of what is broken the event says, in characters.

@@ -3,3 +3,4 @@
 pub mod answerer;
 pub mod embedder;
 pub mod graph;
+pub mod notifier;

@@ -31,8 +31,8 @@ impl Logistic {
 
 /// Fits the weights of so many `features`; `second` tells of each row which sample it is of. `None` for a feature beyond them, a
 /// value or a `strength` (C) that is not finite, another number of rows, or a sample without rows.
-pub fn logistic(rows: &[Sparse], second: &[bool], features: usize, strength: f64) -> Option<Logistic> {
-    let sound = rows.iter().flatten().all(|(feature, value)| *feature < features && value.is_finite());
+pub fn logistic(rows: &[&Sparse], second: &[bool], features: usize, strength: f64) -> Option<Logistic> {
+    let sound = rows.iter().flat_map(|row| row.iter()).all(|(feature, value)| *feature < features && value.is_finite());
     let both = second.contains(&true) && second.contains(&false);
     (rows.len() == second.len() && sound && both && strength > 0.0 && strength.is_finite()).then_some(())?;
     let problem = Problem { rows, second, strength };
@@ -62,7 +62,7 @@ pub fn logistic(rows: &[Sparse], second: &[bool], features: usize, strength: f64
 }
 
 struct Problem<'a> {
-    rows: &'a [Sparse],
+    rows: &'a [&'a Sparse],
     second: &'a [bool],
     strength: f64,
 }
@@ -140,6 +140,10 @@ mod tests {
     use super::*;
     use crate::stats::vectors::{cloud_rows, near};
 
+    fn fit(rows: &[Sparse], second: &[bool], features: usize, strength: f64) -> Option<Logistic> {
+        logistic(&rows.iter().collect::<Vec<_>>(), second, features, strength)
+    }
+
     /// scikit-learn 1.9.1 `LogisticRegression(C=1, tol=1e-12)`.
     #[test]
     fn weights_agree_with_scikit_learn() {
@@ -148,7 +152,7 @@ mod tests {
             let sparse = |values: &[f64]| values.iter().copied().enumerate().filter(|(_, v)| *v != 0.0).collect::<Sparse>();
             let rows: Vec<Sparse> = row.list("rows").chunks(width).map(sparse).collect();
             let second: Vec<bool> = row.list("labels").iter().map(|label| *label == 1.0).collect();
-            let got = logistic(&rows, &second, width, 1.0).expect("weights");
+            let got = fit(&rows, &second, width, 1.0).expect("weights");
             near(Some(got.intercept), row.f64("intercept"), 1e-5, "intercept");
             for (got, want) in got.weights.iter().zip(row.list("weights")) {
                 assert!((got - want).abs() < 1e-6, "{got} is not {want}");
@@ -160,7 +164,7 @@ mod tests {
     fn rows_that_can_be_told_apart_are_and_weights_stay_finite() {
         let rows: Vec<Sparse> = (0..40).map(|i| vec![(usize::from(i % 2 == 0), 1.0)]).collect();
         let second: Vec<bool> = (0..40).map(|i| i % 2 == 0).collect();
-        let got = logistic(&rows, &second, 2, 1e6).expect("weights");
+        let got = fit(&rows, &second, 2, 1e6).expect("weights");
         assert!(rows.iter().zip(&second).all(|(row, second)| (got.score(row) > 0.0) == *second), "{got:?}");
         assert_eq!(got.score(&vec![(9, 1.0)]), got.intercept);
     }
@@ -169,9 +173,9 @@ mod tests {
     fn what_cannot_be_fitted_is_none() {
         let row = |feature, value| vec![(feature, value)];
         let two = [row(0, 1.0), row(0, 2.0)];
-        assert!(logistic(&two, &[true, true], 1, 1.0).is_none() && logistic(&two, &[true], 1, 1.0).is_none());
-        assert!(logistic(&two, &[true, false], 0, 1.0).is_none() && logistic(&[], &[], 1, 1.0).is_none());
-        assert!(logistic(&[row(0, f64::NAN), row(0, 1.0)], &[true, false], 1, 1.0).is_none());
-        assert!([0.0, f64::NAN, f64::INFINITY].iter().all(|c| logistic(&two, &[true, false], 1, *c).is_none()));
+        assert!(fit(&two, &[true, true], 1, 1.0).is_none() && fit(&two, &[true], 1, 1.0).is_none());
+        assert!(fit(&two, &[true, false], 0, 1.0).is_none() && fit(&[], &[], 1, 1.0).is_none());
+        assert!(fit(&[row(0, f64::NAN), row(0, 1.0)], &[true, false], 1, 1.0).is_none());
+        assert!([0.0, f64::NAN, f64::INFINITY].iter().all(|c| fit(&two, &[true, false], 1, *c).is_none()));
     }
 }

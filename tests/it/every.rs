@@ -37,6 +37,15 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("demo", &["--dir", "show"]),
     ("diff", &["bot@1.0.0", "bot@1.0.1"]),
     ("doctor", &[]),
+    ("drift baseline", &["bot@1.0.1", "--data", "quiet.csv"]),
+    ("drift check", &["bot", "--data", "moved.csv", "--report", "json=drift.json"]),
+    ("drift close", &["bot", "--reason", "retrained"]),
+    ("drift due", &[]),
+    ("drift explain", &["bot"]),
+    ("drift history", &["bot"]),
+    ("drift list", &[]),
+    ("drift replay", &["bot", "--data", "moved.csv"]),
+    ("drift report", &["bot", "--report", "markdown=drift.md"]),
     ("eval", &["bot@1.0.2", "--answers", "answers.jsonl", "--report", "junit=j.xml", "--report", "html=h.html"]),
     ("fsck", &["--repair"]),
     ("gc", &["--apply"]),
@@ -88,6 +97,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
 pub(crate) fn prepare(s: &Sandbox) {
     story::tell(s);
     story::documents(s);
+    story::drift(s);
     ok(s, ["restore", "bot@1.0.2"]);
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");

@@ -232,6 +232,56 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("collection", Nothing),
         ],
     ),
+    (
+        "baseline",
+        &[
+            ("uid", Key),
+            ("name", Fsck),
+            ("version", Fsck),
+            ("profile", Fsck),
+            ("profile_bytes", Fsck),
+            ("data", Fsck),
+            ("row_count", Fsck),
+            ("column_count", Fsck),
+            ("created", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "drift_check",
+        &[
+            ("uid", Key),
+            ("name", Fsck),
+            ("baseline", Fsck),
+            ("data", Fsck),
+            ("row_count", Fsck),
+            ("verdict", Fsck),
+            ("report", Fsck),
+            ("report_bytes", Fsck),
+            ("created", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    ("drift_figure", &[("drift_check", Key), ("pos", Key), ("column_name", Fsck), ("status", Fsck), ("psi", Fsck), ("n", Fsck)]),
+    (
+        "drift_action",
+        &[
+            ("uid", Key),
+            ("name", Fsck),
+            ("model", Fsck),
+            ("drift_check", Fsck),
+            ("kind", Fsck),
+            ("band", Fsck),
+            ("state", Fsck),
+            ("due", Fsck),
+            ("attempts", Fsck),
+            ("opened", Fsck),
+            ("changed", Fsck),
+            ("event", Fsck),
+        ],
+    ),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 
@@ -350,6 +400,7 @@ fn an_edit_of_any_column_of_any_row_is_found() {
     on_both_engines(|s| {
         story::tell(s);
         story::documents(s);
+        story::drift(s);
         let key: VerifierKey = ok(s, ["audit", "key"]).stdout.trim().parse().expect("a key");
         let store = story::open(s);
         let long = Event::new("model.looked-at", Resource::new("model", "m")).with("long", "x".repeat(9_000));

@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
-    ("drift", &[]),
+    ("drift", &["registry"]),
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),

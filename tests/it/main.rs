@@ -14,6 +14,7 @@ mod diff;
 mod directory;
 mod docs;
 mod doctor;
+mod drift;
 mod dry_run;
 mod eval;
 mod every;

@@ -70,13 +70,39 @@ fn the_figures_are_those_of_the_state() {
         kf_chunks{tenant="acme",collection="default"} 3
         kf_engine_waiting_changes{tenant="acme",collection="default"} 0
         "#);
-        if let Some(promtool) = promtool() {
-            let found = complaint(&fed(Command::new(promtool).args(["check", "metrics"]), &text));
-            assert_eq!(found, None, "{text}");
-        } else {
-            skip("`promtool` is not installed");
-        }
+        promtool_takes(&text);
     });
+}
+
+#[test]
+fn the_newest_check_of_a_drift_and_what_is_overdue_are_figures() {
+    on_both(|s| {
+        story::tell(s);
+        story::drift(s);
+        let text = s.kf(["monitor", "metrics"]).stdout;
+        let of_drift: Vec<&str> = text.lines().filter(|l| l.starts_with("kf_drift_")).collect();
+        let has = |line: &str| assert!(of_drift.contains(&line), "{line} is not in {of_drift:#?}");
+        has("kf_drift_verdict{name=\"bot\",model=\"bot\",verdict=\"critical\"} 1");
+        has("kf_drift_verdict{name=\"bot\",model=\"bot\",verdict=\"ok\"} 0");
+        assert_eq!(of_drift.iter().filter(|l| l.starts_with("kf_drift_verdict")).count(), 5, "{of_drift:#?}");
+        // The program of the action ran; the ticket of what is critical is due at once, and every run is a minute later.
+        has("kf_drift_pending_actions{name=\"bot\",model=\"bot\",action=\"open-ticket\"} 1");
+        has("kf_drift_overdue_actions{name=\"bot\",model=\"bot\"} 1");
+        let index = |l: &&str| l.split_once("\"} ").and_then(|(_, v)| v.parse::<f64>().ok()).is_some_and(|v| v > 0.3);
+        assert!(of_drift.iter().any(|l| l.starts_with("kf_drift_index{") && index(l)), "{of_drift:#?}");
+
+        ends(s, 0, ["drift", "close", "bot", "--reason", "retrained"]);
+        let text = s.kf(["monitor", "metrics"]).stdout;
+        assert!(text.contains("kf_drift_overdue_actions{name=\"bot\",model=\"bot\"} 0\n"), "{text}");
+        assert!(!text.contains("kf_drift_pending_actions{"), "{text}");
+        promtool_takes(&text);
+    });
+}
+
+/// The linter of metrics of Prometheus itself.
+fn promtool_takes(text: &str) {
+    let Some(promtool) = promtool() else { return skip("`promtool` is not installed") };
+    assert_eq!(complaint(&fed(Command::new(promtool).args(["check", "metrics"]), text)), None, "{text}");
 }
 
 #[test]

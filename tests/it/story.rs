@@ -97,6 +97,27 @@ pub(crate) fn documents(s: &Sandbox) {
     ok(s, ["ingest", "rm", "manual/old.txt", "--tenant", "acme"]);
 }
 
+/// A baseline of the bot, a quiet check, and one that drifts, with a ticket and a program that follow.
+pub(crate) fn drift(s: &Sandbox) {
+    let table = "[drift.bot]\nexclude = [\"id\"]\non-critical = [\"open-ticket\", \"command\"]\ncommand = [\"true\"]\n";
+    s.write("mlops.toml", s.read("mlops.toml") + table);
+    s.write("accepted.csv", rows(0, "extra"));
+    s.write("quiet.csv", rows(1, "extra"));
+    s.write("moved.csv", rows(60, "renamed"));
+    ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "accepted.csv"]);
+    ok(s, ["drift", "check", "bot", "--data", "quiet.csv"]);
+    ends(s, 3, ["drift", "check", "bot", "--data", "moved.csv"]);
+}
+
+/// A thousand rows of data whose amounts are moved by so much; `extra` names a column of words.
+pub(crate) fn rows(by: u32, extra: &str) -> String {
+    let row = |i: u32| {
+        let word = ["north", "south", "south", "east"][(i % 4) as usize];
+        format!("{i},{},{}\n", f64::from((i * 37 + 11 * by) % 100 + by) / 2.0, word)
+    };
+    format!("id,amount,{extra}\n") + &(0..1000).map(row).collect::<String>()
+}
+
 /// A text with things and what is said of them: each document of the story is one end of a relation.
 const TERMS: &str = "# Terms\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
     Our partner Kestrel Systems acquired Plover Analytics last year, and nothing changed for customers. What is sent back is \

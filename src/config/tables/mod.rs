@@ -1,6 +1,7 @@
 //! One file a table of `mlops.toml`: what may be written, what it means, and the rules between the two.
 
 pub(super) mod artifacts;
+pub(super) mod drift;
 pub(super) mod embedder;
 pub(super) mod gates;
 pub(super) mod golden;

@@ -5,7 +5,7 @@
 //! together, with the rows each side has: what is left of it, its interval and its chance come from there. Seeded: the same rows
 //! always say the same.
 
-use super::change::Change;
+use super::difference::Change;
 use super::figures::Sides;
 use super::policy::{Policy, Status};
 use super::why::{number, rows_of};
@@ -190,9 +190,9 @@ fn binomial(rng: &mut Rng, n: u64, p: f64) -> f64 {
     let (rows, rare) = (n as f64, p.min(1.0 - p));
     let variance = rows * rare * (1.0 - rare);
     let drawn = if variance > EXACT_VARIANCE {
-        (rows * rare + variance.sqrt() * normal(rng)).round().clamp(0.0, rows)
+        (rows * rare + variance.sqrt() * rng.normal()).round().clamp(0.0, rows)
     } else {
-        by_inversion(unit(rng), rows, rare)
+        by_inversion(rng.unit(), rows, rare)
     };
     if p > 0.5 { rows - drawn } else { drawn }
 }
@@ -209,17 +209,6 @@ fn by_inversion(u: f64, rows: f64, rare: f64) -> f64 {
     at
 }
 
-/// Above 0 and below 1.
-fn unit(rng: &mut Rng) -> f64 {
-    const STEPS: usize = 1 << 52;
-    (rng.below(STEPS) as f64 + 0.5) / STEPS as f64
-}
-
-/// Box and Muller 1958.
-fn normal(rng: &mut Rng) -> f64 {
-    (-2.0 * unit(rng).ln()).sqrt() * (std::f64::consts::TAU * unit(rng)).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +217,8 @@ mod tests {
     fn drawn(rng: &mut Rng, rows: usize, off: f64) -> Reliability {
         let mut reliability = Reliability::default();
         for _ in 0..rows {
-            let chance = unit(rng);
-            reliability.add(chance, unit(rng) < chance + off);
+            let chance = rng.unit();
+            reliability.add(chance, rng.unit() < chance + off);
         }
         reliability
     }

@@ -5,7 +5,7 @@
 use super::figures::RARE;
 use super::policy::{Policy, Status};
 use super::why::{level, percent, share};
-use crate::stats::contingency::{pool_rare, pooled};
+use crate::stats::contingency::{contingency, pool_rare, pooled};
 use crate::stats::divergence::{Psi, psi};
 use crate::stats::multiplicity::benjamini_hochberg;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ pub struct Slice {
     pub psi: f64,
     /// What that passes once in a thousand without drift.
     pub psi_crit999: f64,
-    /// Its chance without drift.
+    /// Its chance without drift, by the law of the index or by the test of the table, whichever is larger.
     pub p: f64,
     /// The same, adjusted for all slices.
     pub q: f64,
@@ -52,13 +52,13 @@ pub struct Slice {
 
 /// All slices with enough rows, the one that moved most first. `rows`: the current rows of the table.
 pub fn slices(target: &str, parts: &[Part], rows: u64, policy: &Policy) -> Vec<Slice> {
-    let found: Vec<(&Part, Psi, u64, u64)> = parts.iter().filter_map(|part| measured(part, policy)).collect();
-    let p: Vec<f64> = found.iter().map(|(_, psi, ..)| psi.p_value).collect();
+    let found: Vec<Found<'_>> = parts.iter().filter_map(|part| measured(part, policy)).collect();
+    let p: Vec<f64> = found.iter().map(|found| found.p).collect();
     let q = benjamini_hochberg(&p).unwrap_or_else(|| vec![1.0; p.len()]);
     let mut slices: Vec<Slice> = found
         .into_iter()
         .zip(q)
-        .map(|((part, psi, n_ref, n_cur), q)| {
+        .map(|(Found { part, psi, p, n_ref, n_cur }, q)| {
             let critical = psi.critical(RARE).unwrap_or(f64::MAX);
             let counts = psi.value > critical && q < policy.alpha;
             let coverage = share(n_cur, rows).min(1.0);
@@ -72,7 +72,7 @@ pub fn slices(target: &str, parts: &[Part], rows: u64, policy: &Policy) -> Vec<S
                 coverage,
                 psi: psi.value,
                 psi_crit999: critical,
-                p: psi.p_value,
+                p,
                 q,
                 status: if counts { policy.psi.of(psi.value) } else { Status::Ok },
             }
@@ -83,12 +83,22 @@ pub fn slices(target: &str, parts: &[Part], rows: u64, policy: &Policy) -> Vec<S
     slices
 }
 
-fn measured<'a>(part: &'a Part, policy: &Policy) -> Option<(&'a Part, Psi, u64, u64)> {
+struct Found<'a> {
+    part: &'a Part,
+    psi: Psi,
+    p: f64,
+    n_ref: u64,
+    n_cur: u64,
+}
+
+fn measured<'a>(part: &'a Part, policy: &Policy) -> Option<Found<'a>> {
     let rows = pool_rare(&part.reference, &part.current)?;
     let (reference, current) = (pooled(&part.reference, &rows), pooled(&part.current, &rows));
-    let (n, m) = (reference.iter().sum::<u64>(), current.iter().sum::<u64>());
-    let found = psi(&reference, &current).filter(|_| n.min(m) >= policy.min_rows)?;
-    Some((part, found, n, m))
+    let (n_ref, n_cur) = (reference.iter().sum::<u64>(), current.iter().sum::<u64>());
+    let psi = psi(&reference, &current).filter(|_| n_ref.min(n_cur) >= policy.min_rows)?;
+    // As of levels: the larger of two chances.
+    let p = psi.p_value.max(contingency(&reference, &current)?.p_value);
+    Some(Found { part, psi, p, n_ref, n_cur })
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! An evaluation as one HTML file: no script, nothing loaded from elsewhere, light and dark.
 //!
-//! All text is escaped by the template engine, and a content security policy forbids what would still slip through.
 //! Intervals are drawn on an axis from 0 to 1 where values allow it, else from 0 to the largest end; differences on an axis
 //! with zero in its middle.
 
 use super::view::{CompareView, EvalView, GateView, MetricView, RowView, ScoreView, number};
-use crate::base::error::{Context, Result};
+use crate::base::error::Result;
+use crate::base::page;
 use crate::base::text::{count, ellipsis};
 use crate::base::verdict::Verdict;
+use minijinja::context;
 use minijinja::value::Value;
-use minijinja::{Environment, UndefinedBehavior, context};
 
 /// The page and the drawing of an interval, which it includes.
 const TEMPLATES: [(&str, &str); 2] =
@@ -25,15 +25,9 @@ const SUMMARY_MAX: usize = 90;
 /// When the template does not fit the values, which no evaluation causes.
 pub fn render(view: &EvalView) -> Result<String> {
     let what = || format!("cannot write the HTML report of {}@{}", view.model, view.version);
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // The suffix of a name is what turns escaping on.
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source).context(what)?;
-    }
-    let template = environment.get_template("report.html").context(what)?;
     let comparison = view.comparison.as_deref().unwrap_or_default();
     let values = context! {
+        title => format!("{}@{} on {}", view.model, view.version, view.dataset),
         model => view.model.as_str(),
         version => view.version.as_str(),
         digest => view.digest.to_string(),
@@ -49,7 +43,7 @@ pub fn render(view: &EvalView) -> Result<String> {
         comparison => comparison.iter().map(compared).collect::<Vec<_>>(),
         rows => view.worst_first().into_iter().map(row).collect::<Vec<_>>(),
     };
-    template.render(values).context(what)
+    page::render(&TEMPLATES, values, what)
 }
 
 /// An interval as it is drawn, in hundredths of its axis.
@@ -71,8 +65,7 @@ impl Bar {
 fn bar(at: Option<f64>, low: Option<f64>, high: Option<f64>, (from, to): (f64, f64), zero: Option<f64>) -> Option<Bar> {
     let place = |v: f64| {
         let hundredths = (v - from) / (to - from) * 100.0;
-        // One decimal is a tenth of a pixel and keeps the file small.
-        hundredths.is_finite().then(|| (hundredths.clamp(0.0, 100.0) * 10.0).round() / 10.0)
+        hundredths.is_finite().then(|| page::place(hundredths.clamp(0.0, 100.0)))
     };
     let (at, low, high) = (at?, low?, high?);
     let label = format!("{}, 95 % interval {}", number(at), interval(Some(low), Some(high)));

@@ -127,6 +127,15 @@ const QUALITY: &[Panel] = &[
         ..panel("Age of the oldest evaluation", Kind::Stat, "s", (8, 4))
     },
     Panel {
+        queries: &[("max by (name, column) (kf_drift_index{model=~\"$model\"})", "{{name}}: {{column}}")],
+        limits: &[(0.1, "yellow"), (0.2, "orange"), (0.3, "red")],
+        ..panel("Population stability index of columns", Kind::Lines, "short", (16, 8))
+    },
+    Panel {
+        queries: &[("max by (name, verdict) (kf_drift_verdict{model=~\"$model\"} == 1)", "")],
+        ..panel("Newest drift checks", Kind::Table, "short", (8, 8))
+    },
+    Panel {
         queries: &[("max by (model, version, gate) (kf_gate_verdict{model=~\"$model\",verdict=\"fail\"} == 1)", "")],
         ..panel("Gates that production fails", Kind::Table, "short", (12, 6))
     },
@@ -149,6 +158,15 @@ const COST: &[Panel] = &[
 ];
 
 const ALERTS: &[Panel] = &[
+    Panel {
+        queries: &[("max by (name, model, action) (kf_drift_pending_actions{model=~\"$model\"} > 0)", "")],
+        ..panel("To be done about drift", Kind::Table, "short", (16, 4))
+    },
+    Panel {
+        queries: &[("sum(kf_drift_overdue_actions{model=~\"$model\"})", "")],
+        limits: &[(1.0, "red")],
+        ..panel("Overdue", Kind::Stat, "short", (8, 4))
+    },
     panel("Alerts now", Kind::Alerts, "short", (12, 8)),
     Panel {
         queries: &[(

@@ -21,6 +21,8 @@ const fn metric(name: &'static str, labels: &'static [&'static str], help: &'sta
 
 /// Labels of what is known of a version by an evaluation.
 const EVALUATED: &[&str] = &["model", "version", "dataset"];
+/// Labels of what is known of a drift.
+const CHECKED: &[&str] = &["name", "model"];
 /// Labels of what is searched.
 const COLLECTION: &[&str] = &["tenant", "collection"];
 
@@ -66,6 +68,24 @@ pub const ERRORS: Metric = metric("kf_evaluation_error_ratio", EVALUATED, "Share
 pub const COVERAGE: Metric = metric("kf_evaluation_coverage_ratio", EVALUATED, "Share of questions that have an answer to score");
 /// Seconds since 1970.
 pub const EVALUATED_AT: Metric = metric("kf_evaluation_timestamp_seconds", EVALUATED, "When that evaluation was recorded");
+/// 1 for the verdict that holds, 0 for the others.
+pub const DRIFT: Metric = metric(
+    "kf_drift_verdict",
+    &["name", "model", "verdict"],
+    "1 for the verdict of the newest drift check, 0 for the other verdicts",
+);
+/// Without unit.
+pub const INDEX: Metric =
+    metric("kf_drift_index", &["name", "model", "column"], "Population stability index of a column in the newest drift check");
+/// Seconds since 1970.
+pub const CHECKED_AT: Metric = metric("kf_drift_check_timestamp_seconds", CHECKED, "When that check was made");
+/// Rows.
+pub const CHECKED_ROWS: Metric = metric("kf_drift_check_rows", CHECKED, "Rows of new data that it read");
+/// Actions.
+pub const PENDING: Metric =
+    metric("kf_drift_pending_actions", &["name", "model", "action"], "Actions about drift that are open or failed");
+/// Actions.
+pub const OVERDUE: Metric = metric("kf_drift_overdue_actions", CHECKED, "Of these, actions that are past their deadline");
 /// Documents.
 pub const DOCUMENTS: Metric = metric("kf_documents", COLLECTION, "Documents of a collection");
 /// Documents.
@@ -92,6 +112,12 @@ pub const ALL: &[Metric] = &[
     ERRORS,
     COVERAGE,
     EVALUATED_AT,
+    DRIFT,
+    INDEX,
+    CHECKED_AT,
+    CHECKED_ROWS,
+    PENDING,
+    OVERDUE,
     DOCUMENTS,
     REFUSED,
     CHUNKS,

@@ -30,7 +30,7 @@ pub struct Rule {
 
 /// The alerts by group, in the order of the file.
 pub const GROUPS: &[(&str, &[Rule])] =
-    &[("kf-health", HEALTH), ("kf-performance", PERFORMANCE), ("kf-quality", QUALITY), ("kf-cost", COST)];
+    &[("kf-health", HEALTH), ("kf-performance", PERFORMANCE), ("kf-quality", QUALITY), ("kf-drift", DRIFT), ("kf-cost", COST)];
 
 const HEALTH: &[Rule] = &[
     Rule {
@@ -158,6 +158,49 @@ const QUALITY: &[Rule] = &[
         severity: "info",
         summary: "Nobody evaluated {{ $labels.model }} {{ $labels.version }}, which is in production",
         description: "Its quality is unknown, and no alert about it can fire. Run `kf eval {{ $labels.model }}@production`.",
+    },
+];
+
+const DRIFT: &[Rule] = &[
+    Rule {
+        alert: "KfDriftMonitor",
+        expr: "kf_drift_verdict{verdict=\"monitor\"} == 1",
+        lasting: "",
+        severity: "info",
+        summary: "The data of {{ $labels.name }} begins to drift from what {{ $labels.model }} was accepted on",
+        description: "Watch it: `kf drift history {{ $labels.name }}`.",
+    },
+    Rule {
+        alert: "KfDriftWarning",
+        expr: "kf_drift_verdict{verdict=\"warning\"} == 1",
+        lasting: "",
+        severity: "warning",
+        summary: "The data of {{ $labels.name }} drifted from what {{ $labels.model }} was accepted on",
+        description: "`kf drift report {{ $labels.name }}` says what moved, `kf drift due` what is to be done by when.",
+    },
+    Rule {
+        alert: "KfDriftCritical",
+        expr: "kf_drift_verdict{verdict=\"critical\"} == 1",
+        lasting: "",
+        severity: "critical",
+        summary: "The data of {{ $labels.name }} is no longer what {{ $labels.model }} was accepted on",
+        description: "`kf drift report {{ $labels.name }}` says what moved or broke, `kf drift due` what is to be done now.",
+    },
+    Rule {
+        alert: "KfDriftUnchecked",
+        expr: "time() - kf_drift_check_timestamp_seconds > 172800",
+        lasting: "5m",
+        severity: "warning",
+        summary: "Nobody checked the data of {{ $labels.name }} for {{ $value | humanizeDuration }}",
+        description: "Look at the cron job that runs `kf drift check {{ $labels.name }}`.",
+    },
+    Rule {
+        alert: "KfDriftActionOverdue",
+        expr: "kf_drift_overdue_actions > 0",
+        lasting: "",
+        severity: "critical",
+        summary: "What was to be done about {{ $labels.name }} is overdue",
+        description: "{{ $value }} actions of {{ $labels.model }} are past their deadline. `kf drift due` lists them, `kf drift close` closes what is done.",
     },
 ];
 

@@ -12,7 +12,7 @@ use crate::base::digest::Digest;
 use crate::base::name::{ModelType, Name, Stage};
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
-use crate::base::text::group;
+use crate::base::text::{group, markdown as escaped};
 use crate::base::time::Timestamp;
 use crate::base::version::Version;
 use serde_json::{Map, Value, json};
@@ -309,22 +309,6 @@ fn prose(text: &str) -> String {
 /// Plain text on one line of Markdown.
 fn line(text: &str) -> String {
     escaped(&text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// Text without meaning to Markdown; the table takes care of pipes, backslashes, line breaks and `<`.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '*' => out.push_str("&#42;"),
-            '_' => out.push_str("&#95;"),
-            '`' => out.push_str("&#96;"),
-            '[' => out.push_str("&#91;"),
-            ']' => out.push_str("&#93;"),
-            '<' => out.push_str("&lt;"),
-            c => out.push(c),
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -43,6 +43,18 @@ pub(super) struct Checked {
     pub(super) in_trash: Vec<Digest>,
 }
 
+/// An object that something other than a version names.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) digest: Digest,
+    /// What it is, for people.
+    pub(super) of: String,
+    /// What to type to store it again.
+    pub(super) again: String,
+    /// Its size, when who names it says.
+    pub(super) size: Option<u64>,
+}
+
 /// Who needs an object.
 #[derive(Clone, Debug)]
 struct Need {
@@ -63,10 +75,10 @@ enum Seen {
     Unreadable(Error),
 }
 
-/// Looks at every object that versions and lists name, but for those that were found `sound` before.
+/// Looks at every object that versions and others name, but for those that were found `sound` before.
 pub(super) fn check(
     objects: &Objects,
-    (versions, lists): (&[VersionRow], &[Digest]),
+    (versions, named): (&[VersionRow], &[Named]),
     options: Options<'_>,
     sound: &BTreeMap<Digest, u64>,
     progress: &mut dyn FnMut(u64, u64),
@@ -91,9 +103,9 @@ pub(super) fn check(
             Err(e) => checked.findings.push(unreadable(&format!("manifest of {}", version.reference()), &e)),
         }
     }
-    for list in lists {
-        let of = "list of what garbage collection removed".to_owned();
-        needs.entry(*list).or_insert(Need { of, again: "nothing else holds it: a backup does".into(), size: None });
+    for other in named {
+        let Named { digest, of, again, size } = other.clone();
+        needs.entry(digest).or_insert(Need { of, again, size });
     }
     let trashed: BTreeSet<Digest> = objects.trashed().unwrap_or_default().into_iter().map(|t| t.digest).collect();
     let all: Vec<(Digest, Need)> = needs.into_iter().collect();

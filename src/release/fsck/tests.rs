@@ -155,7 +155,7 @@ fn what_was_collected_meanwhile_is_no_finding() {
     let options = gc::Options { rules, grace: gc::GRACE, force: false, apply: true };
     let gone = gc::run(&bench.store, &bench.objects, options, &mut |_| {}).expect("collected").removed;
     assert!(gone.iter().any(|r| r.object == file_of("old@1.0.0")), "{gone:?}");
-    let once = content::check(&bench.objects, (&seen.versions, &seen.lists), READ, &BTreeMap::new(), &mut |_, _| {});
+    let once = content::check(&bench.objects, (&seen.versions, &seen.named), READ, &BTreeMap::new(), &mut |_, _| {});
     assert!(!once.expect("checked").findings.is_empty(), "one look at it is not enough");
     let checked = look(&seen);
     assert_eq!(checked.findings, []);

@@ -1,0 +1,101 @@
+//! `kf drift baseline`: what a version was accepted on.
+
+use super::{config_of, inputs, place, size};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::name::Name;
+use crate::base::reference::Reference;
+use crate::base::table::Table;
+use crate::base::text::count;
+use crate::cli::complete;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::commands::gc::waiting;
+use crate::domain::drift::baseline::{Kept, Profile};
+use crate::release::drift::{Taken, baseline};
+use crate::store::Mode;
+use clap_complete::engine::ArgValueCompleter;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Keep a profile of the data that a version was accepted on
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf drift baseline support-bot@1.2.0 --data accepted.csv\n  kf drift baseline support-bot@production --data a.parquet --data b.parquet --name queries\n  zcat accepted.csv.gz | kf drift baseline support-bot --data -"
+)]
+pub(crate) struct Args {
+    /// The version
+    #[arg(add = ArgValueCompleter::new(complete::references))]
+    reference: Reference,
+    /// A file of CSV, JSON lines or Parquet, or `-`; again for more of the same shape
+    #[arg(long, value_name = "FILE", required = true)]
+    data: Vec<PathBuf>,
+    /// The name that checks find it by (default: that of the model)
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
+}
+
+#[derive(Serialize)]
+struct ColumnDoc {
+    column: String,
+    kind: &'static str,
+    bad: u64,
+    left_out: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Baselined {
+    baseline: String,
+    name: Name,
+    version: String,
+    rows: u64,
+    columns: Vec<ColumnDoc>,
+    profile: Digest,
+    changed: bool,
+    event: i64,
+    notes: Vec<String>,
+}
+
+impl Report for Baselined {
+    const SCHEMA: &'static str = "kf.drift-baseline/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut t = Table::new(&["column", "compared as", ">unreadable"]);
+        for c in &self.columns {
+            let told = c.left_out.as_ref().map_or_else(|| c.kind.to_owned(), |why| format!("not at all: {why}"));
+            t.row([c.column.clone(), told, c.bad.to_string()]);
+        }
+        let lines: Vec<String> = self.notes.iter().map(|n| format!("note: {n}")).chain([self.summary()]).collect();
+        vec![t.into(), lines.join("\n").into()]
+    }
+
+    fn summary(&self) -> String {
+        let (rows, columns) = (count(size(self.rows), "row"), count(self.columns.len(), "column"));
+        let said = if self.changed { "is kept" } else { "was kept before" };
+        format!("{}: the baseline of {} {said}: {rows}, {columns}", self.name, self.version)
+    }
+}
+
+fn doc(kept: &Kept) -> ColumnDoc {
+    let (kind, left_out) = match &kept.profile {
+        Profile::Numbers(_) => ("numbers", None),
+        Profile::Levels(_) => ("levels", None),
+        Profile::LeftOut(why) => ("nothing", Some(why.clone())),
+    };
+    ColumnDoc { column: kept.name.clone(), kind, bad: kept.bad, left_out }
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let name = args.name.clone().unwrap_or_else(|| args.reference.name.clone());
+    let mut config = config_of(cx, &name)?;
+    if cx.project()?.project.drift(name.as_str()).is_none() {
+        config.model = args.reference.name.clone();
+    }
+    let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
+    let inputs = inputs(cx, &args.data)?;
+    let Taken { uid, version, rows, baseline, profile, changed, event, notes } =
+        baseline(&place(cx, &store, &objects), &config, &args.reference, &inputs, &mut waiting(cx))?;
+    let columns = baseline.columns.iter().map(doc).collect();
+    cx.out.emit(&Baselined { baseline: uid, name, version, rows, columns, profile, changed, event, notes })
+}

@@ -1,0 +1,344 @@
+//! `[drift.<name>]` and `[alerts.<name>]`: what new data is compared with, from which band on it counts, and what is done then.
+//!
+//! The bands are those of the specification: an index of 0.1, 0.2 and 0.3, and a loss of accuracy of 2, 5 and 10 points, are
+//! `monitor`, `warning` and `critical`. With 48 hours for a warning, 24 for one of accuracy, and none for what is critical.
+
+use crate::base::name::{Name, words};
+use crate::config::check::{CheckNamed, Checker};
+use crate::config::diag::{Diagnostic, Spot};
+use crate::config::leaf::word_leaf;
+use crate::config::secret::SecretRef;
+use crate::config::shape::{At, Free, Item, table};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+words! {
+    /// How a column is compared.
+    ColumnKind, "kind of column" {
+        /// As numbers, in the reference's quantile cells.
+        Number = "number",
+        /// As levels.
+        Category = "category",
+        /// As written language.
+        Text = "text",
+        /// As vectors of an embedder.
+        Embedding = "embedding",
+    }
+}
+
+words! {
+    /// How an index becomes a band.
+    DriftRule, "rule of drift" {
+        /// A band counts only above what chance gives at this number of rows.
+        Calibrated = "calibrated",
+        /// The numbers of the specification, whatever the number of rows.
+        Spec = "spec",
+    }
+}
+
+words! {
+    /// What makes a check fail.
+    FailOn, "band that fails" {
+        /// Whatever is not ok, too little data too.
+        Inconclusive = "inconclusive",
+        /// From 0.1 on.
+        Monitor = "monitor",
+        /// From 0.2 on.
+        Warning = "warning",
+        /// Above 0.3.
+        Critical = "critical",
+    }
+}
+
+words! {
+    /// What is done about drift.
+    ActionKind, "kind of action" {
+        /// A message to each of `alerts`.
+        Notify = "notify",
+        /// A task with a deadline, one for each model at a time.
+        OpenTicket = "open-ticket",
+        /// The program `command` runs.
+        Command = "command",
+        /// `kf promote` refuses the model until the action is closed.
+        FreezePromotions = "freeze-promotions",
+    }
+}
+
+impl ActionKind {
+    /// Whether there is one for a model, not one for a name.
+    pub fn is_of_model(self) -> bool {
+        self == Self::OpenTicket
+    }
+
+    /// Whether kf does it, and it is done then; the others stay until somebody closes them.
+    pub fn is_performed(self) -> bool {
+        matches!(self, Self::Notify | Self::Command)
+    }
+}
+
+word_leaf! {
+    ColumnKind, "kind of column";
+    DriftRule, "rule of drift";
+    FailOn, "band that fails";
+    ActionKind, "kind of action";
+}
+
+/// The bands in their order, for lists of three.
+const BANDS: &str = "`monitor`, `warning` and `critical`";
+
+fn numbers(of: [f64; 3]) -> Vec<Item<f64>> {
+    of.into_iter().map(built_in).collect()
+}
+
+fn built_in<T>(value: T) -> Item<T> {
+    Item { value, spot: At::built_in(()).spot }
+}
+
+fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 3600)
+}
+
+fn ticket() -> Vec<Item<ActionKind>> {
+    vec![built_in(ActionKind::OpenTicket)]
+}
+
+table! {
+    /// As written.
+    RawDrift {
+        /// The model whose baseline is the reference; the name of this table when it is not given.
+        model: Option<At<Name>> = "model";
+        /// Files of new data that `kf drift check` reads when `--data` names none.
+        data: At<Vec<Item<String>>> = "data", or Vec::new();
+        /// Columns that are compared; all when it is not given.
+        columns: Option<At<Vec<Item<String>>>> = "columns";
+        /// Columns that are not compared.
+        exclude: At<Vec<Item<String>>> = "exclude", or Vec::new();
+        /// How a column is compared, where its cells do not tell: number, category, text or embedding.
+        kinds: Free<ColumnKind> = "kinds";
+        /// The column that the model says; its drift is told apart.
+        prediction: Option<At<String>> = "prediction";
+        /// The column of what would have been right.
+        label: Option<At<String>> = "label";
+        /// How an index becomes a band.
+        rule: At<DriftRule> = "rule", or DriftRule::Calibrated;
+        /// The stability index from which on a column is `monitor`, `warning` and `critical`.
+        psi: At<Vec<Item<f64>>> = "psi", or numbers([0.1, 0.2, 0.3]);
+        /// Rows of either side below which a check is inconclusive.
+        min_rows: At<NonZeroU32> = "min-rows", or NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN);
+        /// The band from which on a check fails.
+        fail_on: At<FailOn> = "fail-on", or FailOn::Warning;
+        /// What is done at `monitor`.
+        on_monitor: At<Vec<Item<ActionKind>>> = "on-monitor", or Vec::new();
+        /// What is done at `warning`.
+        on_warning: At<Vec<Item<ActionKind>>> = "on-warning", or ticket();
+        /// What is done at `critical`.
+        on_critical: At<Vec<Item<ActionKind>>> = "on-critical", or ticket();
+        /// The program of the action `command`, and its arguments.
+        command: At<Vec<Item<String>>> = "command", or Vec::new();
+        /// Names of the `[alerts.<name>]` that the action `notify` tells.
+        alerts: At<Vec<Item<Name>>> = "alerts", or Vec::new();
+        /// How long a ticket about a warning may stay open; one about `critical` is due at once.
+        deadline: At<Duration> = "deadline", or hours(48);
+        /// How long after an action ended the same one is not begun again, unless the band rose.
+        cool_down: At<Duration> = "cool-down", or hours(24);
+        /// How many checks in a row must be in a band before something is done about it.
+        windows: At<NonZeroU32> = "windows", or NonZeroU32::MIN;
+    }
+}
+
+table! {
+    /// As written.
+    RawAlerts {
+        /// The address of a webhook that takes `{"text": …}`, as Slack and Mattermost do, as `env:NAME` or `file:PATH`.
+        url: Option<At<SecretRef>> = "url" [required];
+        /// How long a message may take.
+        timeout: At<Duration> = "timeout", or Duration::from_secs(10);
+    }
+}
+
+/// What new data is compared with, and what follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Its name.
+    pub name: Name,
+    /// The model whose baseline is the reference.
+    pub model: Name,
+    /// Files of new data, relative to the repository, or addresses.
+    pub data: Vec<String>,
+    /// Columns that are compared; `None` for all.
+    pub columns: Option<Vec<String>>,
+    /// Columns that are not compared.
+    pub exclude: Vec<String>,
+    /// How columns are compared, where it is said.
+    pub kinds: BTreeMap<String, ColumnKind>,
+    /// The column that the model says.
+    pub prediction: Option<String>,
+    /// The column of what would have been right.
+    pub label: Option<String>,
+    /// How an index becomes a band.
+    pub rule: DriftRule,
+    /// The stability index of `monitor`, `warning` and `critical`; positive and ascending.
+    pub psi: [f64; 3],
+    /// Rows of either side below which a check is inconclusive.
+    pub min_rows: u32,
+    /// The band from which on a check fails.
+    pub fail_on: FailOn,
+    /// What is done.
+    pub actions: Actions,
+}
+
+/// What is done about drift.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actions {
+    /// At `monitor`, each once.
+    pub monitor: Vec<ActionKind>,
+    /// At `warning`, each once.
+    pub warning: Vec<ActionKind>,
+    /// At `critical`, each once.
+    pub critical: Vec<ActionKind>,
+    /// The program of `command` and its arguments; not empty where `command` is an action.
+    pub command: Vec<String>,
+    /// Whom `notify` tells; not empty where `notify` is an action.
+    pub alerts: Vec<Name>,
+    /// How long a ticket about a warning may stay open.
+    pub deadline: Duration,
+    /// How long after an action ended the same one is not begun again.
+    pub cool_down: Duration,
+    /// How many checks in a row must be in a band; at least 1.
+    pub windows: u32,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerts {
+    /// The name.
+    pub name: Name,
+    /// The address of the webhook.
+    pub url: SecretRef,
+    /// How long a message may take; not zero.
+    pub timeout: Duration,
+}
+
+impl Drift {
+    /// What holds where `mlops.toml` says nothing of this name.
+    pub fn named(name: &Name) -> Self {
+        RawDrift::default().plain(name)
+    }
+}
+
+impl CheckNamed for RawDrift {
+    type Plain = Drift;
+    fn check(&self, name: &Name, _: &Spot, cx: &mut Checker<'_>) -> Option<Drift> {
+        self.bands(cx);
+        self.files(name, cx);
+        self.known_alerts(cx);
+        for (on, actions) in
+            [("on-monitor", &self.on_monitor), ("on-warning", &self.on_warning), ("on-critical", &self.on_critical)]
+        {
+            self.supplied(name, on, actions, cx);
+        }
+        for item in self.columns.iter().flat_map(|at| &at.value).filter(|item| self.excludes(&item.value)) {
+            let title =
+                format!("`drift.{name}` compares the column `{}` and excludes it", crate::config::shape::shown(&item.value));
+            cx.refuse(&item.spot, title, "take it out of `columns` or of `exclude`");
+        }
+        Some(self.plain(name))
+    }
+}
+
+impl RawDrift {
+    fn plain(&self, name: &Name) -> Drift {
+        let texts = |at: &At<Vec<Item<String>>>| values(&at.value);
+        Drift {
+            name: name.clone(),
+            model: self.model.as_ref().map_or_else(|| name.clone(), |at| at.value.clone()),
+            data: texts(&self.data),
+            columns: self.columns.as_ref().map(texts),
+            exclude: texts(&self.exclude),
+            kinds: self.kinds.0.iter().map(|(column, at)| (column.clone(), at.value)).collect(),
+            prediction: self.prediction.as_ref().map(|at| at.value.clone()),
+            label: self.label.as_ref().map(|at| at.value.clone()),
+            rule: self.rule.value,
+            psi: self.thresholds().unwrap_or_default(),
+            min_rows: self.min_rows.value.get(),
+            fail_on: self.fail_on.value,
+            actions: Actions {
+                monitor: each_once(&self.on_monitor),
+                warning: each_once(&self.on_warning),
+                critical: each_once(&self.on_critical),
+                command: texts(&self.command),
+                alerts: values(&self.alerts.value),
+                deadline: self.deadline.value,
+                cool_down: self.cool_down.value,
+                windows: self.windows.value.get(),
+            },
+        }
+    }
+
+    fn thresholds(&self) -> Option<[f64; 3]> {
+        values(&self.psi.value).try_into().ok()
+    }
+
+    fn excludes(&self, column: &str) -> bool {
+        self.exclude.value.iter().any(|item| item.value == column)
+    }
+
+    fn bands(&self, cx: &mut Checker<'_>) {
+        let rises = self.thresholds().is_some_and(|[a, b, c]| 0.0 < a && a < b && b < c);
+        if !rises {
+            let title = format!("`psi` must be three numbers above 0 that rise: for {BANDS}");
+            cx.refuse(&self.psi.spot, title, "`[0.1, 0.2, 0.3]` is what is usual");
+        }
+    }
+
+    fn files(&self, name: &Name, cx: &mut Checker<'_>) {
+        for item in self.data.value.iter().filter(|item| item.value.is_empty()) {
+            cx.refuse(&item.spot, format!("`drift.{name}.data` names no file"), "write the path of a file: `\"data/new.csv\"`");
+        }
+    }
+
+    fn known_alerts(&self, cx: &mut Checker<'_>) {
+        let known = &cx.raw.alerts;
+        for item in self.alerts.value.iter().filter(|item| known.get(item.value.as_str()).is_none()) {
+            let hint = crate::base::text::did_you_mean(item.value.as_str(), known.names());
+            let hint = hint.unwrap_or_else(|| format!("add `[alerts.{}]` with `url = \"env:NAME\"`", item.value));
+            cx.refuse(&item.spot, format!("there is no `[alerts.{}]`", item.value), hint);
+        }
+    }
+
+    /// An action that lacks what it acts with could never be done.
+    fn supplied(&self, name: &Name, on: &str, actions: &At<Vec<Item<ActionKind>>>, cx: &mut Checker<'_>) {
+        for item in &actions.value {
+            let (lacks, add) = match item.value {
+                ActionKind::Command if self.command.value.is_empty() => ("command", "command = [\"./retrain.sh\"]"),
+                ActionKind::Notify if self.alerts.value.is_empty() => ("alerts", "alerts = [\"team\"]"),
+                _ => continue,
+            };
+            let problem = Diagnostic::new(format!("`drift.{name}.{on}` has `{}`, but there is no `{lacks}`", item.value));
+            cx.absent(problem.at(&item.spot).help(format!("add `{add}` to `[drift.{name}]`")));
+        }
+    }
+}
+
+impl CheckNamed for RawAlerts {
+    type Plain = Alerts;
+    fn check(&self, name: &Name, _: &Spot, cx: &mut Checker<'_>) -> Option<Alerts> {
+        if self.timeout.value.is_zero() {
+            let title = format!("`alerts.{name}.timeout` must not be zero");
+            cx.refuse(&self.timeout.spot, title, "write how long a message may take: `10s`");
+        }
+        Some(Alerts { name: name.clone(), url: self.url.as_ref()?.value.clone(), timeout: self.timeout.value })
+    }
+}
+
+fn values<T: Clone>(items: &[Item<T>]) -> Vec<T> {
+    items.iter().map(|item| item.value.clone()).collect()
+}
+
+fn each_once(at: &At<Vec<Item<ActionKind>>>) -> Vec<ActionKind> {
+    let mut all = values(&at.value);
+    all.sort_unstable();
+    all.dedup();
+    all
+}

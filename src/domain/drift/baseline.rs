@@ -1,0 +1,322 @@
+//! What a model was accepted on: the profile of each column of a table, as one object.
+//!
+//! Invariants: every `f64` is stored as its bits ([`super::profile`]); the order of the columns is that of the file; a check needs
+//! nothing else of the reference. A baseline of a format that this kf does not know is refused by its number.
+
+use super::figures::{ColumnComparison, Compared, Figures, Role, Sides};
+use super::levels::Levels;
+use super::profile::Numeric;
+use crate::base::error::{Context, Error, Kind as Trouble, Result};
+use crate::base::name::words;
+use crate::data::{Cells, Column, Kind, Table};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The format that this kf writes.
+const FORMAT: u32 = 1;
+
+words! {
+    /// What the cells of a column are, whatever their width.
+    Family, "kind of cells" {
+        /// Numbers.
+        Numbers = "numbers",
+        /// Points in time.
+        Times = "times",
+        /// Words or texts.
+        Texts = "texts",
+        /// Vectors.
+        Vectors = "vectors",
+    }
+}
+
+impl Family {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Integer | Kind::Number => Self::Numbers,
+            Kind::Time => Self::Times,
+            Kind::Boolean | Kind::Text => Self::Texts,
+            Kind::Vector { .. } => Self::Vectors,
+        }
+    }
+
+    /// What a reader is to expect of the column; vectors bring their own width.
+    fn expected(self) -> Option<Kind> {
+        match self {
+            Self::Numbers => Some(Kind::Number),
+            Self::Times => Some(Kind::Time),
+            Self::Texts => Some(Kind::Text),
+            Self::Vectors => None,
+        }
+    }
+}
+
+/// What is kept of a column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Of numbers.
+    Numbers(Box<Numeric>),
+    /// Of words.
+    Levels(Levels),
+    /// Nothing, and why: the column is not compared.
+    LeftOut(String),
+}
+
+/// A column of a reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its name.
+    pub name: String,
+    /// What its cells are.
+    pub family: Family,
+    /// Cells that were there and could not be read as that.
+    pub bad: u64,
+    /// What is kept of it.
+    pub profile: Profile,
+}
+
+/// A reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    format: u32,
+    /// The kf that took it.
+    pub kf: String,
+    /// Rows of the table.
+    pub rows: u64,
+    /// Its columns, in their order.
+    pub columns: Vec<Kept>,
+}
+
+/// How the columns of a table are to be taken: what `[drift.NAME]` says of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Columns that are compared; all without.
+    pub columns: Option<Vec<String>>,
+    /// Columns that are not.
+    pub exclude: Vec<String>,
+    /// Kinds of columns that are said: `number`, `category`, `text`, `embedding`.
+    pub kinds: BTreeMap<String, String>,
+    /// The column that the model says.
+    pub prediction: Option<String>,
+    /// The column of what would have been right.
+    pub label: Option<String>,
+}
+
+impl Selection {
+    /// Whether a column is compared.
+    pub fn takes(&self, column: &str) -> bool {
+        let named = |of: &[String]| of.iter().any(|name| name == column);
+        self.columns.as_deref().is_none_or(named) && !named(&self.exclude)
+    }
+
+    /// Columns that are asked for by name and that a table does not have.
+    pub fn unknown<'a>(&'a self, there: &[Column]) -> Vec<&'a str> {
+        let named = self.columns.iter().flatten().chain(self.kinds.keys()).chain(&self.prediction).chain(&self.label);
+        let mut unknown: Vec<&str> = named.map(String::as_str).filter(|n| !there.iter().any(|c| c.name == *n)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown
+    }
+
+    fn said(&self, column: &str) -> Option<&str> {
+        self.kinds.get(column).map(String::as_str)
+    }
+
+    fn role(&self, column: &str) -> Role {
+        match column {
+            _ if self.prediction.as_deref() == Some(column) => Role::Prediction,
+            _ if self.label.as_deref() == Some(column) => Role::Label,
+            _ => Role::Feature,
+        }
+    }
+
+    /// What a reader is to expect of the columns of a reference.
+    pub fn expected(&self) -> BTreeMap<String, Kind> {
+        let kind = |said: &str| match said {
+            "number" => Some(Kind::Number),
+            "category" | "text" => Some(Kind::Text),
+            _ => None,
+        };
+        self.kinds.iter().filter_map(|(column, said)| Some((column.clone(), kind(said)?))).collect()
+    }
+}
+
+/// Reads a table as a reference; `each` does the work on all columns, in any order, by as many threads as it wants.
+///
+/// # Errors
+/// When the table has no rows or a column cannot be read: a reference is whole or is none.
+pub fn take(table: &dyn Table, selection: &Selection, each: Columns<'_, Result<Kept>>) -> Result<Baseline> {
+    if table.rows() == 0 {
+        return Err(Error::new("the data has no rows, so there is nothing to compare with")
+            .hint("take the baseline of rows that the model was accepted on"));
+    }
+    let taken: Vec<usize> = (0..table.columns().len()).filter(|i| selection.takes(&table.columns()[*i].name)).collect();
+    if taken.is_empty() {
+        return Err(Error::new("no column of the data is compared")
+            .hint("`drift.NAME.columns` and `exclude` in mlops.toml say which are"));
+    }
+    let columns = each(&taken, &|at| kept(table, at, selection)).into_iter().collect::<Result<Vec<Kept>>>()?;
+    Ok(Baseline { format: FORMAT, kf: env!("CARGO_PKG_VERSION").to_owned(), rows: table.rows(), columns })
+}
+
+/// Does the same work on columns, given by their numbers, and gives the answers in their order.
+pub type Columns<'a, T> = &'a dyn Fn(&[usize], &(dyn Fn(usize) -> T + Sync)) -> Vec<T>;
+
+fn kept(table: &dyn Table, at: usize, selection: &Selection) -> Result<Kept> {
+    let column = &table.columns()[at];
+    let family = Family::of(column.kind);
+    let profile = match (family, selection.said(&column.name)) {
+        (Family::Numbers, Some("category")) | (Family::Texts, _) => words_of(table, at, selection.said(&column.name))?,
+        (Family::Numbers, _) => Profile::Numbers(Box::new(numbers(table, at, None)?.stored())),
+        (Family::Times, Some("number")) => Profile::Numbers(Box::new(numbers(table, at, None)?.stored())),
+        (Family::Times, _) => Profile::LeftOut("times always move: say `number` in `kinds` to compare them".to_owned()),
+        (Family::Vectors, _) => Profile::LeftOut("vectors are not compared".to_owned()),
+    };
+    Ok(Kept { name: told(&column.name), family, bad: column.bad, profile })
+}
+
+/// A name as it is kept: no state takes U+0000.
+fn told(name: &str) -> String {
+    name.replace('\0', "\u{fffd}")
+}
+
+/// Words are levels when they repeat: a column of which more than half of the rows differ names things or is written language,
+/// and tells nothing as levels.
+fn words_of(table: &dyn Table, at: usize, said: Option<&str>) -> Result<Profile> {
+    if said == Some("text") {
+        return Ok(Profile::LeftOut("texts are not compared".to_owned()));
+    }
+    let levels = levels(table, at)?;
+    let many = levels.slack() > 0 || levels.counts().len() as u64 > levels.rows() / 2;
+    if said.is_none() && levels.rows() > FEW && many {
+        return Ok(Profile::LeftOut("nearly every value differs: say `category` in `kinds` to compare them".to_owned()));
+    }
+    Ok(Profile::Levels(levels))
+}
+
+/// Up to so many rows words are levels even when each differs.
+const FEW: u64 = 20;
+
+fn numbers(table: &dyn Table, at: usize, edges: Option<&[f64]>) -> Result<Numeric> {
+    let mut cells: Vec<Option<f64>> = Vec::new();
+    table.read(at, &mut |run| match run {
+        Cells::Numbers(run) => {
+            cells.extend_from_slice(run);
+            Ok(())
+        }
+        Cells::Texts(_) | Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
+    })?;
+    Numeric::of(cells, edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
+}
+
+fn levels(table: &dyn Table, at: usize) -> Result<Levels> {
+    let mut levels = Levels::default();
+    table.read(at, &mut |run| match run {
+        Cells::Texts(run) => {
+            run.iter().for_each(|cell| levels.add(*cell, 1));
+            Ok(())
+        }
+        Cells::Numbers(run) => {
+            // Whole numbers as they are written, so that a code reads alike as a word and as a number.
+            run.iter().for_each(|cell| levels.add(cell.map(|v| v.to_string()).as_deref(), 1));
+            Ok(())
+        }
+        Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
+    })?;
+    Ok(levels)
+}
+
+fn unlike(column: &Column) -> Error {
+    Error::of(Trouble::Bug, format!("the column `{}` gives other cells than it says", column.name))
+}
+
+impl Baseline {
+    /// The object.
+    ///
+    /// # Errors
+    /// Never for a baseline that was taken; kept as an error rather than a panic.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).context(|| "cannot write the baseline")
+    }
+
+    /// What an object holds.
+    ///
+    /// # Errors
+    /// When it is of a newer format, or no baseline.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+            kf: String,
+        }
+        let head: Head = serde_json::from_slice(bytes).context(|| "the object is no baseline")?;
+        if head.format != FORMAT {
+            return Err(Error::new(format!(
+                "the baseline has format {}, written by kf {}; this kf knows {FORMAT}",
+                head.format, head.kf
+            ))
+            .hint(format!("install kf {} or newer, or take the baseline again", head.kf)));
+        }
+        serde_json::from_slice(bytes).context(|| "the object is no baseline")
+    }
+
+    /// What a reader is to expect of new data.
+    pub fn expected(&self) -> BTreeMap<String, Kind> {
+        self.columns.iter().filter_map(|kept| Some((kept.name.clone(), kept.family.expected()?))).collect()
+    }
+
+    /// The columns that a check compares, by their numbers here.
+    fn compared(&self, selection: &Selection) -> Vec<usize> {
+        let taken = |kept: &Kept| selection.takes(&kept.name) && !matches!(kept.profile, Profile::LeftOut(_));
+        (0..self.columns.len()).filter(|i| taken(&self.columns[*i])).collect()
+    }
+
+    /// Columns that are not compared, with the reason.
+    pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.columns.iter().filter_map(|kept| match &kept.profile {
+            Profile::LeftOut(why) => Some((kept.name.as_str(), why.as_str())),
+            Profile::Numbers(_) | Profile::Levels(_) => None,
+        })
+    }
+
+    /// Lays a table over the reference, column by column. A column that cannot be read is told as such; the others go on.
+    pub fn compare(
+        &self,
+        table: &dyn Table,
+        selection: &Selection,
+        each: Columns<'_, ColumnComparison>,
+    ) -> Vec<ColumnComparison> {
+        let mut all = each(&self.compared(selection), &|at| self.column(&self.columns[at], table, selection));
+        let known = |name: &str| self.columns.iter().any(|kept| kept.name == name);
+        let new = table.columns().iter().map(|c| told(&c.name)).filter(|name| selection.takes(name) && !known(name));
+        all.extend(new.map(|name| ColumnComparison { role: selection.role(&name), name, compared: Compared::New }));
+        all
+    }
+
+    fn column(&self, kept: &Kept, table: &dyn Table, selection: &Selection) -> ColumnComparison {
+        let at = table.columns().iter().position(|column| told(&column.name) == kept.name);
+        let compared = match at {
+            None => Compared::Missing,
+            Some(at) => self.laid(kept, table, at).unwrap_or_else(|e| Compared::Error(e.to_string())),
+        };
+        ColumnComparison { name: kept.name.clone(), role: selection.role(&kept.name), compared }
+    }
+
+    fn laid(&self, kept: &Kept, table: &dyn Table, at: usize) -> Result<Compared> {
+        let column = &table.columns()[at];
+        let family = Family::of(column.kind);
+        if family != kept.family {
+            return Ok(Compared::Retyped(Sides::new(kept.family.word().to_owned(), family.word().to_owned())));
+        }
+        let figures = match &kept.profile {
+            Profile::Numbers(reference) => {
+                let current = numbers(table, at, Some(reference.histogram().edges()))?;
+                Figures::of_numbers(reference, &current)
+            }
+            Profile::Levels(reference) => Some(Figures::of_levels(reference, &levels(table, at)?)),
+            Profile::LeftOut(_) => None,
+        };
+        let figures = figures.ok_or_else(|| Error::of(Trouble::Bug, "two profiles with other cells"))?;
+        Ok(Compared::Values(Box::new(figures.with_bad(Sides::new(kept.bad, column.bad)))))
+    }
+}

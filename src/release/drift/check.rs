@@ -1,0 +1,240 @@
+//! Checking new data against the newest baseline of a name, and doing it again.
+
+use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of};
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Result};
+use crate::base::name::Stage;
+use crate::base::time::Timestamp;
+use crate::config::Drift;
+use crate::data::{self, Input};
+use crate::domain::drift::action::{self, Last, Step};
+use crate::domain::drift::baseline::{Baseline, Selection};
+use crate::domain::drift::change::{self, About, NewCheck, Object};
+use crate::domain::drift::policy::Policy;
+use crate::domain::drift::report::{Found, digest_of};
+use crate::domain::drift::table::{self, ActionRow, BaselineRow, CheckRow};
+use crate::domain::drift::verdict::judge;
+use crate::domain::registry;
+use crate::release::attest;
+use crate::store::objects::Objects;
+use crate::store::{Tx, View};
+
+/// A check that was made.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Its id.
+    pub uid: String,
+    /// What new data was compared with.
+    pub baseline: BaselineRow,
+    /// What was found.
+    pub found: Found,
+    /// The object of that.
+    pub report: Digest,
+    /// The audit event.
+    pub event: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What follows.
+    pub steps: Vec<Step>,
+    /// The actions that were opened.
+    pub actions: Vec<ActionRow>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Checks new data; `waiting` is told who holds a lock.
+///
+/// # Errors
+/// When there is no baseline or it is not what was recorded, the data cannot be read at all, or the state cannot be written.
+pub fn check(place: &Place<'_>, config: &Drift, inputs: &[Input], waiting: &mut dyn FnMut(&str)) -> Result<Checked> {
+    let (row, mut notes) = place.store.read(|view| reference(view, config))?;
+    let (found, differs) = compare(place, &row, selection_of(config), &policy_of(config), inputs)?;
+    notes.extend(differs);
+    let bytes = found.to_bytes()?;
+    let kept = publish(place, &bytes, "drift check", waiting)?;
+    let new = New { config, row: &row, found: &found, report: kept.object };
+    let (recorded, steps, actions) = place.store.write(|tx| record(tx, &new))?;
+    kept.give_back(place)?;
+    Ok(Checked {
+        uid: recorded.uid,
+        baseline: row,
+        found,
+        report: kept.object.digest,
+        event: recorded.event,
+        at: recorded.at,
+        steps,
+        actions,
+        notes,
+    })
+}
+
+/// The baseline that new data is compared with, and what is to be known of it.
+fn reference(view: View<'_>, config: &Drift) -> Result<(BaselineRow, Vec<String>)> {
+    let row = table::required_baseline(view, &config.name)?;
+    if row.model != config.model {
+        return Err(Error::new(format!(
+            "the newest baseline `{}` is of {}, and the drift compares the model {}",
+            row.name,
+            row.reference(),
+            config.model
+        ))
+        .hint(format!("take one of that model: `kf drift baseline {} --data FILE --name {}`", config.model, config.name)));
+    }
+    attest::baseline(view, &row)?;
+    let mut notes = Vec::new();
+    let version = registry::table::version_by_id(view, row.version_id)?;
+    let take = |reference: &str| format!("`kf drift baseline {reference} --data FILE --name {}` takes another", config.name);
+    if let Some(version) = version.filter(|v| v.stage == Stage::Archived) {
+        notes.push(format!("the baseline is of {}, which is archived: {}", version.reference(), take(config.model.as_str())));
+    } else if let Some(model) = registry::table::find_model(view, &row.model)?
+        && let Some(production) = registry::table::in_production(view, model.id)?.filter(|v| v.id != row.version_id)
+    {
+        let production = production.reference();
+        notes.push(format!("the baseline is of {}, and {production} is in production: {}", row.reference(), take(&production)));
+    }
+    Ok((row, notes))
+}
+
+/// Reads the baseline.
+///
+/// # Errors
+/// When the object is missing or damaged, or of a newer format.
+pub fn profiles(objects: &Objects, row: &BaselineRow) -> Result<Baseline> {
+    let bytes = objects.read(&row.profile, OBJECT_MAX).and_then(|bytes| Baseline::from_bytes(&bytes));
+    bytes.context(|| format!("cannot read the baseline `{}` of {}", row.name, row.reference()))
+}
+
+/// Reads what a check found.
+///
+/// # Errors
+/// When the object is missing or damaged, or of a newer format.
+pub fn found(objects: &Objects, row: &CheckRow) -> Result<Found> {
+    let bytes = objects.read(&row.report, OBJECT_MAX).and_then(|bytes| Found::from_bytes(&bytes));
+    bytes.context(|| format!("cannot read what the check {} of `{}` found", row.uid, row.name))
+}
+
+fn compare(
+    place: &Place<'_>,
+    row: &BaselineRow,
+    selection: Selection,
+    policy: &Policy,
+    inputs: &[Input],
+) -> Result<(Found, Option<String>)> {
+    let baseline = profiles(place.objects, row)?;
+    let table = data::open(inputs, &baseline.expected())?;
+    let columns = baseline.compare(table.as_ref(), &selection, &|at, work| in_order(place.jobs, at, work));
+    let judgement = judge(columns, None, policy);
+    let found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
+    let same =
+        (digest_of(&found.data) == row.data).then(|| "the new data are the very bytes that the baseline was taken of".to_owned());
+    Ok((found, same))
+}
+
+/// A check that is to be recorded.
+struct New<'a> {
+    config: &'a Drift,
+    row: &'a BaselineRow,
+    found: &'a Found,
+    report: Object,
+}
+
+type Entered = (change::Recorded, Vec<Step>, Vec<ActionRow>);
+
+/// Records the check and opens what it asks for, as things stand under the writer's lock.
+fn record(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
+    let (config, found) = (new.config, new.found);
+    let windows = usize::try_from(config.actions.windows).unwrap_or(usize::MAX);
+    let before = table::checks(tx.view(), &config.name, config.actions.windows.saturating_mul(LOOKED_BACK))?;
+    let check = NewCheck {
+        name: &config.name,
+        baseline: &new.row.uid,
+        data: digest_of(&found.data),
+        files: &found.data,
+        rows: found.rows,
+        report: new.report,
+        judgement: &found.judgement,
+    };
+    let recorded = change::check(tx, &check)?;
+    let model = registry::table::model(tx.view(), &config.model)?;
+    let band = action::counts(std::iter::once(found.judgement.status).chain(before.iter().map(|c| c.verdict)), windows);
+    let last = table::last_actions(tx.view(), &config.name, model.id)?;
+    let last: Vec<Last> = last
+        .into_iter()
+        .map(|a| Last { uid: a.uid, kind: a.kind, band: a.band, state: a.state, opened: a.opened, changed: a.changed })
+        .collect();
+    let steps = action::plan(band, &last, &config.actions, tx.now());
+    change::take(tx, About { name: &config.name, model: &model.name, model_id: model.id, check: &recorded }, &steps)?;
+    let opened = table::actions_of(tx.view(), &recorded.uid)?;
+    Ok((recorded, steps, opened))
+}
+
+/// Checks that said nothing are passed over, so more than `windows` are looked at.
+const LOOKED_BACK: u32 = 10;
+
+/// A check that was made again.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The check.
+    pub check: CheckRow,
+    /// What it found.
+    pub before: Found,
+    /// What is found now.
+    pub now: Found,
+    /// The digest of that.
+    pub digest: Digest,
+    /// What differs, in words; nothing when the digests are the same.
+    pub differs: Vec<String>,
+}
+
+/// Makes a check again with the settings and the baseline that it had.
+///
+/// # Errors
+/// When there is no such check, or an object or the data cannot be read.
+pub fn replay(place: &Place<'_>, wanted: &str, inputs: &[Input]) -> Result<Replayed> {
+    let (check, row) = place.store.read(|view| {
+        let check = table::find_check(view, Some(wanted))?;
+        let row = table::baseline_by_id(view, &check.baseline)?;
+        Ok((check, row))
+    })?;
+    let row =
+        row.ok_or_else(|| Error::new(format!("the baseline of the check {} is gone", check.uid)).hint("`kf fsck` tells more"))?;
+    let before = found(place.objects, &check)?;
+    let (now, _) = compare(place, &row, before.selection.clone(), &before.judgement.policy, inputs)?;
+    let digest = Digest::of(&now.to_bytes()?);
+    let differs = if digest == check.report { Vec::new() } else { differences(&before, &now) };
+    Ok(Replayed { check, before, now, digest, differs })
+}
+
+/// Why two runs gave different bytes.
+fn differences(before: &Found, now: &Found) -> Vec<String> {
+    let mut differs = Vec::new();
+    if before.data != now.data {
+        let files = |f: &Found| f.data.iter().map(|file| file.digest.short()).collect::<Vec<_>>().join(", ");
+        differs.push(format!("the data are others: {} instead of {}", files(now), files(before)));
+    }
+    if before.kf != now.kf {
+        differs.push(format!("kf {} made it, this is kf {}", before.kf, now.kf));
+    }
+    let of =
+        |f: &Found| f.judgement.columns.iter().map(|c| (c.name.clone(), c.clone())).collect::<std::collections::BTreeMap<_, _>>();
+    let (old, new) = (of(before), of(now));
+    let psi = |v: Option<f64>| v.map_or("no index".to_owned(), |v| format!("PSI {v:.4}"));
+    for (name, column) in &old {
+        match new.get(name) {
+            Some(other) if other == column => {}
+            Some(other) => differs.push(format!(
+                "{name}: {} ({}) instead of {} ({})",
+                other.status,
+                psi(other.figures.psi),
+                column.status,
+                psi(column.figures.psi)
+            )),
+            None => differs.push(format!("{name} is not compared any more")),
+        }
+    }
+    differs.extend(new.keys().filter(|name| !old.contains_key(*name)).map(|name| format!("{name} was not compared")));
+    if differs.is_empty() {
+        differs.push("what the files are like".to_owned());
+    }
+    differs
+}
