@@ -5,6 +5,7 @@
 //! columns together have room ([`Spill`]), then go to one temporary file that has no name.
 
 use super::cell::{Dialect, vector};
+use super::input::more_room;
 use super::tally::Tally;
 use super::{Cells, Each, Kind};
 use crate::base::error::{Context, Result};
@@ -49,12 +50,11 @@ impl Spill {
             return Ok(Place::Memory(bytes));
         }
         let words = || "cannot keep columns in a temporary file";
-        let hint = || "free some space in the folder for temporary files, or set TMPDIR to one with more".to_owned();
         let file = match &self.file {
             Some(file) => file,
-            None => self.file.insert(Arc::new(tempfile::tempfile().context(words).hint(hint)?)),
+            None => self.file.insert(Arc::new(tempfile::tempfile().context(words).hint(more_room)?)),
         };
-        (&**file).write_all(&bytes).context(words).hint(hint)?;
+        (&**file).write_all(&bytes).context(words).hint(more_room)?;
         let at = self.end;
         self.end += bytes.len() as u64;
         Ok(Place::File { file: Arc::clone(file), at, len: bytes.len() })
