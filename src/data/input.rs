@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::{NamedTempFile, TempPath};
 
-/// Bytes of Parquet that are read at once.
-const BUFFER: usize = 64 << 10;
+/// Bytes that are read at once to hash them, many, and to find the head of a page of Parquet, few.
+const BUFFER: usize = 256 << 10;
 
 /// One file of data.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ impl ChunkReader for Positioned {
     type T = BufReader<Self>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(BufReader::with_capacity(BUFFER, Self::new(&self.file, start)))
+        Ok(BufReader::new(Self::new(&self.file, start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
@@ -167,6 +167,13 @@ pub(super) struct Hashed<R> {
 impl<R: Read> Hashed<R> {
     pub(super) fn new(from: R) -> Self {
         Self { from, hasher: Hasher::new(), bytes: 0 }
+    }
+
+    /// Digest and number of all bytes.
+    pub(super) fn all(from: R) -> std::io::Result<(Digest, u64)> {
+        let mut hashed = BufReader::with_capacity(BUFFER, Self::new(from));
+        std::io::copy(&mut hashed, &mut std::io::sink())?;
+        Ok(hashed.into_inner().finish())
     }
 
     /// Digest and number of the bytes that were read.
