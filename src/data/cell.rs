@@ -5,7 +5,6 @@
 //! JSON and `numpy` write them. Words for what is not there are those that pandas reads so (`na_values` of its `read_csv`).
 
 use super::Kind;
-use std::borrow::Cow;
 
 /// How cells are written in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,15 +114,20 @@ fn time(cell: &str) -> Option<f64> {
         return None;
     }
     let seconds = |time: jiff::Timestamp| Some(time.as_second() as f64 + f64::from(time.subsec_nanosecond()) / 1e9);
-    // What names a zone (`+01:00`, `Z`) is a timestamp; the rest is taken as UTC.
-    if let Ok(time) = cell.parse::<jiff::Timestamp>() {
-        return seconds(time);
+    if bytes.len() == 10 {
+        return seconds(cell.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
     }
-    let clock: Cow<'_, str> = if bytes.len() == 10 { format!("{cell}T00:00").into() } else { cell.into() };
-    if !matches!(clock.as_bytes()[10], b'T' | b't' | b' ') || clock.contains(['[', '+', 'Z', 'z']) || clock[11..].contains('-') {
+    if !matches!(bytes[10], b'T' | b't' | b' ') {
         return None;
     }
-    seconds(clock.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    // What names a zone (`+01:00`, `Z`) is a timestamp; the rest is taken as UTC.
+    if bytes[11..].iter().any(|b| matches!(b, b'Z' | b'z' | b'+' | b'-')) {
+        return seconds(cell.parse().ok()?);
+    }
+    if bytes.contains(&b'[') {
+        return None;
+    }
+    seconds(cell.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Gives the numbers of a vector to `each`; false when the cell is none, which may show late.
@@ -186,6 +190,9 @@ mod tests {
             ("2026-13-01", Class::Text),
             ("2026-11-21x", Class::Text),
             ("2026-11-2é", Class::Text),
+            ("2026-11-21é", Class::Text),
+            ("2026-11-21 é", Class::Text),
+            ("2026-11-21T08:00:00[Europe/Berlin]", Class::Text),
             ("2026-11-21 08:00:00-", Class::Text),
             ("in", Class::Text),
             ("yes", Class::Text),

@@ -43,17 +43,21 @@ pub(super) fn read(input: &Input, file: File, spill: &mut Spill, remarks: &mut R
     let header = !is_all_numbers(&record, dialect);
     let names = names(&record, header, remarks);
     let mut table = Gathered::new(names, dialect);
-    let mut ragged = 0;
+    let (mut ragged, mut lines) = (0, 0);
     let mut at = u64::from(!header);
     loop {
         if at > 0 {
             ragged += u64::from(!add(&record, at, &mut table, spill, remarks)?);
+            lines = lines_in_last(&record);
         }
         at += 1;
         rows.get_mut().get_mut().1.row_ends();
         if !rows.read_byte_record(&mut record).context(failed)? {
             break;
         }
+    }
+    if lines > 0 && rows.get_ref().get_ref().1.is_quote_open() {
+        remarks.add(Trouble::OpenQuote, at - 1, || format!("{} in one cell", count(lines + 1, "line")));
     }
     check_ragged(input, ragged, &table)?;
     table.finish(spill)?;
@@ -115,6 +119,11 @@ fn add(row: &ByteRecord, at: u64, table: &mut Gathered, spill: &mut Spill, remar
     }
     table.rows += 1;
     Ok(true)
+}
+
+/// Ends of lines in the last cell of a row, which is where a quote that is never closed puts all that follows.
+fn lines_in_last(row: &ByteRecord) -> usize {
+    row.iter().next_back().map_or(0, |cell| memchr::memchr_iter(b'\n', cell).count())
 }
 
 /// A few rows may be broken; when most are, what was taken for the header or the separator is none.

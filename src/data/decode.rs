@@ -54,12 +54,24 @@ pub(super) struct Characters<R> {
     how: How,
     row: u64,
     row_max: u64,
+    /// So far the number of quotes is odd.
+    quote_open: bool,
 }
 
 impl<R: Read> Characters<R> {
     /// The characters of these bytes, in rows of at most about `row_max` bytes.
     pub(super) fn new(bytes: R, row_max: u64) -> Self {
-        Self { bytes, window: vec![0; WINDOW], start: 0, end: 0, ended: false, how: How::Fresh, row: 0, row_max }
+        Self {
+            bytes,
+            window: vec![0; WINDOW],
+            start: 0,
+            end: 0,
+            ended: false,
+            how: How::Fresh,
+            row: 0,
+            row_max,
+            quote_open: false,
+        }
     }
 
     /// A row has ended.
@@ -73,6 +85,11 @@ impl<R: Read> Characters<R> {
             How::Other(other) => other.decoder.encoding().name(),
             _ => UTF_8.name(),
         }
+    }
+
+    /// True when one of the quotes so far has no other.
+    pub(super) fn is_quote_open(&self) -> bool {
+        self.quote_open
     }
 
     /// What was read from.
@@ -162,6 +179,7 @@ impl<R: Read> Read for Characters<R> {
     fn read(&mut self, out: &mut [u8]) -> Result<usize> {
         let n = self.next(out)?;
         self.row += n as u64;
+        self.quote_open ^= memchr::memchr_iter(b'"', &out[..n]).count() % 2 == 1;
         if self.row > self.row_max {
             let words = format!("a row has more than {} MiB: perhaps a quote is never closed", self.row_max >> 20);
             return Err(Error::other(words));

@@ -2,17 +2,18 @@
 
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
+use crate::store::objects::{RemoteOptions, fetch};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
 
-/// Bytes of Parquet that are read at once.
-const BUFFER: usize = 64 << 10;
+/// Bytes that are read at once to hash them, many, and to find the head of a page of Parquet, few.
+const BUFFER: usize = 256 << 10;
 
 /// One file of data.
 #[derive(Clone, Debug)]
@@ -39,9 +40,23 @@ impl Input {
     /// # Errors
     /// When it cannot be read, or the temporary file not be written.
     pub fn spooled(name: &str, from: &mut dyn Read) -> Result<Self> {
-        let mut file = tempfile::NamedTempFile::new().context(|| "cannot make a temporary file")?;
-        std::io::copy(from, &mut file).context(|| format!("cannot bring {name} into a temporary file"))?;
-        Ok(Self { name: name.to_owned(), place: Place::Temporary(Arc::new(file.into_temp_path())) })
+        let mut file = temporary()?;
+        std::io::copy(from, &mut file).context(|| no_room(name)).hint(more_room)?;
+        Ok(Self::kept(name, file))
+    }
+
+    /// An object of a store (`s3://bucket/key`), kept in a temporary file.
+    ///
+    /// # Errors
+    /// When it cannot be read ([`fetch`]), or the temporary file not be written.
+    pub fn object(url: &str, options: &RemoteOptions) -> Result<Self> {
+        let mut file = temporary()?;
+        fetch(url, options, &mut |bytes| file.write_all(bytes).context(|| no_room(url)).hint(more_room))?;
+        Ok(Self::kept(url, file))
+    }
+
+    fn kept(name: &str, file: NamedTempFile) -> Self {
+        Self { name: name.to_owned(), place: Place::Temporary(Arc::new(file.into_temp_path())) }
     }
 
     /// Its name, for people.
@@ -66,6 +81,19 @@ impl Input {
         }
         File::open(path).context(failed)
     }
+}
+
+fn temporary() -> Result<NamedTempFile> {
+    NamedTempFile::new().context(|| "cannot make a temporary file").hint(more_room)
+}
+
+fn no_room(name: &str) -> String {
+    format!("cannot bring {name} into a temporary file")
+}
+
+/// What helps where temporary files cannot be written.
+pub(super) fn more_room() -> String {
+    "free some space in the folder for temporary files, or set TMPDIR to one with more".to_owned()
 }
 
 /// What a file looked like when it was opened.
@@ -115,7 +143,7 @@ impl ChunkReader for Positioned {
     type T = BufReader<Self>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(BufReader::with_capacity(BUFFER, Self::new(&self.file, start)))
+        Ok(BufReader::new(Self::new(&self.file, start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
@@ -139,6 +167,13 @@ pub(super) struct Hashed<R> {
 impl<R: Read> Hashed<R> {
     pub(super) fn new(from: R) -> Self {
         Self { from, hasher: Hasher::new(), bytes: 0 }
+    }
+
+    /// Digest and number of all bytes.
+    pub(super) fn all(from: R) -> std::io::Result<(Digest, u64)> {
+        let mut hashed = BufReader::with_capacity(BUFFER, Self::new(from));
+        std::io::copy(&mut hashed, &mut std::io::sink())?;
+        Ok(hashed.into_inner().finish())
     }
 
     /// Digest and number of the bytes that were read.

@@ -40,12 +40,12 @@ pub(super) fn read(input: &Input, file: File, spill: &mut Spill, remarks: &mut R
             break;
         }
         line += 1;
-        let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim();
+        let characters = String::from_utf8_lossy(&bytes);
+        let text = characters.trim();
         if text.is_empty() {
             continue;
         }
-        if let Cow::Owned(_) = String::from_utf8_lossy(&bytes) {
+        if matches!(characters, Cow::Owned(_)) {
             remarks.add(Trouble::Undecodable, line, || visible(text, EXAMPLE));
         }
         if !objects.add(text).context(failed)? {

@@ -4,7 +4,7 @@
 //! beside each other (their runs may end at different rows). What cannot be read as its column's kind is never dropped in
 //! silence: it is counted, and reads as absent. What was wrong with a file beyond single cells is a [`Remark`].
 //!
-//! CSV and JSON lines are read once, into a spool of columns ([`spool`]); columns of Parquet stay where they are. The rules of
+//! CSV and JSON lines are read once, into a spool of columns; columns of Parquet stay where they are. The rules of
 //! reading are in `docs/drift.md#data`.
 
 mod cell;
@@ -117,6 +117,8 @@ pub struct Remark {
 pub enum Trouble {
     /// A row has fewer or more cells than the header; it was left out.
     RaggedRow,
+    /// A quote is never closed: all that follows it is in one cell.
+    OpenQuote,
     /// A line is no object of JSON; it was left out.
     NotAnObject,
     /// A row holds bytes that are no characters; they read as U+FFFD.
@@ -135,6 +137,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RaggedRow => "rows left out, because they have fewer or more cells than the header",
+            Self::OpenQuote => "quotes that are never closed, so that all that follows is in one cell",
             Self::NotAnObject => "lines left out, because they are no objects of JSON",
             Self::Undecodable => "rows with bytes that are no characters",
             Self::Renamed => "columns named by kf, because their names are empty or taken",

@@ -48,9 +48,7 @@ pub(super) fn open(input: &Input, file: File, remarks: &mut Remarks) -> Result<(
     let still = Still::of(&file).context(failed)?;
     check_end(input, &file, still)?;
     let file = Arc::new(file);
-    let mut hashed = Hashed::new(Positioned::new(&file, 0));
-    std::io::copy(&mut hashed, &mut std::io::sink()).context(failed)?;
-    let (digest, bytes) = hashed.finish();
+    let (digest, bytes) = Hashed::all(Positioned::new(&file, 0)).context(failed)?;
     let reader = no_panic(input.name(), || SerializedFileReader::new(Positioned::new(&file, 0)))?;
     let groups = reader.metadata().row_groups();
     let rows = groups.iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0)).fold(0, u64::saturating_add);

@@ -112,6 +112,18 @@ fn row_groups_are_one_table() {
 }
 
 #[test]
+fn columns_are_read_by_several_threads_at_once() {
+    let table = open(&[input("data", &written(30_000, 3_000))], &BTreeMap::new()).unwrap();
+    let alone: Vec<String> = shown(&*table);
+    let (alone, table) = (&alone, &*table);
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(move || assert!(shown(table) == *alone));
+        }
+    });
+}
+
+#[test]
 fn what_a_column_was_before_is_kept_where_it_can_be() {
     let read = |column: &str, kind: Kind| {
         let expected = BTreeMap::from([(column.to_owned(), kind)]);

@@ -5,6 +5,7 @@
 //! columns together have room ([`Spill`]), then go to one temporary file that has no name.
 
 use super::cell::{Dialect, vector};
+use super::input::more_room;
 use super::tally::Tally;
 use super::{Cells, Each, Kind};
 use crate::base::error::{Context, Result};
@@ -18,8 +19,10 @@ use std::sync::Arc;
 const ROOM: usize = 64 << 20;
 /// Bytes of a full block.
 const BLOCK: usize = 64 << 10;
-/// Levels of a column that are kept as numbers.
+/// The most levels of a column that are kept as numbers.
 const LEVELS: usize = 4_096;
+/// About what a level takes beside its characters, in bytes.
+const LEVEL: usize = 100;
 /// A length that does not fit into its byte; four more bytes hold it.
 const LONG: u8 = u8::MAX;
 
@@ -49,12 +52,11 @@ impl Spill {
             return Ok(Place::Memory(bytes));
         }
         let words = || "cannot keep columns in a temporary file";
-        let hint = || "free some space in the folder for temporary files, or set TMPDIR to one with more".to_owned();
         let file = match &self.file {
             Some(file) => file,
-            None => self.file.insert(Arc::new(tempfile::tempfile().context(words).hint(hint)?)),
+            None => self.file.insert(Arc::new(tempfile::tempfile().context(words).hint(more_room)?)),
         };
-        (&**file).write_all(&bytes).context(words).hint(hint)?;
+        (&**file).write_all(&bytes).context(words).hint(more_room)?;
         let at = self.end;
         self.end += bytes.len() as u64;
         Ok(Place::File { file: Arc::clone(file), at, len: bytes.len() })
@@ -103,8 +105,10 @@ struct Dictionary {
 #[derive(Debug)]
 pub(super) struct Spool {
     dialect: Dialect,
-    /// Bytes of a full block, and of the levels.
+    /// Bytes of a full block.
     share: usize,
+    /// Levels that are kept as numbers.
+    levels_max: usize,
     dictionary: Dictionary,
     coding: bool,
     blocks: Vec<Block>,
@@ -120,6 +124,7 @@ impl Spool {
         Self {
             dialect,
             share,
+            levels_max: (ROOM / 2 / columns.max(1) / LEVEL).clamp(LEVELS / 64, LEVELS),
             dictionary: Dictionary::default(),
             coding: true,
             blocks: Vec::new(),
@@ -184,7 +189,7 @@ impl Spool {
 
     /// The number of a level not seen before; `None` when there is no room for it.
     fn learn(&mut self, cell: &str, quoted: bool) -> Option<u16> {
-        if self.dictionary.levels.len() >= LEVELS || self.dictionary.bytes + cell.len() > 4 * self.share {
+        if self.dictionary.levels.len() >= self.levels_max || self.dictionary.bytes + cell.len() > 4 * self.share {
             return None;
         }
         let group = self.group(cell, quoted);

@@ -64,8 +64,7 @@ const FORMATS: &[(&[u8], &str, &str)] = &[
     (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unpack it first: `unzstd`"),
     (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
-    (b"ARROW1", "an Arrow file", "write it as Parquet"),
-    (b"ORC", "an ORC file", "write it as Parquet"),
+    (b"ARROW1\0\0", "an Arrow file", "write it as Parquet"),
 ];
 
 /// Reads one file, whatever its format.
@@ -75,13 +74,19 @@ fn part(input: &Input, spill: &mut Spill, remarks: &mut Remarks) -> Result<(Box<
     if let Some((_, what, hint)) = FORMATS.iter().find(|(mark, _, _)| head.starts_with(mark)) {
         return Err(Error::new(format!("cannot read {}: it is {what}", input.name())).hint(*hint));
     }
-    if head.starts_with(parquet::MARK) {
+    if is_parquet(&head) {
         let (file, source) = parquet::open(input, file, remarks)?;
         return Ok((Box::new(file), source));
     }
     let read = if is_json(&head) { jsonl::read } else { csv::read };
     let (table, source) = read(input, file, spill, remarks)?;
     Ok((Box::new(table), source))
+}
+
+/// True for what begins as Parquet, and not as a table whose first column has that name.
+fn is_parquet(head: &[u8]) -> bool {
+    let text = |b: &u8| !b.is_ascii_control() || b.is_ascii_whitespace();
+    head.strip_prefix(parquet::MARK).is_some_and(|rest| !rest.first().is_some_and(text))
 }
 
 /// True for what begins as an object of JSON, or as an array of them, which is then told apart from lines.

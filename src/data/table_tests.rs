@@ -118,6 +118,22 @@ fn ragged_rows_are_left_out_and_told() {
 }
 
 #[test]
+fn a_quote_that_is_never_closed_is_told() {
+    let open = |text: &str| remarked(&*opened(text));
+    assert_eq!(open("a,b\n1,x\n2,\"y\n3,z\n4,w\n"), [(Trouble::OpenQuote, 1, 2)]);
+    assert_eq!(open("a,b\n1,x\n2,y\n3,\"z\n4,w"), [(Trouble::OpenQuote, 1, 3)]);
+    assert_eq!(open("a,b\n1,x\n2,\"y\n3\"\n"), []);
+    assert_eq!(open("a,b\n1,5\" pipe\n2,y\n"), []);
+}
+
+#[test]
+fn a_format_is_not_taken_from_the_name_of_a_column() {
+    check("PAR1,PAR2\n1,2\n", &["PAR1: Integer: 1", "PAR2: Integer: 2"]);
+    check("[id],[name]\n1,x\n", &["[id]: Integer: 1", "[name]: Text: x"]);
+    check("ORC,ARROW1\n1,x\n", &["ORC: Integer: 1", "ARROW1: Text: x"]);
+}
+
+#[test]
 fn names_are_made_unique_and_told() {
     let table = opened("a,,a, b ,a.1,\nx,1,2,3,4,5\n");
     let names: Vec<&str> = table.columns().iter().map(|c| c.name.as_str()).collect();

@@ -10,10 +10,12 @@ use kf::base::error::Error;
 use kf::base::time::Timestamp;
 use kf::config::env::Env;
 use kf::config::secret::{Secret, SecretRef};
+use kf::data::{self, Input};
 use kf::store::objects::{self, Health, Objects, RemoteOptions, Stored};
 use kf::store::runtime::block_on;
 use object_store::ObjectStoreExt as _;
 use object_store::aws::AmazonS3Builder;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A place in the bucket of its own, reached directly or through a proxy that breaks things.
@@ -75,14 +77,17 @@ fn secret(text: &str) -> Secret {
 }
 
 fn open(url: &str, port: u16) -> Objects {
-    let options = RemoteOptions {
+    Objects::open(url, &options(port)).unwrap()
+}
+
+fn options(port: u16) -> RemoteOptions {
+    RemoteOptions {
         endpoint: Some(format!("http://127.0.0.1:{port}")),
         access_key: Some(secret("AKIATEST")),
         secret_key: Some(secret("hunter2")),
         allow_http: true,
         ..RemoteOptions::default()
-    };
-    Objects::open(url, &options).unwrap()
+    }
 }
 
 /// More than goes into one put, and not a whole number of parts.
@@ -289,4 +294,22 @@ fn a_file_that_is_written_to_is_not_stored() {
         check_error(&e, "changed while being read", "wait until");
     });
     assert!(place.listed().is_empty());
+}
+
+#[test]
+fn data_is_read_from_an_object_by_its_url() {
+    let Some(place) = Place::new() else { return };
+    let bytes = [b"a,b\n".as_slice(), &b"1,x\n".repeat(500_000)].concat();
+    let hex = place.direct.put_bytes(&bytes).unwrap().digest.hex();
+    let url = format!("{}/sha256/{}/{}", place.url, &hex[..2], &hex[2..]);
+    let proxy = Proxy::to(place.server.port());
+    proxy.arm("GET /", Fault::CutReply(1_000_000));
+    let input = Input::object(&url, &options(proxy.port())).unwrap();
+    let table = data::open(&[input], &BTreeMap::new()).unwrap();
+    let source = &table.sources()[0];
+    assert_eq!((source.name.as_str(), source.digest, table.rows()), (url.as_str(), Digest::of(&bytes), 500_000));
+    assert_eq!(proxy.fired(), 1);
+    let missing = |url: &str| Input::object(url, &options(place.server.port())).unwrap_err();
+    check_error(&missing(&format!("{}/nothing.csv", place.url)), "there is no such object", "name of the bucket");
+    check_error(&missing("s3://no-such-bucket/x"), "the bucket does not exist", "bucket");
 }

@@ -341,6 +341,15 @@ impl Objects {
     }
 }
 
+/// Reads an object that kf did not store, by its URL (`s3://bucket/key`), giving its bytes in order to `sink`.
+///
+/// # Errors
+/// A usage error when the URL or the options are wrong, or this kf was built without the protocol; when it cannot be read; what
+/// `sink` fails with.
+pub fn fetch(url: &str, options: &RemoteOptions, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    remote::fetch(url, options, sink)
+}
+
 /// What storing these files would come to, stored nowhere; as with [`Objects::put_files`], but for what is there already.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub use open::RemoteOptions;
 use super::source::{Sink, Source};
 use super::{ALGORITHM, Backend, Each, Stored, TRASH, Trashed, digest_of_hex, pool};
 use crate::base::digest::Digest;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
 use crate::store::runtime::block_on;
 use futures_util::StreamExt as _;
@@ -48,7 +48,7 @@ pub(super) struct Remote {
 
 impl Remote {
     pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<Self> {
-        let (store, prefix, place) = open::open(url, options)?;
+        let (store, prefix, place) = open::open("artifacts.url", url, options)?;
         Ok(Self { store, prefix, place, bucket_seen: OnceLock::new(), large: Mutex::default() })
     }
 
@@ -127,6 +127,23 @@ impl Remote {
             Err(e) => Err(self.worded(e, format!("cannot delete {key}"))),
         }
     }
+}
+
+/// Reads any object of a store by its URL, unverified, giving each piece to `sink`.
+pub(super) fn fetch(url: &str, options: &RemoteOptions, sink: Sink<'_>) -> Result<()> {
+    let (store, key, place) = open::open("URL", url, options)?;
+    let failed = |e: StoreError| match e {
+        StoreError::NotFound { .. } if errors::is_only_the_object_missing(&e) => {
+            Error::new(format!("cannot read {place}: there is no such object"))
+                .hint("check the name of the bucket and of the object")
+        }
+        e => errors::worded(&e, "cannot read an object", &place),
+    };
+    let mut stream = block_on(store.get(&key))?.map_err(failed)?.into_stream();
+    while let Some(bytes) = block_on(stream.next())? {
+        sink(&bytes.map_err(failed)?)?;
+    }
+    Ok(())
 }
 
 impl Backend for Remote {

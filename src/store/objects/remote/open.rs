@@ -35,9 +35,9 @@ struct Place {
     prefix: Key,
 }
 
-/// The client, the prefix of all keys, and the place in words.
-pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<(Arc<dyn ObjectStore>, Key, String)> {
-    let place = parse(url)?;
+/// The client, the prefix of all keys, and the place in words. `what` the URL is, for errors: `artifacts.url`.
+pub(super) fn open(what: &str, url: &str, options: &RemoteOptions) -> Result<(Arc<dyn ObjectStore>, Key, String)> {
+    let place = parse(what, url)?;
     check_endpoint(options)?;
     // Clients need the TLS implementation that comes with the runtime.
     runtime()?;
@@ -64,12 +64,12 @@ fn host(url: &Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-fn parse(url: &str) -> Result<Place> {
+fn parse(what: &str, url: &str) -> Result<Place> {
     // The text is not repeated before it is known to hold no password.
     let example = "write it as `s3://bucket/prefix`";
-    let parsed = Url::parse(url).context(|| "`artifacts.url` is not a URL").map_err(|e| usage(e, example))?;
+    let parsed = Url::parse(url).context(|| format!("`{what}` is not a URL")).map_err(|e| usage(e, example))?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(Error::usage("`artifacts.url` holds credentials")
+        return Err(Error::usage(format!("`{what}` holds credentials"))
             .hint("remove them and set `artifacts.access-key` and `artifacts.secret-key`, for example to `env:NAME`"));
     }
     let bucket = parsed.host_str().unwrap_or_default();
@@ -217,12 +217,14 @@ mod tests {
     use crate::config::secret::SecretRef;
     use proptest::prelude::*;
 
+    const URL: &str = "artifacts.url";
+
     fn secret(text: &str) -> Secret {
         SecretRef::Env("X".into()).resolve(&Env::new([("X", text)]), std::path::Path::new(".")).unwrap()
     }
 
     fn refused(url: &str, options: &RemoteOptions) -> Error {
-        let e = open(url, options).map(|o| o.2).unwrap_err();
+        let e = open(URL, url, options).map(|o| o.2).unwrap_err();
         assert_eq!(e.kind(), Kind::Usage, "{e}");
         assert!(!e.hints().is_empty(), "{e}");
         assert!(!format!("{e} {:?}", e.hints()).contains("hunter2"), "{e}");
@@ -269,7 +271,7 @@ mod tests {
             secret_key: Some(secret("hunter2")),
             ..RemoteOptions::default()
         };
-        let (_, prefix, words) = open("s3://models/team%20a/kf/", &options).unwrap();
+        let (_, prefix, words) = open(URL, "s3://models/team%20a/kf/", &options).unwrap();
         assert_eq!(words, "s3://models/team a/kf at minio.example:9000");
         assert_eq!(prefix.as_ref(), "team a/kf");
         assert!(!format!("{options:?}").contains("hunter2"));
@@ -278,7 +280,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_url_panics(url in "(s3|gs|az|file)?:?/{0,3}.{0,40}") {
-            let _ = open(&url, &RemoteOptions::default());
+            let _ = open(URL, &url, &RemoteOptions::default());
         }
     }
 }
