@@ -9,7 +9,7 @@
 use super::components::columns;
 use super::describe::quantile;
 use super::rng::Rng;
-use nalgebra::{DMatrix, DMatrixView};
+use nalgebra::DMatrix;
 
 /// Features of a vector: a cosine and a sine for each of half as many frequencies. The kernel is met to about √(2/512) = 0.06 a pair,
 /// and the discrepancy of samples far better, because errors of pairs cancel.
@@ -53,11 +53,12 @@ impl Fourier {
     pub fn features(&self, vectors: &[f32]) -> Option<Vec<f32>> {
         let angles = &self.0 * columns(vectors, self.0.ncols())?;
         let unit = (2.0 / FEATURES as f32).sqrt();
-        let pair = |angle: &f32| {
+        let mut features = vec![0.0; 2 * angles.len()];
+        for (pair, angle) in features.chunks_exact_mut(2).zip(angles.as_slice()) {
             let (sine, cosine) = angle.sin_cos();
-            [unit * cosine, unit * sine]
-        };
-        Some(angles.as_slice().iter().flat_map(pair).collect())
+            pair.copy_from_slice(&[unit * cosine, unit * sine]);
+        }
+        Some(features)
     }
 }
 
@@ -79,31 +80,28 @@ pub fn dealt(features: &[f32], rows: usize, seed: u64) -> Vec<f32> {
 /// The median of the squared distances of all pairs of different vectors, in their unit squared: the bandwidth that suits them. `None`
 /// when no two differ or they do not divide into vectors of the width.
 pub fn bandwidth(vectors: &[f32], width: usize) -> Option<f64> {
-    let distances = distances(columns(vectors, width)?, columns(vectors, width)?);
-    let pairs = (0..distances.nrows()).flat_map(|i| (0..i).map(move |j| (i, j)));
-    let apart: Vec<f64> = pairs.map(|at| distances[at]).filter(|d| *d > 0.0).collect();
-    quantile(&apart, 0.5)
+    columns(vectors, width)?;
+    let rows: Vec<&[f32]> = vectors.chunks(width).collect();
+    let pairs = rows.iter().enumerate().flat_map(|(i, row)| rows[..i].iter().map(|other| apart(row, other)));
+    quantile(&pairs.filter(|d| *d > 0.0).collect::<Vec<f64>>(), 0.5)
 }
 
 /// The squared discrepancy of two samples of vectors without bias, from all pairs. `None` with fewer than two vectors on a side,
 /// or as [`Fourier::new`] and [`bandwidth`].
 pub fn exact(reference: &[f32], current: &[f32], width: usize, bandwidth: f64) -> Option<f64> {
-    let (reference, current) = (columns(reference, width)?, columns(current, width)?);
-    let (n, m) = (reference.ncols() as f64, current.ncols() as f64);
+    let (n, m) = (columns(reference, width)?.ncols() as f64, columns(current, width)?.ncols() as f64);
     (n > 1.0 && m > 1.0 && bandwidth > 0.0).then_some(())?;
-    let kernel = |a, b| distances(a, b).iter().map(|d| (-d / bandwidth).exp()).sum::<f64>();
+    let kernel = |a: &[f32], b: &[f32]| -> f64 {
+        let of_row = |row: &[f32]| b.chunks(width).map(|other| (-apart(row, other) / bandwidth).exp()).sum::<f64>();
+        a.chunks(width).map(of_row).sum()
+    };
     let within = |side, n: f64| (kernel(side, side) - n) / (n * (n - 1.0));
     let value = within(reference, n) + within(current, m) - 2.0 * kernel(reference, current) / (n * m);
     value.is_finite().then_some(value)
 }
 
-/// The squared distances of all pairs, never negative and exactly 0 for equal vectors.
-fn distances(a: DMatrixView<'_, f32>, b: DMatrixView<'_, f32>) -> DMatrix<f64> {
-    let one = |i: usize, j: usize| {
-        let pairs = a.column(i).iter().zip(b.column(j).iter()).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect::<Vec<_>>();
-        pairs.iter().map(|d| d * d).sum()
-    };
-    DMatrix::from_fn(a.ncols(), b.ncols(), one)
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)).map(|d| d * d).sum()
 }
 
 /// Compares sums of blocks of `rows` rows each, [`FEATURES`] a block. `None` when a side has fewer than two rows, or sums that are no

@@ -13,7 +13,8 @@
 //! 4. `verdict::judge` all columns together: one family of tests, upstream first;
 //! 5. beside it, each with its own interval: [`concept`], [`calibration`], [`performance`], [`slices`], [`anomaly`], [`streams`].
 //!
-//! A column of vectors has a [`cloud::CloudProfile`] instead; [`cloud`] tells its way.
+//! A column of vectors has a [`cloud::CloudProfile`] instead, a column of texts a [`text::TextProfile`]; [`cloud`] and [`text`] tell their
+//! way.
 //!
 //! [`evidently`] computes the values of that tool instead.
 
@@ -24,15 +25,18 @@ pub mod change;
 pub mod cloud;
 pub mod compare;
 pub mod concept;
+mod draw;
 pub mod embedded;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
+mod packed;
 pub mod performance;
 pub mod policy;
 pub mod profile;
 pub mod slices;
 pub mod streams;
+pub mod text;
 pub mod upstream;
 pub mod verdict;
 pub mod why;

@@ -2,10 +2,9 @@
 
 use super::profile::Counted;
 use super::{
-    CHUNK, CLUSTERS, COMPONENTS, NUMBERS_MOST, REACH, ROWS_A_CLUSTER, ROWS_LEAST, ROWS_MOST, Refused, WIDTH_MOST, drawn, packed,
-    seeds,
+    CHUNK, CLUSTERS, COMPONENTS, NUMBERS_MOST, REACH, ROWS_A_CLUSTER, ROWS_LEAST, ROWS_MOST, Refused, WIDTH_MOST, seeds,
 };
-use crate::domain::drift::bins;
+use crate::domain::drift::{bins, draw::drawn, packed};
 use crate::stats::cloud::Cloud;
 use crate::stats::components::{Basis, Projected};
 use crate::stats::fourier::{Fourier, bandwidth};
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// The share of a small reference that its frame is learnt from.
 const SHARE: f64 = 0.5;
 /// Rows whose distances give the bandwidth of the kernel.
-const BANDWIDTH_ROWS: usize = 300;
+const BANDWIDTH_ROWS: usize = 200;
 /// A component with less than this share of the variance of the first is rounding.
 const NO_VARIANCE: f64 = 1e-10;
 /// The share of the fit's rows that are nearer to a centre than what is called novel.

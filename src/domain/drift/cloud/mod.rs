@@ -13,7 +13,6 @@
 
 mod fit;
 mod near;
-mod packed;
 mod profile;
 mod tally;
 
@@ -102,11 +101,6 @@ impl std::fmt::Display for Refused {
             Self::Overflow => f.write_str("the numbers are too large to be summed"),
         }
     }
-}
-
-/// Whether a row takes part in a draw of that `share` of all rows, 0 to 1: always the same for the same row and seed.
-fn drawn(row: u64, seed: u64, share: f64) -> bool {
-    crate::stats::rng::Rng::new(seed ^ row.wrapping_mul(0x9e37_79b9_7f4a_7c15)).unit() < share
 }
 
 /// Seeds of the draws of one profile, so that none repeats another.

@@ -1,5 +1,6 @@
 //! Rows that speak for a cluster, or for what is new: their numbers, and their texts when a column of texts goes with the vectors.
 
+use crate::domain::drift::packed;
 use serde::{Deserialize, Serialize};
 
 /// Rows kept for each cluster, and of those farthest from all.
@@ -13,7 +14,7 @@ pub struct Near {
     /// Its place among all rows of its side, from 0.
     pub row: u64,
     /// Its squared distance from the centre, in the vectors' unit squared.
-    #[serde(with = "super::packed::one")]
+    #[serde(with = "packed::one")]
     pub distance: f64,
     /// The beginning of its text, when that was told.
     pub text: Option<String>,

@@ -3,8 +3,9 @@
 //! About 1.5 MB for 384 numbers, most of it kernel sums, whatever the rows. Profiles counted in one frame merge.
 
 use super::near::{Near, offer};
-use super::{BLOCKS, CURRENT_BLOCKS, Frame, Refused, fit, packed};
+use super::{BLOCKS, CURRENT_BLOCKS, Frame, Refused, fit};
 use crate::domain::drift::bins::Histogram;
+use crate::domain::drift::packed;
 use crate::domain::drift::profile::Numeric;
 use crate::stats::cloud::{Centre, Cloud};
 use crate::stats::fourier::FEATURES;

@@ -2,8 +2,9 @@
 
 use super::near::{Near, offer};
 use super::profile::{Counted, Parts};
-use super::{BLOCKS, CHUNK, CURRENT_BLOCKS, CloudProfile, Frame, ROWS_MOST, Refused, drawn, fit, seeds};
+use super::{BLOCKS, CHUNK, CURRENT_BLOCKS, CloudProfile, Frame, ROWS_MOST, Refused, fit, seeds};
 use crate::domain::drift::bins::Histogram;
+use crate::domain::drift::draw::drawn;
 use crate::domain::drift::profile::Numeric;
 use crate::stats::cloud::{Centre, Cloud};
 use crate::stats::components::Projected;

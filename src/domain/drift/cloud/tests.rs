@@ -64,7 +64,7 @@ fn without_drift_chances_are_uniform_and_nothing_is_called() {
     let all: Vec<Figures> = (0..100u64)
         .map(|seed| {
             let mut rng = Rng::new(5_000 + seed);
-            let rows = 200 + 22 * (seed as usize % 10).pow(2);
+            let rows = 200 + 5 * (seed as usize % 10).pow(3) / 2;
             let (a, b) = (vectors(&mut rng, rows, width), vectors(&mut rng, rows * 2 / 3, width));
             figures(&a, &b, width, seed)
         })

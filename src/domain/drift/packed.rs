@@ -46,6 +46,18 @@ pub(super) mod one {
     }
 }
 
+pub(super) mod bits {
+    use super::{Deserializer, Serialize, Serializer, read, words, write};
+
+    pub(in super::super) fn serialize<S: Serializer>(values: &[u64], to: S) -> Result<S::Ok, S::Error> {
+        write(values.iter().map(|v| v.to_le_bytes())).serialize(to)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+        read(from, |text: String| Some(words(&text)?.into_iter().map(u64::from_le_bytes).collect()))
+    }
+}
+
 pub(super) mod singles {
     use super::{Deserializer, Serialize, Serializer, read, words, write};
 
