@@ -1,11 +1,18 @@
-//! Figures of columns of vectors, for a verdict: the discrepancy is the test, the index is of clusters, all other effects are signs.
+//! Figures of columns of vectors and of texts, for a verdict.
+//!
+//! Of vectors the discrepancy is the test, the index is of clusters, all other effects are signs. Of texts the classifier is the test and
+//! its area under the curve the sign: 0.6, which is ours, is what a new topic in every fifth text gives. Their descriptors are
+//! numeric columns of their own ([`descriptors`]).
 
 use super::cloud::compare::Figures as Found;
 use super::cloud::rule::{Effect as Sort, Ruling};
 use super::cloud::{CloudProfile, Counted};
-use super::figures::{Cell, Effect, Figures, Kind, Measure, RARE, Sides, Sign};
+use super::figures::{Cell, ColumnComparison, Compared, Effect, Figures, Kind, Measure, RARE, Role, Sides, Sign};
+use super::text::compare::Figures as FoundTexts;
+use super::text::{Descriptor, TextProfile};
 use super::why::{level, signed};
 use crate::stats::divergence::psi;
+use crate::stats::tail::normal_two_sided;
 
 impl Figures {
     /// Those of two columns of vectors that were compared, as a rule read them: its effects are signs, its divergence is the `kl`. Rows
@@ -35,6 +42,59 @@ impl Figures {
             ..Self::default()
         }
     }
+}
+
+/// The area under the curve above which texts differ enough to matter.
+const AREA: f64 = 0.6;
+
+impl Figures {
+    /// Those of two columns of texts that were compared. Its rows are those of the samples that the classifier saw, its cells the words
+    /// that tell them apart; texts of spaces are no values.
+    pub fn of_texts(reference: &TextProfile, current: &TextProfile, found: &FoundTexts) -> Self {
+        let sides = Sides::new(reference, current);
+        let classifier = found.classifier.as_ref();
+        let sampled = classifier.map_or((0, 0), |classifier| classifier.rows);
+        let sign = classifier.map(|classifier| Sign {
+            name: "area under the curve".to_owned(),
+            value: classifier.auc,
+            limit: AREA,
+            p: classifier.p_value,
+            false_alarms: normal_two_sided((AREA - 0.5) / classifier.null_sd).map(|p| p / 2.0),
+            passed: classifier.auc > AREA && classifier.p_value < RARE,
+        });
+        let terms = classifier.into_iter().flat_map(|classifier| classifier.current.iter().chain(&classifier.reference));
+        let cells = terms.map(|term| Cell {
+            label: level(&term.text),
+            low: None,
+            high: None,
+            rows: Sides::new(term.reference as u64, term.current as u64),
+            term: term.weight,
+        });
+        Self {
+            kind: Some(Kind::Text),
+            rows: sides.map(TextProfile::rows),
+            n_ref: sampled.0 as u64,
+            n_cur: sampled.1 as u64,
+            nulls: sides.map(TextProfile::nulls),
+            bad: sides.map(TextProfile::empty),
+            p: classifier.map(|classifier| classifier.p_value),
+            effect: classifier.map(|classifier| Effect { measure: Measure::Auc, value: classifier.auc, unit: None }),
+            signs: sign.into_iter().collect(),
+            cells: cells.collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The descriptors of a column of texts as columns of their own: `query, length`. Empty when the current one was not counted in the
+/// cells of the reference.
+pub fn descriptors(name: &str, role: Role, reference: &TextProfile, current: &TextProfile) -> Vec<ColumnComparison> {
+    let one = |which: &Descriptor| {
+        let figures = Figures::of_numbers(reference.column(*which), current.column(*which))?;
+        let compared = Compared::Values(Box::new(figures));
+        Some(ColumnComparison { name: format!("{name}, {which}"), role, compared })
+    };
+    Descriptor::ALL.iter().filter_map(one).collect()
 }
 
 fn sign(found: &super::cloud::rule::Found) -> Sign {
@@ -71,8 +131,8 @@ mod tests {
     use crate::domain::drift::cloud::compare::compare;
     use crate::domain::drift::cloud::rule::{Limits, calibrated, specified};
     use crate::domain::drift::cloud::tests::{current, reference, vectors};
-    use crate::domain::drift::figures::{ColumnComparison, Compared, Role};
     use crate::domain::drift::policy::{Policy, Rule, Status};
+    use crate::domain::drift::text::{compare as text_compare, tests as text};
     use crate::domain::drift::verdict::{Judged, judge};
     use crate::stats::rng::Rng;
 
@@ -105,7 +165,7 @@ mod tests {
         for rule in [Rule::Calibrated, Rule::Spec] {
             let got = judged(&before, &moved, rule);
             assert!(got.status >= Status::Warning && got.flagged && !got.moved.is_empty(), "{got:?}");
-            assert!(got.moved[0].starts_with("query = cluster "), "{:?}", got.moved);
+            assert!(got.moved[0].starts_with("query in cluster "), "{:?}", got.moved);
         }
     }
 
@@ -115,5 +175,36 @@ mod tests {
         let before = vectors(&mut rng, 2000, WIDTH);
         let got = judged(&before, &vectors(&mut rng, 12, WIDTH), Rule::Calibrated);
         assert_eq!((got.band, got.needed), (Some(Status::Inconclusive), Some(Sides::new(got.figures.n_ref, 30))), "{}", got.why);
+    }
+
+    #[test]
+    fn a_new_topic_of_texts_is_named_and_none_is_ok() {
+        let mut rng = Rng::new(5);
+        let before = text::texts(&mut rng, 900, 0);
+        let reference = text::reference(&text::cells(&before), 1);
+        let mut judged = |on_topic: usize| {
+            let now = text::texts(&mut rng, 600, on_topic);
+            let current = text::current(&reference, &text::cells(&now));
+            let found = text_compare::compare(&reference, &current).expect("the same words");
+            let figures = Figures::of_texts(&reference, &current, &found);
+            let compared = Compared::Values(Box::new(figures));
+            let mut columns = vec![ColumnComparison { name: "query".to_owned(), role: Role::Feature, compared }];
+            columns.extend(descriptors("query", Role::Feature, &reference, &current));
+            judge(columns, None, &Policy::default())
+        };
+        let quiet = judged(0);
+        assert_eq!((quiet.columns.len(), quiet.columns[0].status), (5, Status::Ok), "{}", quiet.columns[0].why);
+        assert_eq!(quiet.columns[1].name, "query, length");
+        let moved = judged(300);
+        let query = &moved.columns[0];
+        assert_eq!((query.status, query.flagged, query.figures.psi), (Status::Warning, true, None), "{}", query.why);
+        assert!(
+            query.moved.len() == 3
+                && query.moved[0].starts_with("query with ")
+                && query.moved[0].ends_with(" % instead of 0.0 %"),
+            "{:?}",
+            query.moved
+        );
+        assert!(moved.tests.iter().any(|tested| tested.test == "text"), "{:?}", moved.tests);
     }
 }

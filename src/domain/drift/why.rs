@@ -1,6 +1,6 @@
 //! What moved, in words: numbers, ranges, levels, shares and the cells that changed most.
 
-use super::figures::{Cell, Figures, Sides};
+use super::figures::{Cell, Figures, Kind, Sides};
 use crate::base::text::{group, visible};
 
 /// How the cell of all levels that are not compared on their own is called.
@@ -82,13 +82,12 @@ pub fn most_moved(name: &str, figures: &Figures) -> Vec<String> {
     let words = |cell: &Cell| {
         let before = percent(share(cell.rows.reference, figures.n_ref));
         let now = percent(share(cell.rows.current, figures.n_cur));
-        let is_range = cell.low.is_some() || cell.high.is_some();
-        let between = if is_range {
-            " "
-        } else if cell.label == OTHERS {
-            ", "
-        } else {
-            " = "
+        let between = match figures.kind {
+            _ if cell.low.is_some() || cell.high.is_some() => " ",
+            _ if cell.label == OTHERS => ", ",
+            Some(Kind::Embedding) => " in ",
+            Some(Kind::Text) => " with ",
+            _ => " = ",
         };
         format!("{}{between}{}: {now} instead of {before}", visible(name, SHOWN), cell.label)
     };

@@ -36,4 +36,4 @@ pub const SAMPLE: usize = 1_000;
 pub const TEXT_MOST: usize = 500;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

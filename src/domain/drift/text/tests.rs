@@ -11,7 +11,7 @@ const WORDS: [&str; 24] = [
 ];
 const TOPIC: [&str; 6] = ["refund", "shipping", "parcel", "customs", "delayed", "courier"];
 
-fn texts(rng: &mut Rng, rows: usize, on_topic: usize) -> Vec<String> {
+pub(in crate::domain::drift) fn texts(rng: &mut Rng, rows: usize, on_topic: usize) -> Vec<String> {
     (0..rows)
         .map(|row| {
             let length = 4 + rng.below(9);
@@ -22,11 +22,11 @@ fn texts(rng: &mut Rng, rows: usize, on_topic: usize) -> Vec<String> {
         .collect()
 }
 
-fn cells(texts: &[String]) -> Vec<Option<&str>> {
+pub(in crate::domain::drift) fn cells(texts: &[String]) -> Vec<Option<&str>> {
     texts.iter().map(|text| Some(text.as_str())).collect()
 }
 
-fn reference(cells: &[Option<&str>], seed: u64) -> TextProfile {
+pub(in crate::domain::drift) fn reference(cells: &[Option<&str>], seed: u64) -> TextProfile {
     let mut fit = Fit::new(seed);
     fit.add(cells);
     let mut tally = Tally::reference(fit.words());
@@ -34,7 +34,7 @@ fn reference(cells: &[Option<&str>], seed: u64) -> TextProfile {
     tally.profile()
 }
 
-fn current(reference: &TextProfile, cells: &[Option<&str>]) -> TextProfile {
+pub(in crate::domain::drift) fn current(reference: &TextProfile, cells: &[Option<&str>]) -> TextProfile {
     let mut tally = Tally::current(reference);
     tally.add(cells);
     tally.profile()
