@@ -193,7 +193,7 @@ fn with_quoted_words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::table::tests::{input, remarked, shown};
+    use crate::data::table::tests::{input, numbers, remarked, shown, texts};
     use crate::data::{Column, Kind, Table, open};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -277,21 +277,9 @@ mod tests {
             let line = |(x, s, b): &(Option<f64>, String, bool)| serde_json::json!({"x": x, "s": format!("t{s}"), "b": b}).to_string();
             let table = opened(&rows.iter().map(line).collect::<Vec<_>>().join("\n"));
             let at = |name: &str| table.columns().iter().position(|c| c.name == name);
-            let mut texts = Vec::new();
-            table.read(at("s").unwrap(), &mut |cells| {
-                let super::super::Cells::Texts(run) = cells else { return Ok(()) };
-                texts.extend(run.iter().map(|t| t.unwrap_or_default().to_owned()));
-                Ok(())
-            }).unwrap();
-            prop_assert_eq!(texts, rows.iter().map(|(_, s, _)| format!("t{s}")).collect::<Vec<_>>());
+            prop_assert_eq!(texts(&*table, at("s").unwrap()), rows.iter().map(|(_, s, _)| format!("t{s}")).collect::<Vec<_>>());
             if let Some(x) = at("x") {
-                let mut numbers = Vec::new();
-                table.read(x, &mut |cells| {
-                    let super::super::Cells::Numbers(run) = cells else { return Ok(()) };
-                    numbers.extend_from_slice(run);
-                    Ok(())
-                }).unwrap();
-                prop_assert_eq!(numbers, rows.iter().map(|(x, _, _)| *x).collect::<Vec<_>>());
+                prop_assert_eq!(numbers(&*table, x), rows.iter().map(|(x, _, _)| *x).collect::<Vec<_>>());
             }
         }
 

@@ -240,6 +240,30 @@ fn a_source_is_known_by_all_its_bytes() {
     assert_eq!((source.digest, source.bytes, source.name.as_str()), (Digest::of(bytes), bytes.len() as u64, "data"));
 }
 
+/// The cells of a column of numbers.
+pub(in crate::data) fn numbers(table: &dyn Table, column: usize) -> Vec<Option<f64>> {
+    let mut all = Vec::new();
+    let each = &mut |cells: Cells<'_>| {
+        let Cells::Numbers(run) = cells else { panic!("a column of numbers") };
+        all.extend_from_slice(run);
+        Ok(())
+    };
+    table.read(column, each).unwrap();
+    all
+}
+
+/// The cells of a column of texts; an absent one is empty.
+pub(in crate::data) fn texts(table: &dyn Table, column: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    let each = &mut |cells: Cells<'_>| {
+        let Cells::Texts(run) = cells else { panic!("a column of texts") };
+        all.extend(run.iter().map(|cell| cell.unwrap_or_default().to_owned()));
+        Ok(())
+    };
+    table.read(column, each).unwrap();
+    all
+}
+
 fn written(cell: &Option<f64>) -> String {
     cell.map_or_else(String::new, |cell| cell.to_string())
 }
@@ -256,23 +280,12 @@ proptest! {
             writer.write_record([written(number), format!("t{text}")]).unwrap();
         }
         let table = opened(writer.into_inner().unwrap());
-        let mut numbers = Vec::new();
-        table.read(0, &mut |cells| {
-            let Cells::Numbers(run) = cells else { return Ok(()) };
-            numbers.extend(run.iter().map(|n| n.map(f64::to_bits)));
-            Ok(())
-        }).unwrap();
         if rows.iter().any(|(number, _)| number.is_some()) {
+            let numbers: Vec<Option<u64>> = numbers(&*table, 0).iter().map(|n| n.map(f64::to_bits)).collect();
             let bits = |n: f64| if n.is_nan() { f64::NAN.to_bits() } else { n.to_bits() };
             prop_assert_eq!(numbers, rows.iter().map(|(n, _)| n.map(bits)).collect::<Vec<_>>());
         }
-        let mut texts = Vec::new();
-        table.read(1, &mut |cells| {
-            let Cells::Texts(run) = cells else { return Ok(()) };
-            texts.extend(run.iter().map(|t| t.unwrap_or_default().to_owned()));
-            Ok(())
-        }).unwrap();
-        prop_assert_eq!(texts, rows.iter().map(|(_, t)| format!("t{t}")).collect::<Vec<_>>());
+        prop_assert_eq!(texts(&*table, 1), rows.iter().map(|(_, t)| format!("t{t}")).collect::<Vec<_>>());
         prop_assert!(table.remarks().is_empty());
     }
 
