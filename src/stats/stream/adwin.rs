@@ -1,8 +1,8 @@
 //! ADWIN (Bifet and Gavaldà 2007, "Learning from time-changing data with adaptive windowing"): a window of recent values that is
 //! cut wherever two parts of it have different means.
 //!
-//! The window is kept as sums over 2ⁱ values, at most [`PER_LEVEL`] of each size, so that n values cost O(log n) memory. Every
-//! [`CLOCK`] values each boundary between two sums is tried with a bound of Bernstein's kind at the significance asked for. The
+//! The window is kept as sums over 2ⁱ values, at most `PER_LEVEL` of each size, so that n values cost O(log n) memory. Every
+//! `CLOCK` values each boundary between two sums is tried with a bound of Bernstein's kind at the significance asked for. The
 //! constants are river's and MOA's.
 
 use super::Change;
