@@ -49,7 +49,8 @@ pub fn pool_rare(reference: &[u64], current: &[u64]) -> Option<Vec<usize>> {
     let sizes: Vec<f64> = reference.iter().zip(current).map(|(r, c)| *r as f64 + *c as f64).collect();
     let mut rare: Vec<bool> = sizes.iter().map(|size| size * smaller_share < LEAST_EXPECTED).collect();
     let pooled: f64 = sizes.iter().zip(&rare).filter(|(_, rare)| **rare).map(|(size, _)| size).sum();
-    if pooled > 0.0 && pooled * smaller_share < LEAST_EXPECTED {
+    // Levels without a row are no row of the table either.
+    if rare.contains(&true) && pooled * smaller_share < LEAST_EXPECTED {
         let kept = (0..sizes.len()).filter(|i| !rare[*i]).min_by(|a, b| sizes[*a].total_cmp(&sizes[*b]));
         if let Some(smallest) = kept {
             rare[smallest] = true;
@@ -162,6 +163,7 @@ mod tests {
         assert_eq!(pool_rare(&[50, 4, 4, 40], &[50, 4, 4, 40]), Some(vec![0, 1, 1, 2]));
         assert_eq!(pool_rare(&[50, 40], &[50, 40]), Some(vec![0, 1]));
         assert_eq!(pool_rare(&[1, 1], &[1, 0]), Some(vec![0, 0]));
+        assert_eq!(pool_rare(&[0, 5], &[0, 5]), Some(vec![0, 0]));
         assert_eq!(pooled(&[50, 1, 1, 40], &[0, 1, 1, 1]), [50, 42]);
     }
 

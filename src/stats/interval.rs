@@ -63,8 +63,9 @@ pub fn of_scores(values: &[f64], range: (f64, f64), confidence: f64) -> Option<I
     of_bounded_mean(values, range, confidence)
 }
 
-/// The two-sided quantile of the standard normal distribution: 1.96 for a confidence of 0.95.
-pub(super) fn z_quantile(confidence: f64) -> Option<f64> {
+/// The two-sided quantile of the standard normal distribution: 1.96 for a confidence of 0.95. `None` when it
+/// is not strictly between 0 and 1.
+pub fn z_quantile(confidence: f64) -> Option<f64> {
     Some(Normal::standard().inverse_cdf(upper(confidence)?)).filter(|z| z.is_finite())
 }
 

@@ -3,6 +3,8 @@
 //! xoshiro256++ (Blackman and Vigna 2019, <https://prng.di.unimi.it>), its state filled by splitmix64 as its authors advise.
 //! For resampling only: it is predictable and must never make a secret.
 
+use std::f64::consts::TAU;
+
 /// A stream of random numbers that its seed determines.
 #[derive(Clone, Debug)]
 pub struct Rng([u64; 4]);
@@ -38,6 +40,24 @@ impl Rng {
             if wide as u64 >= threshold {
                 return (wide >> 64) as usize;
             }
+        }
+    }
+
+    /// A number strictly between 0 and 1, the middle of one of 2⁵² equal steps.
+    pub fn unit(&mut self) -> f64 {
+        ((self.bits() >> 12) as f64 + 0.5) / (1u64 << 52) as f64
+    }
+
+    /// A standard normal number (Box and Muller 1958), by `libm`'s functions, which give the same digits everywhere.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * libm::log(self.unit())).sqrt();
+        radius * libm::cos(TAU * self.unit())
+    }
+
+    /// Moves `take` of the items to the front, every choice and order of them equally likely; all of them when `take` is more.
+    pub fn draw<T>(&mut self, items: &mut [T], take: usize) {
+        for at in 0..take.min(items.len()) {
+            items.swap(at, at + self.below(items.len() - at));
         }
     }
 }
@@ -83,7 +103,38 @@ mod tests {
         assert!(chi < 20.5, "{seen:?}");
     }
 
+    #[test]
+    fn normal_numbers_have_the_moments_and_tails_of_the_law() {
+        let mut rng = Rng::new(11);
+        let draws: Vec<f64> = (0..40_000).map(|_| rng.normal()).collect();
+        let share = |f: &dyn Fn(f64) -> f64| draws.iter().map(|x| f(*x)).sum::<f64>() / draws.len() as f64;
+        // Each within four standard errors: 1, √2, √96 and √(p(1 − p)) over 200.
+        assert!(share(&|x| x).abs() < 0.02 && (share(&|x| x * x) - 1.0).abs() < 0.029, "moments");
+        assert!((share(&|x| x.powi(4)) - 3.0).abs() < 0.2, "kurtosis");
+        assert!((share(&|x| f64::from(u8::from(x > 1.96))) - 0.025).abs() < 0.0032, "upper tail");
+    }
+
+    #[test]
+    fn every_choice_of_two_comes_about_equally_often() {
+        let mut rng = Rng::new(5);
+        let mut seen = [0u32; 4];
+        for _ in 0..24_000 {
+            let mut items = [0, 1, 2, 3];
+            rng.draw(&mut items, 2);
+            items[..2].iter().for_each(|i| seen[*i] += 1);
+        }
+        // 12,000 each, with a standard deviation of 77.
+        assert!(seen.iter().all(|n| n.abs_diff(12_000) < 310), "{seen:?}");
+        rng.draw(&mut seen, 9);
+    }
+
     proptest! {
+        #[test]
+        fn a_unit_is_strictly_inside(seed: u64) {
+            let unit = Rng::new(seed).unit();
+            prop_assert!(unit > 0.0 && unit < 1.0);
+        }
+
         #[test]
         fn an_index_is_below_its_bound(seed: u64, n: usize) {
             let i = Rng::new(seed).below(n);

@@ -36,8 +36,20 @@ pub fn chi_squared_critical(p: f64, degrees: f64) -> Option<f64> {
     if !(p > 0.0 && p < 1.0 && degrees > 0.0 && degrees <= MOST_DEGREES) {
         return None;
     }
-    let (mut low, mut high) = (0.0, degrees.max(1.0));
-    while chi_squared(high, degrees)? > p {
+    passed(p, degrees.max(1.0), |x| chi_squared(x, degrees))
+}
+
+/// The value whose magnitude Student's t with `degrees` of freedom passes with the chance `p`: 4.904 for 0.0027 and 6. `None` when
+/// `p` is not strictly between 0 and 1, or as [`t_two_sided`].
+pub fn t_critical(p: f64, degrees: f64) -> Option<f64> {
+    (p > 0.0 && p < 1.0).then_some(())?;
+    passed(p, 1.0, |t| t_two_sided(t, degrees))
+}
+
+/// Where a falling tail comes down to `p`, by bisection to the last digit from 0 to a multiple of `high`.
+fn passed(p: f64, mut high: f64, tail: impl Fn(f64) -> Option<f64>) -> Option<f64> {
+    let mut low = 0.0;
+    while tail(high)? > p {
         (low, high) = (high, high * 2.0);
     }
     loop {
@@ -45,7 +57,7 @@ pub fn chi_squared_critical(p: f64, degrees: f64) -> Option<f64> {
         if middle <= low || middle >= high {
             return Some(high);
         }
-        if chi_squared(middle, degrees)? > p {
+        if tail(middle)? > p {
             low = middle;
         } else {
             high = middle;
@@ -98,6 +110,17 @@ mod tests {
             let [p, k, want] = row.f64s(["p", "k", "want"]);
             near(chi_squared_critical(p, k), want, 1e-10, &format!("{p} of chi-squared {k}"));
         }
+    }
+
+    /// scipy 1.17.1: `t.isf(norm.sf(s), k)`, where the chance of ±3 and ±4 standard deviations is met.
+    #[test]
+    fn critical_values_of_t_agree_with_scipy() {
+        for (sigmas, degrees, want) in
+            [(3.0, 6.0, 4.904_064_673_648_373), (4.0, 6.0, 9.844_158_848_981_701), (3.0, 167.0, 3.045_535_234_510_017_3)]
+        {
+            near(t_critical(normal_two_sided(sigmas).expect("a chance"), degrees), want, 1e-10, "t");
+        }
+        assert_eq!((t_critical(0.0, 5.0), t_critical(1.0, 5.0), t_critical(0.5, 0.0)), (None, None, None));
     }
 
     #[test]

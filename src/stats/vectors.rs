@@ -1,4 +1,5 @@
-//! Reference values of the tests: `tests/fixtures/drift/vectors.json`, made by `make.py` beside it.
+//! Reference values of the tests: `tests/fixtures/drift/vectors.json`, made by `make.py` beside it, and `cloud.json` by
+//! `make_cloud.py`.
 
 use serde_json::Value;
 
@@ -7,7 +8,16 @@ pub(crate) struct Row(Value);
 
 /// The cases of one table; a table that is missing or empty fails the test that asked for it.
 pub(crate) fn rows(table: &str) -> Vec<Row> {
-    let all: Value = serde_json::from_str(include_str!("../../tests/fixtures/drift/vectors.json")).expect("JSON");
+    of(include_str!("../../tests/fixtures/drift/vectors.json"), table)
+}
+
+/// The same of what is told of vectors and texts.
+pub(crate) fn cloud_rows(table: &str) -> Vec<Row> {
+    of(include_str!("../../tests/fixtures/drift/cloud.json"), table)
+}
+
+fn of(file: &str, table: &str) -> Vec<Row> {
+    let all: Value = serde_json::from_str(file).expect("JSON");
     let rows: Vec<Row> = all[table].as_array().expect("a table").iter().cloned().map(Row).collect();
     assert!(!rows.is_empty(), "{table} has no cases");
     rows

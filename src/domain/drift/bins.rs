@@ -61,6 +61,12 @@ impl Histogram {
         Some(histogram)
     }
 
+    /// Counts one value; NaN is counted in the last cell.
+    pub fn add(&mut self, value: f64) {
+        let cell = self.edges.partition_point(|edge| *edge < value || value.is_nan());
+        self.counts[cell] = self.counts[cell].saturating_add(1);
+    }
+
     /// The upper edges of all cells but the last, in the unit of the values.
     pub fn edges(&self) -> &[f64] {
         &self.edges
@@ -146,6 +152,15 @@ mod tests {
         assert_eq!(histogram.range(0), (None, Some(1.0)));
         assert_eq!(histogram.range(1), (Some(1.0), Some(2.0)));
         assert_eq!(histogram.range(2), (Some(2.0), None));
+    }
+
+    #[test]
+    fn values_one_by_one_fill_the_cells_of_a_sample() {
+        let values = [0.5, 1.0, 1.5, 2.0, 9.0, 1.0];
+        let mut one_by_one = Histogram::empty(vec![1.0, 2.0]).expect("edges");
+        values.iter().for_each(|v| one_by_one.add(*v));
+        let sample = Ordered::of(values.to_vec()).expect("a sample");
+        assert_eq!(Some(one_by_one), Histogram::of(&sample, &[1.0, 2.0]));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The bands of the index and of accuracy and the flag are the specification's. What it does not say is decided here: a band counts
 //! only where chance cannot have made it ([`Rule::Calibrated`]), [`Policy::default`]'s `alpha` is half of the one run in a hundred
-//! that may be wrong because the law of the index is up to twice too low in the far tail, and the bands of shares.
+//! that may be wrong, because far out the law of the index is up to a third too low for numbers and parts of a check beside the columns need
+//! room too; and the bands of shares.
 
 use crate::base::name::words;
 use serde::{Deserialize, Serialize};

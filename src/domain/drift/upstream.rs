@@ -227,3 +227,74 @@ fn levels(name: &str, figures: &Figures) -> Option<Suspect> {
 fn as_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::drift::levels::Levels;
+    use crate::domain::drift::profile::Numeric;
+    use crate::stats::rng::Rng;
+
+    fn found(figures: Figures) -> Vec<Suspect> {
+        let compared = Compared::Values(Box::new(figures));
+        suspects(0, &ColumnComparison { name: "x".into(), role: crate::domain::drift::figures::Role::Feature, compared })
+    }
+
+    fn numbers(reference: &[f64], current: &[f64]) -> Figures {
+        let of = |values: &[f64], edges: Option<&[f64]>| Numeric::of(values.iter().copied().map(Some), edges).expect("edges");
+        let reference = of(reference, None);
+        Figures::of_numbers(&reference, &of(current, Some(reference.histogram().edges()))).expect("the same cells")
+    }
+
+    #[test]
+    fn records_follow_their_law() {
+        // One of each, and the current one is larger: a half. Two of each, and both are: 2/4 · 1/3.
+        assert_eq!((all_of_current(1, 1, 1), all_of_current(2, 2, 2), all_of_current(0, 5, 5)), (0.5, 1.0 / 6.0, 1.0));
+        assert_eq!(all_of_current(1_000_000, 1_000_000, 1_000_000), 0.0);
+    }
+
+    #[test]
+    fn values_beyond_all_of_the_reference_are_told() {
+        let week: Vec<f64> = (0..500).map(f64::from).collect();
+        let cents: Vec<f64> = week.iter().map(|v| v * 100.0).collect();
+        let range = |current: &[f64]| found(numbers(&week, current)).into_iter().find(|s| s.what == What::Range);
+        assert_eq!(range(&week), None);
+        let unit = range(&cents).expect("outside");
+        assert!(unit.p < 1e-100 && unit.words == "99.0 % of x are outside of 0 … 499, all that the reference has", "{unit:?}");
+        // One record of 500 against 500 comes every other time.
+        assert!(range(&[&week[1..], &[777.0]].concat()).expect("outside").p > 0.5);
+    }
+
+    /// Heavy tails always have new records and new levels: neither is a finding.
+    #[test]
+    fn what_a_sample_has_not_seen_yet_is_no_finding() {
+        let policy = Policy::default();
+        let mut rng = Rng::new(21);
+        let mut pareto = |rows: usize| (0..rows).map(|_| rng.unit().powf(-1.5)).collect::<Vec<f64>>();
+        let names = |values: &[f64]| values.iter().map(|v| format!("{:.0}", v * 40.0)).collect::<Vec<_>>();
+        for _ in 0..100 {
+            let (reference, current) = (pareto(200), pareto(2000));
+            let (r, c) = (names(&reference), names(&current));
+            let levels = |names: &[String]| Levels::of(names.iter().map(|name| Some(name.as_str())));
+            let texts = Figures::of_levels(&levels(&r), &levels(&c));
+            assert!(texts.variety.as_ref().is_some_and(|v| v.unseen > 20), "{:?}", texts.variety);
+            for suspect in found(texts).into_iter().chain(found(numbers(&reference, &current))) {
+                let p = suspect.p;
+                assert_eq!(suspect.judged(None, p, &Policy { alpha: 1e-4, ..policy }), None);
+            }
+        }
+    }
+
+    #[test]
+    fn more_levels_than_there_were_are_told_once() {
+        let of = |levels: usize, rows: usize| {
+            let names: Vec<String> = (0..rows).map(|row| (row % levels).to_string()).collect();
+            Levels::of(names.iter().map(|name| Some(name.as_str())))
+        };
+        let got = found(Figures::of_levels(&of(10, 1000), &of(30, 900)));
+        assert_eq!(got.iter().map(|s| s.what).collect::<Vec<_>>(), [What::Cardinality]);
+        assert_eq!(got[0].words, "66.7 % of x are 20 levels never seen before (10, 11, 12, 13, 14, …); 30 levels instead of 10");
+        assert!(got[0].p < 1e-100);
+        assert_eq!(found(Figures::of_levels(&of(10, 1000), &of(12, 900)))[0].what, What::Unseen);
+    }
+}

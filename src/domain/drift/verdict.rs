@@ -8,10 +8,11 @@
 //! Upstream first: a column that broke before the model (`upstream::What::breaks`) keeps its index, its `band` and its finding, and sets
 //! no band of data drift: what moved there is the pipe, not the world.
 
+use super::change::{could_decide, rows_for};
 use super::figures::{ColumnComparison, Compared, Figures, Kind, RARE, Role, Sides};
 use super::policy::{Policy, Rule, Status};
 use super::upstream::{self, Finding, Part, Suspect};
-use super::why;
+use super::why::{self, rows_of};
 use crate::base::text::{count, group};
 use crate::stats::divergence::psi_false_alarms;
 use crate::stats::multiplicity::{benjamini_hochberg, holm};
@@ -40,7 +41,7 @@ pub struct Judged {
     pub band: Option<Status>,
     /// True when it broke upstream, so that its band is shown and not counted.
     pub broken: bool,
-    /// True when its index or its divergence is above the specification's flag, and chance did not do it (where the rule asks).
+    /// True when its index, its divergence or another sign is above its limit, and chance did not do it (where the rule asks).
     pub flagged: bool,
     /// The chance `p`, adjusted for all tests of the check.
     pub q: Option<f64>,
@@ -227,57 +228,53 @@ impl Column<'_> {
 /// The band of a column's values, or why there is none.
 fn band(figures: &Figures, q: Option<f64>, family: usize, policy: &Policy) -> Band {
     let open = |why: String, needed| Band { status: Status::Inconclusive, flagged: false, needed, why };
-    let least = least_rows(policy);
-    let short = |rows: u64| rows < least;
-    let (Some(psi), Some(critical)) = (figures.psi.filter(|psi| psi.is_finite()), figures.psi_crit999) else {
+    let (least, values) = (least_rows(policy), Sides::new(figures.n_ref, figures.n_cur));
+    let index = figures.psi.filter(|psi| psi.is_finite()).zip(figures.psi_crit999);
+    if index.is_none() && figures.p.is_none() {
         return open("no values to compare".to_owned(), None);
-    };
-    if short(figures.n_ref) || short(figures.n_cur) {
-        let needed = Sides::new(figures.n_ref, figures.n_cur).map(|rows| rows.max(least));
-        return open(format!("{} hold a value, {least} are the least", rows(figures)), Some(needed));
     }
-    let flagged = psi > policy.psi_flag || figures.kl.is_some_and(|kl| kl > policy.kl_flag);
+    if figures.n_ref.min(figures.n_cur) < least {
+        let needed = values.map(|rows| rows.max(least));
+        return open(format!("{} hold a value, {least} are the least", rows_of(values)), Some(needed));
+    }
+    let signs: Vec<&str> = figures.signs.iter().filter(|sign| sign.passed).map(|sign| sign.name.as_str()).collect();
+    let (psi, critical) = index.unwrap_or((0.0, 0.0));
+    let flagged = psi > policy.psi_flag || figures.kl.is_some_and(|kl| kl > policy.kl_flag) || !signs.is_empty();
     let status = policy.psi.of(psi).max(if flagged { Status::Warning } else { Status::Ok });
-    let index = format!("PSI {psi:.3}");
+    let parts = index
+        .map(|(psi, _)| format!("PSI {psi:.3}"))
+        .into_iter()
+        .chain(signs.iter().map(|sign| format!("{sign} passed its limit")));
+    let said = parts.collect::<Vec<_>>().join(", ");
+    let said = if said.is_empty() { "no effect passed its limit".to_owned() } else { said };
     if policy.rule == Rule::Spec {
-        return Band { status, flagged, needed: None, why: index };
+        return Band { status, flagged, needed: None, why: said };
     }
-    let surely = psi > critical && q.is_some_and(|q| q < policy.alpha);
-    let shows = critical < policy.psi.monitor;
-    if surely || (status == Status::Ok && shows) {
-        let chance = format!("{index}, of which chance makes {critical:.3} once in a thousand");
-        return Band { status, flagged: flagged && surely, needed: None, why: chance };
+    let surely = (psi > critical || !signs.is_empty()) && q.is_some_and(|q| q < policy.alpha);
+    let least_seen = least_seen(figures, policy);
+    if surely || (status == Status::Ok && critical < least_seen) {
+        let chance = index.map_or(String::new(), |(_, critical)| format!("; once in a thousand chance makes PSI {critical:.3}"));
+        return Band { status, flagged: flagged && surely, needed: None, why: said + &chance };
     }
     let (level, threshold) =
-        if status == Status::Ok { (RARE, policy.psi.monitor) } else { (RARE.min(policy.alpha / family.max(1) as f64), psi) };
+        if status == Status::Ok { (RARE, least_seen) } else { (RARE.min(policy.alpha / family.max(1) as f64), psi) };
     let needed = needed(figures, level, threshold);
-    let more = needed
-        .map_or(String::new(), |rows| format!("; {} and {} rows could decide", group_of(rows.reference), group_of(rows.current)));
-    open(format!("{index} may be chance with {}{more}", rows(figures)), needed)
+    open(format!("{said} may be chance with {}{}", rows_of(values), could_decide(needed)), needed)
 }
 
-fn rows(figures: &Figures) -> String {
-    format!("{} and {} rows", group_of(figures.n_ref), group_of(figures.n_cur))
+/// The index that must have shown before a column is called ok: of vectors and texts, which are not judged by it alone, that of the
+/// flag.
+fn least_seen(figures: &Figures, policy: &Policy) -> f64 {
+    match figures.kind {
+        Some(Kind::Embedding | Kind::Text) => policy.psi_flag,
+        _ => policy.psi.monitor,
+    }
 }
 
-fn group_of(rows: u64) -> String {
-    group(usize::try_from(rows).unwrap_or(usize::MAX))
-}
-
-/// Rows of both sides with which the index passes `threshold` without drift less often than `level`: the larger side stays as it is
-/// where that is enough.
+/// Rows of both sides with which the index passes `threshold` without drift less often than `level`.
 fn needed(figures: &Figures, level: f64, threshold: f64) -> Option<Sides<u64>> {
-    let unit = chi_squared_critical(level, figures.psi_cells.checked_sub(1)? as f64)? / threshold;
-    let above = |rows: f64| (rows.is_finite() && rows < 1e15).then_some(rows as u64 + 1);
-    let both = above(2.0 * unit)?;
-    let beside = |given: u64| above(1.0 / (1.0 / unit - 1.0 / given as f64));
-    let (n, m) = (figures.n_ref, figures.n_cur);
-    let needed = match (n >= both, m >= both) {
-        (true, _) => Sides::new(n, beside(n)?.max(m)),
-        (_, true) => Sides::new(beside(m)?.max(n), m),
-        _ => Sides::new(both, both),
-    };
-    (needed != Sides::new(n, m)).then_some(needed)
+    let unit = chi_squared_critical(level, figures.psi_cells.checked_sub(1)? as f64)?;
+    rows_for(threshold / unit, figures.n_ref, figures.n_cur)
 }
 
 fn false_alarms(figures: &Figures, policy: &Policy) -> Option<FalseAlarms> {

@@ -1,7 +1,7 @@
 //! What moved, in words: numbers, ranges, levels, shares and the cells that changed most.
 
 use super::figures::{Cell, Figures, Sides};
-use crate::base::text::visible;
+use crate::base::text::{group, visible};
 
 /// How the cell of all levels that are not compared on their own is called.
 pub const OTHERS: &str = "all others";
@@ -57,6 +57,12 @@ pub fn percent(share: f64) -> String {
         p if p >= 0.005 => format!("{percent:.2} %"),
         _ => "less than 0.01 %".to_owned(),
     }
+}
+
+/// `558 and 1,200 rows`.
+pub fn rows_of(rows: Sides<u64>) -> String {
+    let words = rows.map(|rows| group(usize::try_from(rows).unwrap_or(usize::MAX)));
+    format!("{} and {} rows", words.reference, words.current)
 }
 
 /// The share of `rows` in `all`; 0 of none.

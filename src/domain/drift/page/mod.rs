@@ -90,7 +90,7 @@ fn three(value: Option<f64>) -> String {
 fn chance(p: Option<f64>) -> String {
     match p {
         None => UNKNOWN.to_owned(),
-        Some(p) if p == 0.0 => "<1e-300".to_owned(),
+        Some(0.0) => "<1e-300".to_owned(),
         Some(p) if p < 1e-3 => format!("{p:.0e}"),
         Some(p) => format!("{p:.3}"),
     }
