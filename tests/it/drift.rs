@@ -341,3 +341,38 @@ fn a_damaged_object_and_an_edited_baseline_are_refused() {
     let found = ends(s, 3, ["fsck"]).stdout;
     assert!(found.contains("it is the baseline of bot") && found.contains("it is the report of a check of bot"), "{found}");
 }
+
+/// A column of vectors is compared in the frame of its reference, and the column of texts names what moved.
+#[test]
+fn vectors_are_compared_and_named_by_their_texts() {
+    let s = &Sandbox::new();
+    with_bot(s);
+    let kinds = "[drift.bot]\nkinds = { query = \"text\" }\n";
+    s.write("mlops.toml", s.read("mlops.toml") + kinds);
+    // Three topics at three corners, with a little noise that differs in every row; `of` says which topic a row has.
+    let data = |of: &dyn Fn(u32) -> u32, width: u32| {
+        let row = |i: u32| {
+            let topic = of(i);
+            let noise = |k: u32| f64::from((i * 7919 + k * 104_729) % 1000) / 5000.0;
+            let numbers: Vec<String> = (0..width).map(|k| format!("{:.4}", noise(k) + f64::from(u8::from(k == topic)))).collect();
+            format!(
+                "{{\"query\": \"about {} {i}\", \"vector\": [{}]}}\n",
+                ["parcels", "refunds", "warranty"][topic as usize],
+                numbers.join(",")
+            )
+        };
+        (0..1500).map(row).collect::<String>()
+    };
+    s.write("accepted.jsonl", data(&|i| i % 2, 6));
+    s.write("quiet.jsonl", data(&|i| (i / 3) % 2, 6));
+    s.write("moved.jsonl", data(&|i| if i % 3 == 0 { 2 } else { i % 2 }, 6));
+    s.write("wide.jsonl", data(&|i| i % 2, 8));
+    let kept = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "accepted.jsonl"]);
+    assert!(kept.stdout.contains("vector  vectors"), "{kept}");
+    ok(s, ["drift", "check", "bot", "--data", "quiet.jsonl"]);
+    ends(s, 3, ["drift", "check", "bot", "--data", "moved.jsonl"]);
+    let told = ok(s, ["drift", "explain", "bot", "vector"]).stdout;
+    assert!(told.contains("like “about "), "{told}");
+    let wide = ends(s, 3, ["drift", "check", "bot", "--data", "wide.jsonl"]);
+    assert!(wide.stdout.contains("vectors of 8 instead of vectors of 6"), "{wide}");
+}

@@ -81,6 +81,7 @@ fn doc(kept: &Kept) -> ColumnDoc {
     let (kind, left_out) = match &kept.profile {
         Profile::Numbers(_) => ("numbers", None),
         Profile::Levels(_) => ("levels", None),
+        Profile::Vectors(_) => ("vectors", None),
         Profile::LeftOut(why) => ("nothing", Some(why.clone())),
     };
     ColumnDoc { column: kept.name.clone(), kind, bad: kept.bad, left_out }

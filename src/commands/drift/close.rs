@@ -5,7 +5,7 @@ use crate::base::exit::Exit;
 use crate::cli::arg;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::drift::change::close;
+use crate::domain::drift::record::close;
 use crate::domain::drift::table::{ActionRow, find_action};
 use crate::store::Mode;
 use serde::Serialize;

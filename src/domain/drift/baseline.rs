@@ -3,12 +3,15 @@
 //! Invariants: every `f64` is stored as its bits ([`super::profile`]); the order of the columns is that of the file; a check needs
 //! nothing else of the reference. A baseline of a format that this kf does not know is refused by its number.
 
+use super::cloud::CloudProfile;
 use super::figures::{ColumnComparison, Compared, Figures, Role, Sides};
 use super::levels::Levels;
+use super::policy::Rule;
 use super::profile::Numeric;
+use super::read;
 use crate::base::error::{Context, Error, Kind as Trouble, Result};
 use crate::base::name::words;
-use crate::data::{Cells, Column, Kind, Table};
+use crate::data::{Column, Kind, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -58,6 +61,8 @@ pub enum Profile {
     Numbers(Box<Numeric>),
     /// Of words.
     Levels(Levels),
+    /// Of vectors.
+    Vectors(Box<CloudProfile>),
     /// Nothing, and why: the column is not compared.
     LeftOut(String),
 }
@@ -164,15 +169,27 @@ pub type Columns<'a, T> = &'a dyn Fn(&[usize], &(dyn Fn(usize) -> T + Sync)) -> 
 
 fn kept(table: &dyn Table, at: usize, selection: &Selection) -> Result<Kept> {
     let column = &table.columns()[at];
-    let family = Family::of(column.kind);
-    let profile = match (family, selection.said(&column.name)) {
+    let (family, said) = (Family::of(column.kind), selection.said(&column.name));
+    let profile = match (family, said) {
+        (Family::Vectors, _) => vectors_of(table, at, selection)?,
         (Family::Numbers, Some("category")) | (Family::Texts, _) => words_of(table, at, selection.said(&column.name))?,
-        (Family::Numbers, _) => Profile::Numbers(Box::new(numbers(table, at, None)?.stored())),
-        (Family::Times, Some("number")) => Profile::Numbers(Box::new(numbers(table, at, None)?.stored())),
+        (Family::Numbers, _) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
+        (Family::Times, Some("number")) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
         (Family::Times, _) => Profile::LeftOut("times always move: say `number` in `kinds` to compare them".to_owned()),
-        (Family::Vectors, _) => Profile::LeftOut("vectors are not compared".to_owned()),
     };
     Ok(Kept { name: told(&column.name), family, bad: column.bad, profile })
+}
+
+/// Vectors; the one column that is said to be text tells what they stand for.
+fn vectors_of(table: &dyn Table, at: usize, selection: &Selection) -> Result<Profile> {
+    let Kind::Vector { width } = table.columns()[at].kind else { return Ok(Profile::LeftOut("no vectors".to_owned())) };
+    let is_text = |c: &Column| selection.said(&c.name) == Some("text") && Family::of(c.kind) == Family::Texts;
+    let texts: Vec<usize> = (0..table.columns().len()).filter(|i| is_text(&table.columns()[*i])).collect();
+    let text = if let [only] = texts[..] { Some(only) } else { None };
+    Ok(match read::reference(table, at, width, text)? {
+        Ok(profile) => Profile::Vectors(Box::new(profile)),
+        Err(refused) => Profile::LeftOut(refused.to_string()),
+    })
 }
 
 /// A name as it is kept: no state takes U+0000.
@@ -186,7 +203,7 @@ fn words_of(table: &dyn Table, at: usize, said: Option<&str>) -> Result<Profile>
     if said == Some("text") {
         return Ok(Profile::LeftOut("texts are not compared".to_owned()));
     }
-    let levels = levels(table, at)?;
+    let levels = read::levels(table, at)?;
     let many = levels.slack() > 0 || levels.counts().len() as u64 > levels.rows() / 2;
     if said.is_none() && levels.rows() > FEW && many {
         return Ok(Profile::LeftOut("nearly every value differs: say `category` in `kinds` to compare them".to_owned()));
@@ -196,39 +213,6 @@ fn words_of(table: &dyn Table, at: usize, said: Option<&str>) -> Result<Profile>
 
 /// Up to so many rows words are levels even when each differs.
 const FEW: u64 = 20;
-
-fn numbers(table: &dyn Table, at: usize, edges: Option<&[f64]>) -> Result<Numeric> {
-    let mut cells: Vec<Option<f64>> = Vec::new();
-    table.read(at, &mut |run| match run {
-        Cells::Numbers(run) => {
-            cells.extend_from_slice(run);
-            Ok(())
-        }
-        Cells::Texts(_) | Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
-    })?;
-    Numeric::of(cells, edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
-}
-
-fn levels(table: &dyn Table, at: usize) -> Result<Levels> {
-    let mut levels = Levels::default();
-    table.read(at, &mut |run| match run {
-        Cells::Texts(run) => {
-            run.iter().for_each(|cell| levels.add(*cell, 1));
-            Ok(())
-        }
-        Cells::Numbers(run) => {
-            // Whole numbers as they are written, so that a code reads alike as a word and as a number.
-            run.iter().for_each(|cell| levels.add(cell.map(|v| v.to_string()).as_deref(), 1));
-            Ok(())
-        }
-        Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
-    })?;
-    Ok(levels)
-}
-
-fn unlike(column: &Column) -> Error {
-    Error::of(Trouble::Bug, format!("the column `{}` gives other cells than it says", column.name))
-}
 
 impl Baseline {
     /// The object.
@@ -275,7 +259,7 @@ impl Baseline {
     pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
         self.columns.iter().filter_map(|kept| match &kept.profile {
             Profile::LeftOut(why) => Some((kept.name.as_str(), why.as_str())),
-            Profile::Numbers(_) | Profile::Levels(_) => None,
+            Profile::Numbers(_) | Profile::Levels(_) | Profile::Vectors(_) => None,
         })
     }
 
@@ -283,26 +267,27 @@ impl Baseline {
     pub fn compare(
         &self,
         table: &dyn Table,
-        selection: &Selection,
+        how: (&Selection, Rule),
         each: Columns<'_, ColumnComparison>,
     ) -> Vec<ColumnComparison> {
-        let mut all = each(&self.compared(selection), &|at| self.column(&self.columns[at], table, selection));
+        let (selection, _) = how;
+        let mut all = each(&self.compared(selection), &|at| self.column(&self.columns[at], table, how));
         let known = |name: &str| self.columns.iter().any(|kept| kept.name == name);
         let new = table.columns().iter().map(|c| told(&c.name)).filter(|name| selection.takes(name) && !known(name));
         all.extend(new.map(|name| ColumnComparison { role: selection.role(&name), name, compared: Compared::New }));
         all
     }
 
-    fn column(&self, kept: &Kept, table: &dyn Table, selection: &Selection) -> ColumnComparison {
+    fn column(&self, kept: &Kept, table: &dyn Table, (selection, rule): (&Selection, Rule)) -> ColumnComparison {
         let at = table.columns().iter().position(|column| told(&column.name) == kept.name);
         let compared = match at {
             None => Compared::Missing,
-            Some(at) => self.laid(kept, table, at).unwrap_or_else(|e| Compared::Error(e.to_string())),
+            Some(at) => self.laid(kept, (table, at), rule).unwrap_or_else(|e| Compared::Error(e.to_string())),
         };
         ColumnComparison { name: kept.name.clone(), role: selection.role(&kept.name), compared }
     }
 
-    fn laid(&self, kept: &Kept, table: &dyn Table, at: usize) -> Result<Compared> {
+    fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
         let column = &table.columns()[at];
         let family = Family::of(column.kind);
         if family != kept.family {
@@ -310,13 +295,25 @@ impl Baseline {
         }
         let figures = match &kept.profile {
             Profile::Numbers(reference) => {
-                let current = numbers(table, at, Some(reference.histogram().edges()))?;
+                let current = read::numbers(table, at, Some(reference.histogram().edges()))?;
                 Figures::of_numbers(reference, &current)
             }
-            Profile::Levels(reference) => Some(Figures::of_levels(reference, &levels(table, at)?)),
+            Profile::Levels(reference) => Some(Figures::of_levels(reference, &read::levels(table, at)?)),
+            Profile::Vectors(reference) => return vectors_beside(reference, (table, at), rule),
             Profile::LeftOut(_) => None,
         };
         let figures = figures.ok_or_else(|| Error::of(Trouble::Bug, "two profiles with other cells"))?;
         Ok(Compared::Values(Box::new(figures.with_bad(Sides::new(kept.bad, column.bad)))))
+    }
+}
+
+/// New vectors beside those of a reference; others when their width is another.
+fn vectors_beside(reference: &CloudProfile, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
+    let (before, now) = (reference.frame().width(), table.columns()[at].kind);
+    match now {
+        Kind::Vector { width } if width != before => {
+            Ok(Compared::Retyped(Sides::new(before, width).map(|n| format!("vectors of {n}"))))
+        }
+        _ => read::beside(reference, table, at, rule).map(|figures| Compared::Values(Box::new(figures))),
     }
 }

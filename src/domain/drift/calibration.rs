@@ -5,7 +5,7 @@
 //! together, with the rows each side has: what is left of it, its interval and its chance come from there. Seeded: the same rows
 //! always say the same.
 
-use super::difference::Change;
+use super::change::Change;
 use super::figures::Sides;
 use super::policy::{Policy, Status};
 use super::why::{number, rows_of};

@@ -1,305 +1,127 @@
-//! Changes of the rows of drift, each with its event.
+//! One number on both sides: what it was, what it is, between which ends the change lies, and what is said of it.
 //!
-//! Events of baselines are about their version, of checks about the name of the drift, of actions about their model: what keeps a
-//! model from being promoted is found by its name.
+//! A limit counts only when the whole interval is beyond it; across it nothing is said, but how many rows would say it.
 
-use super::action::{ActionState, Step};
+use super::figures::Sides;
 use super::policy::Status;
-use super::report::File;
-use super::table::ActionRow;
-use super::verdict::Judgement;
-use crate::base::digest::Digest;
-use crate::base::error::{Error, Result};
-use crate::base::event::{Event, Resource};
-use crate::base::name::Name;
-use crate::base::time::Timestamp;
-use crate::config::ActionKind;
-use crate::domain::registry::change::resource;
-use crate::domain::registry::table::VersionRow;
-use crate::store::check::rows::real;
-use crate::store::{Tx, values};
-use serde_json::{Map, Value, json};
+use super::why::rows_of;
+use crate::stats::interval::Interval;
+use serde::{Deserialize, Serialize};
 
-/// An object that was stored.
-#[derive(Clone, Copy, Debug)]
-pub struct Object {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its bytes.
-    pub bytes: u64,
+/// A number that may have changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it is: `accuracy`, `latency p95`, `success rate`.
+    pub name: String,
+    /// It in the reference, in its own unit; absent when it cannot be had.
+    pub reference: Option<f64>,
+    /// It in the current data.
+    pub current: Option<f64>,
+    /// Rows it rests on.
+    pub n: Sides<u64>,
+    /// What is held against the limit: a loss, a ratio or the current number itself.
+    pub change: Option<f64>,
+    /// The lower end of its 95 % interval.
+    pub low: Option<f64>,
+    /// The upper end.
+    pub high: Option<f64>,
+    /// What it may not pass; absent for what is shown and not judged.
+    pub limit: Option<f64>,
+    /// The chance of such a change when nothing changed, where there is a test.
+    pub p: Option<f64>,
+    /// What is said.
+    pub status: Status,
+    /// Rows of both sides with which it could be said, when it cannot.
+    pub needed: Option<Sides<u64>>,
+    /// Why, in one sentence.
+    pub why: String,
 }
 
-/// A baseline that is to be recorded.
-#[derive(Clone, Debug)]
-pub struct NewBaseline<'a> {
-    /// The name of the drift.
-    pub name: &'a Name,
-    /// The version that was accepted on it.
-    pub version: &'a VersionRow,
-    /// The object of its profiles.
-    pub profile: Object,
-    /// Over its files.
-    pub data: Digest,
-    /// Its files.
-    pub files: &'a [File],
-    /// Rows.
-    pub rows: u64,
-    /// Columns.
-    pub columns: usize,
-}
-
-/// Numbers of the log are at most 2^53; rows and bytes are fewer.
-fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// Records a baseline and gives its id and its event.
-///
-/// # Errors
-/// When the state cannot be written; as for all below.
-pub fn baseline(tx: &Tx<'_>, new: &NewBaseline<'_>) -> Result<(String, i64)> {
-    let uid = tx.uuid().to_string();
-    let event = tx.record(
-        Event::new("drift.baseline-set", resource(new.version))
-            .with("baseline", uid.as_str())
-            .with("name", new.name.as_str())
-            .with("profile", json!({"digest": new.profile.digest, "bytes": new.profile.bytes}))
-            .with("data", json!(new.data))
-            .with("files", json!(new.files))
-            .with("rows", new.rows)
-            .with("columns", new.columns),
-    );
-    tx.execute(
-        "INSERT INTO baseline (uid, name, version, profile, profile_bytes, data, row_count, column_count, created, actor, event) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        values![
-            &uid,
-            new.name.as_str(),
-            new.version.id,
-            new.profile.digest,
-            int(new.profile.bytes),
-            new.data,
-            int(new.rows),
-            int(new.columns as u64),
-            tx.now(),
-            tx.pseudonym()?,
-            event
-        ],
-    )?;
-    Ok((uid, event))
-}
-
-/// A check that is to be recorded.
-#[derive(Clone, Debug)]
-pub struct NewCheck<'a> {
-    /// The name of the drift.
-    pub name: &'a Name,
-    /// The id of its baseline.
-    pub baseline: &'a str,
-    /// Over its files.
-    pub data: Digest,
-    /// Its files.
-    pub files: &'a [File],
-    /// Rows.
-    pub rows: u64,
-    /// What was found, as an object.
-    pub report: Object,
-    /// What was said.
-    pub judgement: &'a Judgement,
-}
-
-/// A check that was recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    /// Its id.
-    pub uid: String,
-    /// Its event.
-    pub event: i64,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Records a check.
-pub fn check(tx: &Tx<'_>, new: &NewCheck<'_>) -> Result<Recorded> {
-    let uid = tx.uuid().to_string();
-    let verdict = new.judgement.status.weight();
-    let figure = |c: &super::verdict::Judged| json!([c.name, c.status, real(c.figures.psi), c.figures.n_cur]);
-    let event = tx.record(
-        Event::new("drift.checked", Resource::new("drift", new.name.as_str()))
-            .with("check", uid.as_str())
-            .with("baseline", new.baseline)
-            .with("data", json!(new.data))
-            .with("files", json!(new.files))
-            .with("rows", new.rows)
-            .with("verdict", verdict.word())
-            .with("report", json!({"digest": new.report.digest, "bytes": new.report.bytes}))
-            .with("figures", new.judgement.columns.iter().map(figure).collect::<Vec<_>>()),
-    );
-    tx.execute(
-        "INSERT INTO drift_check (uid, name, baseline, data, row_count, verdict, report, report_bytes, created, actor, event) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        values![
-            &uid,
-            new.name.as_str(),
-            new.baseline,
-            new.data,
-            int(new.rows),
-            verdict.word(),
-            new.report.digest,
-            int(new.report.bytes),
-            tx.now(),
-            tx.pseudonym()?,
-            event
-        ],
-    )?;
-    let rows =
-        new.judgement.columns.iter().enumerate().map(|(pos, c)| {
-            values![&uid, int(pos as u64), &c.name, c.status.word(), c.figures.psi, int(c.figures.n_cur)].to_vec()
-        });
-    tx.insert_all("drift_figure", &["drift_check", "pos", "column_name", "status", "psi", "n"], rows)?;
-    Ok(Recorded { uid, event, at: tx.now() })
-}
-
-/// Whom an action is about.
-#[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
-    /// The name of the drift.
-    pub name: &'a Name,
-    /// The model.
-    pub model: &'a Name,
-    /// Its number in the state.
-    pub model_id: i64,
-    /// The check that asks for it.
-    pub check: &'a Recorded,
-}
-
-/// Takes the steps that a verdict led to; what is held back leaves no trace.
-pub fn take(tx: &Tx<'_>, about: About<'_>, steps: &[Step]) -> Result<()> {
-    for step in steps {
-        match step {
-            Step::Open { kind, band, due } => open(tx, about, *kind, *band, due.map(|t| t.micros()))?,
-            Step::Raise { uid, kind, band, due } => {
-                let due = due.map(|t| t.micros());
-                let event = Event::new("drift.action-raised", Resource::new("model", about.model.as_str()))
-                    .with("action", uid.as_str())
-                    .with("kind", kind.word())
-                    .with("check", about.check.uid.as_str())
-                    .with("band", band.word())
-                    .with("due", json!(due));
-                let event = tx.record(event);
-                let sql = "UPDATE drift_action SET band = ?2, due = ?3, changed = ?4, event = ?5 WHERE uid = ?1";
-                tx.execute(sql, values![uid, band.word(), due, tx.now(), event])?;
-            }
-            Step::Hold { .. } => {}
-        }
-    }
-    Ok(())
-}
-
-fn open(tx: &Tx<'_>, about: About<'_>, kind: ActionKind, band: Status, due: Option<i64>) -> Result<()> {
-    let uid = tx.uuid().to_string();
-    let event = tx.record(
-        Event::new("drift.action-opened", Resource::new("model", about.model.as_str()))
-            .with("action", uid.as_str())
-            .with("name", about.name.as_str())
-            .with("check", about.check.uid.as_str())
-            .with("kind", kind.word())
-            .with("band", band.word())
-            .with("due", json!(due)),
-    );
-    let sql = "INSERT INTO drift_action (uid, name, model, drift_check, kind, band, state, due, attempts, opened, changed, event) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)";
-    let state = ActionState::Open.word();
-    let row = values![
-        &uid,
-        about.name.as_str(),
-        about.model_id,
-        &about.check.uid,
-        kind.word(),
-        band.word(),
-        state,
-        due,
-        0,
-        tx.now(),
-        event
-    ];
-    tx.execute(sql, row).map(|_| ())
-}
-
-/// What comes of an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn<'a> {
-    /// Somebody begins to do it again.
-    Retried,
-    /// It was done.
-    Done,
-    /// It was tried and failed; says why.
-    Failed(&'a str),
-    /// Somebody closes it; says why.
-    Closed(&'a str),
-}
-
-impl Turn<'_> {
-    fn action(self) -> &'static str {
-        match self {
-            Self::Retried => "drift.action-retried",
-            Self::Done => "drift.action-done",
-            Self::Failed(_) => "drift.action-failed",
-            Self::Closed(_) => "drift.action-closed",
+impl Change {
+    /// A number that nothing is known of yet.
+    #[must_use]
+    pub fn open(name: &str, n: Sides<u64>, why: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            reference: None,
+            current: None,
+            n,
+            change: None,
+            low: None,
+            high: None,
+            limit: None,
+            p: None,
+            status: Status::Inconclusive,
+            needed: None,
+            why,
         }
     }
 
-    fn state(self) -> ActionState {
-        match self {
-            Self::Retried => ActionState::Open,
-            Self::Done => ActionState::Done,
-            Self::Failed(_) => ActionState::Failed,
-            Self::Closed(_) => ActionState::Closed,
+    /// The same with its numbers; numbers that are not finite are absent.
+    #[must_use]
+    pub fn measured(self, sides: Sides<f64>, change: f64, interval: Option<Interval>) -> Self {
+        let finite = |value: f64| Some(value).filter(|value| value.is_finite());
+        Self {
+            reference: finite(sides.reference),
+            current: finite(sides.current),
+            change: finite(change),
+            low: interval.and_then(|interval| finite(interval.low)),
+            high: interval.and_then(|interval| finite(interval.high)),
+            ..self
+        }
+    }
+
+    /// What the interval says of a limit that may not be passed: `beyond` when it lies above as a whole, `Ok` when below.
+    pub fn against(&self, limit: f64, beyond: Status) -> Status {
+        match (self.low, self.high) {
+            (Some(low), _) if low > limit => beyond,
+            (_, Some(high)) if high <= limit => Status::Ok,
+            _ => Status::Inconclusive,
         }
     }
 }
 
-/// The state that an event leaves an action in, and whether it counts as a try; `None` for other events.
-pub fn left_by(action: &str) -> Option<(ActionState, bool)> {
-    let turns = [Turn::Retried, Turn::Done, Turn::Failed(""), Turn::Closed("")];
-    let turn = turns.into_iter().find(|turn| turn.action() == action)?;
-    Some((turn.state(), matches!(turn, Turn::Done | Turn::Failed(_))))
-}
-
-/// Records what came of an action; nothing when somebody else changed it since it was read.
-pub fn turn(tx: &Tx<'_>, action: &ActionRow, turn: Turn<'_>, ticket: Option<&str>) -> Result<bool> {
-    let now = super::table::find_action(tx.view(), &action.uid)?;
-    if (now.state, now.event) != (action.state, action.event) {
-        return Ok(false);
-    }
-    let mut detail = Map::<String, Value>::new();
-    detail.insert("action".into(), json!(action.uid));
-    detail.insert("kind".into(), json!(action.kind));
-    let reason = match turn {
-        Turn::Closed(reason) => Some(reason),
-        Turn::Failed(why) => {
-            detail.insert("why".into(), json!(why));
-            None
-        }
-        Turn::Retried | Turn::Done => None,
+/// Rows of both sides with which 1/n + 1/m is below `spread`: the larger side stays as it is where that is enough. `None` when they
+/// have them, or no number would do.
+pub fn rows_for(spread: f64, n: u64, m: u64) -> Option<Sides<u64>> {
+    let above = |rows: f64| (0.0..1e15).contains(&rows).then(|| rows as u64 + 1);
+    let both = above(2.0 / spread)?;
+    let beside = |given: u64| above(1.0 / (spread - 1.0 / given as f64));
+    let needed = match (n >= both, m >= both) {
+        (true, _) => Sides::new(n, beside(n)?.max(m)),
+        (_, true) => Sides::new(beside(m)?.max(n), m),
+        _ => Sides::new(both, both),
     };
-    let mut event = Event::new(turn.action(), Resource::new("model", action.model.as_str())).because(ticket, reason);
-    event.detail = detail;
-    let event = tx.record(event);
-    let tried = i64::from(left_by(turn.action()).is_some_and(|(_, tried)| tried));
-    let sql = "UPDATE drift_action SET state = ?2, attempts = attempts + ?3, changed = ?4, event = ?5 WHERE uid = ?1";
-    tx.execute(sql, values![&action.uid, turn.state().word(), tried, tx.now(), event])?;
-    Ok(true)
+    (needed != Sides::new(n, m)).then_some(needed)
 }
 
-/// Closes an action.
-///
-/// # Errors
-/// When it is over already.
-pub fn close(tx: &Tx<'_>, action: &ActionRow, reason: &str, ticket: Option<&str>) -> Result<()> {
-    if action.state.is_over() {
-        return Err(Error::new(format!("the action {} is {} since {}", action.uid, action.state, action.changed))
-            .hint("`kf drift due` lists those that are open"));
+/// `; 558 and 558 rows could decide`; nothing when it is not known.
+pub fn could_decide(needed: Option<Sides<u64>>) -> String {
+    needed.map_or(String::new(), |rows| format!("; {} could decide", rows_of(rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_just_enough() {
+        assert_eq!(rows_for(0.01, 20, 30), Some(Sides::new(201, 201)));
+        assert_eq!(rows_for(0.01, 1000, 30), Some(Sides::new(1000, 112)));
+        assert_eq!(rows_for(0.01, 30, 1000), Some(Sides::new(112, 1000)));
+        assert_eq!(rows_for(0.01, 300, 300), None);
+        for spread in [0.0, -1.0, f64::NAN, 1e-300] {
+            assert_eq!(rows_for(spread, 5, 5), None, "{spread}");
+        }
     }
-    turn(tx, action, Turn::Closed(reason), ticket).map(|_| ())
+
+    #[test]
+    fn only_a_whole_interval_says_something() {
+        let of = |low, high| {
+            let change = Change::open("x", Sides::new(1, 1), String::new());
+            change.measured(Sides::new(1.0, 1.0), 1.0, Some(Interval { low, high })).against(1.2, Status::Warning)
+        };
+        assert_eq!((of(1.21, 1.5), of(1.1, 1.3), of(0.9, 1.2)), (Status::Warning, Status::Inconclusive, Status::Ok));
+        assert_eq!(of(f64::NAN, f64::INFINITY), Status::Inconclusive);
+    }
 }

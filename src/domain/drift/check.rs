@@ -3,7 +3,7 @@
 //! Covered: every column of `baseline`, `drift_check`, `drift_figure` and `drift_action`; what the objects hold, by their digests.
 
 use super::action::ActionState;
-use super::change::left_by;
+use super::record::left_by;
 use super::table::BaselineRow;
 use crate::base::error::Result;
 use crate::domain::registry::check::references;

@@ -4,7 +4,7 @@
 //! points and noise. A loss of the first band that these rows could not have shown is `inconclusive`, not `ok`. Errors of
 //! numbers are compared as a ratio, on the scale of its logarithm with the delta method; the same bands hold for what they grew.
 
-use super::difference::{Change, could_decide, rows_for};
+use super::change::{Change, could_decide, rows_for};
 use super::figures::Sides;
 use super::policy::{Policy, Rule, Status};
 use super::upstream::{Finding, Part};

@@ -18,6 +18,10 @@
 //!
 //! [`page`] is what people read of it. [`evidently`] computes the values of that tool instead.
 
+mod draw;
+mod packed;
+mod read;
+
 pub mod action;
 pub mod anomaly;
 pub mod baseline;
@@ -28,17 +32,15 @@ pub mod check;
 pub mod cloud;
 pub mod compare;
 pub mod concept;
-pub mod difference;
-mod draw;
 pub mod embedded;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
-mod packed;
 pub mod page;
 pub mod performance;
 pub mod policy;
 pub mod profile;
+pub mod record;
 pub mod report;
 pub mod slices;
 pub mod streams;

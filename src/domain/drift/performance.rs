@@ -5,7 +5,7 @@
 //! (MOVER: Zou and Donner 2008, Statistics in Medicine 27); shares by Wilson; means by Student's t. A limit inside the interval
 //! is `inconclusive`.
 
-use super::difference::{Change, could_decide};
+use super::change::{Change, could_decide};
 use super::figures::{Shape, Sides};
 use super::policy::{Policy, Status};
 use super::upstream::Part;

@@ -8,7 +8,7 @@
 //! Upstream first: a column that broke before the model (`upstream::What::breaks`) keeps its index, its `band` and its finding, and sets
 //! no band of data drift: what moved there is the pipe, not the world.
 
-use super::difference::{could_decide, rows_for};
+use super::change::{could_decide, rows_for};
 use super::figures::{ColumnComparison, Compared, Figures, Kind, RARE, Role, Sides};
 use super::policy::{Policy, Rule, Status};
 use super::upstream::{self, Finding, Part, Suspect};

@@ -13,7 +13,7 @@ use crate::base::random::Random;
 use crate::base::text::{count, ellipsis};
 use crate::config::{ActionKind, Alerts, Drift, Project, Secret, SecretRef};
 use crate::domain::drift::action::ActionState;
-use crate::domain::drift::change::{self, Turn};
+use crate::domain::drift::record::{self, Turn};
 use crate::domain::drift::table::{self, ActionRow, short};
 use crate::seams::notifier::{Message, Notifier};
 use serde::Serialize;
@@ -77,7 +77,7 @@ fn claimed(place: &Place<'_>, config: &Drift) -> Result<Vec<ActionRow>> {
     for action in all.filter(|a| a.name == config.name && a.kind.is_performed() && left(a)) {
         // What failed in this very run was opened by it and is not pending yet.
         let again = place.store.write(|tx| {
-            let mine = change::turn(tx, &action, Turn::Retried, None)?;
+            let mine = record::turn(tx, &action, Turn::Retried, None)?;
             mine.then(|| table::find_action(tx.view(), &action.uid)).transpose()
         })?;
         claimed.extend(again);
@@ -89,7 +89,7 @@ fn perform(place: &Place<'_>, config: &Drift, with: &With<'_>, action: ActionRow
     let done = message(place, &action).and_then(|message| tell(config, with, action.kind, &message));
     let why = done.err().map(|e| ellipsis(&e.to_string(), WHY_MAX));
     let turn = why.as_deref().map_or(Turn::Done, Turn::Failed);
-    place.store.write(|tx| change::turn(tx, &action, turn, None))?;
+    place.store.write(|tx| record::turn(tx, &action, turn, None))?;
     let state = if why.is_some() { ActionState::Failed } else { ActionState::Done };
     Ok(Performed { action: action.uid, kind: action.kind, state, why })
 }

@@ -9,8 +9,8 @@ use crate::config::Drift;
 use crate::data::{self, Input};
 use crate::domain::drift::action::{self, Last, Step};
 use crate::domain::drift::baseline::{Baseline, Selection};
-use crate::domain::drift::change::{self, About, NewCheck, Object};
 use crate::domain::drift::policy::Policy;
+use crate::domain::drift::record::{self, About, NewCheck, Object};
 use crate::domain::drift::report::{Found, digest_of};
 use crate::domain::drift::table::{self, ActionRow, BaselineRow, CheckRow};
 use crate::domain::drift::verdict::judge;
@@ -53,7 +53,7 @@ pub fn check(place: &Place<'_>, config: &Drift, inputs: &[Input], waiting: &mut 
     let bytes = found.to_bytes()?;
     let kept = publish(place, &bytes, "drift check", waiting)?;
     let new = New { config, row: &row, found: &found, report: kept.object };
-    let (recorded, steps, actions) = place.store.write(|tx| record(tx, &new))?;
+    let (recorded, steps, actions) = place.store.write(|tx| enter(tx, &new))?;
     kept.give_back(place)?;
     Ok(Checked {
         uid: recorded.uid,
@@ -122,7 +122,7 @@ fn compare(
 ) -> Result<(Found, Option<String>)> {
     let baseline = profiles(place.objects, row)?;
     let table = data::open(inputs, &baseline.expected())?;
-    let columns = baseline.compare(table.as_ref(), &selection, &|at, work| in_order(place.jobs, at, work));
+    let columns = baseline.compare(table.as_ref(), (&selection, policy.rule), &|at, work| in_order(place.jobs, at, work));
     let judgement = judge(columns, None, policy);
     let found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
     let same =
@@ -138,10 +138,10 @@ struct New<'a> {
     report: Object,
 }
 
-type Entered = (change::Recorded, Vec<Step>, Vec<ActionRow>);
+type Entered = (record::Recorded, Vec<Step>, Vec<ActionRow>);
 
 /// Records the check and opens what it asks for, as things stand under the writer's lock.
-fn record(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
+fn enter(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
     let (config, found) = (new.config, new.found);
     let windows = usize::try_from(config.actions.windows).unwrap_or(usize::MAX);
     let before = table::checks(tx.view(), &config.name, config.actions.windows.saturating_mul(LOOKED_BACK))?;
@@ -154,7 +154,7 @@ fn record(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
         report: new.report,
         judgement: &found.judgement,
     };
-    let recorded = change::check(tx, &check)?;
+    let recorded = record::check(tx, &check)?;
     let model = registry::table::model(tx.view(), &config.model)?;
     let band = action::counts(std::iter::once(found.judgement.status).chain(before.iter().map(|c| c.verdict)), windows);
     let last = table::last_actions(tx.view(), &config.name, model.id)?;
@@ -163,7 +163,7 @@ fn record(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
         .map(|a| Last { uid: a.uid, kind: a.kind, band: a.band, state: a.state, opened: a.opened, changed: a.changed })
         .collect();
     let steps = action::plan(band, &last, &config.actions, tx.now());
-    change::take(tx, About { name: &config.name, model: &model.name, model_id: model.id, check: &recorded }, &steps)?;
+    record::take(tx, About { name: &config.name, model: &model.name, model_id: model.id, check: &recorded }, &steps)?;
     let opened = table::actions_of(tx.view(), &recorded.uid)?;
     Ok((recorded, steps, opened))
 }

@@ -17,8 +17,8 @@ use crate::base::text::{did_you_mean, visible};
 use crate::config::Drift;
 use crate::data::{self, Input, Table};
 use crate::domain::drift::baseline::{Baseline, Selection, take};
-use crate::domain::drift::change::{self, NewBaseline, Object};
 use crate::domain::drift::policy::{Bands, Policy, Rule};
+use crate::domain::drift::record::{self, NewBaseline, Object};
 use crate::domain::drift::report::{digest_of, files};
 use crate::domain::drift::table;
 use crate::domain::registry;
@@ -138,7 +138,7 @@ pub fn baseline(
                 rows: baseline.rows,
                 columns: baseline.columns.len(),
             };
-            let (uid, event) = place.store.write(|tx| change::baseline(tx, &new))?;
+            let (uid, event) = place.store.write(|tx| record::baseline(tx, &new))?;
             (uid, event, true)
         }
     };
