@@ -326,13 +326,13 @@ pub fn last_actions(view: View<'_>, name: &Name, model: i64) -> Result<Vec<Actio
 
 /// Actions that are open or failed, by their deadline, then age.
 pub fn pending(view: View<'_>) -> Result<Vec<ActionRow>> {
-    let sql = format!("{ACTION} WHERE a.state IN ('open', 'failed') ORDER BY a.due IS NULL, a.due, a.opened, a.uid");
+    let sql = format!("{ACTION} WHERE a.state IN ('open', 'failed') ORDER BY a.due IS NULL, a.due, a.opened, a.event");
     view.all(&sql, &[], action)
 }
 
 /// The actions that a check asked for first.
 pub fn actions_of(view: View<'_>, check: &str) -> Result<Vec<ActionRow>> {
-    view.all(&format!("{ACTION} WHERE a.drift_check = ?1 ORDER BY a.opened, a.uid"), values![check], action)
+    view.all(&format!("{ACTION} WHERE a.drift_check = ?1 ORDER BY a.opened, a.event"), values![check], action)
 }
 
 /// An action by its id, the end of it, or the name that has one open action.
