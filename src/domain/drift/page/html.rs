@@ -35,7 +35,7 @@ pub fn render(view: &Page<'_>) -> Result<String> {
     let columns = view.columns();
     let bands = judgement.policy.psi;
     let reach = draw::reach(&bands, columns.iter().filter_map(|c| c.figures.psi));
-    let column = |(at, c): (usize, &&Judged)| column(c, at, view.history.get(&c.name).map(Vec::as_slice), (&bands, reach));
+    let column = |(at, c): (usize, &&Judged)| column(c, at, &view.history_of(c), (&bands, reach));
     let facts: Vec<_> = view.facts.iter().cloned().chain(view.judged_by()).collect();
     let values = context! {
         title => format!("Drift of {} against {}: {}", view.name, view.baseline, judgement.status),
@@ -50,7 +50,7 @@ pub fn render(view: &Page<'_>) -> Result<String> {
         remarks => view.remarks.to_vec(),
         findings => judgement.findings.iter().map(finding).collect::<Vec<_>>(),
         columns => columns.iter().enumerate().map(column).collect::<Vec<_>>(),
-        history => columns.iter().any(|c| view.history.get(&c.name).is_some_and(|h| h.len() > 1)),
+        history => columns.iter().any(|c| view.history_of(c).len() > 1),
         bands => [bands.monitor, bands.warning, bands.critical].map(|b| draw::along(b, reach)).to_vec(),
         bounds => [bands.monitor, bands.warning, bands.critical].to_vec(),
         actions => view.actions.iter().map(|a| context! {
@@ -79,12 +79,12 @@ fn finding(f: &Finding) -> Value {
     }
 }
 
-fn column(c: &Judged, at: usize, history: Option<&[f64]>, (bands, reach): (&Bands, f64)) -> Value {
+fn column(c: &Judged, at: usize, history: &[f64], (bands, reach): (&Bands, f64)) -> Value {
     let figures = &c.figures;
-    let line = history.and_then(|h| {
-        let reach = draw::reach(bands, h.iter().copied());
-        let mark = 19.0 - draw::along(bands.monitor, reach) / AXIS * 18.0;
-        Some(context! { points => draw::line(h, reach)?, mark => page::place(mark), checks => h.len() })
+    let reach_of_line = draw::reach(bands, history.iter().copied());
+    let line = draw::line(history, reach_of_line).map(|points| {
+        let mark = 19.0 - draw::along(bands.monitor, reach_of_line) / AXIS * 18.0;
+        context! { points => points, mark => page::place(mark), checks => history.len() }
     });
     let label = format!("PSI {}, by chance up to {}", three(figures.psi), three(figures.psi_crit999));
     context! {

@@ -53,8 +53,7 @@ fn columns(view: &Page<'_>) -> String {
     let shown = (loud + QUIET_MAX).min(COLUMNS_MAX);
     let mut t = Table::new(&["column", "status", ">PSI", ">by chance", ">q", ">effect", ">rows", ">nulls", "history", "why"]);
     for c in all.iter().take(shown) {
-        let history = view.history.get(&c.name).map(|h| spark(h)).unwrap_or_default();
-        t.row(row(c, history));
+        t.row(row(c, spark(&view.history_of(c))));
     }
     let left = all.len().saturating_sub(shown);
     let more = if left == 0 { String::new() } else { format!("\n{} more, none heavier.\n", count(left, "column")) };

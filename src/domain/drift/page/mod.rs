@@ -61,6 +61,12 @@ impl Page<'_> {
         columns
     }
 
+    /// The index of a column over time, this check last; empty when there was none before.
+    fn history_of(&self, column: &Judged) -> Vec<f64> {
+        let before = self.history.get(&column.name).map(Vec::as_slice).unwrap_or_default();
+        if before.is_empty() { Vec::new() } else { before.iter().copied().chain(column.figures.psi).collect() }
+    }
+
     /// How many columns have each status, the heaviest first: `2 critical, 17 ok`.
     fn tally(&self) -> Vec<(usize, &'static str)> {
         let mut counted: BTreeMap<(super::policy::Status, &str), usize> = BTreeMap::new();

@@ -82,7 +82,7 @@ fn everything_is_on_the_page_the_heaviest_first() {
         "<td class=\"why\">device is missing",
         "<td class=\"why\">30.0 % of income are null instead of 0.0 %",
         "<h2>Columns</h2>",
-        "PSI of the last 4 checks",
+        "PSI of the last 5 checks",
         "<h2>Column by column</h2>",
         "<details id=\"c0\" open>",
         "&lt;b&gt;AT&lt;&#x2f;b&gt;",
@@ -151,7 +151,7 @@ fn markdown_says_the_same() {
         "### Columns",
         "| country | critical | 1.274 | 0.011 |",
         "IT \\| x: 13.3 % instead of 0.0 % |",
-        "| ▁▂▃█ |",
+        "| ▁▂▃█▇ |",
         "| device | missing | – | – | – | – | – | 0 |",
         "| age&#95;years | ok | ",
     ];
