@@ -16,7 +16,8 @@ use crate::base::random::Random;
 use crate::base::time::Clock;
 use crate::config::env::{self, Env};
 use crate::config::secret::{Secret, SecretRef};
-use crate::config::{self, Artifacts, Loaded, StatePlace, VectorEngine, Vocabulary};
+use crate::config::{self, Artifacts, Loaded, S3, StatePlace, VectorEngine, Vocabulary};
+use crate::data::Input;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
@@ -392,33 +393,51 @@ impl Cx {
     /// The object store in a place of `artifacts.url`.
     pub(crate) fn objects_of(&self, place: &Artifacts) -> Result<Objects> {
         let root = &self.project()?.root;
-        let named = |key: &str| self.env.text(key).map(str::to_owned);
         match place {
             Artifacts::Local(path) => Objects::files(&root.join(path)),
-            Artifacts::S3(s3) => {
-                let keys = match &s3.keys {
-                    Some((access, secret)) => Some((self.secret(access)?, self.secret(secret)?)),
-                    None => None,
-                };
-                let from_env = named("AWS_ENDPOINT_URL_S3").or_else(|| named("AWS_ENDPOINT_URL"));
-                // Whoever sets an endpoint without TLS in the environment means it, as with the AWS tools.
-                let plain = s3.endpoint.is_none() && from_env.as_ref().is_some_and(|e| e.starts_with("http://"));
-                let options = RemoteOptions {
-                    endpoint: s3.endpoint.clone().or(from_env),
-                    region: s3.region.clone().or_else(|| named("AWS_REGION")).or_else(|| named("AWS_DEFAULT_REGION")),
-                    access_key: keys.as_ref().map(|(a, _)| a.clone()).or_else(|| self.env.secret("AWS_ACCESS_KEY_ID")),
-                    secret_key: keys.as_ref().map(|(_, s)| s.clone()).or_else(|| self.env.secret("AWS_SECRET_ACCESS_KEY")),
-                    session_token: if keys.is_some() { None } else { self.env.secret("AWS_SESSION_TOKEN") },
-                    allow_http: s3.allow_http || plain,
-                    ca_pem: self.ca_bundle()?,
-                };
-                Objects::open(&format!("s3://{}/{}", s3.bucket, s3.prefix), &options)
-            }
+            Artifacts::S3(s3) => Objects::open(&format!("s3://{}/{}", s3.bucket, s3.prefix), &self.remote_options(Some(s3))?),
             Artifacts::Gcs { bucket, prefix } => Objects::open(&format!("gs://{bucket}/{prefix}"), &RemoteOptions::default()),
             Artifacts::Azure { container, prefix } => {
                 Objects::open(&format!("az://{container}/{prefix}"), &RemoteOptions::default())
             }
         }
+    }
+
+    /// How objects outside of this machine are reached: what `[artifacts]` says of S3, and the `AWS_*` variables for what it does
+    /// not say.
+    fn remote_options(&self, s3: Option<&S3>) -> Result<RemoteOptions> {
+        let named = |key: &str| self.env.text(key).map(str::to_owned);
+        let keys = match s3.and_then(|s3| s3.keys.as_ref()) {
+            Some((access, secret)) => Some((self.secret(access)?, self.secret(secret)?)),
+            None => None,
+        };
+        let endpoint = s3.and_then(|s3| s3.endpoint.clone());
+        let from_env = named("AWS_ENDPOINT_URL_S3").or_else(|| named("AWS_ENDPOINT_URL"));
+        // Whoever sets an endpoint without TLS in the environment means it, as with the AWS tools.
+        let plain = endpoint.is_none() && from_env.as_ref().is_some_and(|e| e.starts_with("http://"));
+        let region = s3.and_then(|s3| s3.region.clone());
+        Ok(RemoteOptions {
+            endpoint: endpoint.or(from_env),
+            region: region.or_else(|| named("AWS_REGION")).or_else(|| named("AWS_DEFAULT_REGION")),
+            access_key: keys.as_ref().map(|(a, _)| a.clone()).or_else(|| self.env.secret("AWS_ACCESS_KEY_ID")),
+            secret_key: keys.as_ref().map(|(_, s)| s.clone()).or_else(|| self.env.secret("AWS_SECRET_ACCESS_KEY")),
+            session_token: if keys.is_some() { None } else { self.env.secret("AWS_SESSION_TOKEN") },
+            allow_http: s3.is_some_and(|s3| s3.allow_http) || plain,
+            ca_pem: self.ca_bundle()?,
+        })
+    }
+
+    /// A table of data: a file below `root`, or an object by its address, such as `s3://bucket/key`.
+    ///
+    /// # Errors
+    /// When an object cannot be read.
+    pub(crate) fn data_input(&self, root: &Path, named: &Path) -> Result<Input> {
+        let Some(url) = named.to_str().filter(|text| text.contains("://")) else { return Ok(Input::file(&root.join(named))) };
+        let s3 = match &self.project()?.project.artifacts {
+            Artifacts::S3(s3) => Some(s3),
+            _ => None,
+        };
+        Input::object(url, &self.remote_options(s3)?)
     }
 }
 

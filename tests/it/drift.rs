@@ -3,6 +3,7 @@
 use crate::repo::{ends, events, json, ok, on_both, refused, release, with_bot};
 use crate::story::rows;
 use crate::support::sandbox::{Sandbox, on_both_engines};
+use crate::support::{s3, skip};
 use axum::extract::State;
 use axum::routing::post;
 use std::sync::{Arc, Mutex};
@@ -121,6 +122,8 @@ fn the_same_baseline_is_kept_once_and_mix_ups_are_noted() {
         let before = events(s);
         let again = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "accepted.csv"]);
         assert!(again.stdout.contains("was kept before") && events(s) == before, "{again}");
+        ok(s, ["drift", "baseline", "bot@1.0.0", "--name", "mondays", "--data", "accepted.csv"]);
+        ok(s, ["drift", "check", "mondays", "--data", "accepted.csv"]);
         let same = ok(s, ["drift", "check", "bot", "--data", "accepted.csv"]);
         assert!(same.stdout.contains("the very bytes that the baseline was taken of"), "{same}");
         ends(s, 3, ["drift", "check", "bot", "--data", "moved.csv"]);
@@ -375,4 +378,24 @@ fn vectors_are_compared_and_named_by_their_texts() {
     assert!(told.contains("like “about "), "{told}");
     let wide = ends(s, 3, ["drift", "check", "bot", "--data", "wide.jsonl"]);
     assert!(wide.stdout.contains("vectors of 8 instead of vectors of 6"), "{wide}");
+}
+
+/// An address is read where it is; what is not there is told with the address.
+#[test]
+fn data_come_from_a_bucket() {
+    let server = match s3::shared() {
+        Ok(server) => server,
+        Err(why) => return skip(why),
+    };
+    let mut s = Sandbox::new();
+    for (name, value) in server.environment(server.port()) {
+        s.set(name, &value);
+    }
+    let place = server.fresh();
+    prepare(&s, &format!("data = [\"{place}/moved.csv\"]\n"));
+    let path = format!("/{}/moved.csv", place.trim_start_matches("s3://"));
+    assert_eq!(server.request("PUT", &path, &s.read("moved.csv")).map(|(status, _)| status), Ok(200));
+    ends(&s, 3, ["drift", "check"]);
+    let missing = ends(&s, 1, ["drift", "check", "bot", "--data", &format!("{place}/none.csv")]);
+    assert!(missing.stderr.contains("none.csv") && missing.stderr.contains("hint:"), "{missing}");
 }

@@ -13,14 +13,14 @@ use crate::commands::gc::waiting;
 use crate::config::{Drift, FailOn};
 use crate::data::Input;
 use crate::domain::drift::action::Step;
-use crate::domain::drift::table::short;
+use crate::domain::drift::table::{newest_baseline, short};
 use crate::release::drift::Place;
 use crate::release::drift::act::{self, With};
 use crate::release::drift::check::check;
 use crate::release::evaluate::ReportFile;
 use crate::store::Mode;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Check new data for drift, and do what mlops.toml says about it
 #[derive(clap::Args, Debug)]
@@ -125,7 +125,7 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Vec<(Drift, Vec<Input>)>> {
         let files = match args.data.is_empty() {
             true => {
                 let root = &cx.project()?.root;
-                config.data.iter().map(|path| Input::file(&root.join(path))).collect()
+                config.data.iter().map(|path| cx.data_input(root, Path::new(path))).collect::<Result<_>>()?
             }
             false => inputs(cx, &args.data)?,
         };
@@ -167,10 +167,20 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     cx.out.emit(&all)
 }
 
+/// What mlops.toml says nothing of is about the model that its baseline was taken of.
+fn of_its_baseline(place: &Place<'_>, config: &Drift) -> Result<Drift> {
+    let baseline = place.store.read(|view| newest_baseline(view, &config.name))?;
+    Ok(baseline.map_or_else(|| config.clone(), |row| Drift { model: row.model, ..config.clone() }))
+}
+
 /// One check with what follows, and how that ended.
 fn one(cx: &Cx, place: &Place<'_>, config: &Drift, inputs: &[Input]) -> Result<(CheckDoc, Exit)> {
-    let done = check(place, config, inputs, &mut waiting(cx))?;
     let loaded = cx.project()?;
+    let config = &match loaded.project.drift(config.name.as_str()) {
+        Some(_) => config.clone(),
+        None => of_its_baseline(place, config)?,
+    };
+    let done = check(place, config, inputs, &mut waiting(cx))?;
     let with = With { project: &loaded.project, root: &loaded.root, secret: &|reference| cx.secret(reference) };
     let performed = act::act(place, config, &with, &done.actions)?;
     let entry = Entry { uid: done.uid, report: done.report, event: done.event, at: done.at };

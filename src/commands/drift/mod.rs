@@ -64,14 +64,14 @@ fn place<'a>(cx: &Cx, store: &'a Store, objects: &'a Objects) -> Place<'a> {
     Place { store, objects, jobs: cx.jobs() }
 }
 
-/// The files that are named on the command line: `-` is the standard input.
+/// The data that is named on the command line: files, addresses of objects, `-` for the standard input.
 fn inputs(cx: &Cx, paths: &[PathBuf]) -> Result<Vec<Input>> {
     if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err(Error::usage("the standard input is named twice").hint("it can be read once"));
     }
     let one = |path: &PathBuf| match is_stdin(path) {
         true => Input::spooled("standard input", &mut std::io::stdin().lock()),
-        false => Ok(Input::file(&cx.cwd.join(path))),
+        false => cx.data_input(&cx.cwd, path),
     };
     paths.iter().map(one).collect()
 }
