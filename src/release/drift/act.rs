@@ -1,7 +1,7 @@
 //! What kf itself does about drift: it tells people and runs programs, after the check and its actions are committed.
 //!
 //! Invariant: an action is open before anything leaves, and done or failed after it came back. One that is open and has not changed
-//! for [`LEASE`] was left behind by a run that died, one that failed is tried again by later checks; both are claimed first, so that
+//! for `LEASE` was left behind by a run that died, one that failed is tried again by later checks; both are claimed first, so that
 //! two checks at once do not both do it. Who is told twice can tell by the key, the id of the action.
 
 use super::Place;

@@ -1,6 +1,6 @@
 //! A check as one HTML file; see [`crate::base::page`].
 //!
-//! Small whatever the data: a column has at most [`CELLS_MAX`] cells in its table, so 100 columns of 50 levels stay below 2 MB.
+//! Small whatever the data: a column has at most `CELLS_MAX` cells in its table, so 100 columns of 50 levels stay below 2 MB.
 
 use super::draw::{self, AXIS};
 use super::{Page, UNKNOWN, chance, effect, held, nulls, rows, three};
