@@ -9,6 +9,7 @@ pub mod http;
 pub mod neo4j;
 pub mod process;
 pub mod qdrant;
+pub mod smtp;
 pub mod system_command;
 pub mod system_http;
 pub mod webhook;

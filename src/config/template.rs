@@ -186,10 +186,24 @@ name = "@PROJECT@"
 #cool-down = "24h"
 #windows = 2
 
-# Who is told: the address of a webhook that takes `{"text": …}`.
+# Who is told: a webhook that takes kf's JSON, a channel of slack, a service of pagerduty, or people by email.
 #[alerts.team]
-#url = "env:TEAM_WEBHOOK"
+#kind = "slack"
+#url = "env:SLACK_WEBHOOK"
 #timeout = "10s"
+#[alerts.oncall]
+#kind = "pagerduty"
+#routing-key = "env:PAGERDUTY_ROUTING_KEY"
+#[alerts.owners]
+#kind = "email"
+#smtp = "smtps://smtp.example.org:465"
+#user = "kf"
+#password = "env:SMTP_PASSWORD"
+#from = "kf <kf@example.org>"
+#to = ["owners@example.org"]
+#[alerts.system]
+#url = "env:ALERT_WEBHOOK"
+#secret = "env:ALERT_WEBHOOK_SECRET"
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]

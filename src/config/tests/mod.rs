@@ -1,5 +1,6 @@
 //! Tests of the whole room: what a person writes, what kf makes of it, what it says.
 
+mod alerts;
 mod drift;
 mod file;
 mod gates;
