@@ -8,6 +8,7 @@ pub mod hook;
 pub mod http;
 pub mod neo4j;
 pub mod process;
+pub mod prometheus;
 pub mod qdrant;
 pub mod system_command;
 pub mod system_http;

@@ -28,7 +28,7 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),
-    ("monitor", &[]),
+    ("monitor", &["drift"]),
     ("registry", &[]),
 ];
 
