@@ -29,7 +29,7 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),
-    ("monitor", &[]),
+    ("monitor", &["drift"]),
     ("registry", &[]),
 ];
 

@@ -37,6 +37,7 @@ mod list;
 mod locks;
 mod log;
 mod monitor;
+mod monitor_check;
 mod neo4j;
 mod objects_s3;
 mod offers;
