@@ -24,7 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
-    ("drift", &["registry"]),
+    // The language of a text is told in one place.
+    ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),
