@@ -15,6 +15,7 @@ mod directory;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_judged;
 mod dry_run;
 mod eval;
 mod every;
