@@ -10,6 +10,7 @@ pub mod neo4j;
 pub mod process;
 pub mod prometheus;
 pub mod qdrant;
+pub mod smtp;
 pub mod system_command;
 pub mod system_http;
 pub mod webhook;

@@ -13,6 +13,9 @@ const ELSEWHERE: &str = "ELSEWHERE";
 
 /// Every command with arguments that make it do something on the state of [`prepare`], those first that write the most.
 pub(crate) const EVERY: &[(&str, &[&str])] = &[
+    ("alert list", &["--all"]),
+    ("alert send", &["--all"]),
+    ("alert test", &["team"]),
     ("alias", &["bot@1.0.1", "best"]),
     ("archive", &["bot@1.0.2"]),
     ("audit anchor", &[]),

@@ -301,6 +301,32 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("event", Fsck),
         ],
     ),
+    (
+        "alert",
+        &[
+            ("uid", Key),
+            ("about", Fsck),
+            ("act", Fsck),
+            ("severity", Fsck),
+            ("message", Fsck),
+            ("created", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "alert_delivery",
+        &[
+            ("alert", Key),
+            ("channel", Key),
+            ("state", Fsck),
+            ("attempts", Fsck),
+            ("due", Fsck),
+            ("error", Nothing),
+            ("changed", Fsck),
+            ("event", Fsck),
+        ],
+    ),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 

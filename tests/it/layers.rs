@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
+    ("alert", &[]),
     ("drift", &["registry"]),
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
@@ -47,6 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
     ("git2", &["adapters"]),
+    ("lettre", &["adapters"]),
 ];
 
 /// How literals of SQL begin; only the store and the domain write any.

@@ -1,5 +1,6 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
+mod alerts;
 mod alias;
 mod archive;
 mod audit;

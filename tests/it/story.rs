@@ -99,7 +99,10 @@ pub(crate) fn documents(s: &Sandbox) {
 
 /// A baseline of the bot, a quiet check, and one that drifts, with a ticket and a program that follow.
 pub(crate) fn drift(s: &Sandbox) {
-    let table = "[drift.bot]\nexclude = [\"id\"]\non-critical = [\"open-ticket\", \"command\"]\ncommand = [\"true\"]\n";
+    let table = "[drift.bot]\nexclude = [\"id\"]\non-critical = [\"open-ticket\", \"command\", \"notify\"]\ncommand = [\"true\"]\n\
+        alerts = [\"team\"]\n[alerts.team]\nkind = \"slack\"\nurl = \"file:team.url\"\n";
+    // Nobody is there: the message waits.
+    s.write("team.url", "http://127.0.0.1:1/hook");
     s.write("mlops.toml", s.read("mlops.toml") + table);
     s.write("accepted.csv", rows(0, "extra"));
     s.write("quiet.csv", rows(1, "extra"));

@@ -1,4 +1,4 @@
-//! `[drift.<name>]` and `[alerts.<name>]`: what new data is compared with, from which band on it counts, and what is done then.
+//! `[drift.<name>]`: what new data is compared with, from which band on it counts, and what is done then.
 //!
 //! The bands are those of the specification: an index of 0.1, 0.2 and 0.3, and a loss of accuracy of 2, 5 and 10 points, are
 //! `monitor`, `warning` and `critical`. With 48 hours for a warning, 24 for one of accuracy, and none for what is critical.
@@ -7,7 +7,6 @@ use crate::base::name::{Name, words};
 use crate::config::check::{CheckNamed, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
-use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Free, Item, table};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -147,16 +146,6 @@ table! {
     }
 }
 
-table! {
-    /// As written.
-    RawAlerts {
-        /// The address of a webhook that takes `{"text": …}`, as Slack and Mattermost do, as `env:NAME` or `file:PATH`.
-        url: Option<At<SecretRef>> = "url" [required];
-        /// How long a message may take.
-        timeout: At<Duration> = "timeout", or Duration::from_secs(10);
-    }
-}
-
 /// What new data is compared with, and what follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
@@ -209,17 +198,6 @@ pub struct Actions {
     pub windows: u32,
 }
 
-/// Somebody who is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alerts {
-    /// The name.
-    pub name: Name,
-    /// The address of the webhook.
-    pub url: SecretRef,
-    /// How long a message may take; not zero.
-    pub timeout: Duration,
-}
-
 impl Drift {
     /// What holds where `mlops.toml` says nothing of this name.
     pub fn named(name: &Name) -> Self {
@@ -232,7 +210,7 @@ impl CheckNamed for RawDrift {
     fn check(&self, name: &Name, _: &Spot, cx: &mut Checker<'_>) -> Option<Drift> {
         self.bands(cx);
         self.files(name, cx);
-        self.known_alerts(cx);
+        cx.known_alerts(&self.alerts.value);
         for (on, actions) in
             [("on-monitor", &self.on_monitor), ("on-warning", &self.on_warning), ("on-critical", &self.on_critical)]
         {
@@ -298,15 +276,6 @@ impl RawDrift {
         }
     }
 
-    fn known_alerts(&self, cx: &mut Checker<'_>) {
-        let known = &cx.raw.alerts;
-        for item in self.alerts.value.iter().filter(|item| known.get(item.value.as_str()).is_none()) {
-            let hint = crate::base::text::did_you_mean(item.value.as_str(), known.names());
-            let hint = hint.unwrap_or_else(|| format!("add `[alerts.{}]` with `url = \"env:NAME\"`", item.value));
-            cx.refuse(&item.spot, format!("there is no `[alerts.{}]`", item.value), hint);
-        }
-    }
-
     /// An action that lacks what it acts with could never be done.
     fn supplied(&self, name: &Name, on: &str, actions: &At<Vec<Item<ActionKind>>>, cx: &mut Checker<'_>) {
         for item in &actions.value {
@@ -318,17 +287,6 @@ impl RawDrift {
             let problem = Diagnostic::new(format!("`drift.{name}.{on}` has `{}`, but there is no `{lacks}`", item.value));
             cx.absent(problem.at(&item.spot).help(format!("add `{add}` to `[drift.{name}]`")));
         }
-    }
-}
-
-impl CheckNamed for RawAlerts {
-    type Plain = Alerts;
-    fn check(&self, name: &Name, _: &Spot, cx: &mut Checker<'_>) -> Option<Alerts> {
-        if self.timeout.value.is_zero() {
-            let title = format!("`alerts.{name}.timeout` must not be zero");
-            cx.refuse(&self.timeout.spot, title, "write how long a message may take: `10s`");
-        }
-        Some(Alerts { name: name.clone(), url: self.url.as_ref()?.value.clone(), timeout: self.timeout.value })
     }
 }
 

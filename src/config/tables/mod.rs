@@ -1,5 +1,6 @@
 //! One file a table of `mlops.toml`: what may be written, what it means, and the rules between the two.
 
+pub(super) mod alerts;
 pub(super) mod artifacts;
 pub(super) mod drift;
 pub(super) mod embedder;
