@@ -17,6 +17,7 @@ use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P
 use crate::domain::ingest::table::Scope;
 use crate::domain::monitor::exposition::Figures;
 use crate::domain::monitor::metric;
+use crate::domain::monitor::table as monitor_table;
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::store::{View, log, outbox};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,7 @@ pub fn figures(view: View<'_>, project: &Project, root: &Path, now: Timestamp) -
         }
     }
     drift(view, project, now, &mut figures)?;
+    episodes(view, &mut figures)?;
     for scope in Scope::everywhere(view)? {
         collection(view, &scope, &mut figures)?;
     }
@@ -167,6 +169,18 @@ fn newest_check(view: View<'_>, of: [&str; 2], check: &CheckRow, figures: &mut F
     columns.sort_by(|a, b| b.1.total_cmp(&a.1));
     for (column, psi) in columns.iter().take(COLUMNS) {
         figures.put(&metric::INDEX, [name, model, column], *psi);
+    }
+    Ok(())
+}
+
+/// Open episodes by what they are of; labels are left out, which may be many.
+fn episodes(view: View<'_>, figures: &mut Figures) -> Result<()> {
+    let mut open: BTreeMap<_, u32> = BTreeMap::new();
+    for episode in monitor_table::open(view)? {
+        *open.entry((episode.name, episode.kind, episode.severity)).or_default() += 1;
+    }
+    for ((name, kind, severity), n) in open {
+        figures.put(&metric::EPISODES, [name.as_str(), kind.word(), severity.word()], f64::from(n));
     }
     Ok(())
 }

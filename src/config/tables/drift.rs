@@ -240,7 +240,7 @@ impl CheckNamed for RawDrift {
         rises("accuracy", &self.accuracy, "[0.02, 0.05, 0.1]", cx);
         self.scored(name, cx);
         self.files(name, cx);
-        self.known_alerts(cx);
+        cx.known_alerts(&self.alerts.value);
         for (on, actions) in
             [("on-monitor", &self.on_monitor), ("on-warning", &self.on_warning), ("on-critical", &self.on_critical)]
         {
@@ -306,15 +306,6 @@ impl RawDrift {
     fn files(&self, name: &Name, cx: &mut Checker<'_>) {
         for item in self.data.value.iter().filter(|item| item.value.is_empty()) {
             cx.refuse(&item.spot, format!("`drift.{name}.data` names no file"), "write the path of a file: `\"data/new.csv\"`");
-        }
-    }
-
-    fn known_alerts(&self, cx: &mut Checker<'_>) {
-        let known = &cx.raw.alerts;
-        for item in self.alerts.value.iter().filter(|item| known.get(item.value.as_str()).is_none()) {
-            let hint = crate::base::text::did_you_mean(item.value.as_str(), known.names());
-            let hint = hint.unwrap_or_else(|| format!("add `[alerts.{}]` with `url = \"env:NAME\"`", item.value));
-            cx.refuse(&item.spot, format!("there is no `[alerts.{}]`", item.value), hint);
         }
     }
 
