@@ -14,7 +14,7 @@ use std::process::Command;
 /// Documents by the name of their schema.
 type Documents = BTreeMap<&'static str, Vec<Value>>;
 
-fn validator() -> Option<PathBuf> {
+pub(crate) fn validator() -> Option<PathBuf> {
     program("jsonschema", &[project().join("target/test-tools/bin")])
 }
 
@@ -41,7 +41,7 @@ fn close(schema: &mut Value) {
 }
 
 /// What the validator has to say of documents, empty when they fit.
-fn complaints(validator: &PathBuf, name: &str, documents: &[Value]) -> String {
+pub(crate) fn complaints(validator: &PathBuf, name: &str, documents: &[Value]) -> String {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let put = |file: String, value: &Value| {
         let path = dir.path().join(file);
@@ -201,7 +201,8 @@ fn every_schema_is_used_and_bad_news_fit_too() {
     let mut files: Vec<String> = std::fs::read_dir(project().join("docs/schemas"))
         .expect("the schemas")
         .map(|f| f.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned())
-        .filter(|name| name != "mlops")
+        // What a webhook is sent is no report: `alerts.rs` holds it to its schema.
+        .filter(|name| name != "mlops" && name != "alert")
         .collect();
     files.sort_unstable();
     assert_eq!(files, found.keys().copied().collect::<Vec<_>>());
