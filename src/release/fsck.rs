@@ -245,6 +245,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         drift::check::ACTIONS,
         alert::check::ACTIONS,
         monitor::check::ACTIONS,
+        alert::check::ACTIONS,
         marks::ACTIONS,
     ]
     .concat();

@@ -16,6 +16,8 @@ mod directory;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_judged;
+mod drift_texts;
 mod dry_run;
 mod eval;
 mod every;

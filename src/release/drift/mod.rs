@@ -7,22 +7,25 @@
 pub mod act;
 pub mod check;
 mod tell;
+mod texts;
 
 use super::gc::give_back_found;
 use super::parallel;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::base::reference::Reference;
 use crate::base::text::{did_you_mean, visible};
 use crate::config::Drift;
 use crate::data::{self, Input, Table};
 use crate::domain::drift::baseline::{Baseline, Selection, take};
+use crate::domain::drift::outcome::Answers;
 use crate::domain::drift::policy::{Bands, Policy, Rule};
 use crate::domain::drift::record::{self, NewBaseline, Object};
 use crate::domain::drift::report::{digest_of, files};
 use crate::domain::drift::table;
 use crate::domain::registry;
+use crate::seams::embedder::Embedder;
 use crate::store::Store;
 use crate::store::lock::{Hold, Lock, Matter};
 use crate::store::objects::Objects;
@@ -35,6 +38,10 @@ pub struct Place<'a> {
     pub objects: &'a Objects,
     /// How many threads to use.
     pub jobs: usize,
+    /// Fetches what makes vectors of texts.
+    pub embedder: Box<dyn Fn() -> Result<Box<dyn Embedder>> + 'a>,
+    /// The tenant with whose vectors costly ones are kept.
+    pub tenant: Name,
 }
 
 /// The largest object that is read again, in bytes: some thousands of columns.
@@ -48,20 +55,26 @@ pub fn selection_of(config: &Drift) -> Selection {
         kinds: config.kinds.iter().map(|(column, kind)| (column.clone(), kind.word().to_owned())).collect(),
         prediction: config.prediction.clone(),
         label: config.label.clone(),
+        digests: !config.keep_texts,
+        score: config.score.clone(),
+        slices: config.slices.clone(),
+        stream: config.stream.clone(),
+        time: config.time.clone(),
     }
 }
 
 /// What numbers are held against.
 pub fn policy_of(config: &Drift) -> Policy {
-    let [monitor, warning, critical] = config.psi;
+    let bands = |[monitor, warning, critical]: [f64; 3]| Bands { monitor, warning, critical };
     let rule = match config.rule {
         crate::config::DriftRule::Calibrated => Rule::Calibrated,
         crate::config::DriftRule::Spec => Rule::Spec,
     };
     Policy {
         rule,
-        psi: Bands { monitor, warning, critical },
-        psi_flag: warning,
+        psi: bands(config.psi),
+        psi_flag: config.psi[1],
+        accuracy: bands(config.accuracy),
         min_rows: config.min_rows.into(),
         ..Policy::default()
     }
@@ -116,7 +129,8 @@ pub fn baseline(
     let selection = selection_of(config);
     let table = data::open(inputs, &selection.expected())?;
     known(&selection, table.as_ref(), config)?;
-    let baseline = take(table.as_ref(), &selection, &|at, work| in_order(place.jobs, at, work))?;
+    let mut baseline = take(table.as_ref(), &selection, &|at, work| in_order(place.jobs, at, work))?;
+    texts::learn(place, table.as_ref(), &selection, &mut baseline)?;
     let (files, bytes) = (files(table.as_ref()), baseline.to_bytes()?);
     let data = digest_of(&files);
     let kept = publish(place, &bytes, "drift baseline", waiting)?;
@@ -126,6 +140,7 @@ pub fn baseline(
         let swapped = table::check_of(view, &config.name, &data)?;
         Ok((last, swapped.map(|check| swapped_note(&check)).into_iter().collect::<Vec<_>>()))
     })?;
+    notes.extend(baseline.together.answers.as_ref().and_then(Answers::doubt));
     notes.extend((version.stage == Stage::Archived).then(|| format!("{} is archived", version.reference())));
     let (uid, event, changed) = match known {
         Some(row) => (row.uid, row.event, false),

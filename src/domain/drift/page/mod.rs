@@ -5,15 +5,19 @@
 pub mod draw;
 pub mod html;
 pub mod markdown;
+pub mod together;
 
 use super::figures::{Effect, Figures, Measure, Unit};
 use super::verdict::{Judged, Judgement};
-use crate::base::text::group;
+use crate::base::table::Table;
+use crate::base::text::{group, visible};
 use crate::base::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What stands where a number is unknown.
 const UNKNOWN: &str = "–";
+/// Characters that are shown of a text.
+const TEXT_MAX: usize = 120;
 
 /// A check.
 #[derive(Clone, Debug)]
@@ -85,6 +89,29 @@ impl Page<'_> {
         let rule = format!("{}: PSI {}, {}, {}", policy.rule, bands.monitor, bands.warning, bands.critical);
         [("rule".to_owned(), rule), ("tests".to_owned(), format!("{family}{of}, adjusted by {adjustment}"))]
     }
+}
+
+/// The texts that moved: which way, their cluster, row and beginning; `cell` makes one fit where it is shown.
+pub fn texts(figures: &Figures, cell: fn(&str) -> String) -> Table {
+    let mut t = Table::new(&["", ">cluster", ">row", "text"]);
+    for moved in &figures.texts {
+        let cluster = moved.cluster.map_or_else(String::new, |cluster| cluster.to_string());
+        let text = moved.text.as_deref().map_or_else(|| UNKNOWN.to_owned(), |text| visible(text.trim(), TEXT_MAX));
+        t.row([moved.way.to_string(), cluster, moved.row.to_string(), cell(&text)]);
+    }
+    t
+}
+
+/// The index that fills a mark: above it everything is critical by the specification.
+pub const INDEX: f64 = 0.4;
+
+/// One mark for each value, the oldest first, on a scale from 0 to `full`; `·` for none.
+pub fn spark(values: impl IntoIterator<Item = Option<f64>>, full: f64) -> String {
+    const MARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let share = |v: f64| if full > 0.0 { (v / full).clamp(0.0, 1.0) } else { 0.0 };
+    let level = |v: f64| (share(v) * (MARKS.len() - 1) as f64).round() as usize;
+    let mark = |v: f64| MARKS[level(v).min(MARKS.len() - 1)];
+    values.into_iter().map(|v| v.filter(|v| v.is_finite()).map_or('·', mark)).collect()
 }
 
 /// A number with three decimals.
