@@ -158,10 +158,12 @@ fn ask(cx: &Cx, config: &Monitor) -> Result<(Vec<Sample>, Vec<Asked>)> {
                 asked.left_out = answered.left_out;
                 for value in answered.values {
                     match Labels::of(&value.labels) {
-                        Ok(labels) => samples.push(Sample { name: watch.name.clone(), labels, at: value.at, value: value.value }),
+                        Ok(labels) => {
+                            samples.push(Sample { name: watch.name.clone(), labels, at: value.at, value: value.value });
+                            asked.samples += 1;
+                        }
                         Err(e) => asked.left_out.push(e.to_string()),
                     }
-                    asked.samples += 1;
                 }
             }
             Err(e) => {

@@ -264,11 +264,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_input_makes_nan(before in proptest::collection::vec(proptest::num::f64::ANY, 0..12), value in proptest::num::f64::ANY) {
-            let got = anomaly(&before, value, Rule::Calibrated);
-            let numbers = [got.value, got.mean, got.sd, got.z, got.medium, got.high, got.median, got.robust];
-            prop_assert!(numbers.into_iter().flatten().all(f64::is_finite), "{:?}", got);
-            prop_assert!(!got.why.is_empty());
+        fn no_input_makes_nan(before in proptest::collection::vec(proptest::num::f64::ANY, 0..24), value in proptest::num::f64::ANY) {
+            for judge in [anomaly, robust] {
+                let got = judge(&before, value, Rule::Calibrated);
+                let numbers = [got.value, got.mean, got.sd, got.z, got.medium, got.high, got.median, got.spread, got.robust];
+                prop_assert!(numbers.into_iter().flatten().all(f64::is_finite), "{:?}", got);
+                prop_assert!(!got.why.is_empty());
+            }
         }
     }
 }
