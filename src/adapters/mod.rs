@@ -8,6 +8,7 @@ pub mod hook;
 pub mod http;
 pub mod neo4j;
 pub mod process;
+pub mod prometheus;
 pub mod qdrant;
 pub mod smtp;
 pub mod system_command;

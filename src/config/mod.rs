@@ -34,6 +34,7 @@ pub use tables::golden::Golden;
 pub use tables::graph::{Graph, GraphEngine, Neo4jSettings};
 pub use tables::ingest::{Ingest, QualityCheck, QualityRules, TenantRules};
 pub use tables::model::{Model, Parts};
+pub use tables::monitor::{Direction, FailFrom, Limit, LimitKind, Method, Monitor, Prometheus, Watch};
 pub use tables::policy::{OnInconclusive, Policy};
 pub use tables::project::About;
 pub use tables::signing::Signing;

@@ -5,7 +5,8 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    alerts, artifacts, drift, embedder, gates, golden, graph, ingest, model, policy, project, signing, state, system, vectors,
+    alerts, artifacts, drift, embedder, gates, golden, graph, ingest, model, monitor, policy, project, signing, state, system,
+    vectors,
 };
 use serde_json::{Value, json};
 
@@ -62,6 +63,8 @@ tables! {
     drift: Tables<drift::RawDrift> => Vec<drift::Drift> = "drift";
     /// Who is told, by name.
     alerts: Tables<alerts::RawAlerts> => Vec<alerts::Alerts> = "alerts";
+    /// Which metrics are watched, and where their values come from.
+    monitor: Sub<monitor::RawMonitor> => monitor::Monitor = "monitor";
 }
 
 impl Project {

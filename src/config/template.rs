@@ -171,6 +171,7 @@ name = "@PROJECT@"
 #columns = ["amount", "region", "query"]
 #exclude = ["id"]
 #kinds = { region = "category", query = "text" }
+#keep-texts = true
 #prediction = "answered"
 #label = "solved"
 #rule = "calibrated"
@@ -204,6 +205,30 @@ name = "@PROJECT@"
 #[alerts.system]
 #url = "env:ALERT_WEBHOOK"
 #secret = "env:ALERT_WEBHOOK_SECRET"
+
+# Metrics that `kf monitor record` takes and `kf monitor check` watches. Methods are zscore, robust, seasonal and none; limits
+# response-time, success-rate and resource.
+#[monitor]
+#keep = "35d"
+#fail-on = "medium"
+#[monitor.prometheus]
+#url = "http://localhost:9090"
+#token = "env:PROMETHEUS_TOKEN"
+#timeout = "10s"
+#[monitor.metrics.latency-p95]
+#query = "histogram_quantile(0.95, sum by (le) (rate(answer_seconds_bucket[1h])))"
+#method = "seasonal"
+#direction = "up"
+#rule = "calibrated"
+#min-samples = 7
+#fresh = "3h"
+#limit = "response-time"
+#limit-at = 0.2
+#window = "24h"
+#[monitor.metrics.memory]
+#method = "none"
+#limit = "resource"
+#scale = 16e9
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]

@@ -25,11 +25,12 @@ const ROOMS: &[(&str, &[&str])] = &[
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("alert", &[]),
-    ("drift", &["registry"]),
+    // The language of a text is told in one place.
+    ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),
-    ("monitor", &[]),
+    ("monitor", &["drift"]),
     ("registry", &[]),
 ];
 

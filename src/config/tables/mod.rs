@@ -9,6 +9,7 @@ pub(super) mod golden;
 pub(super) mod graph;
 pub(super) mod ingest;
 pub(super) mod model;
+pub(super) mod monitor;
 pub(super) mod policy;
 pub(super) mod project;
 pub(super) mod signing;

@@ -7,6 +7,7 @@ use super::bins::Histogram;
 use super::compare::{self, Cells};
 use super::levels::Levels;
 use super::profile::Numeric;
+use super::texts::Moved;
 use super::why;
 use crate::base::name::words;
 use crate::stats::ordered::Ordered;
@@ -245,6 +246,8 @@ pub struct Figures {
     pub outside: Option<Outside>,
     /// Present for levels.
     pub variety: Option<Variety>,
+    /// Texts that moved; none where nothing did.
+    pub texts: Vec<Moved>,
 }
 
 impl Figures {

@@ -46,6 +46,7 @@ pub mod slices;
 pub mod streams;
 pub mod table;
 pub mod text;
+pub mod texts;
 pub mod upstream;
 pub mod verdict;
 pub mod why;

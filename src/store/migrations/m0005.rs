@@ -5,7 +5,7 @@ use crate::store::schema::Door::Tx;
 use crate::store::schema::Type::{Int, Text};
 use crate::store::schema::{Index, Table, col, opt};
 
-pub(super) const MIGRATION: Migration = Migration { number: 4, tables: TABLES, indexes: INDEXES };
+pub(super) const MIGRATION: Migration = Migration { number: 5, tables: TABLES, indexes: INDEXES };
 
 const TABLES: &[Table] = &[
     Table {

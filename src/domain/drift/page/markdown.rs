@@ -1,6 +1,6 @@
 //! A check as GitHub-flavoured Markdown: for the summary of a step, a comment, a ticket.
 
-use super::{Page, chance, effect, held, nulls, three};
+use super::{Page, chance, effect, held, nulls, texts, three};
 use crate::base::table::Table;
 use crate::base::text::{count, markdown as escaped};
 use crate::domain::drift::verdict::Judged;
@@ -35,6 +35,10 @@ pub fn render(view: &Page<'_>) -> String {
         parts.push(format!("### Upstream\n\n{}", t.markdown()));
     }
     parts.push(columns(view));
+    let moved = view.columns().into_iter().filter(|c| c.status.moved() && !c.figures.texts.is_empty());
+    parts.extend(
+        moved.map(|c| format!("### Texts of {} that moved\n\n{}", escaped(&c.name), texts(&c.figures, escaped).markdown())),
+    );
     parts.join("\n")
 }
 

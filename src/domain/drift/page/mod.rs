@@ -8,12 +8,15 @@ pub mod markdown;
 
 use super::figures::{Effect, Figures, Measure, Unit};
 use super::verdict::{Judged, Judgement};
-use crate::base::text::group;
+use crate::base::table::Table;
+use crate::base::text::{group, visible};
 use crate::base::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What stands where a number is unknown.
 const UNKNOWN: &str = "–";
+/// Characters that are shown of a text.
+const TEXT_MAX: usize = 120;
 
 /// A check.
 #[derive(Clone, Debug)]
@@ -85,6 +88,17 @@ impl Page<'_> {
         let rule = format!("{}: PSI {}, {}, {}", policy.rule, bands.monitor, bands.warning, bands.critical);
         [("rule".to_owned(), rule), ("tests".to_owned(), format!("{family}{of}, adjusted by {adjustment}"))]
     }
+}
+
+/// The texts that moved: which way, their cluster, row and beginning; `cell` makes one fit where it is shown.
+pub fn texts(figures: &Figures, cell: fn(&str) -> String) -> Table {
+    let mut t = Table::new(&["", ">cluster", ">row", "text"]);
+    for moved in &figures.texts {
+        let cluster = moved.cluster.map_or_else(String::new, |cluster| cluster.to_string());
+        let text = moved.text.as_deref().map_or_else(|| UNKNOWN.to_owned(), |text| visible(text.trim(), TEXT_MAX));
+        t.row([moved.way.to_string(), cluster, moved.row.to_string(), cell(&text)]);
+    }
+    t
 }
 
 /// A number with three decimals.
