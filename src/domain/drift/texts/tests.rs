@@ -5,8 +5,8 @@ use crate::base::digest::Digest;
 use crate::data::{Cells, Column, Each, Kind};
 use crate::domain::drift::cloud::{NUMBERS_MOST, ROWS_MOST};
 use crate::domain::drift::figures::Kind as Compares;
-use crate::domain::drift::text::tests::texts as made;
 use crate::domain::drift::policy::{Policy, Status};
+use crate::domain::drift::text::tests::texts as made;
 use crate::domain::drift::verdict::judge;
 use crate::stats::rng::Rng;
 use std::cell::Cell;
@@ -16,7 +16,7 @@ struct One(Column, Vec<Option<String>>);
 
 impl One {
     fn of(cells: Vec<Option<String>>) -> Self {
-        let column = Column { name: "q".into(), kind: Kind::Text, own: Kind::Text, bad: 0, example: None };
+        let column = Column { name: "q".into(), kind: Kind::Text, own: Kind::Text, bad: 0, example: None, unread: None };
         Self(column, cells)
     }
 
