@@ -171,6 +171,7 @@ name = "@PROJECT@"
 #columns = ["amount", "region", "query"]
 #exclude = ["id"]
 #kinds = { region = "category", query = "text" }
+#keep-texts = true
 #prediction = "answered"
 #label = "solved"
 #rule = "calibrated"

@@ -25,7 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("alert", &[]),
-    ("drift", &["registry"]),
+    // The language of a text is told in one place.
+    ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),

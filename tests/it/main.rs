@@ -17,6 +17,7 @@ mod docs;
 mod doctor;
 mod drift;
 mod drift_judged;
+mod drift_texts;
 mod dry_run;
 mod eval;
 mod every;

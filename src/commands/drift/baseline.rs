@@ -95,6 +95,7 @@ fn doc(kept: &Kept) -> ColumnDoc {
         Profile::Numbers(_) => ("numbers", None),
         Profile::Levels(_) => ("levels", None),
         Profile::Vectors(_) => ("vectors", None),
+        Profile::Texts(_) => ("texts", None),
         Profile::LeftOut(why) => ("nothing", Some(why.clone())),
     };
     ColumnDoc { column: kept.name.clone(), kind, bad: kept.bad, left_out }
@@ -118,7 +119,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let inputs = inputs(cx, &args.data)?;
     let Taken { uid, version, rows, baseline, profile, changed, event, notes } =
-        baseline(&place(cx, &store, &objects), &config, &args.reference, &inputs, &mut waiting(cx))?;
+        baseline(&place(cx, &store, &objects)?, &config, &args.reference, &inputs, &mut waiting(cx))?;
     let columns = baseline.columns.iter().map(doc).collect();
     let answers = baseline.together.answers.as_ref().map(answers_doc);
     cx.out.emit(&Baselined { baseline: uid, name, version, rows, columns, answers, profile, changed, event, notes })

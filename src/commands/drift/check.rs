@@ -148,7 +148,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         );
     }
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let place = place(cx, &store, &objects);
+    let place = place(cx, &store, &objects)?;
     let alone = wanted.len() == 1;
     let mut all = CheckedAll { checks: Vec::new(), failed: Vec::new(), exit: Exit::Ok };
     for (config, inputs) in &wanted {

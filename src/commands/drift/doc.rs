@@ -221,6 +221,11 @@ pub(super) fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
 }
 
+/// A chance as reports show it.
+pub(super) fn chance(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
 fn columns(judged: &[Judged]) -> Table {
     let mut t = Table::new(&["column", "status", ">psi", ">99.9 %", ">q", ">effect", ">n", ">nulls", "why"]);
     let mut order: Vec<&Judged> = judged.iter().collect();
@@ -230,7 +235,7 @@ fn columns(judged: &[Judged]) -> Table {
         let effect = f.effect.map_or_else(|| "-".to_owned(), |e| format!("{:.3} {}", e.value, e.measure));
         let n = format!("{} / {}", f.n_ref, f.n_cur);
         let nulls = format!("{} / {}", f.nulls.reference, f.nulls.current);
-        let q = c.q.map_or_else(|| "-".to_owned(), |q| if q < 0.001 { "< 0.001".to_owned() } else { format!("{q:.3}") });
+        let q = c.q.map_or_else(|| "-".to_owned(), chance);
         let cells = [named(c), c.status.to_string(), number(f.psi), number(f.psi_crit999), q, effect, n, nulls, c.why.clone()];
         t.row(cells);
     }

@@ -1,6 +1,6 @@
 //! `kf drift explain`: why a column was said to have moved, cell by cell.
 
-use super::doc::{answers, number};
+use super::doc::{answers, chance, number};
 use super::report::kept;
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
@@ -9,7 +9,7 @@ use crate::base::text::{did_you_mean, visible};
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::drift::outcome::Outcome;
-use crate::domain::drift::page::together;
+use crate::domain::drift::page::{self, together};
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::verdict::Judged;
 use serde::Serialize;
@@ -44,8 +44,14 @@ impl Report for Explained {
             let mut lines = vec![format!("{}: {}: {}", c.name, c.status, c.why)];
             lines.extend(c.moved.iter().cloned());
             blocks.push(lines.join("\n").into());
+            if !c.figures.texts.is_empty() {
+                blocks.push(page::texts(&c.figures, str::to_owned).titled(format!("{}: texts that moved", c.name)).into());
+            }
             if !c.figures.cells.is_empty() {
                 blocks.push(cells(c).into());
+            }
+            if !c.figures.signs.is_empty() {
+                blocks.push(signs(c).into());
             }
         }
         if let Some(outcome) = &self.outcome {
@@ -89,6 +95,16 @@ fn cells(column: &Judged) -> Table {
         ]);
     }
     t.titled(format!("{} by cell", column.name))
+}
+
+/// Further effects, each beside its limit.
+fn signs(column: &Judged) -> Table {
+    let mut t = Table::new(&["effect", ">is", ">limit", ">chance", "passed"]);
+    for sign in &column.figures.signs {
+        let passed = if sign.passed { "yes" } else { "no" };
+        t.row([sign.name.clone(), number(Some(sign.value)), number(Some(sign.limit)), chance(sign.p), passed.to_owned()]);
+    }
+    t.titled(format!("{} by effect", column.name))
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {

@@ -60,8 +60,9 @@ fn config_of(cx: &Cx, name: &Name) -> Result<Drift> {
     Ok(cx.project()?.project.drift(name.as_str()).cloned().unwrap_or_else(|| Drift::named(name)))
 }
 
-fn place<'a>(cx: &Cx, store: &'a Store, objects: &'a Objects) -> Place<'a> {
-    Place { store, objects, jobs: cx.jobs() }
+fn place<'a>(cx: &'a Cx, store: &'a Store, objects: &'a Objects) -> Result<Place<'a>> {
+    let tenant = cx.project()?.project.ingest.tenant.clone();
+    Ok(Place { store, objects, jobs: cx.jobs(), embedder: Box::new(|| cx.embedder()), tenant })
 }
 
 /// The data that is named on the command line: files, addresses of objects, `-` for the standard input.

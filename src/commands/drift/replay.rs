@@ -66,7 +66,7 @@ impl Report for Replayed {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (store, objects) = (cx.store(Mode::Read)?, cx.objects()?);
     let inputs = inputs(cx, &args.data)?;
-    let again = replay(&place(cx, &store, &objects), &args.check, &inputs)?;
+    let again = replay(&place(cx, &store, &objects)?, &args.check, &inputs)?;
     cx.out.emit(&Replayed {
         same: again.digest == again.check.report,
         check: again.check.uid,

@@ -115,6 +115,8 @@ table! {
         exclude: At<Vec<Item<String>>> = "exclude", or Vec::new();
         /// How a column is compared, where its cells do not tell: number, category, text or embedding.
         kinds: Free<ColumnKind> = "kinds";
+        /// Whether baselines and reports keep texts as they are, and not digests of them.
+        keep_texts: At<bool> = "keep-texts", or true;
         /// The column that the model says; its drift is told apart.
         prediction: Option<At<String>> = "prediction";
         /// The column of what would have been right; rows without are left out until it comes.
@@ -173,6 +175,8 @@ pub struct Drift {
     pub exclude: Vec<String>,
     /// How columns are compared, where it is said.
     pub kinds: BTreeMap<String, ColumnKind>,
+    /// Whether baselines and reports keep texts as they are.
+    pub keep_texts: bool,
     /// The column that the model says.
     pub prediction: Option<String>,
     /// The column of what would have been right.
@@ -261,6 +265,7 @@ impl RawDrift {
             columns: self.columns.as_ref().map(texts),
             exclude: texts(&self.exclude),
             kinds: self.kinds.0.iter().map(|(column, at)| (column.clone(), at.value)).collect(),
+            keep_texts: self.keep_texts.value,
             prediction: self.prediction.as_ref().map(|at| at.value.clone()),
             label: self.label.as_ref().map(|at| at.value.clone()),
             score: self.score.as_ref().map(|at| at.value.clone()),

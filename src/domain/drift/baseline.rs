@@ -10,6 +10,7 @@ use super::outcome::{self, Together};
 use super::policy::Rule;
 use super::profile::Numeric;
 use super::read;
+use super::texts::{self, Embedding, Texts};
 use crate::base::error::{Context, Error, Kind as Trouble, Result};
 use crate::base::name::words;
 use crate::base::text::visible;
@@ -35,7 +36,8 @@ words! {
 }
 
 impl Family {
-    fn of(kind: Kind) -> Self {
+    /// That of a kind.
+    pub(super) fn of(kind: Kind) -> Self {
         match kind {
             Kind::Integer | Kind::Number => Self::Numbers,
             Kind::Time => Self::Times,
@@ -65,6 +67,8 @@ pub enum Profile {
     Levels(Levels),
     /// Of vectors.
     Vectors(Box<CloudProfile>),
+    /// Of texts.
+    Texts(Box<Texts>),
     /// Nothing, and why: the column is not compared.
     LeftOut(String),
 }
@@ -125,6 +129,8 @@ pub struct Selection {
     /// The column that says in which order rows came.
     #[serde(default)]
     pub time: Option<String>,
+    /// Texts are told and kept by their digests.
+    pub digests: bool,
 }
 
 impl Selection {
@@ -204,7 +210,7 @@ fn kept(table: &dyn Table, at: usize, selection: &Selection) -> Result<Kept> {
     let profile = match (family, said) {
         _ if selection.time.as_deref() == Some(&column.name) => Profile::LeftOut("it says in which order rows came".to_owned()),
         (Family::Vectors, _) => vectors_of(table, at, selection)?,
-        (Family::Numbers, Some("category")) | (Family::Texts, _) => words_of(table, at, selection.said(&column.name))?,
+        (Family::Numbers, Some("category")) | (Family::Texts, _) => words_of(table, at, said, selection.digests)?,
         (Family::Numbers, _) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
         (Family::Times, Some("number")) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
         (Family::Times, _) => Profile::LeftOut("times always move: say `number` in `kinds` to compare them".to_owned()),
@@ -218,6 +224,7 @@ fn vectors_of(table: &dyn Table, at: usize, selection: &Selection) -> Result<Pro
     let is_text = |c: &Column| selection.said(&c.name) == Some("text") && Family::of(c.kind) == Family::Texts;
     let texts: Vec<usize> = (0..table.columns().len()).filter(|i| is_text(&table.columns()[*i])).collect();
     let text = if let [only] = texts[..] { Some(only) } else { None };
+    let text = text.map(|text| (text, selection.digests));
     Ok(match read::reference(table, at, width, text)? {
         Ok(profile) => Profile::Vectors(Box::new(profile)),
         Err(refused) => Profile::LeftOut(refused.to_string()),
@@ -229,16 +236,21 @@ pub(super) fn told(name: &str) -> String {
     name.replace('\0', "\u{fffd}")
 }
 
-/// Words are levels when they repeat: a column of which more than half of the rows differ names things or is written language,
-/// and tells nothing as levels.
-fn words_of(table: &dyn Table, at: usize, said: Option<&str>) -> Result<Profile> {
-    if said == Some("text") {
-        return Ok(Profile::LeftOut("texts are not compared".to_owned()));
+/// Words are levels when they repeat: a column of which more than half of the rows differ is written language, or it names things and
+/// tells nothing as levels.
+fn words_of(table: &dyn Table, at: usize, said: Option<&str>, digests: bool) -> Result<Profile> {
+    let is_text = match said {
+        Some(said) => said == "text",
+        None => table.rows() > FEW && texts::are_language(table, at)?,
+    };
+    if is_text {
+        return Texts::of(table, at, digests).map(|texts| Profile::Texts(Box::new(texts)));
     }
     let levels = read::levels(table, at)?;
     let many = levels.slack() > 0 || levels.counts().len() as u64 > levels.rows() / 2;
     if said.is_none() && levels.rows() > FEW && many {
-        return Ok(Profile::LeftOut("nearly every value differs: say `category` in `kinds` to compare them".to_owned()));
+        let why = "nearly every value differs: say `category` or `text` in `kinds` to compare them";
+        return Ok(Profile::LeftOut(why.to_owned()));
     }
     Ok(Profile::Levels(levels))
 }
@@ -287,11 +299,57 @@ impl Baseline {
         (0..self.columns.len()).filter(|i| taken(&self.columns[*i])).collect()
     }
 
+    /// The columns of texts that are compared, each with what is kept of it.
+    fn texts<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = (&'a Kept, &'a Texts)> {
+        self.columns.iter().filter(|kept| selection.takes(&kept.name)).filter_map(|kept| match &kept.profile {
+            Profile::Texts(texts) => Some((kept, texts.as_ref())),
+            _ => None,
+        })
+    }
+
+    /// Whether a check, or the baseline itself, asks an embedder.
+    pub fn has_texts(&self, selection: &Selection) -> bool {
+        self.texts(selection).next().is_some()
+    }
+
+    /// Learns what the texts of the table mean that it was taken of.
+    ///
+    /// # Errors
+    /// When the table cannot be read again, or the embedder fails.
+    pub fn learn(&mut self, table: &dyn Table, embedding: &Embedding<'_>) -> Result<()> {
+        for kept in &mut self.columns {
+            if let (Profile::Texts(texts), Some(at)) = (&mut kept.profile, position(table, &kept.name)) {
+                texts.learn(table, at, embedding).context(|| format!("cannot tell what the texts of `{}` mean", kept.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the texts of a table mean beside those of the reference, by column; one that cannot be told says why. Works on the
+    /// calling thread only.
+    pub fn meant(
+        &self,
+        table: &dyn Table,
+        (selection, rule): (&Selection, Rule),
+        embedding: Result<&Embedding<'_>, &Error>,
+    ) -> Meant {
+        let of_texts = |at: usize| Family::of(table.columns()[at].kind) == Family::Texts;
+        let there = self.texts(selection).filter_map(|(kept, texts)| {
+            let at = position(table, &kept.name).filter(|at| of_texts(*at))?;
+            let meant = match embedding {
+                Ok(embedding) => texts.meant((table, at), embedding, selection.digests, rule).map_err(|e| e.to_string()),
+                Err(e) => Err(e.to_string()),
+            };
+            Some((kept.name.clone(), meant.unwrap_or_else(Compared::Error)))
+        });
+        there.collect()
+    }
+
     /// Columns that are not compared, with the reason.
     pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
         self.columns.iter().filter_map(|kept| match &kept.profile {
             Profile::LeftOut(why) => Some((kept.name.as_str(), why.as_str())),
-            Profile::Numbers(_) | Profile::Levels(_) | Profile::Vectors(_) => None,
+            Profile::Numbers(_) | Profile::Levels(_) | Profile::Vectors(_) | Profile::Texts(_) => None,
         })
     }
 
@@ -300,24 +358,41 @@ impl Baseline {
         &self,
         table: &dyn Table,
         how: (&Selection, Rule),
-        each: Columns<'_, ColumnComparison>,
+        meant: &Meant,
+        each: Columns<'_, Vec<ColumnComparison>>,
     ) -> Vec<ColumnComparison> {
         let (selection, _) = how;
-        let mut all = each(&self.compared(selection), &|at| self.column(&self.columns[at], table, how));
+        let of = |at: usize| self.column(&self.columns[at], (table, meant), how);
+        let mut all: Vec<ColumnComparison> = each(&self.compared(selection), &of).into_iter().flatten().collect();
         let known = |name: &str| self.columns.iter().any(|kept| kept.name == name);
         let new = table.columns().iter().map(|c| told(&c.name)).filter(|name| selection.takes(name) && !known(name));
         all.extend(new.map(|name| ColumnComparison { role: selection.role(&name), name, compared: Compared::New }));
         all
     }
 
-    fn column(&self, kept: &Kept, table: &dyn Table, (selection, rule): (&Selection, Rule)) -> ColumnComparison {
-        let at = table.columns().iter().position(|column| told(&column.name) == kept.name);
-        let compared = match at {
-            None if selection.role(&kept.name) == Role::Label => Compared::Error("its values are not there yet".to_owned()),
-            None => Compared::Missing,
-            Some(at) => self.laid(kept, (table, at), rule).unwrap_or_else(|e| Compared::Error(e.to_string())),
+    fn column(
+        &self,
+        kept: &Kept,
+        (table, meant): (&dyn Table, &Meant),
+        (selection, rule): (&Selection, Rule),
+    ) -> Vec<ColumnComparison> {
+        let (name, role) = (kept.name.as_str(), selection.role(&kept.name));
+        let one = |compared| ColumnComparison { name: name.to_owned(), role, compared };
+        let compared = match position(table, name) {
+            None if role == Role::Label => Ok(Compared::Error("its values are not there yet".to_owned())),
+            None => Ok(Compared::Missing),
+            Some(at) => match (&kept.profile, meant.get(name)) {
+                (Profile::Texts(texts), Some(meant)) => {
+                    let reads = texts.beside((name, role), (table, at), selection.digests);
+                    return match reads {
+                        Ok(reads) => std::iter::once(one(meant.clone())).chain(reads).collect(),
+                        Err(e) => vec![one(Compared::Error(e.to_string()))],
+                    };
+                }
+                _ => self.laid(kept, (table, at), rule),
+            },
         };
-        ColumnComparison { name: kept.name.clone(), role: selection.role(&kept.name), compared }
+        vec![one(compared.unwrap_or_else(|e| Compared::Error(e.to_string())))]
     }
 
     fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
@@ -336,44 +411,20 @@ impl Baseline {
             }
             Profile::Levels(reference) => Some(Figures::of_levels(reference, &read::levels(table, at)?)),
             Profile::Vectors(reference) => return vectors_beside(reference, (table, at), rule),
-            Profile::LeftOut(_) => None,
+            // What texts mean comes with them; those that come without were retyped.
+            Profile::Texts(_) | Profile::LeftOut(_) => None,
         };
         let figures = figures.ok_or_else(|| Error::of(Trouble::Bug, "two profiles with other cells"))?;
         Ok(kept.retyped(column, figures.with_bad(Sides::new(kept.bad, column.bad))))
     }
 }
 
-impl Kept {
-    /// What came of laying a column over this one, knowing what its cells are by themselves: a column of words that now is all
-    /// numbers still reads as words, but is another one, unless words of the reference are numbers so often that chance did it. Numbers
-    /// with some words between them are not retyped but unreadable there.
-    fn retyped(&self, column: &Column, figures: Figures) -> Compared {
-        let now = Family::of(column.own);
-        let Some(before) = self.own.filter(|before| *before != now && figures.n_cur > 0) else {
-            return Compared::Values(Box::new(figures));
-        };
-        let (sides, rows) = (Sides::new(before, now).map(|family| family.word().to_owned()), figures.n_cur as f64);
-        let known = figures.variety.as_ref().map(|variety| figures.n_cur.saturating_sub(variety.unseen_rows) as f64);
-        match (&self.profile, known) {
-            (Profile::Levels(levels), Some(_)) if before == Family::Texts && all_numbers(levels).powf(rows) > CHANCE => {}
-            (Profile::Levels(_), Some(known)) if known * 2.0 < rows => return Compared::Retyped(sides),
-            (Profile::Numbers(_), _) if figures.bad.current as f64 * BAD > rows => {}
-            _ => return Compared::Values(Box::new(Figures { own: Some(sides), ..figures })),
-        }
-        Compared::Values(Box::new(figures))
-    }
-}
+/// What texts mean beside those of a reference, by column.
+pub type Meant = BTreeMap<String, Compared>;
 
-/// More seldom than this, words that all are numbers are no chance.
-const CHANCE: f64 = 0.005;
-/// One unreadable cell of so many is nearly none, as where kinds are decided.
-const BAD: f64 = 100.0;
-
-/// How often a row of these words is a number, by the rule of succession.
-fn all_numbers(levels: &Levels) -> f64 {
-    let is_number = |level: &str| level.trim().parse::<f64>().is_ok();
-    let rows: u64 = levels.counts().filter(|(level, _)| is_number(level)).map(|(_, rows)| rows).sum();
-    (rows as f64 + 1.0) / (levels.rows() as f64 + 2.0)
+/// Where a table has the column of a reference.
+pub(super) fn position(table: &dyn Table, name: &str) -> Option<usize> {
+    table.columns().iter().position(|column| told(&column.name) == name)
 }
 
 /// New vectors beside those of a reference; others when their width is another.

@@ -7,6 +7,7 @@ use super::bins::Histogram;
 use super::compare::{self, Cells};
 use super::levels::Levels;
 use super::profile::Numeric;
+use super::texts::Moved;
 use super::why;
 use crate::base::name::words;
 use crate::stats::ordered::Ordered;
@@ -248,6 +249,8 @@ pub struct Figures {
     /// What the cells are by themselves on both sides, when that changed and they can be read as before nevertheless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<Sides<String>>,
+    /// Texts that moved; none where nothing did.
+    pub texts: Vec<Moved>,
 }
 
 impl Figures {

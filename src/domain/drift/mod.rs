@@ -22,6 +22,7 @@
 mod draw;
 mod packed;
 mod read;
+mod retyped;
 
 pub mod action;
 pub mod anomaly;
@@ -48,6 +49,7 @@ pub mod slices;
 pub mod streams;
 pub mod table;
 pub mod text;
+pub mod texts;
 pub mod upstream;
 pub mod verdict;
 pub mod why;

@@ -7,11 +7,12 @@ use super::figures::Figures;
 use super::levels::Levels;
 use super::policy::Rule;
 use super::profile::Numeric;
+use super::texts::told;
 use crate::base::error::{Error, Kind as Trouble, Result};
 use crate::data::{Cells, Column, Table};
 
 /// Draws of rows are always the same.
-const SEED: u64 = 20_261_121;
+pub(super) const SEED: u64 = 20_261_121;
 
 /// The numbers of a column, counted in cells with these edges, or at quantiles of its own.
 ///
@@ -56,6 +57,14 @@ pub(super) fn words(table: &dyn Table, at: usize, each: &mut dyn FnMut(Option<&s
     })
 }
 
+/// Gives the runs of a column of texts to `add`, whose error ends the reading.
+pub(super) fn texts(table: &dyn Table, at: usize, add: &mut dyn FnMut(&[Option<&str>]) -> Result<()>) -> Result<()> {
+    table.read(at, &mut |run| match run {
+        Cells::Texts(run) => add(run),
+        Cells::Numbers(_) | Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
+    })
+}
+
 /// Takes a run of vectors: numbers in each, row after row, which rows are there.
 type Add<'a> = &'a mut dyn FnMut(usize, &[f32], &[bool]) -> Result<(), Refused>;
 
@@ -67,38 +76,50 @@ fn vectors(table: &dyn Table, at: usize, add: Add<'_>) -> Result<()> {
     })
 }
 
-/// The vectors of a reference, or why there is no profile of them. `text` is the column that says in words what they stand for.
+/// The vectors of a reference, or why there is no profile of them. `text` is the column that says what they stand for, and whether by digests.
 pub(super) fn reference(
     table: &dyn Table,
     at: usize,
     width: usize,
-    text: Option<usize>,
+    text: Option<(usize, bool)>,
 ) -> Result<Result<CloudProfile, Refused>> {
-    let mut fit = match Fit::new(width, table.rows(), None, SEED) {
-        Ok(fit) => fit,
+    let mut profile = match learnt(width, table.rows(), None, &|add| vectors(table, at, add))? {
+        Ok(profile) => profile,
         Err(refused) => return Ok(Err(refused)),
     };
-    vectors(table, at, &mut |width, values, present| fit.add(width, values, present))?;
-    let mut tally = match fit.frame() {
-        Ok(frame) => Tally::reference(frame, table.rows()),
-        Err(refused) => return Ok(Err(refused)),
-    };
-    vectors(table, at, &mut |width, values, present| tally.add(width, values, present))?;
-    let mut profile = tally.profile();
-    if let Some(text) = text {
-        name(table, text, &mut profile)?;
+    if let Some((text, digests)) = text {
+        name(table, text, digests, &mut profile)?;
     }
     Ok(Ok(profile.stored()))
 }
 
-/// Tells a profile in words what the rows stand for that it would name.
-fn name(table: &dyn Table, text: usize, profile: &mut CloudProfile) -> Result<()> {
+/// The profile of about `rows` vectors of a reference, which `give` gives as often as it is asked, or why there is none.
+pub(super) fn learnt(
+    width: usize,
+    rows: u64,
+    model: Option<&str>,
+    give: &dyn Fn(Add<'_>) -> Result<()>,
+) -> Result<Result<CloudProfile, Refused>> {
+    let mut fit = match Fit::new(width, rows, model, SEED) {
+        Ok(fit) => fit,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    give(&mut |width, values, present| fit.add(width, values, present))?;
+    let mut tally = match fit.frame() {
+        Ok(frame) => Tally::reference(frame, rows),
+        Err(refused) => return Ok(Err(refused)),
+    };
+    give(&mut |width, values, present| tally.add(width, values, present))?;
+    Ok(Ok(tally.profile()))
+}
+
+/// Tells a profile in words, or by digests, what the rows stand for that it would name.
+fn name(table: &dyn Table, text: usize, digests: bool, profile: &mut CloudProfile) -> Result<()> {
     let (wanted, mut row) = (profile.wanted(), 0);
-    table.read(text, &mut |run| {
-        let Cells::Texts(run) = run else { return Err(unlike(&table.columns()[text])) };
+    texts(table, text, &mut |run| {
         for cell in run {
             if let Some(text) = cell.filter(|_| wanted.contains(&row)) {
-                profile.tell(row, text);
+                profile.tell(row, &told(text, digests));
             }
             row += 1;
         }
@@ -110,14 +131,18 @@ fn name(table: &dyn Table, text: usize, profile: &mut CloudProfile) -> Result<()
 pub(super) fn beside(reference: &CloudProfile, table: &dyn Table, at: usize, rule: Rule) -> Result<Figures> {
     let mut tally = Tally::current(reference, table.rows(), None).map_err(Error::new)?;
     vectors(table, at, &mut |width, values, present| tally.add(width, values, present))?;
-    let current = tally.profile();
-    let found = compare(reference, &current).map_err(Error::new)?;
+    ruled(reference, &tally.profile(), rule)
+}
+
+/// The figures of two profiles as a rule reads them.
+pub(super) fn ruled(reference: &CloudProfile, current: &CloudProfile, rule: Rule) -> Result<Figures> {
+    let found = compare(reference, current).map_err(Error::new)?;
     let limits = Limits::default();
     let ruling = match rule {
         Rule::Calibrated => calibrated(&found, None, &limits),
         Rule::Spec => specified(&found, &limits),
     };
-    Ok(Figures::of_vectors(reference, &current, &found, &ruling))
+    Ok(Figures::of_vectors(reference, current, &found, &ruling))
 }
 
 fn unlike(column: &Column) -> Error {

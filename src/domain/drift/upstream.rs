@@ -4,7 +4,7 @@
 //! band. Levels never seen are held against Good and Turing's estimate of what a sample has not seen yet; values beyond
 //! the reference's least and greatest against the exact law of such records. What is rare in the reference is so no finding.
 
-use super::figures::{ColumnComparison, Compared, Figures, Outside, Role, Sides, Variety};
+use super::figures::{ColumnComparison, Compared, Figures, Kind, Outside, Role, Sides, Variety};
 use super::policy::{Policy, Status};
 use super::why::{level, number, percent, share};
 use crate::base::name::words;
@@ -144,8 +144,13 @@ pub(super) fn duplicates(copies: Sides<Part>) -> Option<Suspect> {
 pub(super) fn suspects(at: usize, column: &ColumnComparison) -> Vec<Suspect> {
     let Compared::Values(figures) = &column.compared else { return vec![] };
     let name = level(&column.name);
+    let unusable = match figures.kind {
+        // Texts of spaces, vectors of zeros.
+        Some(Kind::Embedding | Kind::Text) => "hold nothing to compare",
+        _ => "are no value of its kind",
+    };
     let cells = [
-        (What::BadTokens, figures.bad, "are no value of its kind"),
+        (What::BadTokens, figures.bad, unusable),
         (What::Nulls, figures.nulls, "are null"),
         (What::NotFinite, figures.not_finite, "are NaN or infinite"),
     ];

@@ -214,8 +214,9 @@ impl Column<'_> {
         let band = band(&figures, q, family, policy);
         let of_values = if broken { Status::Ok } else { band.status };
         let moved = if band.status.moved() { why::most_moved(&name, &figures) } else { vec![] };
+        let texts = moved.first().and_then(|_| why::texts(&figures));
         let why =
-            said.into_iter().map(str::to_owned).chain([band.why]).chain(moved.first().cloned()).collect::<Vec<_>>().join("; ");
+            said.into_iter().map(str::to_owned).chain([band.why]).chain(moved.first().cloned()).chain(texts).collect::<Vec<_>>();
         Judged {
             status: of_values.max(heaviest),
             band: Some(band.status),
@@ -226,7 +227,7 @@ impl Column<'_> {
             role,
             broken,
             q,
-            why,
+            why: why.join("; "),
             moved,
             figures,
         }
@@ -238,21 +239,26 @@ fn band(figures: &Figures, q: Option<f64>, family: usize, policy: &Policy) -> Ba
     let open = |why: String, needed| Band { status: Status::Inconclusive, flagged: false, needed, why };
     let (least, values) = (least_rows(policy), Sides::new(figures.n_ref, figures.n_cur));
     let index = figures.psi.filter(|psi| psi.is_finite()).zip(figures.psi_crit999);
-    if index.is_none() && figures.p.is_none() {
+    let fewest = figures.n_ref.min(figures.n_cur);
+    if index.is_none() && figures.p.is_none() && (fewest == 0 || fewest >= least) {
         return open("no values to compare".to_owned(), None);
     }
-    if figures.n_ref.min(figures.n_cur) < least {
+    if fewest < least {
         let needed = values.map(|rows| rows.max(least));
         return open(format!("{} hold a value, {least} are the least", rows_of(values)), Some(needed));
     }
-    let signs: Vec<&str> = figures.signs.iter().filter(|sign| sign.passed).map(|sign| sign.name.as_str()).collect();
+    let signs = why::signs(figures);
     let (psi, critical) = index.unwrap_or((0.0, 0.0));
     let flagged = psi > policy.psi_flag || figures.kl.is_some_and(|kl| kl > policy.kl_flag) || !signs.is_empty();
     let status = policy.psi.of(psi).max(if flagged { Status::Warning } else { Status::Ok });
     let parts = index
         .map(|(psi, _)| format!("PSI {psi:.3}"))
         .into_iter()
-        .chain(signs.iter().map(|sign| format!("{sign} passed its limit")));
+        .chain(figures.kl.filter(|_| figures.kind == Some(Kind::Embedding)).map(|kl| {
+            // Of vectors the specification names the rule by these two numbers.
+            format!("KL {kl:.3} (drift is PSI > {} or KL > {})", policy.psi_flag, policy.kl_flag)
+        }))
+        .chain((!signs.is_empty()).then(|| why::passed(&signs)));
     let said = parts.collect::<Vec<_>>().join(", ");
     let said = if said.is_empty() { "no effect passed its limit".to_owned() } else { said };
     if policy.rule == Rule::Spec {
@@ -334,7 +340,7 @@ fn reason(columns: &[Judged], findings: &[Finding]) -> String {
         let named: Vec<String> = drifted
             .iter()
             .take(NAMED)
-            .map(|column| format!("{} (PSI {:.2})", why::level(&column.name), psi_of(column)))
+            .map(|column| format!("{} ({})", why::level(&column.name), why::size(&column.figures)))
             .collect();
         let rest = if drifted.len() > NAMED { ", …" } else { "" };
         parts.push(format!("{} drifted: {}{rest}", of_all(drifted.len()), named.join(", ")));

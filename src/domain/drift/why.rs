@@ -1,7 +1,8 @@
 //! What moved, in words: numbers, ranges, levels, shares and the cells that changed most.
 
 use super::figures::{Cell, Figures, Kind, Sides};
-use crate::base::text::{group, visible};
+use super::texts::Way;
+use crate::base::text::{count, group, visible};
 
 /// How the cell of all levels that are not compared on their own is called.
 pub const OTHERS: &str = "all others";
@@ -84,10 +85,15 @@ pub fn signed(term: f64, rows: Sides<u64>, all: Sides<u64>) -> f64 {
 /// The cells that changed most, the largest first: `amount > 120.5: 31.0 % instead of 10.0 %`.
 pub fn most_moved(name: &str, figures: &Figures) -> Vec<String> {
     let mut cells: Vec<&Cell> = figures.cells.iter().filter(|cell| cell.term != 0.0).collect();
-    cells.sort_by(|a, b| b.term.abs().total_cmp(&a.term.abs()));
+    let of = |cell: &Cell| Sides::new(share(cell.rows.reference, figures.n_ref), share(cell.rows.current, figures.n_cur));
+    // The weight of a word says how surely it tells texts apart, not how many have it.
+    let moved = |cell: &Cell| match figures.kind {
+        Some(Kind::Text) => (of(cell).current - of(cell).reference).abs(),
+        _ => cell.term.abs(),
+    };
+    cells.sort_by(|a, b| moved(b).total_cmp(&moved(a)));
     let words = |cell: &Cell| {
-        let before = percent(share(cell.rows.reference, figures.n_ref));
-        let now = percent(share(cell.rows.current, figures.n_cur));
+        let Sides { reference: before, current: now } = of(cell).map(percent);
         let between = match figures.kind {
             _ if cell.low.is_some() || cell.high.is_some() => " ",
             _ if cell.label == OTHERS => ", ",
@@ -98,6 +104,38 @@ pub fn most_moved(name: &str, figures: &Figures) -> Vec<String> {
         format!("{}{between}{}: {now} instead of {before}", visible(name, SHOWN), cell.label)
     };
     cells.into_iter().take(NAMED).map(words).collect()
+}
+
+/// Effects that passed their limits.
+pub fn signs(figures: &Figures) -> Vec<&str> {
+    figures.signs.iter().filter(|sign| sign.passed).map(|sign| sign.name.as_str()).collect()
+}
+
+/// `area under the curve passed its limit`, with the others as a number.
+pub fn passed(signs: &[&str]) -> String {
+    match signs {
+        [] => "no effect passed its limit".to_owned(),
+        [one] => format!("{one} passed its limit"),
+        [one, rest @ ..] => format!("{one} and {} passed their limits", count(rest.len(), "more effect")),
+    }
+}
+
+/// How far a column moved, in the measure that it is called by: its index, or its effect where it has none.
+pub fn size(figures: &Figures) -> String {
+    match (figures.psi, figures.effect) {
+        (None, Some(effect)) => format!("{} {:.2}", effect.measure, effect.value),
+        (psi, _) => format!("PSI {:.2}", psi.unwrap_or(0.0)),
+    }
+}
+
+/// The first text that came and the first that went.
+pub fn texts(figures: &Figures) -> Option<String> {
+    let first = |way: Way| {
+        let text = figures.texts.iter().filter(|moved| moved.way == way).find_map(|moved| moved.text.as_deref())?;
+        Some(format!("{way} is “{}”", level(text)))
+    };
+    let both: Vec<String> = [Way::Came, Way::Went].into_iter().filter_map(first).collect();
+    (!both.is_empty()).then(|| both.join(", "))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Checking new data against the newest baseline of a name, and doing it again.
 
-use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of, tell};
+use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of, tell, texts};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Stage;
@@ -137,7 +137,9 @@ fn compare(
 ) -> Result<(Found, Option<String>)> {
     let baseline = profiles(place.objects, row)?;
     let table = data::open(inputs, &baseline.expected())?;
-    let columns = baseline.compare(table.as_ref(), (&selection, policy.rule), &|at, work| in_order(place.jobs, at, work));
+    let how = (&selection, policy.rule);
+    let meant = texts::meant(place, table.as_ref(), &baseline, how);
+    let columns = baseline.compare(table.as_ref(), how, &meant, &|at, work| in_order(place.jobs, at, work));
     let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, None, policy));
     let found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
     let same =

@@ -7,12 +7,13 @@
 pub mod act;
 pub mod check;
 mod tell;
+mod texts;
 
 use super::gc::give_back_found;
 use super::parallel;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::base::reference::Reference;
 use crate::base::text::{did_you_mean, visible};
 use crate::config::Drift;
@@ -24,6 +25,7 @@ use crate::domain::drift::record::{self, NewBaseline, Object};
 use crate::domain::drift::report::{digest_of, files};
 use crate::domain::drift::table;
 use crate::domain::registry;
+use crate::seams::embedder::Embedder;
 use crate::store::Store;
 use crate::store::lock::{Hold, Lock, Matter};
 use crate::store::objects::Objects;
@@ -36,6 +38,10 @@ pub struct Place<'a> {
     pub objects: &'a Objects,
     /// How many threads to use.
     pub jobs: usize,
+    /// Fetches what makes vectors of texts.
+    pub embedder: Box<dyn Fn() -> Result<Box<dyn Embedder>> + 'a>,
+    /// The tenant with whose vectors costly ones are kept.
+    pub tenant: Name,
 }
 
 /// The largest object that is read again, in bytes: some thousands of columns.
@@ -53,6 +59,7 @@ pub fn selection_of(config: &Drift) -> Selection {
         slices: config.slices.clone(),
         stream: config.stream.clone(),
         time: config.time.clone(),
+        digests: !config.keep_texts,
     }
 }
 
@@ -122,7 +129,8 @@ pub fn baseline(
     let selection = selection_of(config);
     let table = data::open(inputs, &selection.expected())?;
     known(&selection, table.as_ref(), config)?;
-    let baseline = take(table.as_ref(), &selection, &|at, work| in_order(place.jobs, at, work))?;
+    let mut baseline = take(table.as_ref(), &selection, &|at, work| in_order(place.jobs, at, work))?;
+    texts::learn(place, table.as_ref(), &selection, &mut baseline)?;
     let (files, bytes) = (files(table.as_ref()), baseline.to_bytes()?);
     let data = digest_of(&files);
     let kept = publish(place, &bytes, "drift baseline", waiting)?;

@@ -12,6 +12,7 @@
 //! hold without drift for any number of rows. Only sums that need no frame (centroid, kernel features) are of all rows.
 
 mod fit;
+mod lean;
 mod near;
 mod profile;
 mod tally;
@@ -20,6 +21,7 @@ pub mod compare;
 pub mod rule;
 
 pub use fit::{Fit, Frame};
+pub use lean::{Leaning, leaning};
 pub use near::Near;
 pub use profile::{CloudProfile, Counted};
 pub use tally::Tally;

@@ -154,8 +154,26 @@ impl CloudProfile {
 
     /// Tells the text of a row; of those it does not want it keeps nothing.
     pub fn tell(&mut self, row: u64, text: &str) {
-        let all = self.0.near.iter_mut().flatten().chain(&mut self.0.farthest);
-        all.filter(|near| near.row == row).for_each(|near| near.tell(text));
+        self.explaining().filter(|near| near.row == row).for_each(|near| near.tell(text));
+    }
+
+    /// The same, whose rows that explain are named by the places given: those of a draw by where they stood before it.
+    #[must_use]
+    pub fn renumbered(mut self, places: &[u64]) -> Self {
+        let place = |row: u64| usize::try_from(row).ok().and_then(|row| places.get(row).copied()).unwrap_or(row);
+        self.explaining().for_each(|near| near.row = place(near.row));
+        self
+    }
+
+    /// The same without texts.
+    #[must_use]
+    pub fn untold(mut self) -> Self {
+        self.explaining().for_each(|near| near.text = None);
+        self
+    }
+
+    fn explaining(&mut self) -> impl Iterator<Item = &mut Near> {
+        self.0.near.iter_mut().flatten().chain(&mut self.0.farthest)
     }
 
     /// The same in the size that is stored.

@@ -3,7 +3,7 @@
 //! Small whatever the data: a column has at most `CELLS_MAX` cells in its table, so 100 columns of 50 levels stay below 2 MB.
 
 use super::draw::{self, AXIS};
-use super::{Page, UNKNOWN, chance, effect, held, nulls, rows, three, together};
+use super::{Page, UNKNOWN, chance, effect, held, nulls, rows, texts, three, together};
 use crate::base::error::Result;
 use crate::base::page;
 use crate::domain::drift::figures::{Cell, Figures, Sides, Sign};
@@ -113,6 +113,7 @@ fn column(c: &Judged, at: usize, history: &[f64], (bands, reach): (&Bands, f64))
         broken => c.broken,
         why => c.why.as_str(),
         moved => c.moved.clone(),
+        texts => texts(figures, str::to_owned).rows().to_vec(),
         psi => three(figures.psi),
         critical => three(figures.psi_crit999),
         bar => figures.psi.map(|psi| context! {

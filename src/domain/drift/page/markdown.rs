@@ -1,6 +1,6 @@
 //! A check as GitHub-flavoured Markdown: for the summary of a step, a comment, a ticket.
 
-use super::{INDEX, Page, chance, effect, held, nulls, spark, three, together};
+use super::{INDEX, Page, chance, effect, held, nulls, spark, texts, three, together};
 use crate::base::table::Table;
 use crate::base::text::{count, markdown as escaped};
 use crate::domain::drift::outcome::Outcome;
@@ -37,6 +37,10 @@ pub fn render(view: &Page<'_>) -> String {
     }
     parts.extend(judgement.outcome.as_deref().map(answers));
     parts.push(columns(view));
+    let moved = view.columns().into_iter().filter(|c| c.status.moved() && !c.figures.texts.is_empty());
+    parts.extend(
+        moved.map(|c| format!("### Texts of {} that moved\n\n{}", escaped(&c.name), texts(&c.figures, escaped).markdown())),
+    );
     parts.join("\n")
 }
 

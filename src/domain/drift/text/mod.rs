@@ -30,6 +30,11 @@ words! {
     }
 }
 
+/// A number that texts that differ do not share, but for one in 2⁶⁴.
+pub fn hash(text: &str) -> u64 {
+    grams::hash(text, 0)
+}
+
 /// Texts of a side that are kept for the classifier.
 pub const SAMPLE: usize = 1_000;
 /// Characters kept of a text there.

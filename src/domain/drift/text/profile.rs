@@ -3,8 +3,10 @@
 use super::grams::{hash, plain, words};
 use super::{Descriptor, SAMPLE, TEXT_MOST};
 use crate::domain::drift::draw::{drawn, lot};
+use crate::domain::drift::levels::Levels;
 use crate::domain::drift::packed;
 use crate::domain::drift::profile::Numeric;
+use crate::domain::ingest::quality::language::of_text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,7 +33,7 @@ pub struct Fit {
 
 /// A text of the sample.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Sampled {
+pub(in crate::domain::drift) struct Sampled {
     /// Its lot: the texts with the least ones are kept.
     lot: u64,
     /// Its place among all rows of its side, from 0.
@@ -53,6 +55,8 @@ struct Parts {
     nulls: u64,
     empty: u64,
     columns: BTreeMap<Descriptor, Numeric>,
+    /// Of the texts in the sample.
+    languages: Levels,
     sample: Vec<Sampled>,
 }
 
@@ -138,7 +142,15 @@ impl Tally {
     }
 
     fn new(words: Words, edges: Option<BTreeMap<Descriptor, Vec<f64>>>) -> Self {
-        let parts = Parts { words, rows: 0, nulls: 0, empty: 0, columns: BTreeMap::new(), sample: Vec::new() };
+        let parts = Parts {
+            words,
+            rows: 0,
+            nulls: 0,
+            empty: 0,
+            columns: BTreeMap::new(),
+            languages: Levels::default(),
+            sample: Vec::new(),
+        };
         let values = Descriptor::ALL.iter().map(|which| (*which, Vec::new())).collect();
         Self { parts, edges, values }
     }
@@ -189,6 +201,7 @@ impl Tally {
             let edges = edges.as_ref().and_then(|edges| edges.get(which)).map(Vec::as_slice);
             Numeric::of(values, edges).expect("the edges of a profile are in order")
         };
+        parts.languages = languages(&parts.sample);
         parts.columns = values.into_iter().map(|(which, values)| (which, column(&which, values))).collect();
         TextProfile(parts)
     }
@@ -215,7 +228,18 @@ impl TextProfile {
         &self.0.columns[&which]
     }
 
-    pub(super) fn sample(&self) -> &[Sampled] {
+    /// The languages of a sample of the texts that are not empty, by two letters.
+    pub fn languages(&self) -> &Levels {
+        &self.0.languages
+    }
+
+    /// The same without a sample of texts: nothing in it is a text as it was.
+    #[must_use]
+    pub fn without_texts(self) -> Self {
+        Self(Parts { sample: Vec::new(), ..self.0 })
+    }
+
+    pub(in crate::domain::drift) fn sample(&self) -> &[Sampled] {
         &self.0.sample
     }
 
@@ -250,9 +274,19 @@ impl TextProfile {
             nulls: a.nulls.checked_add(b.nulls)?,
             empty: a.empty.checked_add(b.empty)?,
             columns: columns.collect::<Option<_>>()?,
+            // Of profiles without texts the samples are gone and what was found in them is not.
+            languages: if sample.is_empty() { a.languages.clone().merged(&b.languages) } else { languages(&sample) },
             sample,
         }))
     }
+}
+
+/// What is said of a text whose language cannot be told for sure: most have few words.
+const UNCERTAIN: &str = "uncertain";
+
+fn languages(sample: &[Sampled]) -> Levels {
+    let one = |s: &Sampled| of_text(&[s.text.as_str()]).filter(|found| found.certain).map_or(UNCERTAIN, |found| found.code);
+    Levels::of(sample.iter().map(|s| Some(one(s))))
 }
 
 /// Leaves the texts with the least lots, in their order.
