@@ -282,7 +282,7 @@ fn predicted_numbers_are_compared_by_their_errors() {
 #[test]
 fn chances_that_exaggerate_are_told() {
     on_both_engines(|s| {
-        prepare(s, "");
+        prepare(s, "on-critical = [\"command\"]\ncommand = [\"sh\", \"-c\", \"cat > told\"]\n");
         let got = check(
             s,
             3,
@@ -290,6 +290,7 @@ fn chances_that_exaggerate_are_told() {
         );
         let calibration = &got["judgement"]["outcome"]["calibration"]["error"];
         assert_eq!((accuracy(&got).1, &calibration["status"]), (&Value::Null, &"critical".into()), "{calibration:#}");
+        assert!(s.read("told").contains("\ncalibration error: critical: 0.36"), "{}", s.read("told"));
     });
 }
 

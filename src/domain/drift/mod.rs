@@ -22,6 +22,7 @@
 mod draw;
 mod packed;
 mod read;
+mod retyped;
 
 pub mod action;
 pub mod anomaly;

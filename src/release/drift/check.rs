@@ -137,9 +137,9 @@ fn compare(
 ) -> Result<(Found, Option<String>)> {
     let baseline = profiles(place.objects, row)?;
     let table = data::open(inputs, &baseline.expected())?;
-    let rule = (&selection, policy.rule);
-    let meant = texts::meant(place, table.as_ref(), &baseline, rule);
-    let columns = baseline.compare(table.as_ref(), rule, &meant, &|at, work| in_order(place.jobs, at, work));
+    let how = (&selection, policy.rule);
+    let meant = texts::meant(place, table.as_ref(), &baseline, how);
+    let columns = baseline.compare(table.as_ref(), how, &meant, &|at, work| in_order(place.jobs, at, work));
     let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, None, policy));
     let found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
     let same =

@@ -55,11 +55,11 @@ pub fn selection_of(config: &Drift) -> Selection {
         kinds: config.kinds.iter().map(|(column, kind)| (column.clone(), kind.word().to_owned())).collect(),
         prediction: config.prediction.clone(),
         label: config.label.clone(),
-        digests: !config.keep_texts,
         score: config.score.clone(),
         slices: config.slices.clone(),
         stream: config.stream.clone(),
         time: config.time.clone(),
+        digests: !config.keep_texts,
     }
 }
 

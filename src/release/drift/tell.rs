@@ -89,6 +89,8 @@ pub(super) fn alert(action: &ActionRow, judgement: &Judgement) -> Alert {
         columns.iter().take(MOVED_SHOWN).map(|c| format!("{}: {}: {}", c.name, c.status, c.why)).collect();
     let rest = columns.len().checked_sub(MOVED_SHOWN).filter(|n| *n > 0);
     lines.extend(rest.map(|n| format!("and {} more", count(n, "column"))));
+    let answers = judgement.outcome.iter().flat_map(|outcome| outcome.changes()).filter(|change| change.status.moved());
+    lines.extend(answers.map(|change| format!("{}: {}: {}", change.name, change.status, change.why)));
     lines.push(more(&action.name, &action.check));
     let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
     Alert {

@@ -3,12 +3,12 @@
 //! Words are right when they are the same to the letter; whole numbers of few values are words. Other numbers are never just right:
 //! of them it is kept how far they are off. What the columns are is decided on the reference and holds for new data.
 
-use super::cells::{NONE, at_of, numbers};
+use super::cells::{NONE, numbers};
 use crate::base::error::{Error, Result};
 use crate::base::text::{count, visible};
 use crate::config::ColumnKind;
 use crate::data::{Column, Kind, Table};
-use crate::domain::drift::baseline::Selection;
+use crate::domain::drift::baseline::{Selection, position};
 use crate::domain::drift::calibration::Reliability;
 use crate::domain::drift::concept::Tally;
 use crate::domain::drift::profile::exact;
@@ -136,7 +136,7 @@ impl Answers {
 /// A usage error when they cannot be held against each other; when one cannot be read.
 pub(super) fn read(table: &dyn Table, selection: &Selection, numeric_before: Option<bool>) -> Result<Option<(Answers, Rows)>> {
     let Some((label, prediction)) = selection.label.as_deref().zip(selection.prediction.as_deref()) else { return Ok(None) };
-    let at = |name: &str| at_of(table, name).ok_or_else(|| Error::new(format!("there is no column `{}`", visible(name, 60))));
+    let at = |name: &str| position(table, name).ok_or_else(|| Error::new(format!("there is no column `{}`", visible(name, 60))));
     let places = (at(label)?, at(prediction)?);
     let numeric = match numeric_before {
         Some(numeric) => numeric,
@@ -180,7 +180,7 @@ pub(super) fn beside<'a>(
     let Some(kept) = kept.filter(same) else {
         return Some(Err("the baseline was taken without these `label`, `prediction` and `score`: take it again".to_owned()));
     };
-    if at_of(table, label).is_none() {
+    if position(table, label).is_none() {
         return Some(Err(format!("the new data have no `{}` yet", visible(label, 60))));
     }
     match read(table, selection, Some(matches!(kept.truth, Truth::Numbers(_)))) {

@@ -5,7 +5,7 @@
 use crate::base::error::{Error, Kind as Trouble, Result};
 use crate::base::text::visible;
 use crate::data::{Kind, Table};
-use crate::domain::drift::baseline::{Profile, told};
+use crate::domain::drift::baseline::Profile;
 use crate::domain::drift::bins::Histogram;
 use crate::domain::drift::profile::exact;
 use crate::domain::drift::read;
@@ -87,11 +87,6 @@ impl Places {
             }
         }
     }
-}
-
-/// The number of a column in a table.
-pub(super) fn at_of(table: &dyn Table, name: &str) -> Option<usize> {
-    table.columns().iter().position(|column| told(&column.name) == name)
 }
 
 /// Every finite number of a column.

@@ -4,12 +4,12 @@
 //! the files. Both are told and weigh nothing: a detector says when, not how much.
 
 use super::answers::Rows;
-use super::cells::{at_of, numbers};
+use super::cells::numbers;
 use crate::base::error::Result;
 use crate::base::text::{count, visible};
 use crate::base::time::Timestamp;
 use crate::data::{Kind, Table};
-use crate::domain::drift::baseline::{Selection, told};
+use crate::domain::drift::baseline::{Selection, position, told};
 use crate::domain::drift::figures::Sides;
 use crate::domain::drift::streams::{Detector, Point, changes};
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ fn time_of(seconds: f64) -> Timestamp {
 /// The spans of both sides by column; what cannot be read has none.
 pub(super) fn times(before: &[Span], table: &dyn Table) -> Vec<Sides<Option<Span>>> {
     let of_now = |name: &str| {
-        let at = at_of(table, name).filter(|at| table.columns()[*at].kind == Kind::Time)?;
+        let at = position(table, name).filter(|at| table.columns()[*at].kind == Kind::Time)?;
         span(table, at).ok().flatten()
     };
     let known = before.iter().map(|span| Sides::new(Some(span.clone()), of_now(&span.column)));
@@ -113,7 +113,8 @@ impl Order {
     /// By the column `time`; says why not.
     fn of(table: &dyn Table, time: Option<&str>) -> Result<Self, String> {
         let Some(name) = time else { return Ok(Self { column: None, rows: None, times: None }) };
-        let at = at_of(table, name).ok_or_else(|| format!("there is no column `{}` to order the rows by", visible(name, 60)))?;
+        let at =
+            position(table, name).ok_or_else(|| format!("there is no column `{}` to order the rows by", visible(name, 60)))?;
         let times = numbers(table, at).map_err(|e| e.to_string())?;
         let mut rows: Vec<(usize, f64)> = times.iter().enumerate().filter_map(|(row, time)| Some((row, (*time)?))).collect();
         rows.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
@@ -196,7 +197,7 @@ pub(super) fn streams(table: &dyn Table, selection: &Selection, answers: Option<
         (_, Err(why)) => unseen(column, why),
     };
     let of_column = |name: &String| {
-        let at = at_of(table, name).ok_or_else(|| "there is no such column".to_owned());
+        let at = position(table, name).ok_or_else(|| "there is no such column".to_owned());
         one(name, at.and_then(|at| numbers(table, at).map_err(|e| e.to_string())))
     };
     let of_answers = answers.map(|rows| one(rows.errors_are(), Ok(rows.errors())));

@@ -5,12 +5,12 @@
 //! more readings. A slice counts when it stands out: when it lost more than the other rows did, or moved further than the column as a
 //! whole by more than chance. A slice of a column that broke upstream is not told, nor losses when answers cannot be judged.
 
-use super::cells::{NONE, Places, at_of};
+use super::cells::{NONE, Places};
 use super::{Cause, Outcome, SHOWN};
 use crate::base::error::{Error, Result};
 use crate::base::text::visible;
 use crate::data::Table;
-use crate::domain::drift::baseline::{Kept, Profile, Selection};
+use crate::domain::drift::baseline::{Kept, Profile, Selection, position};
 use crate::domain::drift::change::Change;
 use crate::domain::drift::concept;
 use crate::domain::drift::figures::{Role, Sides};
@@ -131,7 +131,7 @@ fn counts(
     right: Option<&[u8]>,
     lost: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<Vec<Counted>> {
-    let mut read = |column: &str, places: &Places| match at_of(table, column).map(|at| places.read(table, at)) {
+    let mut read = |column: &str, places: &Places| match position(table, column).map(|at| places.read(table, at)) {
         Some(Ok(cells)) => Ok(Some(cells)),
         Some(Err(_)) | None => lost(column).map(|()| None),
     };

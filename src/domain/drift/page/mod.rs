@@ -91,17 +91,6 @@ impl Page<'_> {
     }
 }
 
-/// The texts that moved: which way, their cluster, row and beginning; `cell` makes one fit where it is shown.
-pub fn texts(figures: &Figures, cell: fn(&str) -> String) -> Table {
-    let mut t = Table::new(&["", ">cluster", ">row", "text"]);
-    for moved in &figures.texts {
-        let cluster = moved.cluster.map_or_else(String::new, |cluster| cluster.to_string());
-        let text = moved.text.as_deref().map_or_else(|| UNKNOWN.to_owned(), |text| visible(text.trim(), TEXT_MAX));
-        t.row([moved.way.to_string(), cluster, moved.row.to_string(), cell(&text)]);
-    }
-    t
-}
-
 /// The index that fills a mark: above it everything is critical by the specification.
 pub const INDEX: f64 = 0.4;
 
@@ -112,6 +101,17 @@ pub fn spark(values: impl IntoIterator<Item = Option<f64>>, full: f64) -> String
     let level = |v: f64| (share(v) * (MARKS.len() - 1) as f64).round() as usize;
     let mark = |v: f64| MARKS[level(v).min(MARKS.len() - 1)];
     values.into_iter().map(|v| v.filter(|v| v.is_finite()).map_or('·', mark)).collect()
+}
+
+/// The texts that moved: which way, their cluster, row and beginning; `cell` makes one fit where it is shown.
+pub fn texts(figures: &Figures, cell: fn(&str) -> String) -> Table {
+    let mut t = Table::new(&["", ">cluster", ">row", "text"]);
+    for moved in &figures.texts {
+        let cluster = moved.cluster.map_or_else(String::new, |cluster| cluster.to_string());
+        let text = moved.text.as_deref().map_or_else(|| UNKNOWN.to_owned(), |text| visible(text.trim(), TEXT_MAX));
+        t.row([moved.way.to_string(), cluster, moved.row.to_string(), cell(&text)]);
+    }
+    t
 }
 
 /// A number with three decimals.
