@@ -1,5 +1,5 @@
 #!/bin/sh
-# Shows that nightly.sh is silent on a healthy repository, and loud with exit code 3 on a damaged one.
+# Shows that hourly.sh is silent while a metric is usual and loud when it is not, and that nightly.sh is silent on a healthy repository, and loud with exit code 3 on a damaged one.
 set -eu
 KF=${KF:-kf}
 export KF
@@ -8,6 +8,18 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 "$KF" demo --dir "$scratch/bot" > /dev/null
+now=$(date +%s)
+for hour in $(seq 48 -1 1); do
+    echo "{\"name\": \"queue\", \"value\": $((20 + hour % 5)), \"at\": $((now - hour * 3600))}"
+done | "$KF" -C "$scratch/bot" --quiet monitor record --data -
+said=$("$here/hourly.sh" "$scratch/bot" queue=22 2>&1)
+[ -z "$said" ] || { echo "hourly.sh is not silent while all is usual: $said" >&2; exit 1; }
+code=0
+said=$("$here/hourly.sh" "$scratch/bot" queue=400 2>&1) || code=$?
+[ "$code" -eq 3 ] || { echo "hourly.sh ended with $code on a queue of 400: $said" >&2; exit 1; }
+echo "hourly.sh is silent while all is usual and says, when it is not:"
+echo "$said"
+
 said=$("$here/nightly.sh" "$scratch/bot" 2>&1)
 [ -z "$said" ] || { echo "nightly.sh is not silent on a healthy repository: $said" >&2; exit 1; }
 

@@ -76,7 +76,16 @@ pub struct Http {
 pub struct Refused {
     /// The status code.
     pub status: u16,
+    /// How long the service asks to wait before another attempt.
+    pub retry_after: Option<Duration>,
     message: String,
+}
+
+impl Refused {
+    /// Whether another attempt may be answered otherwise.
+    pub fn is_temporary(&self) -> bool {
+        wait::is_temporary(self.status)
+    }
 }
 
 impl fmt::Display for Refused {
@@ -257,7 +266,9 @@ fn refused(request: &Request, response: &Response) -> Error {
     if let Some(wait) = response.retry_after() {
         message.push_str(&format!(" (it asks to wait {} s)", wait.as_secs()));
     }
-    let error = the_error(Err(Refused { status: response.status, message }).context(|| request.what()));
+    let error = the_error(
+        Err(Refused { status: response.status, retry_after: response.retry_after(), message }).context(|| request.what()),
+    );
     match response.status {
         300..=399 => error.hint("the service redirects to another place: configure that address"),
         401 | 403 => error.hint("check the key or token that is configured for this service"),

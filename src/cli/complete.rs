@@ -65,6 +65,13 @@ pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
     stages.into_iter().filter(|s| s.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }
 
+/// The channels of mlops.toml.
+pub(super) fn channels(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates_for(current, |cx, _| {
+        Ok(cx.project()?.project.alerts.iter().map(|a| (a.name.to_string(), a.kind().to_string())).collect())
+    })
+}
+
 /// Names of tenants.
 pub(super) fn tenants(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |view| Ok(Tenant::all(view)?.into_iter().map(|t| (t.name.to_string(), String::new())).collect()))

@@ -1,7 +1,7 @@
 //! What Tab offers for the values of flags and for arguments that are no references: words that kf knows, names from the state,
 //! files. All in one place, by command and name, so that a command need not know how it is completed.
 
-use super::complete::{candidates, collections, models, references, tenants};
+use super::complete::{candidates, channels, collections, models, references, tenants};
 use crate::base::event::Outcome;
 use crate::base::format::Format;
 use crate::base::name::{ModelType, Stage};
@@ -50,6 +50,7 @@ fn with_offer(arg: Arg, path: &str) -> Arg {
         ("drift check" | "drift history" | "drift explain", "names" | "name") | ("drift report" | "drift replay", "check") => {
             ArgValueCompleter::new(drifts)
         }
+        ("alert test", "name") => ArgValueCompleter::new(channels),
         ("drift close", "action") => ArgValueCompleter::new(actions),
         ("alias", "alias") => ArgValueCompleter::new(aliases),
         ("audit log", "outcome") => ArgValueCompleter::new(|c: &OsStr| words(c, Outcome::ALL.iter().map(|o| o.word()))),

@@ -9,8 +9,9 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::ingest::waits;
 use crate::commands::status::Documents;
-use crate::config::{Loaded, VectorEngine};
+use crate::config::{Alerts, Loaded, VectorEngine};
 use crate::domain::ingest::table::{NEO4J, QDRANT, Scope, same_model};
+use crate::release::alert::notifier;
 use crate::store::db::sqlite_version;
 use crate::store::vectors::pgvector;
 use crate::store::{Mode, Store, View, log, outbox};
@@ -101,6 +102,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             checks.extend(document_checks(cx, loaded));
             checks.extend(qdrant_check(cx).unwrap_or_else(Some));
             checks.extend(neo4j_check(cx).unwrap_or_else(Some));
+            checks.extend(loaded.project.alerts.iter().map(|alerts| channel_check(cx, alerts)));
         }
         Err(e) => checks.push(troubled("configuration", &e)),
     }
@@ -198,6 +200,15 @@ fn told_check(cx: &Cx, what: &str, engine: &str, found: String) -> Check {
             let changes = count(usize::try_from(*n).unwrap_or(usize::MAX), "change");
             Check { hint: Some(waits(*n)), ..ok(what, format!("{found}, {changes} not confirmed")) }
         }
+    }
+}
+
+/// Whether all that a channel needs is here; nobody is told anything.
+fn channel_check(cx: &Cx, alerts: &Alerts) -> Check {
+    let what = format!("alerts.{}", alerts.name);
+    match notifier(alerts, &|reference| cx.secret(reference)) {
+        Ok(_) => ok(&what, format!("{}; `kf alert test {}` tries it", alerts.kind(), alerts.name)),
+        Err(e) => broken(&what, &e),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! To add one: a file here, its `mod`, variant and match arm below, and a test file of its name in `tests/it/`.
 
+mod alert;
 mod alias;
 mod archive;
 mod audit;
@@ -47,6 +48,8 @@ use crate::cli::cx::Cx;
 /// The subcommands.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
+    #[command(subcommand)]
+    Alert(alert::Command),
     Alias(alias::Args),
     Archive(archive::Args),
     #[command(subcommand)]
@@ -97,6 +100,7 @@ impl Command {
     /// Runs the subcommand.
     pub(crate) fn run(&self, cx: &Cx) -> Result<Exit> {
         match self {
+            Self::Alert(command) => command.run(cx),
             Self::Alias(args) => alias::run(cx, args),
             Self::Archive(args) => archive::run(cx, args),
             Self::Audit(command) => command.run(cx),

@@ -9,6 +9,7 @@ use crate::base::text::count;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::domain::alert::table::counts;
 use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table;
 use crate::release::gates;
@@ -54,8 +55,19 @@ struct Status {
     versions: Vec<VersionDoc>,
     waiting: Vec<Waiting>,
     documents: Documents,
+    alerts: Alerts,
     audit: AuditState,
 }
+
+/// What people were not told yet.
+#[derive(Serialize)]
+struct Alerts {
+    waiting: i64,
+    failed: i64,
+}
+
+/// How long a message that nobody took is told of here, in microseconds: a week.
+const FAILED_SHOWN: i64 = 7 * 86_400_000_000;
 
 impl Report for Status {
     const SCHEMA: &'static str = "kf.status/1";
@@ -90,6 +102,10 @@ impl Report for Status {
         });
         let mut lines: Vec<String> = lines.collect();
         lines.extend(self.documents.words().map(|words| format!("search  {words}")));
+        if self.alerts.waiting + self.alerts.failed > 0 {
+            let Alerts { waiting, failed } = self.alerts;
+            lines.push(format!("alerts  {waiting} waiting, {failed} failed: `kf alert list` tells why"));
+        }
         lines.push(format!(
             "audit   {}{}",
             count(usize::try_from(self.audit.size).unwrap_or(usize::MAX), "event"),
@@ -159,6 +175,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
             waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, open });
         }
+        let (unsent, failed) = counts(view, store.now().plus_micros(-FAILED_SHOWN))?;
         let head = log::head(view.db())?;
         let signed = log::signed_size(view.db())?;
         Ok(Status {
@@ -169,6 +186,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
             documents: Documents::read(view)?,
+            alerts: Alerts { waiting: unsent, failed },
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
         })
     })?;

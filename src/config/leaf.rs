@@ -143,15 +143,23 @@ impl Leaf for NonZeroU32 {
 /// # Errors
 /// With a message for a person.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let read = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    let read = length(text);
     read.filter(|d| *d <= DURATION_MAX).ok_or_else(|| format!("`{}` is not a duration: write it as 30s or 5m", shown(text)))
+}
+
+/// A length of time; a day has 24 hours here and a week seven days, months and years have no length.
+fn length(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let exact = span.get_years() == 0 && span.get_months() == 0;
+    let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok().filter(|_| exact)?;
+    Duration::try_from(length).ok()
 }
 
 impl Leaf for Duration {
     fn read(value: &Spanned<DeValue<'_>>, walk: &mut Walk<'_>) -> Option<Self> {
         let text = text(value, "a duration such as \"30s\"", walk)?;
-        let read = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Self::try_from(d).ok());
-        let help = || Some("write a number and a unit: `500ms`, `30s`, `5m`, `2h`".to_owned());
+        let read = length(text);
+        let help = || Some("write a number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`".to_owned());
         match read {
             None => refuse(value, &format!("`{}` is not a duration", shown(text)), help(), walk),
             Some(d) if d > DURATION_MAX => {
@@ -164,7 +172,7 @@ impl Leaf for Duration {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "examples": ["500ms", "30s", "5m", "2h"] })
+        json!({ "type": "string", "examples": ["500ms", "30s", "5m", "2h", "7d"] })
     }
 
     fn json(&self) -> Value {
@@ -371,6 +379,9 @@ mod tests {
         check::<Duration>("\"90s\"", "1m 30s");
         check::<Duration>("\"500ms\"", "500ms");
         check::<Duration>("\"0s\"", "0s");
+        check::<Duration>("\"1w 2d 3h\"", "219h");
+        refused::<Duration>("\"1mo\"", "`1mo` is not a duration");
+        refused::<Duration>("\"367d\"", "`367d` is longer than a year");
         refused::<Duration>("\"30\"", "`30` is not a duration");
         refused::<Duration>("\"-1s\"", "`-1s` is not a duration");
         refused::<Duration>("\"9000h\"", "`9000h` is longer than a year");

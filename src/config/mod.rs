@@ -25,14 +25,16 @@ pub use load::{FILE_NAME, Loaded, Origin, Problem, Setting, discover, load, pars
 pub use path::{Dataset, RepoPath};
 pub use schema::{Project, json_schema};
 pub use secret::{Secret, SecretRef};
+pub use tables::alerts::{AlertKind, Alerts, Channel, Email, EventsUrl, Relay, Tls};
 pub use tables::artifacts::{Artifacts, S3};
-pub use tables::drift::{ActionKind, Actions, Alerts, ColumnKind, Drift, DriftRule, FailOn};
+pub use tables::drift::{ActionKind, Actions, ColumnKind, Drift, DriftRule, FailOn};
 pub use tables::embedder::{Embedder, EmbedderKind, EmbedderProtocol, Endpoint, Prefixes};
 pub use tables::gates::{Against, Bound, Budget, Gate, GateKind, MARGIN, Rule};
 pub use tables::golden::Golden;
 pub use tables::graph::{Graph, GraphEngine, Neo4jSettings};
 pub use tables::ingest::{Ingest, QualityCheck, QualityRules, TenantRules};
 pub use tables::model::{Model, Parts};
+pub use tables::monitor::{Direction, FailFrom, Limit, LimitKind, Method, Monitor, Prometheus, Watch};
 pub use tables::policy::{OnInconclusive, Policy};
 pub use tables::project::About;
 pub use tables::signing::Signing;

@@ -5,7 +5,8 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    artifacts, drift, embedder, gates, golden, graph, ingest, model, policy, project, signing, state, system, vectors,
+    alerts, artifacts, drift, embedder, gates, golden, graph, ingest, model, monitor, policy, project, signing, state, system,
+    vectors,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +62,9 @@ tables! {
     /// What new data is compared with, and what is done about drift, by name.
     drift: Tables<drift::RawDrift> => Vec<drift::Drift> = "drift";
     /// Who is told, by name.
-    alerts: Tables<drift::RawAlerts> => Vec<drift::Alerts> = "alerts";
+    alerts: Tables<alerts::RawAlerts> => Vec<alerts::Alerts> = "alerts";
+    /// Which metrics are watched, and where their values come from.
+    monitor: Sub<monitor::RawMonitor> => monitor::Monitor = "monitor";
 }
 
 impl Project {
@@ -79,6 +82,11 @@ impl Project {
     /// What is said of drift under this name.
     pub fn drift(&self, name: &str) -> Option<&drift::Drift> {
         self.drift.iter().find(|d| d.name.as_str() == name)
+    }
+
+    /// Who is told under this name.
+    pub fn channel(&self, name: &str) -> Option<&alerts::Alerts> {
+        self.alerts.iter().find(|a| a.name.as_str() == name)
     }
 
     /// The gate of this name.

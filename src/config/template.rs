@@ -187,10 +187,48 @@ name = "@PROJECT@"
 #cool-down = "24h"
 #windows = 2
 
-# Who is told: the address of a webhook that takes `{"text": …}`.
+# Who is told: a webhook that takes kf's JSON, a channel of slack, a service of pagerduty, or people by email.
 #[alerts.team]
-#url = "env:TEAM_WEBHOOK"
+#kind = "slack"
+#url = "env:SLACK_WEBHOOK"
 #timeout = "10s"
+#[alerts.oncall]
+#kind = "pagerduty"
+#routing-key = "env:PAGERDUTY_ROUTING_KEY"
+#[alerts.owners]
+#kind = "email"
+#smtp = "smtps://smtp.example.org:465"
+#user = "kf"
+#password = "env:SMTP_PASSWORD"
+#from = "kf <kf@example.org>"
+#to = ["owners@example.org"]
+#[alerts.system]
+#url = "env:ALERT_WEBHOOK"
+#secret = "env:ALERT_WEBHOOK_SECRET"
+
+# Metrics that `kf monitor record` takes and `kf monitor check` watches. Methods are zscore, robust, seasonal and none; limits
+# response-time, success-rate and resource.
+#[monitor]
+#keep = "35d"
+#fail-on = "medium"
+#[monitor.prometheus]
+#url = "http://localhost:9090"
+#token = "env:PROMETHEUS_TOKEN"
+#timeout = "10s"
+#[monitor.metrics.latency-p95]
+#query = "histogram_quantile(0.95, sum by (le) (rate(answer_seconds_bucket[1h])))"
+#method = "seasonal"
+#direction = "up"
+#rule = "calibrated"
+#min-samples = 7
+#fresh = "3h"
+#limit = "response-time"
+#limit-at = 0.2
+#window = "24h"
+#[monitor.metrics.memory]
+#method = "none"
+#limit = "resource"
+#scale = 16e9
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]

@@ -16,7 +16,7 @@ use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
 use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
-use crate::domain::{drift, eval, ingest, registry};
+use crate::domain::{alert, drift, eval, ingest, monitor, registry};
 use crate::store::check::{Entry, Finding, Stored, Tile, entries, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
@@ -234,10 +234,20 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let mut eval_told = eval::check::Replay::default();
     let mut ingest_told = ingest::check::Replay::default();
     let mut drift_told = drift::check::Replay::default();
+    let mut alert_told = alert::check::Replay::default();
+    let mut monitor_told = monitor::check::Replay::default();
     let mut marks = marks::Replay::default();
     let mut named = Vec::new();
-    let actions: Vec<&str> =
-        [registry::check::ACTIONS, eval::check::ACTIONS, ingest::check::ACTIONS, drift::check::ACTIONS, marks::ACTIONS].concat();
+    let actions: Vec<&str> = [
+        registry::check::ACTIONS,
+        eval::check::ACTIONS,
+        ingest::check::ACTIONS,
+        drift::check::ACTIONS,
+        monitor::check::ACTIONS,
+        alert::check::ACTIONS,
+        marks::ACTIONS,
+    ]
+    .concat();
     let replay = &mut |stored: Stored<'_>| {
         marks.pass(stored.seq);
         let Some(entry) = Entry::governed(stored, &actions) else { return };
@@ -245,6 +255,8 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         eval_told.take(&entry);
         ingest_told.take(&entry);
         drift_told.take(&entry);
+        alert_told.take(&entry);
+        monitor_told.take(&entry);
         marks.take(&entry);
         named.extend(super::gc::list_of(&entry).map(list));
     };
@@ -264,7 +276,11 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     findings.extend(documents.findings);
     let checks = part("drift", drift_told.compare(view), findings)?;
     findings.extend(checks.findings);
+    let alerts = part("alerts", alert_told.compare(view), findings)?;
+    findings.extend(alerts);
     named.extend(part("drift", drift_objects(view), findings)?);
+    let differences = part("monitoring", monitor_told.compare(view), findings)?;
+    findings.extend(differences);
     let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view, &collections), findings)? };
     findings.extend(indexes);
     let rows = Rows {

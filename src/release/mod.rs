@@ -1,9 +1,11 @@
 //! What needs several domain rooms and adapters at once.
 
+pub mod alert;
 pub mod answer;
 pub mod attest;
 pub mod card;
 pub mod checkout;
+pub mod daily;
 pub mod dataset;
 pub mod drift;
 pub mod embed;
@@ -20,6 +22,7 @@ pub mod index;
 pub mod ingest;
 pub mod intact;
 pub mod lineage;
+pub mod monitor;
 pub mod move_state;
 mod parallel;
 pub mod promote;

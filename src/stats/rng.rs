@@ -3,6 +3,7 @@
 //! xoshiro256++ (Blackman and Vigna 2019, <https://prng.di.unimi.it>), its state filled by splitmix64 as its authors advise.
 //! For resampling only: it is predictable and must never make a secret.
 
+use crate::base::random::splitmix64;
 use std::f64::consts::TAU;
 
 /// A stream of random numbers that its seed determines.
@@ -60,15 +61,6 @@ impl Rng {
             items.swap(at, at + self.below(items.len() - at));
         }
     }
-}
-
-/// Steele, Lea and Flood 2014, with Vigna's constants.
-fn splitmix64(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub enum Matter {
     Objects,
     /// What other engines still have to be told: one process at a time tells it.
     Outbox,
+    /// Alerts that people still have to be told: one process at a time tells them.
+    Alerts,
 }
 
 impl Matter {
@@ -37,6 +39,7 @@ impl Matter {
             Self::Work => "lock",
             Self::Objects => "objects.lock",
             Self::Outbox => "outbox.lock",
+            Self::Alerts => "alerts.lock",
         }
     }
 
@@ -46,6 +49,7 @@ impl Matter {
             Self::Work => 70_182,
             Self::Objects => 70_183,
             Self::Outbox => 70_184,
+            Self::Alerts => 70_185,
         }
     }
 }
@@ -58,6 +62,9 @@ pub enum Hold {
     /// Others who share it too.
     Shared,
 }
+
+/// How long to wait for a lock, and who is told for whom.
+type Patience<'a> = (Duration, &'a mut dyn FnMut(&str));
 
 /// Held while it lives.
 #[derive(Debug)]
@@ -84,7 +91,21 @@ impl Store {
     /// # Errors
     /// [`Kind::Locked`] when somebody else still holds it.
     pub fn lock(&self, matter: Matter, hold: Hold, what: &str, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
-        let patience = self.settings.lock_timeout;
+        self.lock_within(matter, hold, what, (self.settings.lock_timeout, waiting))
+    }
+
+    /// Takes a lock alone without waiting; `None` when somebody else holds it.
+    ///
+    /// # Errors
+    /// When the file or the server that holds it cannot be reached.
+    pub fn try_lock(&self, matter: Matter, what: &str) -> Result<Option<Lock>> {
+        match self.lock_within(matter, Hold::Alone, what, (Duration::ZERO, &mut |_| {})) {
+            Err(e) if e.kind() == Kind::Locked => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
+    fn lock_within(&self, matter: Matter, hold: Hold, what: &str, (patience, waiting): Patience<'_>) -> Result<Lock> {
         match &self.settings.target {
             DbTarget::Sqlite(path) => {
                 let file = lock_file(&path.with_file_name(matter.file()), hold, patience, waiting)?;
@@ -100,7 +121,7 @@ impl Store {
                 let db = self.db();
                 let key = key_of(&db, matter)?;
                 let name = format!("kf {what} (pid {} on {})", std::process::id(), self.identity().host);
-                lock_session(&db, (key, hold), &name, patience, waiting)?;
+                lock_session(&db, (key, hold), &name, (patience, waiting))?;
                 Ok(Lock(Held::Session { db, key, hold }))
             }
         }
@@ -197,7 +218,7 @@ fn key_of(db: &Db, matter: Matter) -> Result<i64> {
 }
 
 /// The server lets those who wait take turns, so that who wants it alone is not starved by those who share it.
-fn lock_session(db: &Db, (key, hold): (i64, Hold), name: &str, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<()> {
+fn lock_session(db: &Db, (key, hold): (i64, Hold), name: &str, (patience, waiting): Patience<'_>) -> Result<()> {
     db.each("SELECT set_config('application_name', ?1, false)", values![name], &mut |_| Ok(()))?;
     let sql = format!("SELECT pg_try_advisory_lock{}(?1)::int::bigint", suffix(hold));
     // The server cannot be interrupted to tell somebody that it waits: it is only asked to once that was told.
@@ -207,6 +228,9 @@ fn lock_session(db: &Db, (key, hold): (i64, Hold), name: &str, patience: Duratio
         db.each(&sql, values![key], &mut |row| row.flag(0).map(|yes| taken = yes))?;
         if taken {
             return Ok(());
+        }
+        if patience.is_zero() {
+            return Err(locked(&holder_of(db, key)?));
         }
         if waited >= TOLD_AFTER || patience <= TOLD_AFTER {
             break;

@@ -116,6 +116,23 @@ const EVAL: Case = Case {
     },
 };
 
+const RECORD: Case = Case {
+    name: "monitor record",
+    command: &["monitor", "record", "--data", "samples.jsonl"],
+    before: |sandbox| {
+        let now = sandbox.next_start() / 1_000_000;
+        let line = |i: i64| format!("{{\"name\": \"queue\", \"value\": {}, \"at\": {}}}\n", i % 7, now - 60 * i);
+        sandbox.write("samples.jsonl", (0..3000).map(line).collect::<String>());
+    },
+    action: "monitor.recorded",
+    entries: 0,
+    retried: ONCE,
+    done: |sandbox| {
+        let run = sandbox.kf(["monitor", "record", "--data", "samples.jsonl"]);
+        if run.stdout.contains("recorded 0 samples, 3,000 there already") { Ok(()) } else { Err(run.to_string()) }
+    },
+};
+
 /// From servers to files, so that both messages and files are struck.
 const MOVE: Case = Case {
     name: "state move",
@@ -327,6 +344,16 @@ fn eval_survives_a_kill_on_files() {
 #[test]
 fn eval_survives_a_kill_on_servers() {
     sweep(&EVAL, Engine::Servers, Fault::Kill, CHANGING, 9);
+}
+
+#[test]
+fn recording_metrics_survives_a_kill_on_files() {
+    sweep(&RECORD, Engine::Files, Fault::Kill, CHANGING, 9);
+}
+
+#[test]
+fn recording_metrics_survives_a_kill_on_servers() {
+    sweep(&RECORD, Engine::Servers, Fault::Kill, CHANGING, 9);
 }
 
 #[test]

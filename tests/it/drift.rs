@@ -9,7 +9,7 @@ use axum::routing::post;
 use std::sync::{Arc, Mutex};
 
 /// A bot with a baseline, data that are like it, and data that are not; `table` is what `[drift.bot]` says beside.
-fn prepare(s: &Sandbox, table: &str) {
+pub(crate) fn prepare(s: &Sandbox, table: &str) {
     with_bot(s);
     s.write("mlops.toml", format!("{}[drift.bot]\nexclude = [\"id\"]\n{table}", s.read("mlops.toml")));
     s.write("accepted.csv", rows(0, "region"));

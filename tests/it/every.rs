@@ -13,6 +13,9 @@ const ELSEWHERE: &str = "ELSEWHERE";
 
 /// Every command with arguments that make it do something on the state of [`prepare`], those first that write the most.
 pub(crate) const EVERY: &[(&str, &[&str])] = &[
+    ("alert list", &["--all"]),
+    ("alert send", &["--all"]),
+    ("alert test", &["team"]),
     ("alias", &["bot@1.0.1", "best"]),
     ("archive", &["bot@1.0.2"]),
     ("audit anchor", &[]),
@@ -75,9 +78,14 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("lineage", &["bot@1.0.0", "--report", "dot=l.dot", "--report", "mermaid=l.mmd"]),
     ("list", &[]),
     ("log", &["bot"]),
-    ("monitor dashboard", &[]),
+    ("monitor check", &[]),
+    ("monitor export grafana", &[]),
+    ("monitor export probes", &[]),
+    ("monitor export prometheus-rules", &["-o", "kf.rules.yml"]),
     ("monitor metrics", &["-o", "kf.prom"]),
-    ("monitor rules", &["-o", "kf.rules.yml"]),
+    ("monitor record", &["latency=102", "--label", "host=a"]),
+    ("monitor report", &["--daily", "--report", "html=day.html"]),
+    ("monitor status", &[]),
     ("promote", &["bot@1.0.2", "--to", "production"]),
     ("register", &["bot", "bot"]),
     ("register", &["new", "bot", "--type", "other"]),
@@ -98,6 +106,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     story::tell(s);
     story::documents(s);
     story::drift(s);
+    story::monitor(s);
     ok(s, ["restore", "bot@1.0.2"]);
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");
@@ -152,9 +161,10 @@ const TEXTS: &[(&str, &[&str], &[&str])] = &[
     ("demo", &["--dir", "show"], &["table"]),
     ("help", &["promote"], &["table"]),
     ("ingest show", &["manual/returns.md", "--tenant", "acme", "--text"], &["table"]),
-    ("monitor dashboard", &[], &["table", "json"]),
+    ("monitor export grafana", &[], &["table", "json"]),
+    ("monitor export probes", &[], &["table"]),
+    ("monitor export prometheus-rules", &["-o", "kf.rules.yml"], &["table"]),
     ("monitor metrics", &["-o", "kf.prom"], &["table"]),
-    ("monitor rules", &["-o", "kf.rules.yml"], &["table"]),
 ];
 
 /// Whether a text is of the format that it is called by.

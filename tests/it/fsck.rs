@@ -282,6 +282,51 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("event", Fsck),
         ],
     ),
+    ("monitor_series", &[("id", Id), ("name", Key), ("labels", Key)]),
+    ("monitor_batch", &[("event", Key), ("samples", Fsck), ("last", Fsck), ("digest", Fsck)]),
+    ("monitor_sample", &[("series", Key), ("at", Key), ("value", Key), ("event", Key)]),
+    (
+        "monitor_episode",
+        &[
+            ("uid", Key),
+            ("name", Fsck),
+            ("labels", Fsck),
+            ("kind", Fsck),
+            ("severity", Fsck),
+            ("since", Fsck),
+            ("peak", Fsck),
+            ("opened", Fsck),
+            ("ended", Fsck),
+            ("closed", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "alert",
+        &[
+            ("uid", Key),
+            ("about", Fsck),
+            ("act", Fsck),
+            ("severity", Fsck),
+            ("message", Fsck),
+            ("created", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "alert_delivery",
+        &[
+            ("alert", Key),
+            ("channel", Key),
+            ("state", Fsck),
+            ("attempts", Fsck),
+            ("due", Fsck),
+            ("error", Nothing),
+            ("changed", Fsck),
+            ("event", Fsck),
+        ],
+    ),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 
@@ -401,6 +446,7 @@ fn an_edit_of_any_column_of_any_row_is_found() {
         story::tell(s);
         story::documents(s);
         story::drift(s);
+        story::monitor(s);
         let key: VerifierKey = ok(s, ["audit", "key"]).stdout.trim().parse().expect("a key");
         let store = story::open(s);
         let long = Event::new("model.looked-at", Resource::new("model", "m")).with("long", "x".repeat(9_000));

@@ -24,12 +24,13 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
+    ("alert", &[]),
     // The language of a text is told in one place.
     ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),
     ("golden", &[]),
     ("ingest", &[]),
-    ("monitor", &[]),
+    ("monitor", &["drift"]),
     ("registry", &[]),
 ];
 
@@ -48,6 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
     ("git2", &["adapters"]),
+    ("lettre", &["adapters"]),
 ];
 
 /// How literals of SQL begin; only the store and the domain write any.

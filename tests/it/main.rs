@@ -1,5 +1,6 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
+mod alerts;
 mod alias;
 mod archive;
 mod audit;
@@ -37,6 +38,7 @@ mod list;
 mod locks;
 mod log;
 mod monitor;
+mod monitor_check;
 mod neo4j;
 mod objects_s3;
 mod offers;

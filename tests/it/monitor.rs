@@ -119,7 +119,7 @@ fn promtool_takes_the_rules_and_every_alert_fires_when_it_should() {
     let Some(promtool) = promtool() else { return skip("`promtool` is not installed") };
     let s = Sandbox::new();
     s.repository("");
-    ends(&s, 0, ["monitor", "rules", "-o", "kf.rules.yml"]);
+    ends(&s, 0, ["monitor", "export", "prometheus-rules", "-o", "kf.rules.yml"]);
     let tests = std::fs::read_to_string(project().join("tests/fixtures/monitor/kf.rules.test.yml")).expect("a fixture");
     s.write("kf.rules.test.yml", &tests);
     let run = |args: [&str; 3]| complaint(&fed(Command::new(&promtool).args(args).current_dir(s.work()), ""));
@@ -165,7 +165,7 @@ fn by_grafana(dashboard: &str) -> Option<Value> {
 fn grafanas_own_types_lose_nothing_of_the_dashboard() {
     let s = Sandbox::new();
     s.repository("");
-    let text = s.kf(["monitor", "dashboard"]).stdout;
+    let text = s.kf(["monitor", "export", "grafana"]).stdout;
     let given: Value = serde_json::from_str(&text).expect("JSON");
     let Some(kept) = by_grafana(&text) else { return skip("`grafana-foundation-sdk` is not installed") };
     assert_eq!(lost(&given, &kept, ""), None);

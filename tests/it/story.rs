@@ -99,7 +99,10 @@ pub(crate) fn documents(s: &Sandbox) {
 
 /// A baseline of the bot, a quiet check, and one that drifts, with a ticket and a program that follow.
 pub(crate) fn drift(s: &Sandbox) {
-    let table = "[drift.bot]\nexclude = [\"id\"]\non-critical = [\"open-ticket\", \"command\"]\ncommand = [\"true\"]\n";
+    let table = "[drift.bot]\nexclude = [\"id\"]\non-critical = [\"open-ticket\", \"command\", \"notify\"]\ncommand = [\"true\"]\n\
+        alerts = [\"team\"]\n[alerts.team]\nkind = \"slack\"\nurl = \"file:team.url\"\n";
+    // Nobody is there: the message waits.
+    s.write("team.url", "http://127.0.0.1:1/hook");
     s.write("mlops.toml", s.read("mlops.toml") + table);
     s.write("accepted.csv", rows(0, "extra"));
     s.write("quiet.csv", rows(1, "extra"));
@@ -107,6 +110,25 @@ pub(crate) fn drift(s: &Sandbox) {
     ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "accepted.csv"]);
     ok(s, ["drift", "check", "bot", "--data", "quiet.csv"]);
     ends(s, 3, ["drift", "check", "bot", "--data", "moved.csv"]);
+}
+
+/// Two days of a metric, one value of it high: an episode that opens, and closes when values are usual again; another that is open.
+pub(crate) fn monitor(s: &Sandbox) {
+    let line = |at: i64, name: &str, value: f64| {
+        let at = at / 1_000_000;
+        format!("{{\"name\": \"{name}\", \"value\": {value}, \"at\": {at}, \"labels\": {{\"host\": \"a\"}}}}\n")
+    };
+    let now = s.next_start();
+    let hour = |back: i64| now - back * 3_600_000_000;
+    let usual = |back: i64| 100.0 + (back * 7 % 5) as f64;
+    let before = (3..50).rev().map(|back| line(hour(back), "latency", usual(back)) + &line(hour(back), "queue", usual(back)));
+    s.write("before.jsonl", before.collect::<String>());
+    s.write("high.jsonl", line(hour(2), "latency", 400.0) + &line(hour(2), "queue", 300.0));
+    s.write("usual.jsonl", (0..2).map(|back| line(hour(back), "latency", 101.0)).collect::<String>());
+    ok(s, ["monitor", "record", "--data", "before.jsonl", "--data", "high.jsonl"]);
+    ends(s, 3, ["monitor", "check"]);
+    ok(s, ["monitor", "record", "--data", "usual.jsonl"]);
+    ends(s, 3, ["monitor", "check"]);
 }
 
 /// A thousand rows of data whose amounts are moved by so much; `extra` names a column of words.

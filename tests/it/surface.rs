@@ -253,6 +253,10 @@ fn keys(text: &mut String, above: &str, table: &Value) {
             keys(text, &format!("{key}."), value);
             continue;
         }
+        if value["additionalProperties"]["properties"].is_object() {
+            keys(text, &format!("{key}.NAME."), &value["additionalProperties"]);
+            continue;
+        }
         let required = table["required"].as_array().is_some_and(|all| all.iter().any(|k| *k == key));
         let default = match value.get("default") {
             _ if required => "**must be there**".to_owned(),

@@ -21,13 +21,23 @@ pub struct Request {
     headers: HeaderMap,
     body: Vec<u8>,
     path_is_secret: bool,
+    /// Secrets of the body.
+    hidden: Vec<Secret>,
     pub(super) timeout: Option<Duration>,
 }
 
 impl Request {
     /// A request without a body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Vec::new(), path_is_secret: false, timeout: None }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+            path_is_secret: false,
+            hidden: Vec::new(),
+            timeout: None,
+        }
     }
 
     /// A POST to this address.
@@ -91,6 +101,13 @@ impl Request {
         self
     }
 
+    /// Keeps a secret that the body carries out of what a service says.
+    #[must_use]
+    pub fn hide(mut self, secret: &Secret) -> Self {
+        self.hidden.push(secret.clone());
+        self
+    }
+
     /// Method and address as errors may show them.
     pub(super) fn what(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
@@ -100,7 +117,7 @@ impl Request {
     }
 
     /// The text with every secret of this request taken out.
-    pub(super) fn redacted(&self, text: &str) -> String {
+    pub(in crate::adapters) fn redacted(&self, text: &str) -> String {
         let mut secrets: Vec<String> = Vec::new();
         for value in self.headers.values().filter(|v| v.is_sensitive()) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -109,7 +126,12 @@ impl Request {
             secrets.push(value);
         }
         secrets.extend(self.url.password().map(str::to_owned));
+        secrets.extend(self.hidden.iter().map(|secret| secret.expose().to_owned()));
         if self.path_is_secret {
+            // A service may repeat the token of an address rather than all of it.
+            secrets.extend(self.url.path_segments().into_iter().flatten().map(str::to_owned));
+            secrets.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
+            secrets.extend(self.url.query().map(str::to_owned));
             secrets.push(self.url.path().to_owned());
         }
         secrets.retain(|s| s.len() >= SECRET_MIN);

@@ -9,13 +9,14 @@ use crate::base::table::Table;
 use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::commands::alert::deliver;
 use crate::commands::gc::waiting;
 use crate::config::{Drift, FailOn};
 use crate::data::Input;
 use crate::domain::drift::action::Step;
 use crate::domain::drift::table::{newest_baseline, short};
 use crate::release::drift::Place;
-use crate::release::drift::act::{self, With};
+use crate::release::drift::act;
 use crate::release::drift::check::check;
 use crate::release::evaluate::ReportFile;
 use crate::store::Mode;
@@ -163,6 +164,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             }
         }
     }
+    deliver(cx, &store);
     write(cx, (&args.reports, &paths), &all.checks.iter().collect::<Vec<_>>(), &all)?;
     cx.out.emit(&all)
 }
@@ -181,8 +183,7 @@ fn one(cx: &Cx, place: &Place<'_>, config: &Drift, inputs: &[Input]) -> Result<(
         None => of_its_baseline(place, config)?,
     };
     let done = check(place, config, inputs, &mut waiting(cx))?;
-    let with = With { project: &loaded.project, root: &loaded.root, secret: &|reference| cx.secret(reference) };
-    let performed = act::act(place, config, &with, &done.actions)?;
+    let performed = act::act(place, config, &loaded.root, &done.actions)?;
     let entry = Entry { uid: done.uid, report: done.report, event: done.event, at: done.at };
     let mut doc = CheckDoc::new(place.store, entry, &done.baseline, done.found)?;
     doc.notes = done.notes;

@@ -1,8 +1,11 @@
-//! `kf monitor`: what Prometheus and Grafana need to watch a repository.
+//! `kf monitor`: metrics that are recorded and checked here, and what Prometheus and Grafana need to watch a repository.
 
-mod dashboard;
+mod check;
+mod export;
 mod metrics;
-mod rules;
+mod record;
+mod report;
+mod status;
 
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -10,23 +13,30 @@ use crate::base::format::Format;
 use crate::cli::cx::Cx;
 use std::path::PathBuf;
 
-/// Print figures for Prometheus, its alert rules and a dashboard for Grafana
+/// Record and check metrics; print figures for Prometheus, its alert rules and a dashboard for Grafana
 #[derive(clap::Subcommand, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf monitor metrics -o /var/lib/node_exporter/kf.prom     from cron, every hour\n  kf monitor rules -o kf.rules.yml\n  kf monitor dashboard -o kf.json"
+    after_long_help = "Examples:\n  kf monitor record latency-p95=0.82\n  kf monitor check\n  kf monitor metrics -o /var/lib/node_exporter/kf.prom     from cron, every hour\n  kf monitor export prometheus-rules -o kf.rules.yml\n  kf monitor export grafana -o kf.json"
 )]
 pub(crate) enum Command {
-    Dashboard(dashboard::Args),
+    Check(check::Args),
+    #[command(subcommand)]
+    Export(export::Command),
     Metrics(metrics::Args),
-    Rules(rules::Args),
+    Record(record::Args),
+    Report(report::Args),
+    Status(status::Args),
 }
 
 impl Command {
     pub(super) fn run(&self, cx: &Cx) -> Result<Exit> {
         match self {
-            Self::Dashboard(args) => dashboard::run(cx, args),
+            Self::Check(args) => check::run(cx, args),
+            Self::Export(command) => command.run(cx),
             Self::Metrics(args) => metrics::run(cx, args),
-            Self::Rules(args) => rules::run(cx, args),
+            Self::Record(args) => record::run(cx, args),
+            Self::Report(args) => report::run(cx, args),
+            Self::Status(args) => status::run(cx, args),
         }
     }
 }

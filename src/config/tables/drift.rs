@@ -1,4 +1,4 @@
-//! `[drift.<name>]` and `[alerts.<name>]`: what new data is compared with, from which band on it counts, and what is done then.
+//! `[drift.<name>]`: what new data is compared with, from which band on it counts, and what is done then.
 //!
 //! The bands are those of the specification: an index of 0.1, 0.2 and 0.3, and a loss of accuracy of 2, 5 and 10 points, are
 //! `monitor`, `warning` and `critical`. With 48 hours for a warning, 24 for one of accuracy, and none for what is critical.
@@ -7,7 +7,6 @@ use crate::base::name::{Name, words};
 use crate::config::check::{CheckNamed, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
-use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Free, Item, table};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -149,16 +148,6 @@ table! {
     }
 }
 
-table! {
-    /// As written.
-    RawAlerts {
-        /// The address of a webhook that takes `{"text": …}`, as Slack and Mattermost do, as `env:NAME` or `file:PATH`.
-        url: Option<At<SecretRef>> = "url" [required];
-        /// How long a message may take.
-        timeout: At<Duration> = "timeout", or Duration::from_secs(10);
-    }
-}
-
 /// What new data is compared with, and what follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
@@ -211,17 +200,6 @@ pub struct Actions {
     pub cool_down: Duration,
     /// How many checks in a row must be in a band; at least 1.
     pub windows: u32,
-}
-
-/// Somebody who is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alerts {
-    /// The name.
-    pub name: Name,
-    /// The address of the webhook.
-    pub url: SecretRef,
-    /// How long a message may take; not zero.
-    pub timeout: Duration,
 }
 
 impl Drift {
@@ -323,17 +301,6 @@ impl RawDrift {
             let problem = Diagnostic::new(format!("`drift.{name}.{on}` has `{}`, but there is no `{lacks}`", item.value));
             cx.absent(problem.at(&item.spot).help(format!("add `{add}` to `[drift.{name}]`")));
         }
-    }
-}
-
-impl CheckNamed for RawAlerts {
-    type Plain = Alerts;
-    fn check(&self, name: &Name, _: &Spot, cx: &mut Checker<'_>) -> Option<Alerts> {
-        if self.timeout.value.is_zero() {
-            let title = format!("`alerts.{name}.timeout` must not be zero");
-            cx.refuse(&self.timeout.spot, title, "write how long a message may take: `10s`");
-        }
-        Some(Alerts { name: name.clone(), url: self.url.as_ref()?.value.clone(), timeout: self.timeout.value })
     }
 }
 

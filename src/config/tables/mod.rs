@@ -1,5 +1,6 @@
 //! One file a table of `mlops.toml`: what may be written, what it means, and the rules between the two.
 
+pub(super) mod alerts;
 pub(super) mod artifacts;
 pub(super) mod drift;
 pub(super) mod embedder;
@@ -8,6 +9,7 @@ pub(super) mod golden;
 pub(super) mod graph;
 pub(super) mod ingest;
 pub(super) mod model;
+pub(super) mod monitor;
 pub(super) mod policy;
 pub(super) mod project;
 pub(super) mod signing;

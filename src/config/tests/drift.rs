@@ -1,7 +1,7 @@
 //! What kf says about drift.
 
 use super::{loaded, refused};
-use crate::config::{ActionKind, ColumnKind, Drift, FailOn};
+use crate::config::{ActionKind, Channel, ColumnKind, Drift, FailOn, SecretRef};
 use std::time::Duration;
 
 #[test]
@@ -28,7 +28,7 @@ fn what_is_said_holds() {
     );
     assert_eq!(drift.actions.critical, [ActionKind::Notify, ActionKind::Command]);
     assert_eq!((drift.fail_on, drift.actions.windows), (FailOn::Critical, 2));
-    assert_eq!(project.alerts[0].url.to_string(), "env:HOOK");
+    assert_eq!(project.alerts[0].channel, Channel::Webhook { url: SecretRef::Env("HOOK".to_owned()), secret: None });
 }
 
 #[test]

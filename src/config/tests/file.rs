@@ -272,7 +272,7 @@ name = "bot"
     1 | KF_LOCK_TIMEOUT=soon
       |                 ^^^^
       |
-      = help: write a number and a unit: `500ms`, `30s`, `5m`, `2h`
+      = help: write a number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`
     ");
 }
 

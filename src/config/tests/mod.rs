@@ -1,5 +1,6 @@
 //! Tests of the whole room: what a person writes, what kf makes of it, what it says.
 
+mod alerts;
 mod drift;
 mod file;
 mod gates;
@@ -97,6 +98,9 @@ fn a_name_is_enough() {
     graph.timeout = 30s (built-in)
     vectors.engine = embedded (built-in)
     vectors.timeout = 30s (built-in)
+    monitor.keep = 840h (built-in)
+    monitor.fail-on = medium (built-in)
+    monitor.prometheus.timeout = 10s (built-in)
     "#);
 }
 

@@ -45,6 +45,8 @@ pub struct Last {
     pub opened: Timestamp,
     /// When it changed last.
     pub changed: Timestamp,
+    /// Whether people were told since that what they were told of is over.
+    pub told_over: bool,
 }
 
 /// What a verdict leads to.
@@ -92,15 +94,27 @@ pub fn counts(verdicts: impl IntoIterator<Item = Status>, windows: usize) -> Sta
     last.into_iter().min().unwrap_or(Status::Ok)
 }
 
-/// What a band that counts leads to; `last`: the newest action of each kind.
-pub fn plan(band: Status, last: &[Last], rules: &Actions, now: Timestamp) -> Vec<Step> {
-    let kinds: &[Kind] = match band.weight() {
+/// Whether what people were told of is over: the last `windows` verdicts that said something were in no band that tells anybody.
+pub fn is_over(verdicts: impl IntoIterator<Item = Status>, rules: &Actions) -> bool {
+    let windows = usize::try_from(rules.windows).unwrap_or(usize::MAX);
+    let said = verdicts.into_iter().map(Status::weight).filter(|status| *status != Status::Inconclusive);
+    let last: Vec<Status> = said.take(windows).collect();
+    last.len() == windows && last.iter().all(|band| !kinds(*band, rules).contains(&Kind::Notify))
+}
+
+/// What is done at a band.
+fn kinds(band: Status, rules: &Actions) -> &[Kind] {
+    match band.weight() {
         Status::Monitor => &rules.monitor,
         Status::Warning => &rules.warning,
         Status::Critical => &rules.critical,
         _ => &[],
-    };
-    kinds.iter().map(|kind| step(*kind, band.weight(), last.iter().find(|l| l.kind == *kind), rules, now)).collect()
+    }
+}
+
+/// What a band that counts leads to; `last`: the newest action of each kind.
+pub fn plan(band: Status, last: &[Last], rules: &Actions, now: Timestamp) -> Vec<Step> {
+    kinds(band, rules).iter().map(|kind| step(*kind, band.weight(), last.iter().find(|l| l.kind == *kind), rules, now)).collect()
 }
 
 fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Timestamp) -> Step {
@@ -114,7 +128,8 @@ fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Tim
         ActionState::Failed => hold(format!("failed on {}, tried again", last.changed)),
         ActionState::Done | ActionState::Closed => {
             let until = last.changed.plus_micros(i64::try_from(rules.cool_down.as_micros()).unwrap_or(i64::MAX));
-            if higher || now >= until {
+            // What was over and is there again is news, whatever was told before.
+            if higher || last.told_over || now >= until {
                 Step::Open { kind, band, due }
             } else {
                 hold(format!("{} on {}, not again before {until}", last.state, last.changed))
@@ -162,7 +177,7 @@ mod tests {
     }
 
     fn last(kind: Kind, band: Status, state: ActionState) -> Last {
-        Last { uid: "a".to_owned(), kind, band, state, opened: at(0), changed: at(0) }
+        Last { uid: "a".to_owned(), kind, band, state, opened: at(0), changed: at(0), told_over: false }
     }
 
     #[test]
@@ -190,6 +205,23 @@ mod tests {
         assert!(matches!(plan(Warning, &closed, &rules(), at(23))[..], [Step::Hold { .. }]));
         assert!(matches!(plan(Warning, &closed, &rules(), at(24))[..], [Step::Open { .. }]));
         assert!(matches!(plan(Critical, &closed, &rules(), at(1))[0], Step::Open { .. }));
+    }
+
+    #[test]
+    fn what_is_over_is_told_again_when_it_comes_back() {
+        let done = last(Kind::Notify, Critical, ActionState::Done);
+        assert!(matches!(plan(Critical, std::slice::from_ref(&done), &rules(), at(1))[1], Step::Hold { .. }));
+        let over = Last { told_over: true, ..done };
+        assert!(matches!(plan(Critical, &[over], &rules(), at(1))[1], Step::Open { kind: Kind::Notify, .. }));
+    }
+
+    #[test]
+    fn it_is_over_after_as_many_checks_in_no_band_that_tells() {
+        let twice = Actions { windows: 2, ..rules() };
+        assert!(is_over([Ok], &rules()) && is_over([Warning], &rules()), "only `critical` notifies");
+        assert!(!is_over([Critical], &rules()) && !is_over([Inconclusive], &rules()));
+        assert!(!is_over([Ok], &twice) && !is_over([Ok, Critical], &twice));
+        assert!(is_over([Ok, Inconclusive, Monitor, Critical], &twice));
     }
 
     #[test]

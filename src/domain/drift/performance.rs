@@ -154,19 +154,36 @@ pub fn error_rate(reference: Part, current: Part, policy: &Policy) -> Change {
     Change { p: Some(p), status, why, ..open.measured(shares, shares.current - shares.reference, Some(interval)) }
 }
 
+/// Shares of requests that succeeded, each of some requests, such as one an hour: the mean share that fails against what may fail.
+pub fn success_rates(reference: &[f64], current: &[f64], limits: &Limits) -> Change {
+    let n = Sides::new(reference.len() as u64, current.len() as u64);
+    let open = Change::open("success rate", n, format!("{} are shares of requests", rows_of(n)));
+    let failing: Vec<f64> = current.iter().map(|share| 1.0 - share).collect();
+    let change = of_mean_share(open, &failing, 1.0 - limits.success, |now| format!("{} of requests fail", percent(now)));
+    // What is shown is what succeeds, as of counted requests.
+    Change { reference: mean(reference), current: mean(current), ..change }
+}
+
+/// The mean of shares against what it may not pass.
+fn of_mean_share(open: Change, current: &[f64], limit: f64, words: impl Fn(f64) -> String) -> Change {
+    let Some(now) = mean(current) else { return open };
+    let interval = of_mean(current, CONFIDENCE);
+    let change = open.measured(Sides::new(now, now), now, interval);
+    let status = change.against(limit, Status::Warning);
+    let half = interval.map(|i| (i.high - i.low) / 2.0);
+    let wide = || narrower(change.n, half?, (now - limit).abs(), Narrow::Current);
+    let needed = if status == Status::Inconclusive { wide() } else { None };
+    judged(change, limit, status, needed, words(now))
+}
+
 /// The mean use of a resource as a share of its `scale` (what there is of it, in the unit of the values), against its limit.
 pub fn resource(name: &str, reference: &[f64], current: &[f64], scale: f64, limits: &Limits) -> Change {
     let n = Sides::new(reference.len() as u64, current.len() as u64);
     let open = Change::open(name, n, format!("{} and a scale above 0 are needed", rows_of(n)));
-    let used = |values: &[f64]| mean(values).map(|mean| mean / scale).filter(|_| scale > 0.0);
-    let Some(now) = used(current) else { return open };
-    let interval = of_mean(current, CONFIDENCE).map(|i| Interval { low: i.low / scale, high: i.high / scale });
-    let change = Change { reference: used(reference), ..open.measured(Sides::new(now, now), now, interval) };
-    let status = change.against(limits.resource, Status::Warning);
-    let half = interval.map(|i| (i.high - i.low) / 2.0);
-    let wide = || narrower(n, half?, (now - limits.resource).abs(), Narrow::Current);
-    let needed = if status == Status::Inconclusive { wide() } else { None };
-    judged(change, limits.resource, status, needed, format!("{} of the scale is used", percent(now)))
+    let used = |values: &[f64]| values.iter().map(|value| value / scale).filter(|_| scale > 0.0).collect::<Vec<_>>();
+    let words = |now| format!("{} of the scale is used", percent(now));
+    let change = of_mean_share(open, &used(current), limits.resource, words);
+    Change { reference: mean(&used(reference)), ..change }
 }
 
 #[cfg(test)]
@@ -217,6 +234,17 @@ mod tests {
         assert_eq!((open.status, said(rows * 93 / 100, rows * 105 / 100)), (Status::Inconclusive, Status::Warning), "{rows}");
         let fresh = success(Part::default(), Part { rows: 10_000, of: 10_000 }, &Limits::default());
         assert_eq!((fresh.status, fresh.reference, fresh.p), (Status::Ok, None, None));
+    }
+
+    #[test]
+    fn shares_of_every_hour_count_like_requests() {
+        let day = |share: f64| (0..24).map(|i| share + f64::from(i % 3) * 0.01).collect::<Vec<_>>();
+        let of = |share| success_rates(&day(0.97), &day(share), &Limits::default());
+        let bad = of(0.90);
+        assert_eq!((of(0.97).status, bad.status, of(0.94).status), (Status::Ok, Status::Warning, Status::Inconclusive));
+        assert!(bad.current.is_some_and(|share| (share - 0.91).abs() < 1e-12), "{bad:?}");
+        assert!(bad.reference.is_some_and(|share| (share - 0.98).abs() < 1e-12), "{bad:?}");
+        assert_eq!(success_rates(&[], &[], &Limits::default()).status, Status::Inconclusive);
     }
 
     #[test]

@@ -199,7 +199,7 @@ pub fn file() -> Value {
     json!({
         "uid": "kf-overview",
         "title": "kf: health, performance, quality, cost, alerts",
-        "description": "Made by `kf monitor dashboard` from what `kf monitor metrics` prints",
+        "description": "Made by `kf monitor export grafana` from what `kf monitor metrics` prints",
         "tags": ["kf"],
         "schemaVersion": SCHEMA_VERSION,
         "timezone": "browser",

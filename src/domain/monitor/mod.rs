@@ -1,13 +1,27 @@
-//! What people and machines watch: the metrics that kf prints, the alert rules and the dashboard made of them.
+//! What people and machines watch: the metrics that kf prints, the alert rules and the dashboard made of them; and the metrics that are
+//! recorded here, with the episodes in which they were unusual.
 //!
-//! Pure. Rules and dashboard name no metric but those of [`metric::ALL`], which `kf monitor metrics` prints, and those of
+//! The way of a sample: [`sample`] reads it, [`record`] keeps it, [`watch`] says what is unusual, [`episode`] what follows from that;
+//! [`table`] reads the rows, [`check`] compares them with the audit log, [`daily`] is what people read of a day.
+//!
+//! Rules and dashboard name no metric but those of [`metric::ALL`], which `kf monitor metrics` prints, and those of
 //! [`metric::COLLECTOR`], which the collector that carries them adds; a test holds them to it.
 
+pub mod check;
+pub mod daily;
 pub mod dashboard;
+pub mod episode;
 pub mod exposition;
 mod expr;
+mod limit;
 pub mod metric;
+pub mod probes;
+pub mod record;
 pub mod rules;
+pub mod sample;
+mod seasonal;
+pub mod table;
+pub mod watch;
 
 #[cfg(test)]
 mod tests {

@@ -245,7 +245,10 @@ pub fn file() -> Result<String> {
     let group = |(name, rules): &(&'static str, &[Rule])| Group { name, rules: rules.iter().map(written).collect() };
     let groups: BTreeMap<&str, Vec<Group>> = [("groups", GROUPS.iter().map(group).collect())].into();
     let yaml = serde_yaml::to_string(&groups).context(|| "cannot write the alert rules")?;
-    Ok(format!("# Alert rules of kf {}; `kf monitor rules` writes them anew.\n{yaml}", env!("CARGO_PKG_VERSION")))
+    Ok(format!(
+        "# Alert rules of kf {}; `kf monitor export prometheus-rules` writes them anew.\n{yaml}",
+        env!("CARGO_PKG_VERSION")
+    ))
 }
 
 #[cfg(test)]

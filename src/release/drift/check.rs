@@ -1,11 +1,11 @@
 //! Checking new data against the newest baseline of a name, and doing it again.
 
-use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of, texts};
+use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of, tell, texts};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Stage;
 use crate::base::time::Timestamp;
-use crate::config::Drift;
+use crate::config::{ActionKind, Drift};
 use crate::data::{self, Input};
 use crate::domain::drift::action::{self, Last, Step};
 use crate::domain::drift::baseline::{Baseline, Selection};
@@ -16,6 +16,7 @@ use crate::domain::drift::table::{self, ActionRow, BaselineRow, CheckRow};
 use crate::domain::drift::verdict::judge;
 use crate::domain::registry;
 use crate::release::attest;
+use crate::seams::notifier::Act;
 use crate::store::objects::Objects;
 use crate::store::{Tx, View};
 
@@ -158,14 +159,27 @@ fn enter(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
     };
     let recorded = record::check(tx, &check)?;
     let model = registry::table::model(tx.view(), &config.model)?;
-    let band = action::counts(std::iter::once(found.judgement.status).chain(before.iter().map(|c| c.verdict)), windows);
-    let last = table::last_actions(tx.view(), &config.name, model.id)?;
-    let last: Vec<Last> = last
-        .into_iter()
-        .map(|a| Last { uid: a.uid, kind: a.kind, band: a.band, state: a.state, opened: a.opened, changed: a.changed })
-        .collect();
+    let verdicts = || std::iter::once(found.judgement.status).chain(before.iter().map(|c| c.verdict));
+    let band = action::counts(verdicts(), windows);
+    let told = tell::told(tx.view(), &config.name)?;
+    let last = |a: ActionRow| Last {
+        told_over: a.kind == ActionKind::Notify && told.as_ref().is_some_and(|t| t.act == Act::Resolve),
+        uid: a.uid,
+        kind: a.kind,
+        band: a.band,
+        state: a.state,
+        opened: a.opened,
+        changed: a.changed,
+    };
+    let last: Vec<Last> = table::last_actions(tx.view(), &config.name, model.id)?.into_iter().map(last).collect();
     let steps = action::plan(band, &last, &config.actions, tx.now());
     record::take(tx, About { name: &config.name, model: &model.name, model_id: model.id, check: &recorded }, &steps)?;
+    for action in table::actions_of(tx.view(), &recorded.uid)?.iter().filter(|a| a.kind == ActionKind::Notify) {
+        tell::begun(tx, config, action, &found.judgement)?;
+    }
+    if action::is_over(verdicts(), &config.actions) {
+        tell::over(tx, config, told, &recorded.uid, &found.judgement)?;
+    }
     let opened = table::actions_of(tx.view(), &recorded.uid)?;
     Ok((recorded, steps, opened))
 }

@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod check;
+mod tell;
 mod texts;
 
 use super::gc::give_back_found;

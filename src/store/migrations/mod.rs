@@ -3,6 +3,8 @@
 mod m0001;
 mod m0002;
 mod m0003;
+mod m0004;
+mod m0005;
 
 use super::db::Db;
 use super::schema::{Index, Table};
@@ -21,7 +23,7 @@ pub struct Migration {
 }
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = &[m0001::MIGRATION, m0002::MIGRATION, m0003::MIGRATION];
+pub const ALL: &[Migration] = &[m0001::MIGRATION, m0002::MIGRATION, m0003::MIGRATION, m0004::MIGRATION, m0005::MIGRATION];
 
 /// The schema that this binary writes.
 pub const CURRENT: i64 = ALL.len() as i64;

@@ -34,6 +34,11 @@ impl fmt::Display for Engine {
     }
 }
 
+/// When a run of kf starts.
+fn starts(run: i64) -> Timestamp {
+    START.parse::<Timestamp>().expect("a time").plus_micros(run * STEP_MICROS)
+}
+
 /// Runs a test on both engines, each time in a fresh sandbox.
 ///
 /// # Panics
@@ -171,12 +176,16 @@ impl Sandbox {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
+    /// When the next run of kf starts, in microseconds since 1970.
+    pub(crate) fn next_start(&self) -> i64 {
+        starts(self.runs.load(Ordering::Relaxed)).micros()
+    }
+
     /// The variables for the next run: those of the sandbox, the time and the seed.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        let start: Timestamp = START.parse().expect("a time");
         let mut all = self.variables.clone();
-        all.insert("KF_CLOCK".into(), start.plus_micros(run * STEP_MICROS).to_string());
+        all.insert("KF_CLOCK".into(), starts(run).to_string());
         all.insert("KF_SEED".into(), (run + 1).to_string());
         all
     }

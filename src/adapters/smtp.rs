@@ -1,0 +1,135 @@
+//! Whoever is told by mail, through one server (RFC 5321). A connection for each message, TLS as `[alerts.<name>]` says, certificates
+//! of the system (`SSL_CERT_FILE`).
+//!
+//! What the server refuses for good (5xx) is not sent again, what it refuses for now (4xx) is. The password is in no error.
+
+use crate::base::error::{Context, Error, Result};
+use crate::base::text::ellipsis;
+use crate::base::time::Timestamp;
+use crate::config::secret::Secret;
+use crate::config::{Email, Tls};
+use crate::domain::alert::mail::mail;
+use crate::seams::notifier::{Message, Notifier, Told};
+use crate::store::runtime::block_on;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message as Letter};
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls as Security, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use std::error::Error as _;
+use std::time::{Duration, SystemTime};
+
+/// Somebody who is told by mail.
+#[derive(Debug)]
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// The server, for errors.
+    server: String,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    password: Option<Secret>,
+    limit: Duration,
+}
+
+/// How much of an answer is told, in characters.
+const ANSWER_MAX: usize = 200;
+
+impl Mailer {
+    /// Mail from and to whom the settings say; `password` is that of their user.
+    ///
+    /// # Errors
+    /// When an address is none, or TLS cannot be set up.
+    pub fn new(settings: &Email, password: Option<Secret>, limit: Duration) -> Result<Self> {
+        let mailbox = |text: &String| -> Result<Mailbox> {
+            let read = text.parse().context(|| format!("`{}` is no address of mail", ellipsis(text, 100)));
+            read.hint(|| "write `team@example.org` or `Team <team@example.org>`".to_owned())
+        };
+        let relay = &settings.relay;
+        let parameters = || TlsParameters::new(relay.host.clone()).context(|| "cannot set up TLS");
+        let security = match relay.tls {
+            Tls::Implicit => Security::Wrapper(parameters()?),
+            Tls::StartTls => Security::Required(parameters()?),
+            Tls::Local => Security::None,
+        };
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&relay.host).port(relay.port).tls(security);
+        let builder = builder.timeout(Some(limit));
+        let builder = match (&settings.login, &password) {
+            (Some((user, _)), Some(password)) => {
+                builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()))
+            }
+            _ => builder,
+        };
+        Ok(Self {
+            transport: builder.build(),
+            server: format!("{}:{}", relay.host, relay.port),
+            from: mailbox(&settings.from)?,
+            to: settings.to.iter().map(mailbox).collect::<Result<_>>()?,
+            password,
+            limit,
+        })
+    }
+
+    fn letter(&self, message: &Message) -> Result<Letter> {
+        let mail = mail(message, self.from.email.domain());
+        let since = Duration::from_micros(u64::try_from(message.at.micros()).unwrap_or(0));
+        let header = |name: &'static str, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
+        let builder = Letter::builder()
+            .from(self.from.clone())
+            .subject(mail.subject)
+            .date(SystemTime::UNIX_EPOCH + since)
+            .message_id(Some(mail.message_id))
+            .references(mail.thread.clone())
+            .in_reply_to(mail.thread)
+            // No robot shall answer (RFC 3834 §5).
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .header(ContentType::TEXT_PLAIN);
+        let builder = self.to.iter().fold(builder, |builder, to| builder.to(to.clone()));
+        builder.body(mail.text).context(|| "cannot write the mail")
+    }
+
+    /// What went wrong, from the outside in, without the password.
+    fn failure(&self, e: &smtp::Error) -> Error {
+        let mut said = e.to_string();
+        let mut cause = e.source();
+        while let Some(inner) = cause {
+            let text = inner.to_string();
+            if !said.contains(&text) {
+                said = format!("{said}: {text}");
+            }
+            cause = inner.source();
+        }
+        if let Some(password) = self.password.as_ref().filter(|p| !p.expose().is_empty()) {
+            said = said.replace(password.expose(), "***");
+        }
+        let error = Error::new(format!("mail through {}: {}", self.server, ellipsis(&said, 300)));
+        match e {
+            e if e.is_tls() || said.contains("certificate") => {
+                error.hint("name the file with your authority's certificate: `export SSL_CERT_FILE=/path/ca.pem`")
+            }
+            e if e.is_client() => error.hint("`smtps://HOST:465` is TLS from the start; check `user` and `password`"),
+            e if e.is_permanent() => error.hint("check `from`, `to`, `user` and `password`"),
+            _ => error,
+        }
+    }
+}
+
+impl Notifier for Mailer {
+    fn tell(&self, message: &Message, _: Timestamp) -> Told {
+        let letter = match self.letter(message) {
+            Ok(letter) => letter,
+            Err(e) => return Told::Refused(e),
+        };
+        let late = || Error::new(format!("mail through {}: it was not taken within {} s", self.server, self.limit.as_secs_f64()));
+        match block_on(async { tokio::time::timeout(self.limit, self.transport.send(letter)).await }) {
+            Err(e) => Told::Missed(e, None),
+            Ok(Err(_)) => Told::Missed(late(), None),
+            Ok(Ok(Ok(answer))) => {
+                let said: Vec<&str> = answer.message().collect();
+                Told::Taken(ellipsis(&format!("{} {}", answer.code(), said.join(" ")), ANSWER_MAX))
+            }
+            Ok(Ok(Err(e))) if e.is_permanent() || e.is_client() => Told::Refused(self.failure(&e)),
+            Ok(Ok(Err(e))) => Told::Missed(self.failure(&e), None),
+        }
+    }
+}

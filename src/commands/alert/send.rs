@@ -1,0 +1,77 @@
+//! `kf alert send`: what waits is sent now.
+
+use super::{DeliveryDoc, items, send_waiting, table};
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::text::count;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::domain::alert::DeliveryState;
+use crate::domain::alert::table::unsent;
+use crate::release::alert::Which;
+use crate::store::Mode;
+use serde::Serialize;
+
+/// Send alerts that wait and are due
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf alert send --quiet              from cron, every few minutes\n  kf alert send --all                after a channel was mended\n\nExits 5 when some could not be sent, 1 when none could."
+)]
+pub(crate) struct Args {
+    /// All that wait, whenever they are due, and once more what failed
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    /// Those that were tried.
+    deliveries: Vec<DeliveryDoc>,
+    /// How many wait for later.
+    waiting: usize,
+}
+
+impl Sent {
+    fn sent(&self) -> usize {
+        self.deliveries.iter().filter(|d| d.state == DeliveryState::Sent).count()
+    }
+}
+
+impl Report for Sent {
+    const SCHEMA: &'static str = "kf.alert-send/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks: Vec<Block> = table(&self.deliveries).into_iter().collect();
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        let (sent, tried) = (self.sent(), self.deliveries.len());
+        let later = if self.waiting > 0 { format!(", {} waiting", self.waiting) } else { String::new() };
+        match tried - sent {
+            0 if tried == 0 => format!("nothing is due{later}"),
+            0 => format!("{} sent{later}", count(sent, "message")),
+            lost => format!("{} sent, {lost} not{later}", count(sent, "message")),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.sent(), self.deliveries.len()) {
+            (sent, tried) if sent == tried => Exit::Ok,
+            (0, _) => Exit::Failed,
+            _ => Exit::Partial,
+        }
+    }
+
+    fn items(&self) -> Option<Vec<serde_json::Value>> {
+        Some(items(&self.deliveries))
+    }
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let store = cx.store(Mode::Write)?;
+    let tried = send_waiting(cx, &store, if args.all { Which::All } else { Which::Due })?;
+    let waiting = store.read(|view| unsent(view, false))?.len();
+    cx.out.emit(&Sent { deliveries: tried.into_iter().map(DeliveryDoc::from).collect(), waiting })
+}
