@@ -3,13 +3,16 @@
 use super::version_doc::VersionDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::base::table::Table;
 use crate::base::text::count;
+use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::alert::table::counts;
+use crate::domain::drift::policy::Status as Band;
+use crate::domain::drift::table as drift;
 use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table;
 use crate::release::gates;
@@ -36,6 +39,18 @@ struct AuditState {
     signed: Option<u64>,
 }
 
+/// How a drift stands.
+#[derive(Serialize)]
+struct DriftState {
+    name: Name,
+    model: Name,
+    /// Of its newest check; absent before the first.
+    verdict: Option<Band>,
+    checked: Option<Timestamp>,
+    open_actions: usize,
+    overdue: usize,
+}
+
 /// What tenants' documents come to in all.
 #[derive(Serialize)]
 pub(super) struct Documents {
@@ -54,6 +69,7 @@ struct Status {
     models: usize,
     versions: Vec<VersionDoc>,
     waiting: Vec<Waiting>,
+    drift: Vec<DriftState>,
     documents: Documents,
     alerts: Alerts,
     audit: AuditState,
@@ -101,6 +117,7 @@ impl Report for Status {
             format!("gates   {} → {}: {why}", w.version.reference(), w.to)
         });
         let mut lines: Vec<String> = lines.collect();
+        lines.extend(self.drift.iter().map(|drift| format!("drift   {}", drift.words())));
         lines.extend(self.documents.words().map(|words| format!("search  {words}")));
         if self.alerts.waiting + self.alerts.failed > 0 {
             let Alerts { waiting, failed } = self.alerts;
@@ -117,6 +134,43 @@ impl Report for Status {
 
     fn summary(&self) -> String {
         format!("{}, {} waiting", count(self.models, "model"), self.waiting.len())
+    }
+}
+
+impl DriftState {
+    /// Of every name that has a baseline.
+    fn all(view: View<'_>, now: Timestamp) -> Result<Vec<Self>> {
+        let pending = drift::pending(view)?;
+        // The newest of each name comes first.
+        let mut baselines = drift::baselines(view)?;
+        baselines.dedup_by(|a, b| a.name == b.name);
+        let state = |baseline: drift::BaselineRow| {
+            let check = drift::checks(view, &baseline.name, 1)?.pop();
+            let own = || pending.iter().filter(|action| action.name == baseline.name);
+            Ok(Self {
+                verdict: check.as_ref().map(|check| check.verdict),
+                checked: check.map(|check| check.at),
+                open_actions: own().count(),
+                overdue: own().filter(|action| action.due.is_some_and(|due| due < now)).count(),
+                model: baseline.model,
+                name: baseline.name,
+            })
+        };
+        baselines.into_iter().map(state).collect()
+    }
+
+    /// One line.
+    fn words(&self) -> String {
+        let said = match (self.verdict, self.checked) {
+            (Some(verdict), Some(at)) => format!("{verdict} on {at}"),
+            _ => "not checked yet".to_owned(),
+        };
+        let due = match (self.open_actions, self.overdue) {
+            (0, _) => String::new(),
+            (open, 0) => format!(", {} to be done", count(open, "action")),
+            (open, overdue) => format!(", {} to be done, {overdue} overdue: `kf drift due`", count(open, "action")),
+        };
+        format!("{}: {said}{due}", self.name)
     }
 }
 
@@ -185,6 +239,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
+            drift: DriftState::all(view, store.now())?,
             documents: Documents::read(view)?,
             alerts: Alerts { waiting: unsent, failed },
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },

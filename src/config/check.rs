@@ -6,7 +6,7 @@
 use super::diag::{Diagnostic, Diags, SECRET_WORDS, Source, Spot};
 use super::path::{Dataset, RepoPath};
 use super::schema::Raw;
-use super::shape::{At, Layer, Named, Sub, Table, Tables, shown};
+use super::shape::{At, Item, Layer, Named, Sub, Table, Tables, shown};
 use super::tables::model::RawModel;
 use crate::base::name::{ModelType, Name};
 use crate::base::reference::Reference;
@@ -109,6 +109,16 @@ impl<'c> Checker<'c> {
     /// The model of this name.
     pub(super) fn model(&self, name: &str) -> Option<&'c Named<RawModel>> {
         self.raw.models.0.get(*self.models.get(name)?)
+    }
+
+    /// Reports names of channels that no `[alerts.<name>]` has.
+    pub(super) fn known_alerts(&mut self, names: &[Item<Name>]) {
+        let known = &self.raw.alerts;
+        for item in names.iter().filter(|item| known.get(item.value.as_str()).is_none()) {
+            let hint = did_you_mean(item.value.as_str(), known.names());
+            let hint = hint.unwrap_or_else(|| format!("add `[alerts.{}]` with `url = \"env:NAME\"`", item.value));
+            self.refuse(&item.spot, format!("there is no `[alerts.{}]`", item.value), hint);
+        }
     }
 
     /// Reports a problem with one value.

@@ -211,6 +211,7 @@ name = "@PROJECT@"
 #[monitor]
 #keep = "35d"
 #fail-on = "medium"
+#alerts = ["team"]
 #[monitor.prometheus]
 #url = "http://localhost:9090"
 #token = "env:PROMETHEUS_TOKEN"

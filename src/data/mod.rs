@@ -61,6 +61,8 @@ pub struct Column {
     pub bad: u64,
     /// The first of them as it is written, shortened, and its row, from 1.
     pub example: Option<(u64, String)>,
+    /// Why its cells cannot be read at all; reading them gives that error.
+    pub unread: Option<String>,
 }
 
 /// A run of cells of one column, in the order of the rows.

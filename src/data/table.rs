@@ -240,15 +240,19 @@ fn joined(
     for name in names {
         let place: Vec<Option<usize>> = indexes.iter().map(|index| index.get(name).copied()).collect();
         let wanted = expected.get(name).copied();
-        let (mut tally, mut rows) = (Tally::default(), 0);
+        let (mut tally, mut rows, mut unread) = (Tally::default(), 0, None);
         for ((part, at), remarks) in parts.iter().zip(&place).zip(&mut remarks) {
             match at {
-                Some(at) => tally.merge(&part.tally(*at, wanted)?, rows),
+                Some(at) => match part.tally(*at, wanted) {
+                    Ok(found) => tally.merge(&found, rows),
+                    // One broken column does not take the others with it.
+                    Err(e) => unread = unread.or_else(|| Some(e.to_string())),
+                },
                 None => remarks.add(Trouble::MissingColumn, 0, || format!("`{name}` is not there")),
             }
             rows += part.rows();
         }
-        columns.push(tally.column(name, wanted));
+        columns.push(Column { unread, ..tally.column(name, wanted) });
         places.push(place);
     }
     let rows = parts.iter().map(|part| part.rows()).sum();
@@ -266,7 +270,11 @@ impl Table for Joined {
     }
 
     fn read(&self, column: usize, each: Each<'_>) -> Result<()> {
-        let kind = self.columns[column].kind;
+        let Column { kind, unread, .. } = &self.columns[column];
+        if let Some(why) = unread {
+            return Err(Error::new(why));
+        }
+        let kind = *kind;
         for (part, at) in self.parts.iter().zip(&self.places[column]) {
             match at {
                 Some(at) => part.read(*at, kind, each)?,

@@ -137,6 +137,6 @@ impl Tally {
             kind => kind,
         };
         let (bad, example) = self.bad(kind);
-        Column { name: name.to_owned(), kind, own, bad, example }
+        Column { name: name.to_owned(), kind, own, bad, example, unread: None }
     }
 }

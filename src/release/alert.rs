@@ -62,13 +62,14 @@ pub fn raise(tx: &Tx<'_>, channels: &[Name], alert: &Alert) -> Result<String> {
 /// # Errors
 /// When the state cannot be read or written. A delivery that does not succeed is no error.
 pub fn deliver(store: &Store, with: With<'_>, which: Which) -> Result<Vec<Delivery>> {
-    let mut run = Run { store, with, started: Instant::now(), passed: BTreeSet::new(), done: Vec::new() };
-    while !store.is_dry_run() && !run.waiting(which)?.is_empty() {
+    let mut run = Run { store, with, started: Instant::now(), passed: Passed::new(), done: Vec::new() };
+    while !store.is_dry_run() && !waiting(store, which, &run.passed)?.is_empty() {
         let Some(_alone) = store.try_lock(Matter::Alerts, "alert send")? else { break };
         // Somebody may have sent it before the lock was given up.
-        let waiting = run.waiting(which)?;
+        let waiting = waiting(store, which, &run.passed)?;
         run.round(waiting)?;
     }
+    run.done.sort_by(|a, b| (a.of.event, &a.of.uid, &a.channel).cmp(&(b.of.event, &b.of.uid, &b.channel)));
     Ok(run.done)
 }
 
@@ -127,13 +128,41 @@ pub fn channel<'p>(project: &'p Project, name: &str) -> Result<&'p Alerts> {
     })
 }
 
+/// Alerts and channels.
+type Passed = BTreeSet<(String, Name)>;
+
+/// What [`deliver`] would send now.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn due(store: &Store, which: Which) -> Result<Vec<Delivery>> {
+    waiting(store, which, &Passed::new())
+}
+
+/// What is to be tried now: of one condition and channel nothing before what was raised earlier.
+fn waiting(store: &Store, which: Which, passed: &Passed) -> Result<Vec<Delivery>> {
+    let now = store.now();
+    let mut blocked = BTreeSet::new();
+    let mut waiting = store.read(|view| table::unsent(view, which == Which::All))?;
+    waiting.retain(|d| {
+        let due = which == Which::All || d.due.is_some_and(|due| due <= now);
+        let condition = (d.of.alert.about.clone(), d.channel.clone());
+        let goes = due && !passed.contains(&(d.of.uid.clone(), d.channel.clone())) && !blocked.contains(&condition);
+        if !goes && d.state == DeliveryState::Waiting {
+            blocked.insert(condition);
+        }
+        goes
+    });
+    Ok(waiting)
+}
+
 /// One run of [`deliver`].
 struct Run<'a> {
     store: &'a Store,
     with: With<'a>,
     started: Instant,
     /// Alerts and channels that this run has tried, or will not.
-    passed: BTreeSet<(String, Name)>,
+    passed: Passed,
     done: Vec<Delivery>,
 }
 
@@ -144,23 +173,6 @@ struct Queue {
 }
 
 impl Run<'_> {
-    /// What is to be tried now: of one condition and channel nothing before what was raised earlier.
-    fn waiting(&self, which: Which) -> Result<Vec<Delivery>> {
-        let now = self.store.now();
-        let mut blocked = BTreeSet::new();
-        let mut waiting = self.store.read(|view| table::unsent(view, which == Which::All))?;
-        waiting.retain(|d| {
-            let due = which == Which::All || d.due.is_some_and(|due| due <= now);
-            let condition = (d.of.alert.about.clone(), d.channel.clone());
-            let goes = due && !self.passed.contains(&(d.of.uid.clone(), d.channel.clone())) && !blocked.contains(&condition);
-            if !goes && d.state == DeliveryState::Waiting {
-                blocked.insert(condition);
-            }
-            goes
-        });
-        Ok(waiting)
-    }
-
     /// Tries these, all channels at once, and records each answer as it comes.
     fn round(&mut self, waiting: Vec<Delivery>) -> Result<()> {
         self.passed.extend(waiting.iter().map(|d| (d.of.uid.clone(), d.channel.clone())));

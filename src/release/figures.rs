@@ -5,7 +5,7 @@
 
 use super::{attest, gates};
 use crate::base::error::Result;
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::config::{Project, Rule};
@@ -17,6 +17,7 @@ use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P
 use crate::domain::ingest::table::Scope;
 use crate::domain::monitor::exposition::Figures;
 use crate::domain::monitor::metric;
+use crate::domain::monitor::table as monitor_table;
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::store::{View, log, outbox};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +53,8 @@ pub fn figures(view: View<'_>, project: &Project, root: &Path, now: Timestamp) -
             evaluations(view, version, &mut figures)?;
         }
     }
-    drift(view, now, &mut figures)?;
+    drift(view, project, now, &mut figures)?;
+    episodes(view, &mut figures)?;
     for scope in Scope::everywhere(view)? {
         collection(view, &scope, &mut figures)?;
     }
@@ -126,13 +128,15 @@ fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
     }
 }
 
-/// The newest check of each drift that has a baseline, and what is to be done about it.
-fn drift(view: View<'_>, now: Timestamp, figures: &mut Figures) -> Result<()> {
+/// The newest check of each drift that has a baseline and a table in `mlops.toml`, and what is to be done about any. Baselines stay in
+/// the state: a check of one that nobody watches any more would be an alert that nobody can end.
+fn drift(view: View<'_>, project: &Project, now: Timestamp, figures: &mut Figures) -> Result<()> {
+    let watched = |name: &Name| project.drift(name.as_str()).is_some();
     let mut seen = BTreeSet::new();
     for baseline in drift_table::baselines(view)?.iter().filter(|b| seen.insert(b.name.clone())) {
         let of = [baseline.name.as_str(), baseline.model.as_str()];
         figures.put(&metric::OVERDUE, of, 0.0);
-        if let Some(check) = drift_table::checks(view, &baseline.name, 1)?.first() {
+        if let Some(check) = drift_table::checks(view, &baseline.name, 1)?.first().filter(|_| watched(&baseline.name)) {
             newest_check(view, of, check, figures)?;
         }
     }
@@ -165,6 +169,18 @@ fn newest_check(view: View<'_>, of: [&str; 2], check: &CheckRow, figures: &mut F
     columns.sort_by(|a, b| b.1.total_cmp(&a.1));
     for (column, psi) in columns.iter().take(COLUMNS) {
         figures.put(&metric::INDEX, [name, model, column], *psi);
+    }
+    Ok(())
+}
+
+/// Open episodes by what they are of; labels are left out, which may be many.
+fn episodes(view: View<'_>, figures: &mut Figures) -> Result<()> {
+    let mut open: BTreeMap<_, u32> = BTreeMap::new();
+    for episode in monitor_table::open(view)? {
+        *open.entry((episode.name, episode.kind, episode.severity)).or_default() += 1;
+    }
+    for ((name, kind, severity), n) in open {
+        figures.put(&metric::EPISODES, [name.as_str(), kind.word(), severity.word()], f64::from(n));
     }
     Ok(())
 }

@@ -243,6 +243,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         eval::check::ACTIONS,
         ingest::check::ACTIONS,
         drift::check::ACTIONS,
+        alert::check::ACTIONS,
         monitor::check::ACTIONS,
         alert::check::ACTIONS,
         marks::ACTIONS,

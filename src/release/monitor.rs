@@ -4,18 +4,23 @@
 //! long for another; what a run that died had recorded is passed over by the next. A check reads first and takes the writer's lock
 //! only when an episode begins, worsens or ends: then it judges again, as things stand under the lock.
 
+use super::alert::raise;
 use crate::base::error::{Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::config::{FailFrom, Method, Monitor, Watch};
+use crate::domain::alert::Alert;
+use crate::domain::alert::table::last_about;
 use crate::domain::drift::anomaly::Severity;
+use crate::domain::drift::why::number;
 use crate::domain::monitor::episode::{Step, plan};
 use crate::domain::monitor::record::{self, Recorded};
 use crate::domain::monitor::sample::{Labels, Sample};
 use crate::domain::monitor::table::{self, Episode, Series};
-use crate::domain::monitor::watch::{Finding, Past, WEEK, findings};
-use crate::store::{Store, View};
+use crate::domain::monitor::watch::{Finding, Past, WEEK, findings, title};
+use crate::seams::notifier::{Act, Severity as Urgency};
+use crate::store::{Store, Tx, View};
 use std::time::Duration;
 
 /// Samples of one batch: some ten megabytes, and a second or two for the writer's lock.
@@ -196,7 +201,7 @@ fn see(view: View<'_>, watched: &[Watched], now: Timestamp) -> Result<Vec<Seen>>
     Ok(seen)
 }
 
-/// Judges what is watched, and opens, raises and closes episodes.
+/// Judges what is watched, and opens, raises and closes episodes; whoever `alerts` names is told in the same transaction.
 ///
 /// # Errors
 /// When a name is not watched, or the state cannot be read or written.
@@ -210,11 +215,11 @@ pub fn check(store: &Store, config: &Monitor, names: &[Name]) -> Result<Vec<Told
     }
     store.write(|tx| {
         let seen = see(tx.view(), &watched(tx.view(), config, names)?, tx.now())?;
-        seen.into_iter().map(|(labels, finding, open)| step(tx, labels, finding, open)).collect()
+        seen.into_iter().map(|(labels, finding, open)| step(tx, &config.alerts, labels, finding, open)).collect()
     })
 }
 
-fn step(tx: &crate::store::Tx<'_>, labels: Labels, finding: Finding, open: Option<Episode>) -> Result<Told> {
+fn step(tx: &Tx<'_>, channels: &[Name], labels: Labels, finding: Finding, open: Option<Episode>) -> Result<Told> {
     let Some(step) = plan(&finding, open.as_ref()) else {
         return Ok(Told { labels, finding, episode: open, became: None });
     };
@@ -224,5 +229,59 @@ fn step(tx: &crate::store::Tx<'_>, labels: Labels, finding: Finding, open: Optio
         Step::Close { .. } => Became::Closed,
     };
     let episode = record::take(tx, (&finding.name, &labels, finding.kind), &step)?;
+    tell(tx, channels, &finding, &episode)?;
     Ok(Told { labels, finding, episode: Some(episode), became: Some(became) })
+}
+
+/// Raises the alert that an episode began, worsened or ended. Who was not told that it began is not told that it is over.
+fn tell(tx: &Tx<'_>, channels: &[Name], finding: &Finding, episode: &Episode) -> Result<()> {
+    let alert = alert(finding, episode);
+    let told = last_about(tx.view(), &alert.about)?;
+    let told: Vec<Name> = match alert.act {
+        Act::Trigger => channels.to_vec(),
+        Act::Resolve => {
+            let before = told.filter(|(row, _)| row.alert.act == Act::Trigger).map(|(_, told)| told).unwrap_or_default();
+            before.into_iter().filter(|channel| channels.contains(channel)).collect()
+        }
+    };
+    if told.is_empty() { Ok(()) } else { raise(tx, &told, &alert).map(|_| ()) }
+}
+
+/// What an episode says to whom it is told; one condition for each metric and what it is held against.
+fn alert(finding: &Finding, episode: &Episode) -> Alert {
+    let name = title(&episode.name, &episode.labels);
+    let now = finding.value.map_or_else(|| "unknown".to_owned(), number);
+    let over = episode.closed.is_some();
+    let (act, severity) = match episode.severity {
+        _ if over => (Act::Resolve, Urgency::Info),
+        Severity::High => (Act::Trigger, Urgency::Critical),
+        _ => (Act::Trigger, Urgency::Warning),
+    };
+    let head = match over {
+        true => format!("{name} is usual again: {now}"),
+        false => format!("{name} is {}: {now}", episode.severity),
+    };
+    let peak = number(episode.peak);
+    let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Alert {
+        about: format!("monitor/{name}/{}", episode.kind),
+        act,
+        severity,
+        title: head,
+        body: format!(
+            "{}\nsince {}, farthest {peak}\n{}: `kf monitor check {}`",
+            finding.why,
+            episode.since,
+            episode.kind.advice(),
+            episode.name
+        ),
+        facts: vec![
+            fact("metric", episode.name.as_str()),
+            fact("kind", episode.kind.word()),
+            fact("severity", episode.severity.word()),
+            fact("value", &now),
+            fact("since", &episode.since.to_string()),
+            fact("episode", &episode.uid),
+        ],
+    }
 }

@@ -2,11 +2,15 @@
 
 use crate::drift::prepare;
 use crate::repo::{ends, events, json, ok};
-use crate::support::receiver::{Answer, Heard, Receiver};
+use crate::schemas::{complaints, validator};
+use crate::support::receiver::{self, Answer, Heard, Receiver};
 use crate::support::sandbox::{Run, Sandbox, on_both_engines};
 use crate::support::skip;
 use crate::support::smtp::{Mail, Security, Server};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use kf::domain::alert::{Alert, pagerduty, slack};
+use kf::release::alert::message_of;
+use kf::seams::notifier::{Act, Severity};
 use mail_parser::MessageParser;
 use serde_json::Value;
 
@@ -100,6 +104,10 @@ fn each_channel_is_told_when_drift_begins_and_when_it_is_over() {
         assert_ne!(begun.headers["webhook-id"], over.headers["webhook-id"]);
         assert_eq!((&begun.body["type"], &over.body["type"]), (&"alert.triggered".into(), &"alert.resolved".into()));
         assert_eq!(begun.body["data"]["facts"]["columns"], "amount");
+        match validator() {
+            Some(validator) => assert_eq!(complaints(&validator, "alert", &[begun.body.clone(), over.body.clone()]), ""),
+            None => return skip("`jsonschema` is not installed"),
+        }
         let [begun, over] = of(&heard, "/slack")[..] else { panic!("{heard:?}") };
         assert!(
             begun.body["text"].as_str().is_some_and(|t| t.ends_with("1 of 2 columns drifted: amount (PSI 4.33)")),
@@ -263,6 +271,52 @@ fn a_hanging_receiver_stops_nobody() {
     let run = moved(s);
     assert!(run.stderr.contains("`alerts.system` was not told") && !run.stderr.contains("hunter2"), "{run}");
     assert_eq!((of(&receiver.heard(), "/slack").len(), listed(s, [])), (1, vec![is("system", "waiting", 1)]));
+}
+
+/// Whatever an alert says, what is sent is of the published format; the fakes that say so share nothing with kf.
+#[test]
+fn nasty_texts_fit_every_format() {
+    let words =
+        ["a", "&<>", "<!channel> & <@U1>", "*a*_b_`c`", "line\nline\n\nline", "\u{1f6a8}é\u{200b}\t\r\n\u{7}", "\n\n\n", ""];
+    let long = ["&", "é\u{1f6a8}", "<word> ", "a line of a report\n", "\n"].map(|text| text.repeat(20_000 / text.len()));
+    let texts: Vec<&str> = words.into_iter().chain(long.iter().map(String::as_str)).collect();
+    let at = "2026-11-21T08:00:00Z".parse().expect("a time");
+    for (title, body) in texts.iter().flat_map(|title| texts.iter().map(move |body| (*title, *body))) {
+        for act in Act::ALL {
+            let alert = Alert {
+                about: format!("drift/{title}"),
+                act: *act,
+                severity: Severity::Critical,
+                title: title.to_owned(),
+                body: body.to_owned(),
+                facts: vec![("columns".to_owned(), body.to_owned())],
+            };
+            let message = message_of("kf/shop/5f0a3c1be2d49786", "01a1fedd-1d99-7252-a3a7-ddd3d9e395fc", &alert, at);
+            let shown = (title.chars().take(20).collect::<String>(), body.chars().take(20).collect::<String>());
+            assert_eq!(receiver::slack(&slack::payload(&message)), Ok(()), "{shown:?}");
+            assert_eq!(receiver::pagerduty(&pagerduty::event(&message, ROUTING_KEY)), Ok(()), "{shown:?}");
+        }
+    }
+}
+
+/// Two at once: one of them sends, the other leaves it to it.
+#[test]
+fn two_commands_at_once_send_a_message_once() {
+    on_both_engines(|s| {
+        let receiver = Receiver::start();
+        telling(s, &receiver, "[\"oncall\"]", PAGERDUTY);
+        receiver.answer([Answer::Status(429, Some(10))]);
+        moved(s);
+        s.skip_runs(10);
+        receiver.answer([Answer::Slow]);
+        let s: &Sandbox = s;
+        std::thread::scope(|scope| {
+            let both = [(); 2].map(|()| scope.spawn(|| ok(s, ["alert", "send"])));
+            both.into_iter().for_each(|one| assert_eq!(one.join().expect("no panic").code, Some(0)));
+        });
+        assert_eq!((receiver.requests(), listed(s, ["--all"])), (2, vec![is("oncall", "sent", 2)]));
+        ok(s, ["fsck"]);
+    });
 }
 
 /// What is missing on this host, or was taken out of `mlops.toml`, is told like any other failure.

@@ -163,6 +163,7 @@ fn each_value_tells_where_it_comes_from() {
     vectors.timeout             30s                    built-in
     monitor.keep                840h                   built-in
     monitor.fail-on             medium                 built-in
+    monitor.alerts              []                     built-in
     monitor.prometheus.timeout  10s                    built-in
     -- exit status: 0 --
     "#);

@@ -4,11 +4,14 @@
 //! `cargo test crash` takes a sample of the points; `KF_TEST_SWEEP=all cargo test crash` takes all of them.
 
 use crate::support::crash::Sweep;
+use crate::support::receiver::{Heard, Receiver};
 use crate::support::sandbox::{Engine, Run, Sandbox};
 use crate::support::skip;
 use crate::support::strace::{CHANGING, FAILING, Fault, Strace};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A command to strike, and what must be true of the state when it has taken effect.
 struct Case {
@@ -188,6 +191,41 @@ const IMPORT: Case = Case {
     entries: 0,
     retried: ONCE,
     done: |sandbox| is_snapshot(sandbox, "restored"),
+};
+
+/// Who takes the alerts of every sandbox, each under a path of its own.
+fn receiver() -> &'static Receiver {
+    static RECEIVER: OnceLock<Receiver> = OnceLock::new();
+    RECEIVER.get_or_init(Receiver::start)
+}
+
+fn hook(sandbox: &Sandbox) -> String {
+    format!("/{}", sandbox.root().file_name().expect("a name").display())
+}
+
+const ALERT_SEND: Case = Case {
+    name: "alert send",
+    command: &["alert", "send", "--all"],
+    before: |sandbox| {
+        register(sandbox, "one");
+        let table = "[drift.bot]\nexclude = [\"id\"]\non-critical = [\"notify\"]\nalerts = [\"hook\"]\n[alerts.hook]\nurl = \"file:hook.url\"\n";
+        sandbox.write("mlops.toml", sandbox.read("mlops.toml") + table);
+        sandbox.write("accepted.csv", crate::story::rows(0, "region"));
+        sandbox.write("moved.csv", crate::story::rows(60, "region"));
+        sandbox.works(["drift", "baseline", "bot@1.0.0", "--data", "accepted.csv"]);
+        sandbox.write("hook.url", "");
+        assert_eq!(sandbox.kf(["drift", "check", "bot", "--data", "moved.csv"]).code, Some(3));
+        sandbox.write("hook.url", receiver().url(&hook(sandbox)));
+    },
+    action: "alert.delivered",
+    entries: 0,
+    retried: ONCE,
+    // It may have come twice, and can be told then.
+    done: |sandbox| {
+        let heard: Vec<Heard> = receiver().heard().into_iter().filter(|h| h.path == hook(sandbox)).collect();
+        let ids: BTreeSet<&String> = heard.iter().map(|h| &h.headers["webhook-id"]).collect();
+        if ids.len() == 1 && heard.len() <= 2 { Ok(()) } else { Err(format!("{} messages: {ids:?}", heard.len())) }
+    },
 };
 
 fn take_handbook(sandbox: &Sandbox) {
@@ -374,6 +412,16 @@ fn a_move_survives_a_kill() {
 #[test]
 fn a_move_survives_a_full_disk() {
     sweep(&MOVE, Engine::Servers, Fault::NoSpace, FAILING, 40);
+}
+
+#[test]
+fn sending_alerts_survives_a_kill_on_files() {
+    sweep(&ALERT_SEND, Engine::Files, Fault::Kill, CHANGING, 9);
+}
+
+#[test]
+fn sending_alerts_survives_a_kill_on_servers() {
+    sweep(&ALERT_SEND, Engine::Servers, Fault::Kill, CHANGING, 15);
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn a_freeze_keeps_the_model_where_it_is_until_it_is_closed() {
     release(s, "bot@1.0.0");
 }
 
-/// A webhook takes `{"text": …}`; its address is in no output, state or log.
+/// A webhook takes `kf.alert/1` with a text; its address is in no output, state or log.
 #[test]
 fn a_webhook_is_told_once_and_its_address_is_kept_secret() {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -313,7 +313,7 @@ fn a_webhook_is_told_once_and_its_address_is_kept_secret() {
     s.set("TEAM_HOOK", "http://127.0.0.1:1/hidden-path");
     s.write("mlops.toml", s.read("mlops.toml").replace("[drift.bot]", "[drift.bot]\ncool-down = \"0s\""));
     let lost = ends(s, 3, ["drift", "check", "bot", "--data", "moved.csv"]);
-    assert!(lost.stderr.contains("alerts.team: ") && !lost.to_string().contains("hidden-path"), "{lost}");
+    assert!(lost.stderr.contains("`alerts.team` was not told of ") && !lost.to_string().contains("hidden-path"), "{lost}");
 }
 
 /// Baselines and reports are kept by a collection that takes all else.

@@ -16,6 +16,7 @@ mod directory;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_judged;
 mod drift_texts;
 mod dry_run;
 mod eval;

@@ -2,6 +2,7 @@
 
 use crate::repo::{ends, events, json, ok, on_both, refused};
 use crate::story;
+use crate::support::receiver::Receiver;
 use crate::support::sandbox::Sandbox;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -57,6 +58,9 @@ fn an_alarm_is_an_episode_that_is_told_once_and_ends() {
         let again = ends(s, 3, ["monitor", "check"]);
         assert!(!again.stdout.contains("(new)") && again.stdout.contains("1 episode open"), "{again}");
         assert_eq!(told(s, "monitor.episode-opened"), 1);
+        let figures = ok(s, ["monitor", "metrics"]).stdout;
+        let open = "kf_monitor_episodes{metric=\"latency\",kind=\"anomaly\",severity=\"high\"} 1\n";
+        assert!(figures.contains(open), "{figures}");
 
         // One usual value is not enough to call it over, two in a row are.
         sleep(s, 1);
@@ -71,6 +75,34 @@ fn an_alarm_is_an_episode_that_is_told_once_and_ends() {
         sleep(s, 2);
         let stale = ends(s, 4, ["monitor", "check"]);
         assert!(stale.stdout.contains("the newest sample is 2 h old; `fresh` allows 90 min"), "{stale}");
+        ok(s, ["fsck"]);
+    });
+}
+
+#[test]
+fn people_are_told_that_it_began_and_that_it_is_over() {
+    on_both(|s| {
+        let receiver = Receiver::start();
+        s.set("SLACK", &receiver.url("/slack"));
+        s.repository("[monitor]\nalerts = [\"team\"]\n[alerts.team]\nkind = \"slack\"\nurl = \"env:SLACK\"\n");
+        s.write("week.jsonl", hours(s, "latency", 168));
+        ok(s, ["monitor", "record", "--data", "week.jsonl"]);
+        ok(s, ["monitor", "record", "latency=250"]);
+        ends(s, 3, ["monitor", "check", "--dry-run"]);
+        assert_eq!(receiver.requests(), 0);
+        for _ in 0..2 {
+            ends(s, 3, ["monitor", "check"]);
+            assert_eq!(receiver.requests(), 1, "{:?}", receiver.refused());
+        }
+        for value in ["latency=101", "latency=102"] {
+            sleep(s, 1);
+            ok(s, ["monitor", "record", value]);
+        }
+        ok(s, ["monitor", "check"]);
+        let said: Vec<String> = receiver.heard().iter().map(|heard| heard.text.clone()).collect();
+        assert_eq!((said.len(), receiver.requests()), (2, 2), "{said:?}");
+        assert!(said[0].contains("latency is high: 250") && said[0].contains("farthest 250"), "{said:?}");
+        assert!(said[1].contains("latency is usual again: 102"), "{said:?}");
         ok(s, ["fsck"]);
     });
 }

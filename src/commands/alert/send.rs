@@ -8,7 +8,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::alert::DeliveryState;
 use crate::domain::alert::table::unsent;
-use crate::release::alert::Which;
+use crate::release::alert::{Which, due};
 use crate::store::Mode;
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ struct Sent {
     deliveries: Vec<DeliveryDoc>,
     /// How many wait for later.
     waiting: usize,
+    #[serde(skip)]
+    dry_run: bool,
 }
 
 impl Sent {
@@ -48,6 +50,9 @@ impl Report for Sent {
 
     fn summary(&self) -> String {
         let (sent, tried) = (self.sent(), self.deliveries.len());
+        if self.dry_run {
+            return format!("{} would be sent", count(tried, "message"));
+        }
         let later = if self.waiting > 0 { format!(", {} waiting", self.waiting) } else { String::new() };
         match tried - sent {
             0 if tried == 0 => format!("nothing is due{later}"),
@@ -58,7 +63,7 @@ impl Report for Sent {
 
     fn exit(&self) -> Exit {
         match (self.sent(), self.deliveries.len()) {
-            (sent, tried) if sent == tried => Exit::Ok,
+            (sent, tried) if sent == tried || self.dry_run => Exit::Ok,
             (0, _) => Exit::Failed,
             _ => Exit::Partial,
         }
@@ -71,7 +76,8 @@ impl Report for Sent {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Write)?;
-    let tried = send_waiting(cx, &store, if args.all { Which::All } else { Which::Due })?;
+    let (which, dry_run) = (if args.all { Which::All } else { Which::Due }, store.is_dry_run());
+    let tried = if dry_run { due(&store, which)? } else { send_waiting(cx, &store, which)? };
     let waiting = store.read(|view| unsent(view, false))?.len();
-    cx.out.emit(&Sent { deliveries: tried.into_iter().map(DeliveryDoc::from).collect(), waiting })
+    cx.out.emit(&Sent { deliveries: tried.into_iter().map(DeliveryDoc::from).collect(), waiting, dry_run })
 }

@@ -13,6 +13,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
 use crate::domain::drift::baseline::{Kept, Profile};
+use crate::domain::drift::outcome::Answers;
 use crate::release::drift::{Taken, baseline};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
@@ -51,10 +52,20 @@ struct Baselined {
     version: String,
     rows: u64,
     columns: Vec<ColumnDoc>,
+    /// How often the predictions are right; absent without labels.
+    answers: Option<AnswersDoc>,
     profile: Digest,
     changed: bool,
     event: i64,
     notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AnswersDoc {
+    label: String,
+    prediction: String,
+    unlabelled: u64,
+    words: String,
 }
 
 impl Report for Baselined {
@@ -66,7 +77,9 @@ impl Report for Baselined {
             let told = c.left_out.as_ref().map_or_else(|| c.kind.to_owned(), |why| format!("not at all: {why}"));
             t.row([c.column.clone(), told, c.bad.to_string()]);
         }
-        let lines: Vec<String> = self.notes.iter().map(|n| format!("note: {n}")).chain([self.summary()]).collect();
+        let right = self.answers.as_ref().map(|answers| format!("answers: {}", answers.words));
+        let notes = self.notes.iter().map(|n| format!("note: {n}"));
+        let lines: Vec<String> = right.into_iter().chain(notes).chain([self.summary()]).collect();
         vec![t.into(), lines.join("\n").into()]
     }
 
@@ -88,6 +101,15 @@ fn doc(kept: &Kept) -> ColumnDoc {
     ColumnDoc { column: kept.name.clone(), kind, bad: kept.bad, left_out }
 }
 
+fn answers_doc(answers: &Answers) -> AnswersDoc {
+    AnswersDoc {
+        label: answers.label.clone(),
+        prediction: answers.prediction.clone(),
+        unlabelled: answers.unknown(),
+        words: answers.words(),
+    }
+}
+
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let name = args.name.clone().unwrap_or_else(|| args.reference.name.clone());
     let mut config = config_of(cx, &name)?;
@@ -99,5 +121,6 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let Taken { uid, version, rows, baseline, profile, changed, event, notes } =
         baseline(&place(cx, &store, &objects)?, &config, &args.reference, &inputs, &mut waiting(cx))?;
     let columns = baseline.columns.iter().map(doc).collect();
-    cx.out.emit(&Baselined { baseline: uid, name, version, rows, columns, profile, changed, event, notes })
+    let answers = baseline.together.answers.as_ref().map(answers_doc);
+    cx.out.emit(&Baselined { baseline: uid, name, version, rows, columns, answers, profile, changed, event, notes })
 }

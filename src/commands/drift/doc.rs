@@ -12,7 +12,9 @@ use crate::cli::arg::report_file;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report, json};
 use crate::config::FailOn;
-use crate::domain::drift::page::{self, ActionView, Page};
+use crate::domain::drift::figures::Role;
+use crate::domain::drift::outcome::Outcome;
+use crate::domain::drift::page::{self, ActionView, Page, together};
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::report::{File, Found};
 use crate::domain::drift::table::{self, ActionRow, BaselineRow};
@@ -134,7 +136,13 @@ impl CheckDoc {
         if !self.judgement.columns.is_empty() {
             blocks.push(columns(&self.judgement.columns).into());
         }
-        let mut tail: Vec<String> = self.actions.iter().map(action_line).collect();
+        if let Some(outcome) = &self.judgement.outcome {
+            blocks.extend(answers(outcome).map(Block::from));
+            let lines = together::lines(outcome);
+            blocks.extend((!lines.is_empty()).then(|| lines.join("\n").into()));
+        }
+        let mut tail: Vec<String> = together::kinds(&self.judgement).into_iter().collect();
+        tail.extend(self.actions.iter().map(action_line));
         tail.extend(self.held.iter().cloned());
         tail.push(self.line());
         blocks.push(tail.join("\n").into());
@@ -192,6 +200,22 @@ pub(super) fn action_line(action: &ActionRow) -> String {
     format!("action: {} ({}) of {}: {}{due}", action.kind, action.uid, action.name, action.state)
 }
 
+/// How right answers are, as a table; `None` without any.
+pub(super) fn answers(outcome: &Outcome) -> Option<Table> {
+    let rows = together::answers(outcome);
+    let mut t = Table::new(&together::HEADINGS);
+    rows.iter().for_each(|(_, cells)| _ = t.row(cells.clone()));
+    (!rows.is_empty()).then_some(t)
+}
+
+/// A column with what it is to the model, if that is more than something it sees.
+fn named(column: &Judged) -> String {
+    match column.role {
+        Role::Feature => column.name.clone(),
+        role => format!("{} ({role})", column.name),
+    }
+}
+
 /// A number as reports show it; `-` for what cannot be had.
 pub(super) fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
@@ -212,8 +236,7 @@ fn columns(judged: &[Judged]) -> Table {
         let n = format!("{} / {}", f.n_ref, f.n_cur);
         let nulls = format!("{} / {}", f.nulls.reference, f.nulls.current);
         let q = c.q.map_or_else(|| "-".to_owned(), chance);
-        let cells =
-            [c.name.clone(), c.status.to_string(), number(f.psi), number(f.psi_crit999), q, effect, n, nulls, c.why.clone()];
+        let cells = [named(c), c.status.to_string(), number(f.psi), number(f.psi_crit999), q, effect, n, nulls, c.why.clone()];
         t.row(cells);
     }
     t

@@ -1,6 +1,6 @@
 //! `kf drift explain`: why a column was said to have moved, cell by cell.
 
-use super::doc::{chance, number};
+use super::doc::{answers, chance, number};
 use super::report::kept;
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
@@ -8,7 +8,8 @@ use crate::base::table::Table;
 use crate::base::text::{did_you_mean, visible};
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::drift::page;
+use crate::domain::drift::outcome::Outcome;
+use crate::domain::drift::page::{self, together};
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::verdict::Judged;
 use serde::Serialize;
@@ -30,6 +31,8 @@ struct Explained {
     verdict: Status,
     reason: String,
     columns: Vec<Judged>,
+    /// What columns say together; of one column, its slices and its series.
+    outcome: Option<Box<Outcome>>,
 }
 
 impl Report for Explained {
@@ -51,6 +54,12 @@ impl Report for Explained {
                 blocks.push(signs(c).into());
             }
         }
+        if let Some(outcome) = &self.outcome {
+            blocks.extend(answers(outcome).map(Block::from));
+            blocks.extend(slices(outcome).map(Block::from));
+            let lines = together::lines(outcome);
+            blocks.extend((!lines.is_empty()).then(|| lines.join("\n").into()));
+        }
         blocks.push(self.summary().into());
         blocks
     }
@@ -58,6 +67,14 @@ impl Report for Explained {
     fn summary(&self) -> String {
         format!("{}: {}: {}", self.name, self.verdict, self.reason)
     }
+}
+
+/// The slices that moved most, as a table; `None` without any.
+fn slices(outcome: &Outcome) -> Option<Table> {
+    let rows = together::slices(outcome);
+    let mut t = Table::new(&together::SLICE_HEADINGS);
+    rows.iter().for_each(|row| _ = t.row(row.clone()));
+    (!rows.is_empty()).then(|| t.titled("slices that moved most"))
 }
 
 fn cells(column: &Judged) -> Table {
@@ -92,10 +109,11 @@ fn signs(column: &Judged) -> Table {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let doc = kept(cx, args.name.as_deref())?;
-    let mut columns = doc.judgement.columns;
+    let (mut columns, mut outcome) = (doc.judgement.columns, doc.judgement.outcome);
     match &args.column {
         None => columns.retain(|c| c.status.moved()),
         Some(wanted) => {
+            outcome = outcome.map(|outcome| Box::new(outcome.of(wanted)));
             let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
             columns.retain(|c| c.name == *wanted);
             if columns.is_empty() {
@@ -105,5 +123,5 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         }
     }
     let name = doc.name.to_string();
-    cx.out.emit(&Explained { check: doc.check, name, verdict: doc.verdict, reason: doc.reason, columns })
+    cx.out.emit(&Explained { check: doc.check, name, verdict: doc.verdict, reason: doc.reason, columns, outcome })
 }

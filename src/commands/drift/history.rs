@@ -9,8 +9,12 @@ use crate::base::text::count;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::domain::drift::concept::ACCURACY;
+use crate::domain::drift::outcome::Right;
+use crate::domain::drift::page::{INDEX, spark};
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::table::{self, CheckRow, FigureRow};
+use crate::release::drift::check::rights;
 use crate::store::Mode;
 use serde::Serialize;
 use std::num::NonZeroU32;
@@ -49,6 +53,16 @@ struct History {
     /// The oldest first.
     checks: Vec<CheckLine>,
     columns: Vec<ColumnLine>,
+    /// How often the model was right, or how far it was off; none without labels.
+    answers: Vec<AnswersLine>,
+}
+
+#[derive(Serialize)]
+struct AnswersLine {
+    name: String,
+    /// One for each check, the oldest first.
+    values: Vec<Option<f64>>,
+    status: Status,
 }
 
 impl Report for History {
@@ -58,29 +72,33 @@ impl Report for History {
         let mut columns = Table::new(&["column", "psi", ">last", "status", ">n"]);
         for c in &self.columns {
             let last = c.psi.last().copied().flatten();
-            columns.row([c.column.clone(), sparkline(&c.psi), number(last), c.status.to_string(), c.n.to_string()]);
+            columns.row([
+                c.column.clone(),
+                spark(c.psi.iter().copied(), INDEX),
+                number(last),
+                c.status.to_string(),
+                c.n.to_string(),
+            ]);
+        }
+        let mut answers = Table::new(&["answers", "history", ">last", "status"]);
+        for a in &self.answers {
+            let largest = a.values.iter().flatten().copied().fold(0.0, f64::max);
+            let full = if a.name == ACCURACY { 1.0 } else { largest };
+            let line = spark(a.values.iter().copied(), full);
+            answers.row([a.name.clone(), line, number(a.values.last().copied().flatten()), a.status.to_string()]);
         }
         let mut checks = Table::new(&["check", "at", ">rows", "verdict"]).titled("checks, the oldest first");
         for c in &self.checks {
             checks.row([c.check.clone(), c.at.to_string(), c.rows.to_string(), c.verdict.to_string()]);
         }
-        vec![columns.into(), checks.into(), self.summary().into()]
+        let answers = (!self.answers.is_empty()).then(|| answers.into());
+        std::iter::once(columns.into()).chain(answers).chain([checks.into(), self.summary().into()]).collect()
     }
 
     fn summary(&self) -> String {
         let last = self.checks.last().map_or(Status::Inconclusive, |c| c.verdict);
         format!("{}: {}, the last is {last}", self.name, count(self.checks.len(), "check"))
     }
-}
-
-/// The index that fills a mark: above it everything is critical by the specification.
-const FULL: f64 = 0.4;
-
-/// One mark for each value, on a scale that is the same for all columns; `·` for none.
-fn sparkline(values: &[Option<f64>]) -> String {
-    const MARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let level = |v: f64| ((v / FULL).clamp(0.0, 1.0) * (MARKS.len() - 1) as f64).round() as usize;
-    values.iter().map(|v| v.map_or('·', |v| MARKS[level(v).min(MARKS.len() - 1)])).collect()
 }
 
 /// The columns of the newest check, each through all of them.
@@ -95,8 +113,20 @@ fn columns(all: &[Vec<FigureRow>]) -> Vec<ColumnLine> {
     all.last().map(|newest| newest.iter().map(line).collect()).unwrap_or_default()
 }
 
+/// What of answers the newest check has, each through all checks.
+fn answers(all: &[Vec<Right>]) -> Vec<AnswersLine> {
+    let value = |rights: &Vec<Right>, name: &str| rights.iter().find(|right| right.name == name).and_then(|right| right.current);
+    let line = |right: &Right| AnswersLine {
+        name: right.name.clone(),
+        values: all.iter().map(|rights| value(rights, &right.name)).collect(),
+        status: right.status,
+    };
+    all.last().map(|newest| newest.iter().map(line).collect()).unwrap_or_default()
+}
+
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    let report = cx.store(Mode::Read)?.read(|view| {
+    let objects = cx.objects()?;
+    let (rows, mut report) = cx.store(Mode::Read)?.read(|view| {
         let name = match &args.name {
             Some(name) => name.clone(),
             None => table::find_check(view, None)?.name,
@@ -110,18 +140,16 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
                 .hint(format!("`kf drift check {name} --data FILE` checks new data")));
         }
         let figures = checks.iter().map(|check| table::figures(view, &check.uid)).collect::<Result<Vec<_>>>()?;
-        let line = |c: CheckRow| CheckLine { check: c.uid, at: c.at, rows: c.rows, verdict: c.verdict };
-        Ok(History { name, columns: columns(&figures), checks: checks.into_iter().map(line).collect() })
+        let line = |c: &CheckRow| CheckLine { check: c.uid.clone(), at: c.at, rows: c.rows, verdict: c.verdict };
+        let lines = checks.iter().map(line).collect();
+        Ok((checks, History { name, columns: columns(&figures), answers: Vec::new(), checks: lines }))
     })?;
+    let right = |check: &CheckRow| {
+        rights(&objects, check).unwrap_or_else(|e| {
+            cx.warn(&e.to_string());
+            Vec::new()
+        })
+    };
+    report.answers = answers(&rows.iter().map(right).collect::<Vec<_>>());
     cx.out.emit(&report)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_for_each_value_on_one_scale() {
-        assert_eq!(sparkline(&[Some(0.0), None, Some(0.1), Some(0.2), Some(0.4), Some(9.0), Some(-1.0)]), "▁·▃▅██▁");
-    }
 }

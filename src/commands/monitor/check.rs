@@ -8,6 +8,7 @@ use crate::base::text::count;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::commands::alert::deliver;
 use crate::config::FailFrom;
 use crate::domain::drift::anomaly::Severity;
 use crate::domain::drift::why::number;
@@ -149,7 +150,9 @@ impl Report for Checked {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let config = &cx.project()?.project.monitor;
-    let told = check(&cx.store(Mode::Write)?, config, &args.names)?;
+    let store = cx.store(Mode::Write)?;
+    let told = check(&store, config, &args.names)?;
+    deliver(cx, &store);
     let from = args.fail_on.unwrap_or(config.fail_on);
     let exit = told.iter().fold(Exit::Ok, |exit, told| {
         exit.and(match told.finding.severity {

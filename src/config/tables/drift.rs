@@ -119,12 +119,22 @@ table! {
         keep_texts: At<bool> = "keep-texts", or true;
         /// The column that the model says; its drift is told apart.
         prediction: Option<At<String>> = "prediction";
-        /// The column of what would have been right.
+        /// The column of what would have been right; rows without are left out until it comes.
         label: Option<At<String>> = "label";
+        /// The column of the chance, 0 to 1, that the prediction gives itself of being right.
+        score: Option<At<String>> = "score";
+        /// Columns by whose values the rows are told apart; those of few levels when it is not given.
+        slices: Option<At<Vec<Item<String>>>> = "slices";
+        /// Columns of numbers in which the row is looked for from which on they changed.
+        stream: At<Vec<Item<String>>> = "stream", or Vec::new();
+        /// The column that says in which order rows came; that of the files when it is not given.
+        time: Option<At<String>> = "time";
         /// How an index becomes a band.
         rule: At<DriftRule> = "rule", or DriftRule::Calibrated;
         /// The stability index from which on a column is `monitor`, `warning` and `critical`.
         psi: At<Vec<Item<f64>>> = "psi", or numbers([0.1, 0.2, 0.3]);
+        /// The accuracy lost from which on it is `monitor`, `warning` and `critical`: 0.02 is two points.
+        accuracy: At<Vec<Item<f64>>> = "accuracy", or numbers([0.02, 0.05, 0.1]);
         /// Rows of either side below which a check is inconclusive.
         min_rows: At<NonZeroU32> = "min-rows", or NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN);
         /// The band from which on a check fails.
@@ -141,6 +151,8 @@ table! {
         alerts: At<Vec<Item<Name>>> = "alerts", or Vec::new();
         /// How long a ticket about a warning may stay open; one about `critical` is due at once.
         deadline: At<Duration> = "deadline", or hours(48);
+        /// The same for a warning about accuracy.
+        accuracy_deadline: At<Duration> = "accuracy-deadline", or hours(24);
         /// How long after an action ended the same one is not begun again, unless the band rose.
         cool_down: At<Duration> = "cool-down", or hours(24);
         /// How many checks in a row must be in a band before something is done about it.
@@ -169,10 +181,20 @@ pub struct Drift {
     pub prediction: Option<String>,
     /// The column of what would have been right.
     pub label: Option<String>,
+    /// The column of the chance that the prediction gives itself; only with both of these.
+    pub score: Option<String>,
+    /// Columns by whose values rows are told apart; `None` for those of few levels.
+    pub slices: Option<Vec<String>>,
+    /// Columns in which a change is looked for row by row.
+    pub stream: Vec<String>,
+    /// The column that says in which order rows came.
+    pub time: Option<String>,
     /// How an index becomes a band.
     pub rule: DriftRule,
     /// The stability index of `monitor`, `warning` and `critical`; positive and ascending.
     pub psi: [f64; 3],
+    /// The accuracy lost of `monitor`, `warning` and `critical`, as shares; positive and ascending.
+    pub accuracy: [f64; 3],
     /// Rows of either side below which a check is inconclusive.
     pub min_rows: u32,
     /// The band from which on a check fails.
@@ -196,6 +218,8 @@ pub struct Actions {
     pub alerts: Vec<Name>,
     /// How long a ticket about a warning may stay open.
     pub deadline: Duration,
+    /// The same for a warning about accuracy.
+    pub accuracy_deadline: Duration,
     /// How long after an action ended the same one is not begun again.
     pub cool_down: Duration,
     /// How many checks in a row must be in a band; at least 1.
@@ -212,9 +236,11 @@ impl Drift {
 impl CheckNamed for RawDrift {
     type Plain = Drift;
     fn check(&self, name: &Name, _: &Spot, cx: &mut Checker<'_>) -> Option<Drift> {
-        self.bands(cx);
+        rises("psi", &self.psi, "[0.1, 0.2, 0.3]", cx);
+        rises("accuracy", &self.accuracy, "[0.02, 0.05, 0.1]", cx);
+        self.scored(name, cx);
         self.files(name, cx);
-        self.known_alerts(cx);
+        cx.known_alerts(&self.alerts.value);
         for (on, actions) in
             [("on-monitor", &self.on_monitor), ("on-warning", &self.on_warning), ("on-critical", &self.on_critical)]
         {
@@ -242,8 +268,13 @@ impl RawDrift {
             keep_texts: self.keep_texts.value,
             prediction: self.prediction.as_ref().map(|at| at.value.clone()),
             label: self.label.as_ref().map(|at| at.value.clone()),
+            score: self.score.as_ref().map(|at| at.value.clone()),
+            slices: self.slices.as_ref().map(texts),
+            stream: texts(&self.stream),
+            time: self.time.as_ref().map(|at| at.value.clone()),
             rule: self.rule.value,
-            psi: self.thresholds().unwrap_or_default(),
+            psi: three(&self.psi).unwrap_or_default(),
+            accuracy: three(&self.accuracy).unwrap_or_default(),
             min_rows: self.min_rows.value.get(),
             fail_on: self.fail_on.value,
             actions: Actions {
@@ -253,40 +284,28 @@ impl RawDrift {
                 command: texts(&self.command),
                 alerts: values(&self.alerts.value),
                 deadline: self.deadline.value,
+                accuracy_deadline: self.accuracy_deadline.value,
                 cool_down: self.cool_down.value,
                 windows: self.windows.value.get(),
             },
         }
     }
 
-    fn thresholds(&self) -> Option<[f64; 3]> {
-        values(&self.psi.value).try_into().ok()
-    }
-
     fn excludes(&self, column: &str) -> bool {
         self.exclude.value.iter().any(|item| item.value == column)
     }
 
-    fn bands(&self, cx: &mut Checker<'_>) {
-        let rises = self.thresholds().is_some_and(|[a, b, c]| 0.0 < a && a < b && b < c);
-        if !rises {
-            let title = format!("`psi` must be three numbers above 0 that rise: for {BANDS}");
-            cx.refuse(&self.psi.spot, title, "`[0.1, 0.2, 0.3]` is what is usual");
-        }
+    /// A chance of being right says something only beside what was said and what is right.
+    fn scored(&self, name: &Name, cx: &mut Checker<'_>) {
+        let (Some(score), None) = (&self.score, self.label.as_ref().zip(self.prediction.as_ref())) else { return };
+        let title =
+            format!("`drift.{name}.score` needs `prediction` and `label`: whether a prediction was right follows from them");
+        cx.refuse(&score.spot, title, "name all three, or none");
     }
 
     fn files(&self, name: &Name, cx: &mut Checker<'_>) {
         for item in self.data.value.iter().filter(|item| item.value.is_empty()) {
             cx.refuse(&item.spot, format!("`drift.{name}.data` names no file"), "write the path of a file: `\"data/new.csv\"`");
-        }
-    }
-
-    fn known_alerts(&self, cx: &mut Checker<'_>) {
-        let known = &cx.raw.alerts;
-        for item in self.alerts.value.iter().filter(|item| known.get(item.value.as_str()).is_none()) {
-            let hint = crate::base::text::did_you_mean(item.value.as_str(), known.names());
-            let hint = hint.unwrap_or_else(|| format!("add `[alerts.{}]` with `url = \"env:NAME\"`", item.value));
-            cx.refuse(&item.spot, format!("there is no `[alerts.{}]`", item.value), hint);
         }
     }
 
@@ -301,6 +320,18 @@ impl RawDrift {
             let problem = Diagnostic::new(format!("`drift.{name}.{on}` has `{}`, but there is no `{lacks}`", item.value));
             cx.absent(problem.at(&item.spot).help(format!("add `{add}` to `[drift.{name}]`")));
         }
+    }
+}
+
+fn three(at: &At<Vec<Item<f64>>>) -> Option<[f64; 3]> {
+    values(&at.value).try_into().ok()
+}
+
+/// Bands must be three, and rise.
+fn rises(key: &str, at: &At<Vec<Item<f64>>>, usual: &str, cx: &mut Checker<'_>) {
+    if !three(at).is_some_and(|[a, b, c]| 0.0 < a && a < b && b < c) {
+        let title = format!("`{key}` must be three numbers above 0 that rise: for {BANDS}");
+        cx.refuse(&at.spot, title, format!("`{usual}` is what is usual"));
     }
 }
 

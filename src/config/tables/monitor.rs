@@ -8,7 +8,7 @@ use crate::config::check::{Check as _, CheckNamed, CheckOne, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
 use crate::config::secret::SecretRef;
-use crate::config::shape::{At, Part as _, Sub, Tables, table};
+use crate::config::shape::{At, Item, Part as _, Sub, Tables, table};
 use crate::config::tables::drift::DriftRule;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -81,6 +81,8 @@ table! {
         keep: At<Duration> = "keep", or Duration::from_secs(35 * DAY);
         /// The severity from which on an open episode makes `kf monitor check` fail.
         fail_on: At<FailFrom> = "fail-on", or FailFrom::Medium;
+        /// Names of the `[alerts.<name>]` that are told when an episode begins, worsens and ends.
+        alerts: At<Vec<Item<Name>>> = "alerts", or Vec::new();
         /// The Prometheus server that is asked for values.
         prometheus: Sub<RawPrometheus> = "prometheus";
         /// The metrics that are watched, by name; all that were recorded when none is named.
@@ -133,6 +135,8 @@ pub struct Monitor {
     pub keep: Duration,
     /// The severity from which on an open episode fails a check.
     pub fail_on: FailFrom,
+    /// Who is told of episodes.
+    pub alerts: Vec<Name>,
     /// The server that is asked for values, when one is named.
     pub prometheus: Option<Prometheus>,
     /// The metrics; all that were recorded when there are none.
@@ -198,6 +202,8 @@ impl CheckOne for RawMonitor {
             let title = "`monitor.keep` must be at least `8d`: a value is held against the week before it";
             cx.refuse(&self.keep.spot, title, "`35d` also has what `method = \"seasonal\"` needs");
         }
+        cx.known_alerts(&self.alerts.value);
+        let alerts = self.alerts.value.iter().map(|item| item.value.clone()).collect();
         let prometheus = self.prometheus.check("monitor.prometheus", cx)?;
         let metrics = self.metrics.check("monitor.metrics", cx)?;
         for raw in self.metrics.0.iter().filter(|_| prometheus.is_none()) {
@@ -205,7 +211,7 @@ impl CheckOne for RawMonitor {
             let title = format!("`monitor.metrics.{}` has a query, and there is no server to ask", raw.name);
             cx.absent(Diagnostic::new(title).at(&query.spot).help("add `[monitor.prometheus]` with `url = \"http://…:9090\"`"));
         }
-        Some(Monitor { keep: self.keep.value, fail_on: self.fail_on.value, prometheus, metrics })
+        Some(Monitor { keep: self.keep.value, fail_on: self.fail_on.value, alerts, prometheus, metrics })
     }
 }
 

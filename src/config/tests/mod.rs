@@ -100,6 +100,7 @@ fn a_name_is_enough() {
     vectors.timeout = 30s (built-in)
     monitor.keep = 840h (built-in)
     monitor.fail-on = medium (built-in)
+    monitor.alerts = [] (built-in)
     monitor.prometheus.timeout = 10s (built-in)
     "#);
 }

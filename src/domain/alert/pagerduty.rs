@@ -21,9 +21,11 @@ pub fn event(message: &Message, routing_key: &str) -> Value {
     let mut details: Map<String, Value> = message.facts.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     details.insert("body".to_owned(), json!(message.body));
     details.insert("id".to_owned(), json!(message.id));
+    // A summary must say something.
+    let summary = if message.title.trim().is_empty() { &message.about } else { &message.title };
     event["client"] = json!("kf");
     event["payload"] = json!({
-        "summary": cut(&message.title, SUMMARY_MAX),
+        "summary": cut(summary, SUMMARY_MAX),
         "source": message.source,
         "severity": message.severity.word(),
         "timestamp": message.at.to_string(),

@@ -20,6 +20,8 @@ use std::time::Duration;
 const TITLE_MAX: usize = 1_000;
 /// The longest body that is kept, in characters: some hundred lines.
 const BODY_MAX: usize = 20_000;
+/// The longest fact that is kept, in characters: a table may have thousands of columns.
+const FACT_MAX: usize = 2_000;
 /// How much of an error is kept, in characters.
 const WHY_MAX: usize = 500;
 
@@ -30,8 +32,13 @@ const WHY_MAX: usize = 500;
 pub fn raise(tx: &Tx<'_>, channels: &[Name], alert: &Alert) -> Result<String> {
     let uid = tx.uuid().to_string();
     let channels: BTreeSet<&str> = channels.iter().map(Name::as_str).collect();
-    let words =
-        words_of(&Alert { title: ellipsis(&alert.title, TITLE_MAX), body: shortened(&alert.body, BODY_MAX), ..alert.clone() })?;
+    let fact = |(name, value): &(String, String)| (name.clone(), shortened(value, FACT_MAX));
+    let words = words_of(&Alert {
+        title: ellipsis(&alert.title, TITLE_MAX),
+        body: shortened(&alert.body, BODY_MAX),
+        facts: alert.facts.iter().map(fact).collect(),
+        ..alert.clone()
+    })?;
     let event = tx.record(
         Event::new("alert.raised", Resource::new("alert", alert.about.as_str()))
             .with("alert", uid.as_str())

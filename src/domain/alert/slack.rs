@@ -18,7 +18,7 @@ const SECTIONS_MAX: usize = 47;
 pub fn payload(message: &Message) -> Value {
     let title = format!("{} {}", mark(message), message.title);
     let mut blocks = vec![json!({"type": "header", "text": {"type": "plain_text", "text": cut(&title, HEADER_MAX)}})];
-    let mut sections = sections(&body(message, &title));
+    let mut sections = sections(&body(message, &title), TEXT_MAX);
     if sections.len() > SECTIONS_MAX {
         sections.truncate(SECTIONS_MAX);
         sections.push("…".to_owned());
@@ -52,50 +52,66 @@ fn body(message: &Message, title: &str) -> String {
     }
 }
 
-fn escape(c: char, into: &mut String) {
+/// What a character is written as.
+fn escape(c: char) -> Option<&'static str> {
     match c {
-        '&' => into.push_str("&amp;"),
-        '<' => into.push_str("&lt;"),
-        '>' => into.push_str("&gt;"),
-        c => into.push(c),
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        _ => None,
     }
 }
 
 /// The beginning of a text that fits when it is escaped.
 fn escaped(text: &str, max: usize) -> String {
-    sections_of(text, max).into_iter().next().unwrap_or_default()
+    let beginning: String = text.chars().take(max).collect();
+    sections(&beginning, max).into_iter().next().unwrap_or_default()
 }
 
-fn sections(body: &str) -> Vec<String> {
-    sections_of(body, TEXT_MAX)
-}
-
-/// An escaped text in pieces that fit, cut between lines where a line fits.
-fn sections_of(text: &str, max: usize) -> Vec<String> {
-    let units = |text: &str| text.encode_utf16().count();
-    let mut pieces: Vec<String> = Vec::new();
-    let mut piece = String::new();
+/// An escaped text in pieces that fit, cut between lines where a line fits; none is blank.
+fn sections(text: &str, max: usize) -> Vec<String> {
+    let mut pieces = Pieces { max, done: Vec::new(), piece: String::new(), used: 0 };
     for line in text.split_inclusive('\n') {
-        let mut whole = String::new();
-        line.chars().for_each(|c| escape(c, &mut whole));
-        if units(&piece) + units(&whole) > max {
-            pieces.push(std::mem::take(&mut piece));
+        let whole: usize = line.chars().map(units).sum();
+        if whole <= max && pieces.used + whole > max {
+            pieces.end();
         }
-        if units(&whole) <= max {
-            piece.push_str(&whole);
-            continue;
+        line.chars().for_each(|c| pieces.push(c));
+    }
+    pieces.end();
+    pieces.done
+}
+
+/// How many UTF-16 units a character takes, escaped.
+fn units(c: char) -> usize {
+    escape(c).map_or(c.len_utf16(), str::len)
+}
+
+/// A text that is cut as it is written.
+struct Pieces {
+    max: usize,
+    done: Vec<String>,
+    piece: String,
+    used: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, c: char) {
+        if self.used + units(c) > self.max {
+            self.end();
         }
-        for c in line.chars() {
-            let mut one = String::new();
-            escape(c, &mut one);
-            if units(&piece) + units(&one) > max {
-                pieces.push(std::mem::take(&mut piece));
-            }
-            piece.push_str(&one);
+        self.used += units(c);
+        match escape(c) {
+            Some(text) => self.piece.push_str(text),
+            None => self.piece.push(c),
         }
     }
-    pieces.push(piece);
-    // A section must hold something.
-    pieces.retain(|piece| !piece.trim().is_empty());
-    pieces
+
+    fn end(&mut self) {
+        let piece = std::mem::take(&mut self.piece);
+        self.used = 0;
+        if !piece.trim().is_empty() {
+            self.done.push(piece);
+        }
+    }
 }

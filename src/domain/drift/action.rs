@@ -41,6 +41,8 @@ pub struct Last {
     pub band: Status,
     /// How far it is.
     pub state: ActionState,
+    /// When it is to be done by.
+    pub due: Option<Timestamp>,
     /// Since when it is there.
     pub opened: Timestamp,
     /// When it changed last.
@@ -121,9 +123,12 @@ fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Tim
     let due = due(kind, band, rules, now);
     let Some(last) = last else { return Step::Open { kind, band, due } };
     let (uid, higher) = (last.uid.clone(), band > last.band.weight());
+    let sooner = band == last.band.weight() && due.zip(last.due).is_some_and(|(due, before)| due < before);
     let hold = |why: String| Step::Hold { kind, uid: last.uid.clone(), why };
     match last.state {
-        ActionState::Open | ActionState::Failed if higher && !kind.is_performed() => Step::Raise { uid, kind, band, due },
+        ActionState::Open | ActionState::Failed if (higher || sooner) && !kind.is_performed() => {
+            Step::Raise { uid, kind, band, due }
+        }
         ActionState::Open => hold(format!("open since {}", last.opened)),
         ActionState::Failed => hold(format!("failed on {}, tried again", last.changed)),
         ActionState::Done | ActionState::Closed => {
@@ -136,6 +141,16 @@ fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Tim
             }
         }
     }
+}
+
+/// The rules for a check that says this of accuracy: a warning of it has a deadline of its own.
+#[must_use]
+pub fn rules_for(accuracy: Option<Status>, rules: &Actions) -> Actions {
+    let deadline = match accuracy {
+        Some(Status::Warning) => rules.deadline.min(rules.accuracy_deadline),
+        _ => rules.deadline,
+    };
+    Actions { deadline, ..rules.clone() }
 }
 
 /// What is critical is due at once, a ticket about a warning within its deadline; nobody waits for the rest.
@@ -167,6 +182,7 @@ mod tests {
             command: vec![],
             alerts: vec![],
             deadline: hours(48),
+            accuracy_deadline: hours(24),
             cool_down: hours(24),
             windows: 1,
         }
@@ -177,7 +193,7 @@ mod tests {
     }
 
     fn last(kind: Kind, band: Status, state: ActionState) -> Last {
-        Last { uid: "a".to_owned(), kind, band, state, opened: at(0), changed: at(0), told_over: false }
+        Last { uid: "a".to_owned(), kind, band, state, due: Some(at(48)), opened: at(0), changed: at(0), told_over: false }
     }
 
     #[test]
@@ -197,6 +213,21 @@ mod tests {
         assert!(matches!(&again[..], [Step::Hold { why, .. }] if why == "open since 1970-01-01T00:00:00Z"), "{again:?}");
         let raised = Step::Raise { uid: "a".to_owned(), kind: Kind::OpenTicket, band: Critical, due: Some(at(2)) };
         assert_eq!(plan(Critical, &open, &rules(), at(2))[0], raised);
+    }
+
+    /// M2: a warning about accuracy is due within 24 hours, one about data within 48.
+    #[test]
+    fn a_warning_about_accuracy_is_due_sooner() {
+        let due = |accuracy, last: &[Last], hour| plan(Warning, last, &rules_for(accuracy, &rules()), at(hour));
+        let ticket = |hour| Step::Open { kind: Kind::OpenTicket, band: Warning, due: Some(at(hour)) };
+        assert_eq!(due(Some(Warning), &[], 1), [ticket(25)]);
+        for other in [None, Some(Ok), Some(Monitor), Some(Inconclusive)] {
+            assert_eq!(due(other, &[], 1), [ticket(49)]);
+        }
+        let open = [last(Kind::OpenTicket, Warning, ActionState::Open)];
+        let sooner = Step::Raise { uid: "a".to_owned(), kind: Kind::OpenTicket, band: Warning, due: Some(at(26)) };
+        assert_eq!(due(Some(Warning), &open, 2), [sooner]);
+        assert!(matches!(due(Some(Warning), &open, 30)[..], [Step::Hold { .. }]), "24 hours from then are later");
     }
 
     #[test]

@@ -6,12 +6,14 @@
 use super::cloud::CloudProfile;
 use super::figures::{ColumnComparison, Compared, Figures, Role, Sides};
 use super::levels::Levels;
+use super::outcome::{self, Together};
 use super::policy::Rule;
 use super::profile::Numeric;
 use super::read;
 use super::texts::{self, Embedding, Texts};
 use crate::base::error::{Context, Error, Kind as Trouble, Result};
 use crate::base::name::words;
+use crate::base::text::visible;
 use crate::data::{Column, Kind, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,8 +77,11 @@ pub enum Profile {
 pub struct Kept {
     /// Its name.
     pub name: String,
-    /// What its cells are.
+    /// What its cells are read as.
     pub family: Family,
+    /// What they are by themselves; absent in baselines of older kf.
+    #[serde(default)]
+    pub own: Option<Family>,
     /// Cells that were there and could not be read as that.
     pub bad: u64,
     /// What is kept of it.
@@ -93,6 +98,9 @@ pub struct Baseline {
     pub rows: u64,
     /// Its columns, in their order.
     pub columns: Vec<Kept>,
+    /// What they say together.
+    #[serde(default)]
+    pub together: Together,
 }
 
 /// How the columns of a table are to be taken: what `[drift.NAME]` says of them.
@@ -110,6 +118,18 @@ pub struct Selection {
     pub label: Option<String>,
     /// Texts are told and kept by their digests.
     pub digests: bool,
+    /// The column of the chance that the prediction gives itself.
+    #[serde(default)]
+    pub score: Option<String>,
+    /// Columns by whose values rows are told apart; `None` for those of few levels.
+    #[serde(default)]
+    pub slices: Option<Vec<String>>,
+    /// Columns in which a change is looked for row by row.
+    #[serde(default)]
+    pub stream: Vec<String>,
+    /// The column that says in which order rows came.
+    #[serde(default)]
+    pub time: Option<String>,
 }
 
 impl Selection {
@@ -121,7 +141,9 @@ impl Selection {
 
     /// Columns that are asked for by name and that a table does not have.
     pub fn unknown<'a>(&'a self, there: &[Column]) -> Vec<&'a str> {
-        let named = self.columns.iter().flatten().chain(self.kinds.keys()).chain(&self.prediction).chain(&self.label);
+        let answers = [&self.prediction, &self.label, &self.score, &self.time].into_iter().flatten();
+        let lists = self.columns.iter().chain(&self.slices).flatten().chain(&self.stream);
+        let named = lists.chain(self.kinds.keys()).chain(answers);
         let mut unknown: Vec<&str> = named.map(String::as_str).filter(|n| !there.iter().any(|c| c.name == *n)).collect();
         unknown.sort_unstable();
         unknown.dedup();
@@ -132,9 +154,11 @@ impl Selection {
         self.kinds.get(column).map(String::as_str)
     }
 
-    fn role(&self, column: &str) -> Role {
+    /// What a column is to the model.
+    pub(super) fn role(&self, column: &str) -> Role {
+        let predicted = [&self.prediction, &self.score];
         match column {
-            _ if self.prediction.as_deref() == Some(column) => Role::Prediction,
+            _ if predicted.into_iter().any(|name| name.as_deref() == Some(column)) => Role::Prediction,
             _ if self.label.as_deref() == Some(column) => Role::Label,
             _ => Role::Feature,
         }
@@ -165,8 +189,15 @@ pub fn take(table: &dyn Table, selection: &Selection, each: Columns<'_, Result<K
         return Err(Error::new("no column of the data is compared")
             .hint("`drift.NAME.columns` and `exclude` in mlops.toml say which are"));
     }
-    let columns = each(&taken, &|at| kept(table, at, selection)).into_iter().collect::<Result<Vec<Kept>>>()?;
-    Ok(Baseline { format: FORMAT, kf: env!("CARGO_PKG_VERSION").to_owned(), rows: table.rows(), columns })
+    let read = |at: usize| {
+        let name = || visible(&table.columns()[at].name, 60);
+        kept(table, at, selection)
+            .context(|| format!("cannot read the column `{}`", name()))
+            .hint(|| format!("or leave it out: `exclude = [\"{}\"]` in `[drift.NAME]`", name()))
+    };
+    let columns = each(&taken, &read).into_iter().collect::<Result<Vec<Kept>>>()?;
+    let together = outcome::reference(table, &columns, selection)?;
+    Ok(Baseline { format: FORMAT, kf: env!("CARGO_PKG_VERSION").to_owned(), rows: table.rows(), columns, together })
 }
 
 /// Does the same work on columns, given by their numbers, and gives the answers in their order.
@@ -176,13 +207,14 @@ fn kept(table: &dyn Table, at: usize, selection: &Selection) -> Result<Kept> {
     let column = &table.columns()[at];
     let (family, said) = (Family::of(column.kind), selection.said(&column.name));
     let profile = match (family, said) {
+        _ if selection.time.as_deref() == Some(&column.name) => Profile::LeftOut("it says in which order rows came".to_owned()),
         (Family::Vectors, _) => vectors_of(table, at, selection)?,
         (Family::Numbers, Some("category")) | (Family::Texts, _) => words_of(table, at, said, selection.digests)?,
         (Family::Numbers, _) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
         (Family::Times, Some("number")) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
         (Family::Times, _) => Profile::LeftOut("times always move: say `number` in `kinds` to compare them".to_owned()),
     };
-    Ok(Kept { name: told(&column.name), family, bad: column.bad, profile })
+    Ok(Kept { name: told(&column.name), family, own: Some(Family::of(column.own)), bad: column.bad, profile })
 }
 
 /// Vectors; the one column that is said to be text tells what they stand for.
@@ -199,7 +231,7 @@ fn vectors_of(table: &dyn Table, at: usize, selection: &Selection) -> Result<Pro
 }
 
 /// A name as it is kept: no state takes U+0000.
-fn told(name: &str) -> String {
+pub(super) fn told(name: &str) -> String {
     name.replace('\0', "\u{fffd}")
 }
 
@@ -346,6 +378,7 @@ impl Baseline {
         let (name, role) = (kept.name.as_str(), selection.role(&kept.name));
         let one = |compared| ColumnComparison { name: name.to_owned(), role, compared };
         let compared = match position(table, name) {
+            None if role == Role::Label => Ok(Compared::Error("its values are not there yet".to_owned())),
             None => Ok(Compared::Missing),
             Some(at) => match (&kept.profile, meant.get(name)) {
                 (Profile::Texts(texts), Some(meant)) => {
@@ -363,6 +396,9 @@ impl Baseline {
 
     fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
         let column = &table.columns()[at];
+        if let Some(why) = &column.unread {
+            return Ok(Compared::Error(why.clone()));
+        }
         let family = Family::of(column.kind);
         if family != kept.family {
             return Ok(Compared::Retyped(Sides::new(kept.family.word().to_owned(), family.word().to_owned())));
@@ -378,7 +414,7 @@ impl Baseline {
             Profile::Texts(_) | Profile::LeftOut(_) => None,
         };
         let figures = figures.ok_or_else(|| Error::of(Trouble::Bug, "two profiles with other cells"))?;
-        Ok(Compared::Values(Box::new(figures.with_bad(Sides::new(kept.bad, column.bad)))))
+        Ok(kept.retyped(column, figures.with_bad(Sides::new(kept.bad, column.bad))))
     }
 }
 
@@ -388,6 +424,39 @@ pub type Meant = BTreeMap<String, Compared>;
 /// Where a table has the column of a reference.
 fn position(table: &dyn Table, name: &str) -> Option<usize> {
     table.columns().iter().position(|column| told(&column.name) == name)
+}
+
+impl Kept {
+    /// What came of laying a column over this one, knowing what its cells are by themselves: a column of words that now is all
+    /// numbers still reads as words, but is another one, unless words of the reference are numbers so often that chance did it. Numbers
+    /// with some words between them are not retyped but unreadable there.
+    fn retyped(&self, column: &Column, figures: Figures) -> Compared {
+        let now = Family::of(column.own);
+        let Some(before) = self.own.filter(|before| *before != now && figures.n_cur > 0) else {
+            return Compared::Values(Box::new(figures));
+        };
+        let (sides, rows) = (Sides::new(before, now).map(|family| family.word().to_owned()), figures.n_cur as f64);
+        let known = figures.variety.as_ref().map(|variety| figures.n_cur.saturating_sub(variety.unseen_rows) as f64);
+        match (&self.profile, known) {
+            (Profile::Levels(levels), Some(_)) if before == Family::Texts && all_numbers(levels).powf(rows) > CHANCE => {}
+            (Profile::Levels(_), Some(known)) if known * 2.0 < rows => return Compared::Retyped(sides),
+            (Profile::Numbers(_), _) if figures.bad.current as f64 * BAD > rows => {}
+            _ => return Compared::Values(Box::new(Figures { own: Some(sides), ..figures })),
+        }
+        Compared::Values(Box::new(figures))
+    }
+}
+
+/// More seldom than this, words that all are numbers are no chance.
+const CHANCE: f64 = 0.005;
+/// One unreadable cell of so many is nearly none, as where kinds are decided.
+const BAD: f64 = 100.0;
+
+/// How often a row of these words is a number, by the rule of succession.
+fn all_numbers(levels: &Levels) -> f64 {
+    let is_number = |level: &str| level.trim().parse::<f64>().is_ok();
+    let rows: u64 = levels.counts().filter(|(level, _)| is_number(level)).map(|(_, rows)| rows).sum();
+    (rows as f64 + 1.0) / (levels.rows() as f64 + 2.0)
 }
 
 /// New vectors beside those of a reference; others when their width is another.

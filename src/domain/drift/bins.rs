@@ -63,8 +63,13 @@ impl Histogram {
 
     /// Counts one value; NaN is counted in the last cell.
     pub fn add(&mut self, value: f64) {
-        let cell = self.edges.partition_point(|edge| *edge < value || value.is_nan());
+        let cell = self.cell(value);
         self.counts[cell] = self.counts[cell].saturating_add(1);
+    }
+
+    /// The cell of a value; NaN is in the last one.
+    pub fn cell(&self, value: f64) -> usize {
+        self.edges.partition_point(|edge| *edge < value || value.is_nan())
     }
 
     /// The upper edges of all cells but the last, in the unit of the values.

@@ -7,8 +7,9 @@
 
 use super::change::Change;
 use super::figures::Sides;
+use super::packed;
 use super::policy::{Policy, Status};
-use super::why::{number, rows_of};
+use super::why::rows_of;
 use crate::stats::describe::{mean, quantile_sorted};
 use crate::stats::interval::{CONFIDENCE, Interval, wilson};
 use crate::stats::rng::Rng;
@@ -16,24 +17,50 @@ use serde::{Deserialize, Serialize};
 
 /// Tenths of the predicted chance.
 const BINS: usize = 10;
+/// With fewer rows in a tenth a side says nothing of it.
+const FEW: u64 = 5;
 /// Differences that are drawn.
 const DRAWS: usize = 2000;
 /// Up to this variance a binomial number is drawn exactly, above from the normal law.
 const EXACT_VARIANCE: f64 = 100.0;
 
 /// Predicted chances and what came of them, in bounded memory.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Reliability {
     bins: [Bin; BINS],
+    #[serde(with = "packed::one")]
     squares: f64,
     unknown: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Bin {
     rows: u64,
     hits: u64,
+    #[serde(with = "packed::one")]
     predicted: f64,
+}
+
+/// What was stored, before it is believed.
+#[derive(Deserialize)]
+struct Stored {
+    bins: [Bin; BINS],
+    #[serde(with = "packed::one")]
+    squares: f64,
+    unknown: u64,
+}
+
+impl TryFrom<Stored> for Reliability {
+    type Error = &'static str;
+
+    fn try_from(Stored { bins, squares, unknown }: Stored) -> Result<Self, Self::Error> {
+        let counted = bins.iter().try_fold(0_u64, |sum, bin| sum.checked_add(bin.rows)).is_some();
+        let sound = bins.iter().all(|bin| bin.hits <= bin.rows && (0.0..=bin.rows as f64).contains(&bin.predicted));
+        (counted && sound && squares >= 0.0)
+            .then_some(Self { bins, squares, unknown })
+            .ok_or("chances come true more often than asked")
+    }
 }
 
 impl Reliability {
@@ -155,7 +182,7 @@ pub fn calibration(reference: &Reliability, current: &Reliability, seed: u64, po
     let as_far = drawn.len() - drawn.partition_point(|drawn| *drawn < difference);
     let p = (as_far + 1) as f64 / (drawn.len() + 1) as f64;
     let status = if p < policy.alpha { policy.shares.of(difference - by_chance) } else { Status::Ok };
-    let why = format!("{} instead of {}, of which chance makes {}", number(c), number(r), number(by_chance));
+    let why = format!("{c:.3} instead of {r:.3}, of which chance makes {:.3}", by_chance + 0.0);
     let change = open.measured(Sides::new(r, c), difference - by_chance, interval);
     Calibration { sides, error: Change { p: Some(p), status, why, ..change } }
 }
@@ -163,10 +190,13 @@ pub fn calibration(reference: &Reliability, current: &Reliability, seed: u64, po
 /// Differences of calibration errors in ascending order when both sides have one reliability.
 fn differences(reference: &Reliability, current: &Reliability, seed: u64) -> Vec<f64> {
     // In each tenth both sides miss their predictions by as much as all rows together do.
+    let usual = reference.error().unwrap_or(0.0);
     let miss = |at: usize| {
         let (r, c) = (&reference.bins[at], &current.bins[at]);
         let rows = (r.rows + c.rows) as f64;
-        if rows > 0.0 { ((r.hits + c.hits) as f64 - r.predicted - c.predicted) / rows } else { 0.0 }
+        let pooled = if rows > 0.0 { ((r.hits + c.hits) as f64 - r.predicted - c.predicted) / rows } else { 0.0 };
+        // Where the reference has next to no rows all rows are the current ones: it says only how far it is off elsewhere.
+        if r.rows < FEW { pooled.clamp(-usual, usual) } else { pooled }
     };
     let misses: [f64; BINS] = std::array::from_fn(miss);
     let mut rng = Rng::new(seed);
@@ -237,6 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_is_read_back_or_refused() {
+        let of = drawn(&mut Rng::new(3), 500, 0.1);
+        let stored = serde_json::to_value(&of).expect("JSON");
+        assert_eq!(serde_json::from_value::<Reliability>(stored.clone()).expect("read back"), of);
+        for (key, bad) in [("hits", 9999.into()), ("rows", u64::MAX.into()), ("predicted", f64::NAN.to_bits().into())] {
+            let mut changed: serde_json::Value = stored.clone();
+            changed["bins"][4][key] = bad;
+            assert!(serde_json::from_value::<Reliability>(changed).is_err(), "{key}");
+        }
+    }
+
+    #[test]
     fn few_rows_are_no_worse_than_many() {
         let mut rng = Rng::new(5);
         let many = drawn(&mut rng, 5000, 0.05);
@@ -258,6 +300,25 @@ mod tests {
         assert_eq!(got.status, Status::Warning, "{got:?}");
         assert!(got.low.is_some_and(|low| low > 0.08) && got.high.is_some_and(|high| high < 0.18), "{got:?}");
         assert_eq!(calibration(&before, &now, 1, &Policy::default()).error, got, "the same seed says the same");
+    }
+
+    /// Chances in tenths that the reference never had are held against how right it was elsewhere.
+    #[test]
+    fn chances_that_moved_elsewhere_are_seen_when_they_do_not_come_true() {
+        let mut rng = Rng::new(9);
+        let mut of = |low: f64, true_low: f64| {
+            let mut reliability = Reliability::default();
+            for _ in 0..4000 {
+                let step = 0.2 * rng.unit();
+                reliability.add(low + step, rng.unit() < true_low + step);
+            }
+            reliability
+        };
+        let before = of(0.8, 0.8);
+        let (timid, right) = (of(0.4, 0.8), of(0.4, 0.4));
+        let said = |now: &Reliability| calibration(&before, now, 1, &Policy::default()).error;
+        assert_eq!(said(&timid).status, Status::Critical, "{:?}", said(&timid));
+        assert_eq!(said(&right).status, Status::Ok, "{:?}", said(&right));
     }
 
     #[test]

@@ -7,14 +7,22 @@
 use super::change::{Change, could_decide, rows_for};
 use super::figures::Sides;
 use super::policy::{Policy, Rule, Status};
-use super::upstream::{Finding, Part};
-use super::why::{number, percent, rows_of, share};
+use super::upstream::{Finding, Part, What};
+use super::why::{about, percent, rows_of, share};
 use crate::stats::contingency::{newcombe, proportions};
 use crate::stats::interval::{CONFIDENCE, Interval, z_quantile};
 use crate::stats::moments::Moments;
+use serde::{Deserialize, Serialize};
+
+/// The share of right answers.
+pub const ACCURACY: &str = "accuracy";
+/// The mean of absolute errors.
+pub const ABSOLUTE: &str = "mean absolute error";
+/// The root of the mean of squared ones.
+pub const SQUARED: &str = "root mean squared error";
 
 /// Answers held against what is right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Right ones.
     pub correct: u64,
@@ -40,7 +48,7 @@ impl Tally {
 /// The share of right answers before and now; its `change` is what was lost, 0.02 for two points.
 pub fn accuracy(reference: Part, current: Part, policy: &Policy) -> Change {
     let n = Sides::new(reference.of, current.of);
-    let open = Change::open("accuracy", n, format!("{} have a label and a prediction", rows_of(n)));
+    let open = Change::open(ACCURACY, n, format!("{} have a label and a prediction", rows_of(n)));
     let (r, c) = ((reference.rows, reference.of), (current.rows, current.of));
     let (Some(test), Some(gained)) = (proportions(r, c), newcombe(r, c, CONFIDENCE)) else { return open };
     let shares = Sides::new(share(r.0, r.1), share(c.0, c.1));
@@ -61,7 +69,7 @@ pub fn accuracy(reference: Part, current: Part, policy: &Policy) -> Change {
 /// Mean errors before and now, of their absolute values or (`squared`) of their squares, whose root is told; `change` is by what
 /// part they grew, 0.02 for two percent.
 pub fn errors(reference: &Moments, current: &Moments, squared: bool, policy: &Policy) -> Change {
-    let name = if squared { "rmse" } else { "mae" };
+    let name = if squared { SQUARED } else { ABSOLUTE };
     let n = Sides::new(reference.rows, current.rows);
     let open = Change::open(name, n, format!("{} have a label and a prediction, and some error", rows_of(n)));
     let root = if squared { 0.5 } else { 1.0 };
@@ -77,7 +85,7 @@ pub fn errors(reference: &Moments, current: &Moments, squared: bool, policy: &Po
     let change =
         open.measured(sides, by.exp() - 1.0, Some(Interval { low: (by - half).exp() - 1.0, high: (by + half).exp() - 1.0 }));
     let needed = |target: f64| rows_for((target.ln_1p() / z).powi(2) / f64::midpoint(of_r, of_c), n.reference, n.current);
-    let words = format!("{name} is {} instead of {}", number(sides.current), number(sides.reference));
+    let words = format!("the {name} is {} instead of {}", about(sides.current), about(sides.reference));
     banded(change, words, needed, policy)
 }
 
@@ -97,10 +105,16 @@ fn banded(change: Change, words: String, needed: impl Fn(f64) -> Option<Sides<u6
     Change { limit: Some(limit), needed, why: format!("{ends} may be chance{}", could_decide(needed)), ..change }
 }
 
-/// The same, knowing what broke upstream: then nothing can be said of what is right.
+/// The same, knowing what broke upstream: then nothing can be said of what is right. Nor when the columns of `answers`, what was said
+/// and what is right, hold words that they never held: they are written in another way now.
 #[must_use]
-pub fn after(change: Change, findings: &[Finding]) -> Change {
-    let broken = findings.iter().find(|finding| finding.what.breaks() && finding.status >= Status::Warning);
+pub fn after(change: Change, findings: &[Finding], answers: &[&str]) -> Change {
+    let renamed = |finding: &Finding| {
+        matches!(finding.what, What::Unseen | What::Cardinality)
+            && finding.column.as_deref().is_some_and(|column| answers.contains(&column))
+    };
+    let mut heavy = findings.iter().filter(|finding| finding.status >= Status::Warning);
+    let broken = heavy.find(|finding| finding.what.breaks() || renamed(finding));
     let Some(finding) = broken.filter(|_| change.status.moved()) else { return change };
     let why = format!("{}; first see to what broke upstream: {}", change.why, finding.words);
     Change { status: Status::Inconclusive, needed: None, why, ..change }
@@ -109,8 +123,6 @@ pub fn after(change: Change, findings: &[Finding]) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::drift::upstream::What;
-
     fn of(reference: (u64, u64), current: (u64, u64)) -> Change {
         let part = |(rows, of)| Part { rows, of };
         accuracy(part(reference), part(current), &Policy::default())
@@ -172,9 +184,12 @@ mod tests {
         assert_eq!(lost.status, Status::Critical);
         let finding =
             |what, status| Finding { column: None, what, status, words: "age is missing".into(), shares: None, p: None, q: None };
-        let behind = after(lost.clone(), &[finding(What::Missing, Status::Critical)]);
+        let behind = after(lost.clone(), &[finding(What::Missing, Status::Critical)], &[]);
         assert!(behind.status == Status::Inconclusive && behind.why.ends_with("age is missing"), "{behind:?}");
-        assert_eq!(after(lost.clone(), &[finding(What::New, Status::Monitor)]), lost);
+        assert_eq!(after(lost.clone(), &[finding(What::New, Status::Monitor)], &[]), lost);
+        let unseen = |column: &str| Finding { column: Some(column.into()), ..finding(What::Unseen, Status::Critical) };
+        assert_eq!(after(lost.clone(), &[unseen("land")], &["answer", "label"]), lost);
+        assert_eq!(after(lost.clone(), &[unseen("label")], &["answer", "label"]).status, Status::Inconclusive);
     }
 
     #[test]

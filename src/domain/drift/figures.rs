@@ -248,6 +248,9 @@ pub struct Figures {
     pub variety: Option<Variety>,
     /// Texts that moved; none where nothing did.
     pub texts: Vec<Moved>,
+    /// What the cells are by themselves on both sides, when that changed and they can be read as before nevertheless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Sides<String>>,
 }
 
 impl Figures {

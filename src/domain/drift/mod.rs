@@ -11,7 +11,8 @@
 //! 3. `Figures::of_numbers`, `of_levels` or `of_vectors` for each column; a column that is not there, is something else or cannot be read is
 //!    [`figures::Compared`] as well;
 //! 4. `verdict::judge` all columns together: one family of tests, upstream first;
-//! 5. beside it, each with its own interval: [`concept`], [`calibration`], [`performance`], [`slices`], [`anomaly`], [`streams`].
+//! 5. [`outcome`] adds what columns say together: [`concept`], [`calibration`], [`slices`], [`streams`];
+//! 6. beside it, each with its own interval: [`performance`], [`anomaly`].
 //!
 //! A column of vectors has a [`cloud::CloudProfile`] instead, a column of texts a [`text::TextProfile`]; [`cloud`] and [`text`] tell their
 //! way.
@@ -36,6 +37,7 @@ pub mod embedded;
 pub mod evidently;
 pub mod figures;
 pub mod levels;
+pub mod outcome;
 pub mod page;
 pub mod performance;
 pub mod policy;

@@ -19,6 +19,11 @@ pub(super) const SEED: u64 = 20_261_121;
 /// # Errors
 /// When it cannot be read; as for all below.
 pub(super) fn numbers(table: &dyn Table, at: usize, edges: Option<&[f64]>) -> Result<Numeric> {
+    Numeric::of(cells(table, at)?, edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
+}
+
+/// Every cell of a column of numbers.
+pub(super) fn cells(table: &dyn Table, at: usize) -> Result<Vec<Option<f64>>> {
     let mut cells: Vec<Option<f64>> = Vec::new();
     table.read(at, &mut |run| match run {
         Cells::Numbers(run) => {
@@ -27,25 +32,29 @@ pub(super) fn numbers(table: &dyn Table, at: usize, edges: Option<&[f64]>) -> Re
         }
         Cells::Texts(_) | Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
     })?;
-    Numeric::of(cells, edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
+    Ok(cells)
 }
 
 /// The levels of a column.
 pub(super) fn levels(table: &dyn Table, at: usize) -> Result<Levels> {
     let mut levels = Levels::default();
+    words(table, at, &mut |cell| levels.add(cell, 1))?;
+    Ok(levels)
+}
+
+/// Every cell of a column as a word: numbers as they are written, so that a code reads alike as a word and as a number; NaN is none.
+pub(super) fn words(table: &dyn Table, at: usize, each: &mut dyn FnMut(Option<&str>)) -> Result<()> {
     table.read(at, &mut |run| match run {
         Cells::Texts(run) => {
-            run.iter().for_each(|cell| levels.add(*cell, 1));
+            run.iter().for_each(|cell| each(*cell));
             Ok(())
         }
         Cells::Numbers(run) => {
-            // Whole numbers as they are written, so that a code reads alike as a word and as a number.
-            run.iter().for_each(|cell| levels.add(cell.map(|v| v.to_string()).as_deref(), 1));
+            run.iter().for_each(|cell| each(cell.filter(|v| !v.is_nan()).map(|v| v.to_string()).as_deref()));
             Ok(())
         }
         Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
-    })?;
-    Ok(levels)
+    })
 }
 
 /// Gives the runs of a column of texts to `add`, whose error ends the reading.

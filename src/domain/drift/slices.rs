@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The target's rows by cell inside one level of a column, both sides over the same cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The column.
+    /// The column that moved.
+    pub target: String,
+    /// The column whose level it is.
     pub column: String,
     /// Its level.
     pub level: String,
@@ -26,7 +28,9 @@ pub struct Part {
 /// What is said of a slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
-    /// The column.
+    /// The column that moved.
+    pub target: String,
+    /// The column whose level it is.
     pub column: String,
     /// Its level.
     pub level: String,
@@ -51,7 +55,7 @@ pub struct Slice {
 }
 
 /// All slices with enough rows, the one that moved most first. `rows`: the current rows of the table.
-pub fn slices(target: &str, parts: &[Part], rows: u64, policy: &Policy) -> Vec<Slice> {
+pub fn slices(parts: &[Part], rows: u64, policy: &Policy) -> Vec<Slice> {
     let found: Vec<Found<'_>> = parts.iter().filter_map(|part| measured(part, policy)).collect();
     let p: Vec<f64> = found.iter().map(|found| found.p).collect();
     let q = benjamini_hochberg(&p).unwrap_or_else(|| vec![1.0; p.len()]);
@@ -62,9 +66,9 @@ pub fn slices(target: &str, parts: &[Part], rows: u64, policy: &Policy) -> Vec<S
             let critical = psi.critical(RARE).unwrap_or(f64::MAX);
             let counts = psi.value > critical && q < policy.alpha;
             let coverage = share(n_cur, rows).min(1.0);
-            let of = format!("{} = {}", level(&part.column), level(&part.level));
             Slice {
-                words: format!("{} where {of}, {} of the rows: PSI {:.2}", level(target), percent(coverage), psi.value),
+                words: format!("{} {}: PSI {:.2}", level(&part.target), place(&part.column, &part.level, coverage), psi.value),
+                target: part.target.clone(),
                 column: part.column.clone(),
                 level: part.level.clone(),
                 n_ref,
@@ -78,9 +82,14 @@ pub fn slices(target: &str, parts: &[Part], rows: u64, policy: &Policy) -> Vec<S
             }
         })
         .collect();
-    let key = |slice: &Slice| (slice.column.clone(), slice.level.clone());
+    let key = |slice: &Slice| (slice.target.clone(), slice.column.clone(), slice.level.clone());
     slices.sort_by(|a, b| b.status.cmp(&a.status).then_with(|| b.psi.total_cmp(&a.psi)).then_with(|| key(a).cmp(&key(b))));
     slices
+}
+
+/// `where land = FR, 20.0 % of the rows`.
+pub(super) fn place(column: &str, of: &str, coverage: f64) -> String {
+    format!("where {} = {}, {} of the rows", level(column), level(of), percent(coverage))
 }
 
 struct Found<'a> {
@@ -106,7 +115,13 @@ mod tests {
     use super::*;
 
     fn part(level: &str, reference: &[u64], current: &[u64]) -> Part {
-        Part { column: "land".into(), level: level.into(), reference: reference.to_vec(), current: current.to_vec() }
+        Part {
+            target: "churn".into(),
+            column: "land".into(),
+            level: level.into(),
+            reference: reference.to_vec(),
+            current: current.to_vec(),
+        }
     }
 
     #[test]
@@ -118,7 +133,7 @@ mod tests {
             part("none", &[0, 0], &[0, 0]),
             part("torn", &[5], &[5, 6]),
         ];
-        let got = slices("churn", &parts, 2000, &Policy::default());
+        let got = slices(&parts, 2000, &Policy::default());
         let levels: Vec<&str> = got.iter().map(|s| s.level.as_str()).collect();
         assert_eq!((levels, got[0].status, got[1].status), (vec!["FR", "DE"], Status::Critical, Status::Ok));
         assert_eq!((got[0].coverage, got[0].n_ref, got[0].n_cur), (0.2, 400, 400));
@@ -128,11 +143,11 @@ mod tests {
     #[test]
     fn one_of_many_by_chance_is_no_finding() {
         let mut parts = vec![part("odd", &[300, 300], &[190, 410])];
-        assert_eq!(slices("y", &parts, 600, &Policy::default())[0].status, Status::Monitor);
+        assert_eq!(slices(&parts, 600, &Policy::default())[0].status, Status::Monitor);
         // p is 0.0002: below 0.001 alone, not among two hundred.
         parts[0] = part("odd", &[60, 60], &[32, 88]);
-        assert!(slices("y", &parts, 600, &Policy::default())[0].status.moved());
+        assert!(slices(&parts, 600, &Policy::default())[0].status.moved());
         parts.extend((0..200).map(|at| part(&at.to_string(), &[60, 60], &[60, 60])));
-        assert_eq!(slices("y", &parts, 600, &Policy::default())[0].status, Status::Ok);
+        assert_eq!(slices(&parts, 600, &Policy::default())[0].status, Status::Ok);
     }
 }

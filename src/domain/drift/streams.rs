@@ -5,7 +5,7 @@
 //! share. Page–Hinkley with its threshold of 50 is slow and calm. A detector notices some rows late; since when the mean differs is
 //! where the squared distances from two means are least.
 
-use super::why::number;
+use super::why::about;
 use crate::base::name::words;
 use crate::stats::describe::mean;
 use crate::stats::ordered::Ordered;
@@ -55,6 +55,15 @@ pub struct Point {
     pub after: f64,
     /// In words.
     pub words: String,
+}
+
+impl Point {
+    /// It in words, with both rows as `since` and `noticed` name them.
+    pub fn said(&self, since: &str, noticed: &str) -> String {
+        let Self { direction, before, after, .. } = self;
+        let means = format!("{} to {}", about(*before), about(*after));
+        format!("since {since} the mean is {direction} from {means}, noticed at {noticed}")
+    }
 }
 
 /// ADWIN's chance of a wrong cut.
@@ -136,9 +145,9 @@ fn points(
             Change::Down => Direction::Down,
         };
         let (row, since) = (taken[noticed.at].0, taken[at[1]].0);
-        let means = format!("{} to {}", number(before), number(after));
-        let words = format!("since row {since} the mean is {direction} from {means}, noticed at row {row} ({detector})");
-        found.push(Point { detector, row, since, direction, before, after, words });
+        let point = Point { detector, row, since, direction, before, after, words: String::new() };
+        let words = format!("{} ({detector})", point.said(&format!("row {since}"), &format!("row {row}")));
+        found.push(Point { words, ..point });
     }
     found
 }

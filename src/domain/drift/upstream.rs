@@ -4,7 +4,7 @@
 //! band. Levels never seen are held against Good and Turing's estimate of what a sample has not seen yet; values beyond
 //! the reference's least and greatest against the exact law of such records. What is rare in the reference is so no finding.
 
-use super::figures::{ColumnComparison, Compared, Figures, Kind, Outside, Sides, Variety};
+use super::figures::{ColumnComparison, Compared, Figures, Kind, Outside, Role, Sides, Variety};
 use super::policy::{Policy, Status};
 use super::why::{level, number, percent, share};
 use crate::base::name::words;
@@ -117,7 +117,11 @@ impl Suspect {
 pub(super) fn fact(column: &ColumnComparison) -> Option<Finding> {
     let name = level(&column.name);
     let (what, status, words) = match &column.compared {
-        Compared::Values(_) => return None,
+        Compared::Values(figures) => {
+            let own = figures.own.as_ref()?;
+            let words = format!("{name} holds {} instead of {}, which can be read as before", own.current, own.reference);
+            (What::Retyped, Status::Warning, words)
+        }
         Compared::Missing => (What::Missing, Status::Missing, format!("{name} is missing")),
         Compared::New => (What::New, Status::New, format!("{name} is new: the reference has no such column")),
         Compared::Retyped(was) => {
@@ -150,7 +154,9 @@ pub(super) fn suspects(at: usize, column: &ColumnComparison) -> Vec<Suspect> {
         (What::Nulls, figures.nulls, "are null"),
         (What::NotFinite, figures.not_finite, "are NaN or infinite"),
     ];
-    let counted = cells.into_iter().filter(|(_, rows, _)| rows.reference > 0 || rows.current > 0);
+    // Labels come late, so that those that are not there yet are no break.
+    let late = |what| what == What::Nulls && column.role == Role::Label;
+    let counted = cells.into_iter().filter(|(what, rows, _)| (rows.reference > 0 || rows.current > 0) && !late(*what));
     let of_all = counted.filter_map(|(what, rows, verb)| {
         let parts = Sides::new(
             Part { rows: rows.reference, of: figures.rows.reference },
@@ -242,7 +248,7 @@ mod tests {
 
     fn found(figures: Figures) -> Vec<Suspect> {
         let compared = Compared::Values(Box::new(figures));
-        suspects(0, &ColumnComparison { name: "x".into(), role: crate::domain::drift::figures::Role::Feature, compared })
+        suspects(0, &ColumnComparison { name: "x".into(), role: Role::Feature, compared })
     }
 
     fn numbers(reference: &[f64], current: &[f64]) -> Figures {

@@ -10,6 +10,7 @@
 
 use super::change::{could_decide, rows_for};
 use super::figures::{ColumnComparison, Compared, Figures, Kind, RARE, Role, Sides};
+use super::outcome::Outcome;
 use super::policy::{Policy, Rule, Status};
 use super::upstream::{self, Finding, Part, Suspect};
 use super::why::{self, rows_of};
@@ -78,6 +79,9 @@ pub struct Judgement {
     pub data: Status,
     /// Drift of predictions; absent without such a column.
     pub prediction: Option<Status>,
+    /// How often the model is right; absent without labels and predictions.
+    #[serde(default)]
+    pub accuracy: Option<Status>,
     /// Why, in one sentence.
     pub reason: String,
     /// Columns of which nothing can be said yet.
@@ -94,6 +98,9 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// The columns in the order given.
     pub columns: Vec<Judged>,
+    /// What columns say together; absent when nothing was asked for.
+    #[serde(default)]
+    pub outcome: Option<Box<Outcome>>,
 }
 
 /// Judges all columns of a table together; `duplicates`: rows that repeat another, if they were counted.
@@ -131,7 +138,8 @@ fn primary(column: &ColumnComparison, policy: &Policy) -> Option<f64> {
     figures.p.filter(|p| enough && (0.0..=1.0).contains(p))
 }
 
-fn least_rows(policy: &Policy) -> u64 {
+/// Rows of either side below which nothing is said.
+pub(super) fn least_rows(policy: &Policy) -> u64 {
     match policy.rule {
         Rule::Calibrated => policy.min_rows.max(1),
         Rule::Spec => 1,
@@ -302,6 +310,7 @@ fn summed(columns: Vec<Judged>, findings: Vec<Finding>, tests: Vec<Tested>, fami
         upstream,
         data,
         prediction,
+        accuracy: None,
         reason,
         undecided: counted().filter(|column| column.status == Status::Inconclusive).count(),
         family,
@@ -310,6 +319,7 @@ fn summed(columns: Vec<Judged>, findings: Vec<Finding>, tests: Vec<Tested>, fami
         policy: *policy,
         findings,
         columns,
+        outcome: None,
     }
 }
 

@@ -22,6 +22,11 @@ pub fn number(value: f64) -> String {
     if (1e-4..WHOLE).contains(&rounded.abs()) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
+/// A measured number for people: with four digits.
+pub fn about(value: f64) -> String {
+    number(format!("{value:.3e}").parse().unwrap_or(value))
+}
+
 /// A range, above the first up to and with the second: `≤ 3`, `3 … 12.5`, `> 12.5`, `= 3` of a single value.
 pub fn range(low: Option<f64>, high: Option<f64>) -> String {
     match (low, high) {
@@ -52,7 +57,8 @@ pub fn level(name: &str) -> String {
 
 /// A share of rows as percent: `31.0 %`, `0.04 %`.
 pub fn percent(share: f64) -> String {
-    let percent = share * 100.0;
+    // Plus 0, so that −0 has no sign.
+    let percent = share * 100.0 + 0.0;
     match percent.abs() {
         p if p >= 0.995 || p == 0.0 => format!("{percent:.1} %"),
         p if p >= 0.005 => format!("{percent:.2} %"),
@@ -156,6 +162,14 @@ mod tests {
     }
 
     #[test]
+    fn measured_numbers_have_four_digits() {
+        let cases = [(0.007_502_6, "0.007503"), (279.727, "279.7"), (0.4, "0.4"), (123_456.0, "123500"), (-0.142_546, "-0.1425")];
+        for (value, want) in cases {
+            assert_eq!(about(value), want);
+        }
+    }
+
+    #[test]
     fn ranges_say_what_is_in_them() {
         let of = |low: Option<f64>, high: Option<f64>| range(low, high);
         assert_eq!(of(None, Some(3.0)), "≤ 3");
@@ -168,7 +182,7 @@ mod tests {
 
     #[test]
     fn shares_keep_what_is_small() {
-        let words: Vec<String> = [0.31, 0.0, 0.0004, 0.00001, 1.0, -0.05].map(percent).to_vec();
+        let words: Vec<String> = [0.31, -0.0, 0.0004, 0.00001, 1.0, -0.05].map(percent).to_vec();
         assert_eq!(words, ["31.0 %", "0.0 %", "0.04 %", "less than 0.01 %", "100.0 %", "-5.0 %"]);
     }
 

@@ -86,6 +86,9 @@ pub const PENDING: Metric =
     metric("kf_drift_pending_actions", &["name", "model", "action"], "Actions about drift that are open or failed");
 /// Actions.
 pub const OVERDUE: Metric = metric("kf_drift_overdue_actions", CHECKED, "Of these, actions that are past their deadline");
+/// Episodes.
+pub const EPISODES: Metric =
+    metric("kf_monitor_episodes", &["metric", "kind", "severity"], "Open episodes of metrics that `kf monitor check` watches");
 /// Documents.
 pub const DOCUMENTS: Metric = metric("kf_documents", COLLECTION, "Documents of a collection");
 /// Documents.
@@ -118,6 +121,7 @@ pub const ALL: &[Metric] = &[
     CHECKED_ROWS,
     PENDING,
     OVERDUE,
+    EPISODES,
     DOCUMENTS,
     REFUSED,
     CHUNKS,

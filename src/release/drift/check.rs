@@ -9,6 +9,7 @@ use crate::config::{ActionKind, Drift};
 use crate::data::{self, Input};
 use crate::domain::drift::action::{self, Last, Step};
 use crate::domain::drift::baseline::{Baseline, Selection};
+use crate::domain::drift::outcome::{self, Right};
 use crate::domain::drift::policy::Policy;
 use crate::domain::drift::record::{self, About, NewCheck, Object};
 use crate::domain::drift::report::{Found, digest_of};
@@ -111,7 +112,20 @@ pub fn profiles(objects: &Objects, row: &BaselineRow) -> Result<Baseline> {
 /// When the object is missing or damaged, or of a newer format.
 pub fn found(objects: &Objects, row: &CheckRow) -> Result<Found> {
     let bytes = objects.read(&row.report, OBJECT_MAX).and_then(|bytes| Found::from_bytes(&bytes));
-    bytes.context(|| format!("cannot read what the check {} of `{}` found", row.uid, row.name))
+    bytes.context(|| unread(row))
+}
+
+/// What a history shows of the answers of a check.
+///
+/// # Errors
+/// When the object is missing or damaged.
+pub fn rights(objects: &Objects, row: &CheckRow) -> Result<Vec<Right>> {
+    let rights = objects.read(&row.report, OBJECT_MAX).and_then(|bytes| outcome::rights(&bytes));
+    rights.context(|| unread(row))
+}
+
+fn unread(row: &CheckRow) -> String {
+    format!("cannot read what the check {} of `{}` found", row.uid, row.name)
 }
 
 fn compare(
@@ -123,10 +137,10 @@ fn compare(
 ) -> Result<(Found, Option<String>)> {
     let baseline = profiles(place.objects, row)?;
     let table = data::open(inputs, &baseline.expected())?;
-    let how = (&selection, policy.rule);
-    let meant = texts::meant(place, table.as_ref(), &baseline, how);
-    let columns = baseline.compare(table.as_ref(), how, &meant, &|at, work| in_order(place.jobs, at, work));
-    let judgement = judge(columns, None, policy);
+    let rule = (&selection, policy.rule);
+    let meant = texts::meant(place, table.as_ref(), &baseline, rule);
+    let columns = baseline.compare(table.as_ref(), rule, &meant, &|at, work| in_order(place.jobs, at, work));
+    let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, None, policy));
     let found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
     let same =
         (digest_of(&found.data) == row.data).then(|| "the new data are the very bytes that the baseline was taken of".to_owned());
@@ -168,11 +182,13 @@ fn enter(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
         kind: a.kind,
         band: a.band,
         state: a.state,
+        due: a.due,
         opened: a.opened,
         changed: a.changed,
     };
     let last: Vec<Last> = table::last_actions(tx.view(), &config.name, model.id)?.into_iter().map(last).collect();
-    let steps = action::plan(band, &last, &config.actions, tx.now());
+    let rules = action::rules_for(found.judgement.accuracy, &config.actions);
+    let steps = action::plan(band, &last, &rules, tx.now());
     record::take(tx, About { name: &config.name, model: &model.name, model_id: model.id, check: &recorded }, &steps)?;
     for action in table::actions_of(tx.view(), &recorded.uid)?.iter().filter(|a| a.kind == ActionKind::Notify) {
         tell::begun(tx, config, action, &found.judgement)?;

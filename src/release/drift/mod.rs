@@ -19,6 +19,7 @@ use crate::base::text::{did_you_mean, visible};
 use crate::config::Drift;
 use crate::data::{self, Input, Table};
 use crate::domain::drift::baseline::{Baseline, Selection, take};
+use crate::domain::drift::outcome::Answers;
 use crate::domain::drift::policy::{Bands, Policy, Rule};
 use crate::domain::drift::record::{self, NewBaseline, Object};
 use crate::domain::drift::report::{digest_of, files};
@@ -55,20 +56,25 @@ pub fn selection_of(config: &Drift) -> Selection {
         prediction: config.prediction.clone(),
         label: config.label.clone(),
         digests: !config.keep_texts,
+        score: config.score.clone(),
+        slices: config.slices.clone(),
+        stream: config.stream.clone(),
+        time: config.time.clone(),
     }
 }
 
 /// What numbers are held against.
 pub fn policy_of(config: &Drift) -> Policy {
-    let [monitor, warning, critical] = config.psi;
+    let bands = |[monitor, warning, critical]: [f64; 3]| Bands { monitor, warning, critical };
     let rule = match config.rule {
         crate::config::DriftRule::Calibrated => Rule::Calibrated,
         crate::config::DriftRule::Spec => Rule::Spec,
     };
     Policy {
         rule,
-        psi: Bands { monitor, warning, critical },
-        psi_flag: warning,
+        psi: bands(config.psi),
+        psi_flag: config.psi[1],
+        accuracy: bands(config.accuracy),
         min_rows: config.min_rows.into(),
         ..Policy::default()
     }
@@ -134,6 +140,7 @@ pub fn baseline(
         let swapped = table::check_of(view, &config.name, &data)?;
         Ok((last, swapped.map(|check| swapped_note(&check)).into_iter().collect::<Vec<_>>()))
     })?;
+    notes.extend(baseline.together.answers.as_ref().and_then(Answers::doubt));
     notes.extend((version.stage == Stage::Archived).then(|| format!("{} is archived", version.reference())));
     let (uid, event, changed) = match known {
         Some(row) => (row.uid, row.event, false),

@@ -22,6 +22,8 @@ pub(crate) enum Answer {
     Echo(u16),
     /// Taken, and then nothing: the answer is lost.
     Lose,
+    /// What it deserves, after two seconds.
+    Slow,
 }
 
 /// A request that was taken.
@@ -94,6 +96,7 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Heade
             return (status(code), [("retry-after", after.to_string())], "later").into_response();
         }
         Some(Answer::Echo(code)) => return (status(code), format!("{uri} {text}")).into_response(),
+        Some(Answer::Slow) => tokio::time::sleep(Duration::from_secs(2)).await,
         Some(Answer::Lose) | None => {}
     }
     let path = uri.path().to_owned();

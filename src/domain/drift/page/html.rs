@@ -3,11 +3,12 @@
 //! Small whatever the data: a column has at most `CELLS_MAX` cells in its table, so 100 columns of 50 levels stay below 2 MB.
 
 use super::draw::{self, AXIS};
-use super::{Page, UNKNOWN, chance, effect, held, nulls, rows, texts, three};
+use super::{Page, UNKNOWN, chance, effect, held, nulls, rows, texts, three, together};
 use crate::base::error::Result;
 use crate::base::page;
 use crate::domain::drift::figures::{Cell, Figures, Sides, Sign};
-use crate::domain::drift::policy::Bands;
+use crate::domain::drift::outcome::Outcome;
+use crate::domain::drift::policy::{Bands, Status};
 use crate::domain::drift::upstream::Finding;
 use crate::domain::drift::verdict::Judged;
 use crate::domain::drift::why::{number, percent};
@@ -49,6 +50,7 @@ pub fn render(view: &Page<'_>) -> Result<String> {
         facts => facts,
         remarks => view.remarks.to_vec(),
         findings => judgement.findings.iter().map(finding).collect::<Vec<_>>(),
+        together => judgement.outcome.as_deref().map(answers),
         columns => columns.iter().enumerate().map(column).collect::<Vec<_>>(),
         history => columns.iter().any(|c| view.history_of(c).len() > 1),
         bands => [bands.monitor, bands.warning, bands.critical].map(|b| draw::along(b, reach)).to_vec(),
@@ -62,10 +64,23 @@ pub fn render(view: &Page<'_>) -> Result<String> {
 
 /// The verdicts that the sum is made of.
 fn parts(view: &Page<'_>) -> Vec<Value> {
-    let of = |what: &str, status: super::super::policy::Status| context! { what => what, status => status.word() };
+    let of = |what: &str, status: Status| context! { what => what, status => status.word() };
     let judgement = view.judgement;
     let prediction = judgement.prediction.map(|status| of("prediction", status));
-    [of("upstream", judgement.upstream), of("data", judgement.data)].into_iter().chain(prediction).collect()
+    let accuracy = judgement.accuracy.map(|status| of("accuracy", status));
+    [of("upstream", judgement.upstream), of("data", judgement.data)].into_iter().chain(prediction).chain(accuracy).collect()
+}
+
+/// What columns say together.
+fn answers(outcome: &Outcome) -> Value {
+    let row = |(status, cells): (Status, [String; 8])| context! { weight => status.word(), cells => cells.to_vec() };
+    context! {
+        headings => together::HEADINGS.map(|heading| heading.trim_start_matches('>')).to_vec(),
+        answers => together::answers(outcome).into_iter().map(row).collect::<Vec<_>>(),
+        lines => together::lines(outcome),
+        slice_headings => together::SLICE_HEADINGS.map(|heading| heading.trim_start_matches('>')).to_vec(),
+        slices => together::slices(outcome).into_iter().map(|row| row.to_vec()).collect::<Vec<_>>(),
+    }
 }
 
 fn finding(f: &Finding) -> Value {

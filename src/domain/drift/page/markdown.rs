@@ -1,8 +1,9 @@
 //! A check as GitHub-flavoured Markdown: for the summary of a step, a comment, a ticket.
 
-use super::{Page, chance, effect, held, nulls, texts, three};
+use super::{INDEX, Page, chance, effect, held, nulls, spark, texts, three, together};
 use crate::base::table::Table;
 use crate::base::text::{count, markdown as escaped};
+use crate::domain::drift::outcome::Outcome;
 use crate::domain::drift::verdict::Judged;
 
 /// Columns that are listed when nothing of them is to be said: a ticket is no archive.
@@ -34,12 +35,23 @@ pub fn render(view: &Page<'_>) -> String {
         }
         parts.push(format!("### Upstream\n\n{}", t.markdown()));
     }
+    parts.extend(judgement.outcome.as_deref().map(answers));
     parts.push(columns(view));
     let moved = view.columns().into_iter().filter(|c| c.status.moved() && !c.figures.texts.is_empty());
     parts.extend(
         moved.map(|c| format!("### Texts of {} that moved\n\n{}", escaped(&c.name), texts(&c.figures, escaped).markdown())),
     );
     parts.join("\n")
+}
+
+/// What columns say together.
+fn answers(outcome: &Outcome) -> String {
+    let mut t = Table::new(&together::HEADINGS);
+    let rows = together::answers(outcome);
+    rows.iter().for_each(|(_, cells)| _ = t.row(cells.clone().map(|cell| escaped(&cell))));
+    let table = if rows.is_empty() { String::new() } else { format!("{}\n", t.markdown()) };
+    let lines: String = together::lines(outcome).iter().map(|line| format!("- {}\n", escaped(line))).collect();
+    format!("### Answers, slices, series\n\n{table}{lines}")
 }
 
 fn facts(view: &Page<'_>) -> Table {
@@ -57,7 +69,7 @@ fn columns(view: &Page<'_>) -> String {
     let shown = (loud + QUIET_MAX).min(COLUMNS_MAX);
     let mut t = Table::new(&["column", "status", ">PSI", ">by chance", ">q", ">effect", ">rows", ">nulls", "history", "why"]);
     for c in all.iter().take(shown) {
-        t.row(row(c, spark(&view.history_of(c))));
+        t.row(row(c, spark(view.history_of(c).into_iter().map(Some), INDEX)));
     }
     let left = all.len().saturating_sub(shown);
     let more = if left == 0 { String::new() } else { format!("\n{} more, none heavier.\n", count(left, "column")) };
@@ -78,12 +90,4 @@ fn row(c: &Judged, history: String) -> [String; 10] {
         history,
         escaped(&c.why),
     ]
-}
-
-/// Values as a line of blocks, the oldest first, from 0 to the largest.
-pub fn spark(values: &[f64]) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let largest = values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
-    let level = |v: f64| if largest > 0.0 { (v / largest * 7.0).round().clamp(0.0, 7.0) as usize } else { 0 };
-    values.iter().map(|v| if v.is_finite() { BLOCKS[level(*v)] } else { ' ' }).collect()
 }

@@ -5,6 +5,7 @@
 pub mod draw;
 pub mod html;
 pub mod markdown;
+pub mod together;
 
 use super::figures::{Effect, Figures, Measure, Unit};
 use super::verdict::{Judged, Judgement};
@@ -99,6 +100,18 @@ pub fn texts(figures: &Figures, cell: fn(&str) -> String) -> Table {
         t.row([moved.way.to_string(), cluster, moved.row.to_string(), cell(&text)]);
     }
     t
+}
+
+/// The index that fills a mark: above it everything is critical by the specification.
+pub const INDEX: f64 = 0.4;
+
+/// One mark for each value, the oldest first, on a scale from 0 to `full`; `·` for none.
+pub fn spark(values: impl IntoIterator<Item = Option<f64>>, full: f64) -> String {
+    const MARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let share = |v: f64| if full > 0.0 { (v / full).clamp(0.0, 1.0) } else { 0.0 };
+    let level = |v: f64| (share(v) * (MARKS.len() - 1) as f64).round() as usize;
+    let mark = |v: f64| MARKS[level(v).min(MARKS.len() - 1)];
+    values.into_iter().map(|v| v.filter(|v| v.is_finite()).map_or('·', mark)).collect()
 }
 
 /// A number with three decimals.

@@ -151,7 +151,7 @@ fn markdown_says_the_same() {
         "### Columns",
         "| country | critical | 1.274 | 0.011 |",
         "IT \\| x: 13.3 % instead of 0.0 % |",
-        "| ▁▂▃█▇ |",
+        "| ▁▂▃▇▇ |",
         "| device | missing | – | – | – | – | – | 0 |",
         "| age&#95;years | ok | ",
     ];
@@ -164,6 +164,13 @@ fn a_ticket_is_no_archive() {
     let quiet = (0..90).map(|i| column(&format!("c{i:02}"), numeric(draws(1, 700, 0.0), draws(1, 700, 0.0)))).collect();
     let text = page_of(&judge(quiet, None, &Policy::default()), markdown::render);
     place(&text, "80 columns more, none heavier.");
+}
+
+#[test]
+fn a_mark_for_each_value_on_one_scale() {
+    let values = [Some(0.0), None, Some(0.1), Some(0.2), Some(0.4), Some(9.0), Some(-1.0), Some(f64::NAN)];
+    assert_eq!(spark(values, INDEX), "▁·▃▅██▁·");
+    assert_eq!(spark([Some(0.0), Some(1.0)], 0.0), "▁▁");
 }
 
 #[test]

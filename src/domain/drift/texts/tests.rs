@@ -16,7 +16,7 @@ struct One(Column, Vec<Option<String>>);
 
 impl One {
     fn of(cells: Vec<Option<String>>) -> Self {
-        let column = Column { name: "q".into(), kind: Kind::Text, own: Kind::Text, bad: 0, example: None };
+        let column = Column { name: "q".into(), kind: Kind::Text, own: Kind::Text, bad: 0, example: None, unread: None };
         Self(column, cells)
     }
 
