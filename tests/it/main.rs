@@ -15,6 +15,8 @@ mod directory;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_broken;
+mod drift_inputs;
 mod dry_run;
 mod eval;
 mod every;

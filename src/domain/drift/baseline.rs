@@ -42,7 +42,7 @@ impl Family {
         }
     }
 
-    /// What a reader is to expect of the column; vectors bring their own width.
+    /// What a reader is to expect of the column, apart from vectors, whose width the profile knows.
     fn expected(self) -> Option<Kind> {
         match self {
             Self::Numbers => Some(Kind::Number),
@@ -246,7 +246,11 @@ impl Baseline {
 
     /// What a reader is to expect of new data.
     pub fn expected(&self) -> BTreeMap<String, Kind> {
-        self.columns.iter().filter_map(|kept| Some((kept.name.clone(), kept.family.expected()?))).collect()
+        let kind = |kept: &Kept| match &kept.profile {
+            Profile::Vectors(profile) => Some(Kind::Vector { width: profile.frame().width() }),
+            _ => kept.family.expected(),
+        };
+        self.columns.iter().filter_map(|kept| Some((kept.name.clone(), kind(kept)?))).collect()
     }
 
     /// The columns that a check compares, by their numbers here.
@@ -263,31 +267,36 @@ impl Baseline {
         })
     }
 
-    /// Lays a table over the reference, column by column. A column that cannot be read is told as such; the others go on.
+    /// Lays a table over the reference, column by column; over its data in place of their profile where they are given. A column
+    /// that cannot be read is told as such; the others go on.
     pub fn compare(
         &self,
-        table: &dyn Table,
+        (table, raw): (&dyn Table, Option<&dyn Table>),
         how: (&Selection, Rule),
         each: Columns<'_, ColumnComparison>,
     ) -> Vec<ColumnComparison> {
         let (selection, _) = how;
-        let mut all = each(&self.compared(selection), &|at| self.column(&self.columns[at], table, how));
+        let mut all = each(&self.compared(selection), &|at| self.column(&self.columns[at], (table, raw), how));
         let known = |name: &str| self.columns.iter().any(|kept| kept.name == name);
         let new = table.columns().iter().map(|c| told(&c.name)).filter(|name| selection.takes(name) && !known(name));
         all.extend(new.map(|name| ColumnComparison { role: selection.role(&name), name, compared: Compared::New }));
         all
     }
 
-    fn column(&self, kept: &Kept, table: &dyn Table, (selection, rule): (&Selection, Rule)) -> ColumnComparison {
-        let at = table.columns().iter().position(|column| told(&column.name) == kept.name);
-        let compared = match at {
+    fn column(
+        &self,
+        kept: &Kept,
+        (table, raw): (&dyn Table, Option<&dyn Table>),
+        (selection, rule): (&Selection, Rule),
+    ) -> ColumnComparison {
+        let compared = match place_of(kept, table) {
             None => Compared::Missing,
-            Some(at) => self.laid(kept, (table, at), rule).unwrap_or_else(|e| Compared::Error(e.to_string())),
+            Some(at) => self.laid(kept, (table, at), raw, rule).unwrap_or_else(|e| Compared::Error(e.to_string())),
         };
         ColumnComparison { name: kept.name.clone(), role: selection.role(&kept.name), compared }
     }
 
-    fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
+    fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), raw: Option<&dyn Table>, rule: Rule) -> Result<Compared> {
         let column = &table.columns()[at];
         let family = Family::of(column.kind);
         if family != kept.family {
@@ -296,10 +305,13 @@ impl Baseline {
         let figures = match &kept.profile {
             Profile::Numbers(reference) => {
                 let current = read::numbers(table, at, Some(reference.histogram().edges()))?;
-                Figures::of_numbers(reference, &current)
+                match raw {
+                    Some(raw) => Figures::of_numbers(&whole(kept, reference, raw)?, &current),
+                    None => Figures::of_numbers(reference, &current),
+                }
             }
             Profile::Levels(reference) => Some(Figures::of_levels(reference, &read::levels(table, at)?)),
-            Profile::Vectors(reference) => return vectors_beside(reference, (table, at), rule),
+            Profile::Vectors(reference) => return vectors_beside((kept, reference), (table, at), rule),
             Profile::LeftOut(_) => None,
         };
         let figures = figures.ok_or_else(|| Error::of(Trouble::Bug, "two profiles with other cells"))?;
@@ -307,13 +319,28 @@ impl Baseline {
     }
 }
 
+fn place_of(kept: &Kept, table: &dyn Table) -> Option<usize> {
+    table.columns().iter().position(|column| told(&column.name) == kept.name)
+}
+
+/// The numbers of a reference in whole, of its data.
+fn whole(kept: &Kept, profile: &Numeric, raw: &dyn Table) -> Result<Numeric> {
+    let other = || Error::new("the data of the reference are read otherwise than when its profile was taken");
+    let at = place_of(kept, raw).ok_or_else(other)?;
+    let whole = read::numbers(raw, at, Some(profile.histogram().edges()))?;
+    if whole.histogram() == profile.histogram() { Ok(whole) } else { Err(other()) }
+}
+
 /// New vectors beside those of a reference; others when their width is another.
-fn vectors_beside(reference: &CloudProfile, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
-    let (before, now) = (reference.frame().width(), table.columns()[at].kind);
-    match now {
+fn vectors_beside((kept, reference): (&Kept, &CloudProfile), (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
+    let (before, column) = (reference.frame().width(), &table.columns()[at]);
+    match column.kind {
         Kind::Vector { width } if width != before => {
             Ok(Compared::Retyped(Sides::new(before, width).map(|n| format!("vectors of {n}"))))
         }
-        _ => read::beside(reference, table, at, rule).map(|figures| Compared::Values(Box::new(figures))),
+        _ => {
+            let figures = read::beside(reference, table, at, rule)?.with_bad(Sides::new(kept.bad, column.bad));
+            Ok(Compared::Values(Box::new(figures)))
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod check;
+pub mod compat;
 
 use super::gc::give_back_found;
 use super::parallel;
@@ -34,6 +35,15 @@ pub struct Place<'a> {
     pub objects: &'a Objects,
     /// How many threads to use.
     pub jobs: usize,
+}
+
+/// What a check reads.
+#[derive(Clone, Copy)]
+pub struct Data<'a> {
+    /// The new data.
+    pub new: &'a [Input],
+    /// The data that the baseline was taken of, for exact order statistics; empty for those of its profile.
+    pub reference: &'a [Input],
 }
 
 /// The largest object that is read again, in bytes: some thousands of columns.

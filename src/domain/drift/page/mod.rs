@@ -8,6 +8,7 @@ pub mod markdown;
 
 use super::figures::{Effect, Figures, Measure, Unit};
 use super::verdict::{Judged, Judgement};
+use super::why;
 use crate::base::text::group;
 use crate::base::time::Timestamp;
 use std::collections::BTreeMap;
@@ -113,7 +114,7 @@ fn effect(effect: Option<Effect>) -> String {
         (Measure::Mmd, _) => "MMD",
         (Measure::Auc, _) => "AUC",
     };
-    format!("{value:.3} {of}")
+    format!("{} {of}", why::decimals(value))
 }
 
 fn rows(n: u64) -> String {
