@@ -4,7 +4,8 @@
     v/bin/python benches/drift/make.py FOLDER [--rows 1000000] [--seed 7]
 
 `reference.parquet` and `current.parquet` are drawn alike, but for four columns of the second: a mean that moves by 0.4 standard
-deviations, a scale that doubles, a level that takes over, a tenth of nulls.
+deviations, a scale that doubles, a level that takes over, a tenth of nulls. `vectors-reference.parquet` and `vectors-current.parquet` hold
+20,000 vectors of 384 numbers each, of twelve topics, and of one more in a tenth of the second.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 NUMBERS, WORDS, LEVELS = 20, 5, (2, 5, 20, 100, 1000)
+VECTORS, WIDTH, TOPICS = 20_000, 384, 12
 
 
 def table(rows, rng, drifted):
@@ -45,6 +47,14 @@ def table(rows, rng, drifted):
     return pa.table(columns)
 
 
+def vectors(rng, centres, drifted):
+    topic = rng.integers(0, TOPICS, VECTORS)
+    if drifted:
+        topic = np.where(rng.random(VECTORS) < 0.1, TOPICS, topic)
+    values = (centres[topic] + rng.normal(0.0, 0.5, (VECTORS, WIDTH))).astype(np.float32)
+    return pa.table({"vector": pa.FixedSizeListArray.from_arrays(values.ravel(), WIDTH)})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
@@ -55,6 +65,9 @@ def main():
     rng = np.random.default_rng(args.seed)
     for name, drifted in (("reference", False), ("current", True)):
         pq.write_table(table(args.rows, rng, drifted), args.folder / f"{name}.parquet", compression="snappy")
+    centres = rng.normal(0.0, 1.0, (TOPICS + 1, WIDTH))
+    for name, drifted in (("vectors-reference", False), ("vectors-current", True)):
+        pq.write_table(vectors(rng, centres, drifted), args.folder / f"{name}.parquet", compression="snappy")
 
 
 if __name__ == "__main__":

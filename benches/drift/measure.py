@@ -52,8 +52,14 @@ def main():
         rows.append(("`kf drift baseline`", *least([kf, "drift", "baseline", "scores@1.0.0", "--data", reference], folder)[:3]))
         check = [kf, "drift", "check", "scores", "--data", current]
         rows.append(("`kf drift check` against the stored profile", *least(check, folder, (0, 3))[:3]))
+        rows.append(("… against the reference's data", *least([*check, "--reference", reference], folder, (0, 3))[:3]))
         page = [*check, "--report", f"html={folder}/report.html"]
         rows.append(("… with a page", *least(page, folder, (0, 3))[:3]))
+        for what, name, codes in (("baseline", "reference", (0,)), ("check", "current", (0, 3))):
+            model = "scores@1.0.0" if what == "baseline" else "vectors"
+            more = ["--name", "vectors"] if what == "baseline" else []
+            command = [kf, "drift", what, model, "--data", str(data / f"vectors-{name}.parquet"), *more]
+            rows.append((f"`kf drift {what}` of 20,000 vectors of 384 numbers", *least(command, folder, codes)[:3]))
         print(f"page: {os.path.getsize(f'{folder}/report.html') / 1024:.0f} kB", file=sys.stderr)
     if args.python:
         script = str(pathlib.Path(__file__).parent / "baseline.py")

@@ -16,7 +16,7 @@ use crate::base::random::Random;
 use crate::base::time::Clock;
 use crate::config::env::{self, Env};
 use crate::config::secret::{Secret, SecretRef};
-use crate::config::{self, Artifacts, Loaded, S3, StatePlace, VectorEngine, Vocabulary};
+use crate::config::{self, Artifacts, DataSource, Loaded, S3, StatePlace, VectorEngine, Vocabulary};
 use crate::data::Input;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
@@ -24,6 +24,7 @@ use crate::domain::eval::metrics;
 use crate::domain::ingest::table::Scope;
 use crate::release::evaluate::ReportFile;
 use crate::seams::embedder::Embedder;
+use crate::store::db::Foreign;
 use crate::store::objects::{Objects, RemoteOptions, atomic};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store, emptied};
 use std::cell::OnceCell;
@@ -438,6 +439,22 @@ impl Cx {
             _ => None,
         };
         Input::object(url, &self.remote_options(s3)?)
+    }
+
+    /// The rows of a query; the path of a file begins at `root`.
+    ///
+    /// # Errors
+    /// When the address of the database is a secret that cannot be fetched, or is no address.
+    pub(crate) fn data_query(&self, root: &Path, source: &DataSource, sql: &str) -> Result<Input> {
+        let place = match source {
+            DataSource::Sqlite(path) => Foreign::Sqlite(root.join(path)),
+            DataSource::Postgres(url) => Foreign::Postgres(Secret::new(url.clone())),
+            DataSource::Kept(reference) => Foreign::of_address(self.secret(reference)?, root).ok_or_else(|| {
+                Error::new(format!("the secret `{reference}` is no address of a database"))
+                    .hint("put `postgres://USER:PASSWORD@HOST/DATABASE` or `sqlite:PATH` into it")
+            })?,
+        };
+        Ok(Input::query(place, sql))
     }
 }
 

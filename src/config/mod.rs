@@ -15,6 +15,7 @@ pub mod path;
 mod schema;
 pub mod secret;
 mod shape;
+mod source;
 mod tables;
 mod template;
 
@@ -25,6 +26,7 @@ pub use load::{FILE_NAME, Loaded, Origin, Problem, Setting, discover, load, pars
 pub use path::{Dataset, RepoPath};
 pub use schema::{Project, json_schema};
 pub use secret::{Secret, SecretRef};
+pub use source::{DataSource, NotASource};
 pub use tables::alerts::{AlertKind, Alerts, Channel, Email, EventsUrl, Relay, Tls};
 pub use tables::artifacts::{Artifacts, S3};
 pub use tables::drift::{ActionKind, Actions, ColumnKind, Drift, DriftRule, FailOn};

@@ -187,6 +187,12 @@ name = "@PROJECT@"
 #cool-down = "24h"
 #windows = 2
 
+# The same of rows that a query gives: `source` is sqlite:PATH, postgres://USER@HOST/DATABASE, or env:NAME that holds one.
+#[drift.orders]
+#model = "answer-bot"
+#source = "env:WAREHOUSE"
+#sql = "SELECT amount, region FROM orders ORDER BY id"
+
 # Who is told: a webhook that takes kf's JSON, a channel of slack, a service of pagerduty, or people by email.
 #[alerts.team]
 #kind = "slack"

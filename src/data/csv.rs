@@ -2,7 +2,7 @@
 
 use super::cell::{Dialect, is_absent};
 use super::decode::Characters;
-use super::input::{Hashed, Input};
+use super::input::{Input, Unpacked};
 use super::separator::{reader, separator, stated};
 use super::spool::Spill;
 use super::table::{Gathered, Remarks, unique};
@@ -11,7 +11,6 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::text::{count, visible};
 use csv::ByteRecord;
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{Cursor, Read};
 
 /// The largest row, in bytes.
@@ -21,15 +20,15 @@ const SAMPLE: u64 = 64 << 10;
 /// What separates the values of a single column: nothing that is written.
 const NOTHING: u8 = 0x1F;
 
-type Rows = csv::Reader<std::io::Chain<Cursor<Vec<u8>>, Characters<Hashed<File>>>>;
+type Rows = csv::Reader<std::io::Chain<Cursor<Vec<u8>>, Characters<Unpacked>>>;
 
 /// Reads a file of rows.
 ///
 /// # Errors
 /// When it is empty, cannot be read, or most of its rows are not as wide as its header.
-pub(super) fn read(input: &Input, file: File, spill: &mut Spill, remarks: &mut Remarks) -> Result<(Gathered, Source)> {
+pub(super) fn read(input: &Input, bytes: Unpacked, spill: &mut Spill, remarks: &mut Remarks) -> Result<(Gathered, Source)> {
     let failed = || format!("cannot read {}", input.name());
-    let mut characters = Characters::new(Hashed::new(file), ROW_MAX);
+    let mut characters = Characters::new(bytes, ROW_MAX);
     let mut sample = Vec::new();
     characters.by_ref().take(SAMPLE).read_to_end(&mut sample).context(failed)?;
     let (separator, skipped) = separated_by(&String::from_utf8_lossy(&sample));
@@ -144,7 +143,9 @@ fn source(input: &Input, rows: Rows, separator: u8, count: u64) -> Source {
         b'\t' => ", separated by tabs".to_owned(),
         separator => format!(", separated by {}", char::from(separator).escape_default()),
     };
-    let format = format!("CSV, {}{between}", characters.encoding());
-    let (digest, bytes) = characters.into_bytes().finish();
+    let encoding = characters.encoding();
+    let bytes = characters.into_bytes();
+    let format = format!("CSV, {encoding}{between}{}", bytes.packing());
+    let (digest, bytes) = bytes.finish();
     Source { name: input.name().to_owned(), digest, bytes, rows: count, format }
 }

@@ -1,8 +1,11 @@
-//! Where data comes from: a file, or what has been brought into a temporary one.
+//! Where data comes from: a file, what has been brought into a temporary one, or a query.
 
+use super::query::Query;
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
+use crate::store::db::Foreign;
 use crate::store::objects::{RemoteOptions, fetch};
+use flate2::bufread::MultiGzDecoder;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
@@ -15,7 +18,7 @@ use tempfile::{NamedTempFile, TempPath};
 /// Bytes that are read at once to hash them, many, and to find the head of a page of Parquet, few.
 const BUFFER: usize = 256 << 10;
 
-/// One file of data.
+/// One file of data, or the rows of a query.
 #[derive(Clone, Debug)]
 pub struct Input {
     name: String,
@@ -27,6 +30,8 @@ enum Place {
     File(PathBuf),
     /// Is removed with the last that uses it.
     Temporary(Arc<TempPath>),
+    /// Is run each time it is read.
+    Query(Arc<Query>),
 }
 
 impl Input {
@@ -55,6 +60,12 @@ impl Input {
         Ok(Self::kept(url, file))
     }
 
+    /// The rows of a query, which runs when they are read.
+    pub fn query(place: Foreign, sql: &str) -> Self {
+        let name = format!("the query on {}", place.describe());
+        Self { name, place: Place::Query(Arc::new(Query { place, sql: sql.to_owned() })) }
+    }
+
     fn kept(name: &str, file: NamedTempFile) -> Self {
         Self { name: name.to_owned(), place: Place::Temporary(Arc::new(file.into_temp_path())) }
     }
@@ -64,12 +75,17 @@ impl Input {
         &self.name
     }
 
+    /// What there is to read.
+    pub(super) fn source(&self) -> Result<Opened<'_>> {
+        match &self.place {
+            Place::File(path) => self.open(path).map(Opened::File),
+            Place::Temporary(path) => self.open(path).map(Opened::File),
+            Place::Query(query) => Ok(Opened::Query(query)),
+        }
+    }
+
     /// Opens it for reading from the start.
-    pub(super) fn open(&self) -> Result<File> {
-        let path = match &self.place {
-            Place::File(path) => path.as_path(),
-            Place::Temporary(path) => path,
-        };
+    fn open(&self, path: &Path) -> Result<File> {
         let failed = || format!("cannot read {}", self.name);
         // Asked before opening: opening a named pipe would wait for a writer.
         let kind = std::fs::metadata(path).context(failed)?;
@@ -81,6 +97,14 @@ impl Input {
         }
         File::open(path).context(failed)
     }
+}
+
+/// What is read.
+pub(super) enum Opened<'a> {
+    /// A file, at its start.
+    File(File),
+    /// A query that has not run.
+    Query(&'a Query),
 }
 
 fn temporary() -> Result<NamedTempFile> {
@@ -154,6 +178,48 @@ impl ChunkReader for Positioned {
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, start)?;
         Ok(bytes.into())
+    }
+}
+
+/// The bytes that a file means: unpacked where it is packed. Its own are hashed as they are read.
+pub(super) enum Unpacked {
+    Plain(Hashed<File>),
+    Gzip(MultiGzDecoder<BufReader<Hashed<File>>>),
+}
+
+impl Unpacked {
+    /// The bytes of a file from where it stands.
+    pub(super) fn new(file: File, is_gzip: bool) -> Self {
+        let hashed = Hashed::new(file);
+        if is_gzip { Self::Gzip(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, hashed))) } else { Self::Plain(hashed) }
+    }
+
+    /// `, gzip` for what was packed.
+    pub(super) fn packing(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "",
+            Self::Gzip(_) => ", gzip",
+        }
+    }
+
+    /// Digest and number of the bytes of the file that were read.
+    pub(super) fn finish(self) -> (Digest, u64) {
+        match self {
+            Self::Plain(hashed) => hashed.finish(),
+            Self::Gzip(decoder) => decoder.into_inner().into_inner().finish(),
+        }
+    }
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(hashed) => hashed.read(out),
+            Self::Gzip(decoder) => decoder.read(out).map_err(|e| {
+                let words = format!("what gzip packed is cut short or broken: {e}");
+                std::io::Error::new(e.kind(), words)
+            }),
+        }
     }
 }
 

@@ -1,13 +1,14 @@
-//! Objects of JSON, one a line: their keys are the columns, keys of objects in them are `a.b`.
+//! Objects of JSON, one a line or in one array: their keys are the columns, keys of objects in them are `a.b`.
 //!
 //! Values are what JSON says they are: a number between quotes is a text (but `NaN`, `Infinity` and `-Infinity`, which JSON has no
 //! other way to write, are numbers, as in the JSON of protocol buffers; Python writes them without quotes). Arrays of numbers
 //! are vectors, other arrays are texts.
 
+use super::array::Elements;
 use super::cell::Dialect;
 use super::csv::ROW_MAX;
 use super::decode::Characters;
-use super::input::{Hashed, Input};
+use super::input::{Input, Unpacked};
 use super::spool::Spill;
 use super::table::{COLUMNS_MAX, Gathered, Remarks};
 use super::{EXAMPLE, Source, Trouble};
@@ -18,8 +19,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 
 /// Objects in objects that are columns of their own; what lies deeper is a text.
 const DEPTH_MAX: usize = 16;
@@ -28,15 +28,21 @@ const DEPTH_MAX: usize = 16;
 ///
 /// # Errors
 /// When it cannot be read, or most of its lines are no objects.
-pub(super) fn read(input: &Input, file: File, spill: &mut Spill, remarks: &mut Remarks) -> Result<(Gathered, Source)> {
+pub(super) fn read(
+    input: &Input,
+    (bytes, is_array): (Unpacked, bool),
+    spill: &mut Spill,
+    remarks: &mut Remarks,
+) -> Result<(Gathered, Source)> {
     let failed = || format!("cannot read {}", input.name());
-    let mut lines = BufReader::with_capacity(64 << 10, Characters::new(Hashed::new(file), ROW_MAX));
+    let mut lines = BufReader::with_capacity(64 << 10, Characters::new(bytes, ROW_MAX));
+    let mut elements = is_array.then(Elements::default);
     let mut objects = Objects { table: Gathered::new(Vec::new(), Dialect::default()), columns: HashMap::new(), spill };
     let (mut line, mut bytes, mut broken) = (0, Vec::new(), 0_u64);
     loop {
         bytes.clear();
         lines.get_mut().row_ends();
-        if lines.read_until(b'\n', &mut bytes).context(failed)? == 0 {
+        if !next(&mut lines, elements.as_mut(), &mut bytes).context(failed)? {
             break;
         }
         line += 1;
@@ -56,15 +62,30 @@ pub(super) fn read(input: &Input, file: File, spill: &mut Spill, remarks: &mut R
     let Objects { mut table, .. } = objects;
     if broken > table.rows {
         let all = broken + table.rows;
-        return Err(Error::new(format!("{}: {broken} of its {all} lines are no objects of JSON", failed()))
-            .hint("write one object a line; `jq -c '.[]'` makes that of an array"));
+        let what = if is_array { "elements" } else { "lines" };
+        return Err(Error::new(format!("{}: {broken} of its {all} {what} are no objects of JSON", failed()))
+            .hint("write one object a line, or one array of objects"));
     }
     table.finish(spill)?;
     let characters = lines.into_inner();
-    let format = format!("JSON lines, {}", characters.encoding());
-    let (digest, bytes) = characters.into_bytes().finish();
+    let (encoding, bytes) = (characters.encoding(), characters.into_bytes());
+    let format = format!("{}, {encoding}{}", if is_array { "JSON" } else { "JSON lines" }, bytes.packing());
+    let (digest, bytes) = bytes.finish();
     let source = Source { name: input.name().to_owned(), digest, bytes, rows: table.rows, format };
     Ok((table, source))
+}
+
+/// Reads the next line, or the next element of an array; false when there is none any more.
+fn next(from: &mut impl BufRead, elements: Option<&mut Elements>, bytes: &mut Vec<u8>) -> Result<bool> {
+    let Some(elements) = elements else {
+        return from.read_until(b'\n', bytes).map(|n| n > 0).context(|| "a line cannot be read");
+    };
+    elements.next(from, bytes).map_err(|e| match e.kind() {
+        ErrorKind::UnexpectedEof => {
+            Error::new("it is cut short: the array has no end").hint("wait until it is written, or copy it again")
+        }
+        _ => Error::new(e),
+    })
 }
 
 /// What the lines so far gave.
@@ -257,8 +278,14 @@ mod tests {
         assert_eq!(remarked(&*table), [(Trouble::NotAnObject, 2, 2)]);
         let e = open(&[input("data", b"{\"a\": 1}\n1\n2\n")], &BTreeMap::new()).map(|_| ()).unwrap_err();
         assert!(e.to_string().contains("2 of its 3 lines are no objects"), "{e}");
-        let e = open(&[input("data", b"[{\"a\": 1}]")], &BTreeMap::new()).map(|_| ()).unwrap_err();
-        assert!(e.hints()[0].contains("jq"), "{e}");
+        let e = open(&[input("data", b"[{\"a\": 1}")], &BTreeMap::new()).map(|_| ()).unwrap_err();
+        assert!(e.chain().concat().contains("the array has no end"), "{e}");
+    }
+
+    #[test]
+    fn an_array_is_read_as_its_elements() {
+        check("[{\"a\": 1},\n {\"a\": NaN, \"b\": \"],\"}]\n", &["a: Number: 1 NaN", "b: Text: - ],"]);
+        check(" [\n{\"a\": {\"b\": [1, 2]}}]", &["a.b: Vector { width: 2 }: [1.0,2.0]"]);
     }
 
     #[test]

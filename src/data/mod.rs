@@ -1,18 +1,20 @@
-//! Tables of data as files carry them: typed columns, each read on its own, in bounded memory.
+//! Tables of data as files and queries carry them: typed columns, each read on its own, in bounded memory.
 //!
 //! A column is read as often as wanted, in runs of cells in the order of the rows, so that the cells of two columns can be laid
 //! beside each other (their runs may end at different rows). What cannot be read as its column's kind is never dropped in
 //! silence: it is counted, and reads as absent. What was wrong with a file beyond single cells is a [`Remark`].
 //!
-//! CSV and JSON lines are read once, into a spool of columns; columns of Parquet stay where they are. The rules of
+//! CSV, JSON and the rows of a query are read once, into a spool of columns; columns of Parquet stay where they are. The rules of
 //! reading are in `docs/drift.md#data`.
 
+mod array;
 mod cell;
 mod csv;
 mod decode;
 mod input;
 mod jsonl;
 mod parquet;
+mod query;
 pub mod separator;
 mod spool;
 mod table;

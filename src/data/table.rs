@@ -5,9 +5,10 @@
 
 use super::cell::Dialect;
 use super::decode::Characters;
+use super::input::{Opened, Unpacked};
 use super::spool::{Spill, Spool};
 use super::tally::Tally;
-use super::{Cells, Column, EXAMPLE, Each, Input, Kind, Remark, Source, Table, Trouble, csv, jsonl, parquet};
+use super::{Cells, Column, EXAMPLE, Each, Input, Kind, Remark, Source, Table, Trouble, csv, jsonl, parquet, query};
 use crate::base::error::{Context, Error, Result};
 use crate::base::text::{group, visible};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -58,28 +59,52 @@ pub fn open(inputs: &[Input], expected: &BTreeMap<String, Kind>) -> Result<Box<d
     joined(parts, sources, remarks, expected).map(|table| Box::new(table) as Box<dyn Table>)
 }
 
+/// Bytes that a format is found in.
+const HEAD: u64 = 1_024;
+/// What gzip begins with.
+const GZIP: &[u8] = b"\x1f\x8b";
+
 /// Bytes by which a format is known.
 const FORMATS: &[(&[u8], &str, &str)] = &[
-    (b"\x1f\x8b", "gzip", "unpack it first: `gunzip`"),
+    (GZIP, "gzip within gzip", "unpack it first: `gunzip`"),
     (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unpack it first: `unzstd`"),
     (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
     (b"ARROW1\0\0", "an Arrow file", "write it as Parquet"),
 ];
 
-/// Reads one file, whatever its format.
+/// Reads one file, whatever its format, or the rows of a query.
 fn part(input: &Input, spill: &mut Spill, remarks: &mut Remarks) -> Result<(Box<dyn Part>, Source)> {
-    let mut file = input.open()?;
-    let head = head(&mut file).context(|| format!("cannot read {}", input.name()))?;
+    let mut file = match input.source()? {
+        Opened::File(file) => file,
+        Opened::Query(query) => {
+            let (table, source) = query::read(input, query, spill, remarks)?;
+            return Ok((Box::new(table), source));
+        }
+    };
+    let failed = || format!("cannot read {}", input.name());
+    let mut head = head(&mut file).context(failed)?;
+    let is_gzip = head.starts_with(GZIP);
+    if is_gzip {
+        head = unpacked_head(&mut file).context(failed).hint(|| "copy it again".to_owned())?;
+    }
     if let Some((_, what, hint)) = FORMATS.iter().find(|(mark, _, _)| head.starts_with(mark)) {
-        return Err(Error::new(format!("cannot read {}: it is {what}", input.name())).hint(*hint));
+        return Err(Error::new(format!("{}: it is {what}", failed())).hint(*hint));
     }
     if is_parquet(&head) {
+        if is_gzip {
+            return Err(Error::new(format!("{}: it is Parquet within gzip", failed())).hint("unpack it first: `gunzip`"));
+        }
         let (file, source) = parquet::open(input, file, remarks)?;
         return Ok((Box::new(file), source));
     }
-    let read = if is_json(&head) { jsonl::read } else { csv::read };
-    let (table, source) = read(input, file, spill, remarks)?;
+    let bytes = Unpacked::new(file, is_gzip);
+    let read = match json(&head) {
+        None => csv::read(input, bytes, spill, remarks),
+        Some(is_array) => jsonl::read(input, (bytes, is_array), spill, remarks),
+    };
+    // What the reader of gzip says comes without one.
+    let (table, source) = read.map_err(|e| if e.hints().is_empty() { e.hint("copy it again") } else { e })?;
     Ok((Box::new(table), source))
 }
 
@@ -89,19 +114,28 @@ fn is_parquet(head: &[u8]) -> bool {
     head.strip_prefix(parquet::MARK).is_some_and(|rest| !rest.first().is_some_and(text))
 }
 
-/// True for what begins as an object of JSON, or as an array of them, which is then told apart from lines.
-fn is_json(head: &[u8]) -> bool {
+/// Whether what begins as JSON is an array of objects, and not lines of them; `None` for what is no JSON.
+fn json(head: &[u8]) -> Option<bool> {
     let mut text = Vec::new();
     // Bytes in memory are always read.
     let _ = Characters::new(head, u64::MAX).read_to_end(&mut text);
     let text = text.trim_ascii_start();
-    text.strip_prefix(b"[").map_or(text, |array| array.trim_ascii_start()).starts_with(b"{")
+    let array = text.strip_prefix(b"[");
+    array.map_or(text, <[u8]>::trim_ascii_start).starts_with(b"{").then_some(array.is_some())
+}
+
+/// The same of what is packed.
+fn unpacked_head(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    Unpacked::new(file.try_clone()?, true).take(HEAD).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(head)
 }
 
 /// The first bytes of a file, which is then read from its start again.
 fn head(file: &mut File) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    file.take(1_024).read_to_end(&mut head)?;
+    file.take(HEAD).read_to_end(&mut head)?;
     file.rewind()?;
     Ok(head)
 }

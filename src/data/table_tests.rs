@@ -153,7 +153,8 @@ fn a_file_without_a_header_is_read_and_told() {
 fn what_is_no_table_is_refused_with_a_reason() {
     assert!(refused("").contains("it is empty"));
     assert!(refused("\u{feff}\n\n").contains("it is empty"));
-    assert!(refused(b"\x1f\x8b\x08").contains("it is gzip"));
+    assert!(refused(b"\x1f\x8b\x08").contains("cannot read data"));
+    assert!(refused(b"[{\"a\": 1}, 2, 3]").contains("2 of its 3 elements are no objects"));
     let nothing = open(&[], &BTreeMap::new()).map(|_| ()).unwrap_err();
     assert_eq!(nothing.kind(), crate::base::error::Kind::Usage);
     let dir = tempfile::tempdir().unwrap();

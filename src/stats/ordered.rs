@@ -29,7 +29,9 @@ impl Ordered {
             return None;
         }
         values.sort_unstable_by(f64::total_cmp);
-        let mut points: Vec<(f64, u64)> = Vec::new();
+        // Counted first, because growing copies, and there are two numbers for each value.
+        let distinct = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let mut points: Vec<(f64, u64)> = Vec::with_capacity(distinct);
         for (rank, value) in values.into_iter().enumerate() {
             let upto = rank as u64 + 1;
             match points.last_mut() {

@@ -43,9 +43,43 @@ pub fn scale(sample: &Ordered) -> Option<(f64, Scale)> {
     choices.into_iter().find(|(scale, _)| *scale > 0.0 && scale.is_finite())
 }
 
+/// By how much [`scale`] may be off because the sample is thinned, in the unit of the values; 0 for an exact one. `None` likewise.
+pub fn scale_error(sample: &Ordered) -> Option<f64> {
+    let (scale, kind) = scale(sample)?;
+    if sample.slack() == 0 {
+        return Some(0.0);
+    }
+    // A rank is off by the slack, and by one more where a quantile lies between two rows.
+    let shift = (sample.slack() + 1) as f64 / (sample.rows().max(2) - 1) as f64;
+    let at = |q: f64| sample.quantile(q.clamp(0.0, 1.0));
+    let error = match kind {
+        Scale::MiddleHalf => {
+            let widest = (at(0.75 + shift)? - at(0.25 - shift)?) / NORMAL_IQR;
+            let narrowest = (at(0.75 - shift)? - at(0.25 + shift)?).max(0.0) / NORMAL_IQR;
+            (widest - scale).max(scale - narrowest)
+        }
+        // Deviations differ by at most the second Wasserstein distance, whose square is at most the first times the range.
+        Scale::StandardDeviation => (sample.shift() * (at(1.0)? - at(0.0)?)).sqrt(),
+        Scale::Median => 0.0,
+    };
+    Some(error)
+}
+
+/// By how much a `distance` over a scale may be off, when each is off by an error; infinite when the scale may be 0.
+pub fn scaled_error((distance, of_distance): (f64, f64), (scale, of_scale): (f64, f64)) -> f64 {
+    if of_scale >= scale {
+        return f64::INFINITY;
+    }
+    let scaled = distance / scale;
+    let most = (distance + of_distance) / (scale - of_scale);
+    let least = (distance - of_distance).max(0.0) / (scale + of_scale);
+    (most - scaled).max(scaled - least)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::rng::Rng;
     use crate::stats::vectors::{near, rows};
 
     fn sample(values: &[f64]) -> Ordered {
@@ -63,6 +97,27 @@ mod tests {
                 assert_eq!(scale(&a).map(|s| s.1), Some(Scale::MiddleHalf));
                 near(scale(&a).map(|s| s.0), row.f64("iqr_sd"), 1e-12, "scale");
             }
+        }
+    }
+
+    /// The scale and the distance of a thinned sample lie within what it says of them, for smooth, heavy and lumpy samples.
+    #[test]
+    fn what_is_thinned_says_how_far_it_is_off() {
+        let mut rng = Rng::new(8);
+        let shapes: [fn(f64) -> f64; 4] =
+            [|u| u, |u| u.powf(-1.5), |u| if u < 0.6 { 0.0 } else { u }, |u| if u < 0.7499 { u / 1e6 } else { 5.0 + u }];
+        for (at, shape) in shapes.into_iter().enumerate() {
+            let mut draw =
+                |rows: usize, by: f64| Ordered::of((0..rows).map(|_| shape(rng.unit()) + by).collect()).expect("a sample");
+            let (whole, other) = (draw(20_000, 0.0), draw(3_000, 0.1));
+            let thin = whole.thinned(200);
+            let ((exact, _), (near, _)) = (scale(&whole).expect("a scale"), scale(&thin).expect("a scale"));
+            let off = scale_error(&thin).expect("a scale");
+            assert!(off > 0.0 && (exact - near).abs() <= off, "{at}: {exact} {near} ± {off}");
+            assert_eq!(scale_error(&whole), Some(0.0));
+            let (d, d_near) = (distance(&whole, &other).expect("finite"), distance(&thin, &other).expect("finite"));
+            let error = scaled_error((d_near, thin.shift()), (near, off));
+            assert!((d / exact - d_near / near).abs() <= error, "{at}: {} {} ± {error}", d / exact, d_near / near);
         }
     }
 

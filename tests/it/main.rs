@@ -16,6 +16,8 @@ mod directory;
 mod docs;
 mod doctor;
 mod drift;
+mod drift_broken;
+mod drift_inputs;
 mod drift_judged;
 mod drift_texts;
 mod dry_run;

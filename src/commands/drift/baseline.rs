@@ -1,8 +1,9 @@
 //! `kf drift baseline`: what a version was accepted on.
 
-use super::{config_of, inputs, place, size};
+use super::data::DataArgs;
+use super::{config_of, place, size};
 use crate::base::digest::Digest;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::reference::Reference;
@@ -18,20 +19,18 @@ use crate::release::drift::{Taken, baseline};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// Keep a profile of the data that a version was accepted on
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf drift baseline support-bot@1.2.0 --data accepted.csv\n  kf drift baseline support-bot@production --data a.parquet --data b.parquet --name queries\n  zcat accepted.csv.gz | kf drift baseline support-bot --data -"
+    after_long_help = "Examples:\n  kf drift baseline support-bot@1.2.0 --data accepted.csv\n  kf drift baseline support-bot@production --data a.parquet --data b.parquet --name queries\n  kf drift baseline support-bot --sql \"SELECT words, topic FROM accepted ORDER BY id\" --source sqlite:app.db"
 )]
 pub(crate) struct Args {
     /// The version
     #[arg(add = ArgValueCompleter::new(complete::references))]
     reference: Reference,
-    /// A file of CSV, JSON lines or Parquet, or `-`; again for more of the same shape
-    #[arg(long, value_name = "FILE", required = true)]
-    data: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
     /// The name that checks find it by (default: that of the model)
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
@@ -111,13 +110,16 @@ fn answers_doc(answers: &Answers) -> AnswersDoc {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if !args.data.is_named() {
+        return Err(Error::usage("no data is named").hint("give `--data FILE`, or `--sql QUERY`"));
+    }
     let name = args.name.clone().unwrap_or_else(|| args.reference.name.clone());
     let mut config = config_of(cx, &name)?;
     if cx.project()?.project.drift(name.as_str()).is_none() {
         config.model = args.reference.name.clone();
     }
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let inputs = inputs(cx, &args.data)?;
+    let inputs = args.data.inputs(cx, &config)?;
     let Taken { uid, version, rows, baseline, profile, changed, event, notes } =
         baseline(&place(cx, &store, &objects)?, &config, &args.reference, &inputs, &mut waiting(cx))?;
     let columns = baseline.columns.iter().map(doc).collect();

@@ -1,7 +1,9 @@
 //! `kf drift check`: new data against the baseline, and what follows.
 
+use super::compat;
+use super::data::{DataArgs, configured, files};
 use super::doc::{CheckDoc, Entry, action_line, report_of, write};
-use super::{config_of, inputs, place};
+use super::{config_of, place};
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -15,13 +17,14 @@ use crate::config::{Drift, FailOn};
 use crate::data::Input;
 use crate::domain::drift::action::Step;
 use crate::domain::drift::table::{newest_baseline, short};
-use crate::release::drift::Place;
 use crate::release::drift::act;
 use crate::release::drift::check::check;
+use crate::release::drift::compat::Tool;
+use crate::release::drift::{Data, Place};
 use crate::release::evaluate::ReportFile;
 use crate::store::Mode;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Check new data for drift, and do what mlops.toml says about it
 #[derive(clap::Args, Debug)]
@@ -31,9 +34,14 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// What is checked (default: every `[drift.NAME]` of mlops.toml)
     names: Vec<Name>,
-    /// A file of CSV, JSON lines or Parquet, or `-`; again for more of the same shape (default: `data` in mlops.toml)
+    #[command(flatten)]
+    data: DataArgs,
+    /// The data that the baseline was taken of, for exact order statistics in place of those of its profile; again for more files
     #[arg(long, value_name = "FILE")]
-    data: Vec<PathBuf>,
+    reference: Vec<PathBuf>,
+    /// Print the values of another tool (evidently) for these data and `--reference`, and record nothing
+    #[arg(long, value_name = "TOOL", conflicts_with_all = ["fail_on", "reports"])]
+    compat: Option<Tool>,
     /// The band from which on a check fails: monitor, warning, critical; inconclusive fails for want of data too
     #[arg(long, value_name = "BAND")]
     fail_on: Option<FailOn>,
@@ -117,19 +125,13 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Vec<(Drift, Vec<Input>)>> {
         return Err(Error::usage("nothing to check: mlops.toml has no `[drift.NAME]`")
             .hint("name what is checked: `kf drift check NAME --data FILE`"));
     }
-    if names.len() > 1 && !args.data.is_empty() {
-        return Err(Error::usage("`--data` is for one name, and several are checked")
+    if names.len() > 1 && args.data.is_named() {
+        return Err(Error::usage("`--data` and `--sql` are for one name, and several are checked")
             .hint("name one: `kf drift check NAME --data FILE`, or set `data` of each in mlops.toml"));
     }
     let one = |name: Name| {
         let config = config_of(cx, &name)?;
-        let files = match args.data.is_empty() {
-            true => {
-                let root = &cx.project()?.root;
-                config.data.iter().map(|path| cx.data_input(root, Path::new(path))).collect::<Result<_>>()?
-            }
-            false => inputs(cx, &args.data)?,
-        };
+        let files = if args.data.is_named() { args.data.inputs(cx, &config)? } else { configured(cx, &config)? };
         if files.is_empty() {
             return Err(Error::usage(format!("no data is named for `{name}`"))
                 .hint(format!("give `--data FILE`, or set `data` in `[drift.{name}]`")));
@@ -140,6 +142,9 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Vec<(Drift, Vec<Input>)>> {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if let Some(tool) = args.compat {
+        return compat::run(cx, tool, &args.names, &args.data, &args.reference);
+    }
     let paths = cx.report_paths(&args.reports)?;
     let wanted = wanted(cx, args)?;
     if wanted.len() > 1 && args.reports.iter().any(|file| file.kind == "html") {
@@ -147,12 +152,18 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             Error::usage("a page shows one check, and several are made").hint("name one, or write `--report markdown=PATH`")
         );
     }
+    let alone = wanted.len() == 1;
+    if !alone && !args.reference.is_empty() {
+        return Err(
+            Error::usage("`--reference` is for one name, and several are checked").hint("name one: `kf drift check NAME`")
+        );
+    }
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let place = place(cx, &store, &objects)?;
-    let alone = wanted.len() == 1;
+    let reference = files(cx, &args.reference)?;
     let mut all = CheckedAll { checks: Vec::new(), failed: Vec::new(), exit: Exit::Ok };
-    for (config, inputs) in &wanted {
-        match one(cx, &place, config, inputs) {
+    for (config, new) in &wanted {
+        match one(cx, &place, config, Data { new, reference: &reference }) {
             Ok((doc, acted)) => {
                 all.exit = all.exit.and(doc.exit(args.fail_on.unwrap_or(config.fail_on))).and(acted);
                 all.checks.push(doc);
@@ -176,13 +187,13 @@ fn of_its_baseline(place: &Place<'_>, config: &Drift) -> Result<Drift> {
 }
 
 /// One check with what follows, and how that ended.
-fn one(cx: &Cx, place: &Place<'_>, config: &Drift, inputs: &[Input]) -> Result<(CheckDoc, Exit)> {
+fn one(cx: &Cx, place: &Place<'_>, config: &Drift, data: Data<'_>) -> Result<(CheckDoc, Exit)> {
     let loaded = cx.project()?;
     let config = &match loaded.project.drift(config.name.as_str()) {
         Some(_) => config.clone(),
         None => of_its_baseline(place, config)?,
     };
-    let done = check(place, config, inputs, &mut waiting(cx))?;
+    let done = check(place, config, data, &mut waiting(cx))?;
     let performed = act::act(place, config, &loaded.root, &done.actions)?;
     let entry = Entry { uid: done.uid, report: done.report, event: done.event, at: done.at };
     let mut doc = CheckDoc::new(place.store, entry, &done.baseline, done.found)?;

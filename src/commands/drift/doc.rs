@@ -12,13 +12,14 @@ use crate::cli::arg::report_file;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report, json};
 use crate::config::FailOn;
-use crate::domain::drift::figures::Role;
+use crate::domain::drift::figures::{Effect, Role};
 use crate::domain::drift::outcome::Outcome;
 use crate::domain::drift::page::{self, ActionView, Page, together};
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::report::{File, Found};
 use crate::domain::drift::table::{self, ActionRow, BaselineRow};
 use crate::domain::drift::verdict::{Judged, Judgement};
+use crate::domain::drift::why::decimals;
 use crate::release::evaluate::ReportFile;
 use crate::store::Store;
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub(super) struct CheckDoc {
     pub(super) event: i64,
     pub(super) at: Timestamp,
     pub(super) data: Vec<File>,
+    /// Whether order statistics are of the reference's data; else they are of its profile, and say by how much they may be off.
+    pub(super) whole: bool,
     pub(super) remarks: Vec<String>,
     pub(super) notes: Vec<String>,
     pub(super) left_out: Vec<(String, String)>,
@@ -80,6 +83,7 @@ impl CheckDoc {
             report: entry.report,
             event: entry.event,
             data: found.data,
+            whole: found.whole,
             remarks: found.remarks,
             notes: Vec::new(),
             left_out: found.left_out,
@@ -95,7 +99,7 @@ impl CheckDoc {
         let data: Vec<String> = self.data.iter().map(|file| file.digest.short()).collect();
         let facts = [
             ("new data".to_owned(), format!("{} ({})", rows(self.rows), data.join(", "))),
-            ("reference".to_owned(), format!("{} ({})", rows(self.rows_ref), self.baseline)),
+            ("reference".to_owned(), format!("{} ({}), {}", rows(self.rows_ref), self.baseline, self.read_as())),
             ("check".to_owned(), self.check.clone()),
         ];
         let left_out = self.left_out.iter().map(|(name, why)| format!("{name} is not compared: {why}"));
@@ -117,6 +121,10 @@ impl CheckDoc {
             actions: &self.actions.iter().map(action).collect::<Vec<_>>(),
         };
         if kind == "html" { page::html::render(&page) } else { Ok(page::markdown::render(&page)) }
+    }
+
+    fn read_as(&self) -> &'static str {
+        if self.whole { "read in whole" } else { "as a profile" }
     }
 
     /// What a person reads of one check.
@@ -226,13 +234,23 @@ pub(super) fn chance(p: f64) -> String {
     if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
 }
 
+/// An effect; with how far it may be off, when that shows.
+fn effect(effect: Effect, error: Option<f64>) -> String {
+    let off = match error {
+        Some(error) if error >= f64::MAX => " ± ?".to_owned(),
+        Some(error) if error >= 0.0005 => format!(" ± {}", decimals(error)),
+        _ => String::new(),
+    };
+    format!("{}{off} {}", decimals(effect.value), effect.measure)
+}
+
 fn columns(judged: &[Judged]) -> Table {
     let mut t = Table::new(&["column", "status", ">psi", ">99.9 %", ">q", ">effect", ">n", ">nulls", "why"]);
     let mut order: Vec<&Judged> = judged.iter().collect();
     order.sort_by_key(|c| std::cmp::Reverse(c.status.weight()));
     for c in order {
         let f = &c.figures;
-        let effect = f.effect.map_or_else(|| "-".to_owned(), |e| format!("{:.3} {}", e.value, e.measure));
+        let effect = f.effect.map_or_else(|| "-".to_owned(), |e| effect(e, f.effect_error));
         let n = format!("{} / {}", f.n_ref, f.n_cur);
         let nulls = format!("{} / {}", f.nulls.reference, f.nulls.current);
         let q = c.q.map_or_else(|| "-".to_owned(), chance);

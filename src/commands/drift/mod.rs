@@ -3,6 +3,8 @@
 mod baseline;
 mod check;
 mod close;
+mod compat;
+mod data;
 mod doc;
 mod due;
 mod explain;
@@ -11,16 +13,14 @@ mod list;
 mod replay;
 mod report;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::cli::cx::Cx;
 use crate::config::Drift;
-use crate::data::Input;
 use crate::release::drift::Place;
 use crate::store::Store;
 use crate::store::objects::Objects;
-use std::path::{Path, PathBuf};
 
 /// Compare new data with what a model was accepted on, and act on what moved
 #[derive(clap::Subcommand, Debug)]
@@ -63,22 +63,6 @@ fn config_of(cx: &Cx, name: &Name) -> Result<Drift> {
 fn place<'a>(cx: &'a Cx, store: &'a Store, objects: &'a Objects) -> Result<Place<'a>> {
     let tenant = cx.project()?.project.ingest.tenant.clone();
     Ok(Place { store, objects, jobs: cx.jobs(), embedder: Box::new(|| cx.embedder()), tenant })
-}
-
-/// The data that is named on the command line: files, addresses of objects, `-` for the standard input.
-fn inputs(cx: &Cx, paths: &[PathBuf]) -> Result<Vec<Input>> {
-    if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
-        return Err(Error::usage("the standard input is named twice").hint("it can be read once"));
-    }
-    let one = |path: &PathBuf| match is_stdin(path) {
-        true => Input::spooled("standard input", &mut std::io::stdin().lock()),
-        false => cx.data_input(&cx.cwd, path),
-    };
-    paths.iter().map(one).collect()
-}
-
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
 }
 
 /// A number of rows, bytes or columns for [`crate::base::text::count`].

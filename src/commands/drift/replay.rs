@@ -1,6 +1,7 @@
 //! `kf drift replay`: a check made again, to see whether it comes out the same.
 
-use super::{inputs, place};
+use super::data::{DataArgs, files};
+use super::{config_of, place};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -8,6 +9,8 @@ use crate::base::name::Name;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::drift::policy::Status;
+use crate::domain::drift::table::find_check;
+use crate::release::drift::Data;
 use crate::release::drift::check::replay;
 use crate::store::Mode;
 use serde::Serialize;
@@ -19,9 +22,11 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     /// The check: its id, the end of it, or a name for its newest
     check: String,
-    /// The files that it read, in their order
-    #[arg(long, value_name = "FILE", required = true)]
-    data: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// The data of the reference, when the check read them too
+    #[arg(long, value_name = "FILE")]
+    reference: Vec<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -65,8 +70,9 @@ impl Report for Replayed {
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (store, objects) = (cx.store(Mode::Read)?, cx.objects()?);
-    let inputs = inputs(cx, &args.data)?;
-    let again = replay(&place(cx, &store, &objects)?, &args.check, &inputs)?;
+    let name = store.read(|view| find_check(view, Some(&args.check)))?.name;
+    let (new, reference) = (args.data.inputs(cx, &config_of(cx, &name)?)?, files(cx, &args.reference)?);
+    let again = replay(&place(cx, &store, &objects)?, &args.check, Data { new: &new, reference: &reference })?;
     cx.out.emit(&Replayed {
         same: again.digest == again.check.report,
         check: again.check.uid,

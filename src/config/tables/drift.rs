@@ -8,6 +8,7 @@ use crate::config::check::{CheckNamed, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
 use crate::config::shape::{At, Free, Item, table};
+use crate::config::source::DataSource;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -109,6 +110,10 @@ table! {
         model: Option<At<Name>> = "model";
         /// Files of new data that `kf drift check` reads when `--data` names none.
         data: At<Vec<Item<String>>> = "data", or Vec::new();
+        /// A query on `source` whose rows are the new data, in place of files.
+        sql: Option<At<String>> = "sql";
+        /// The database of `sql` and `--sql`: `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `env:NAME` or `file:PATH` that holds one.
+        source: Option<At<DataSource>> = "source";
         /// Columns that are compared; all when it is not given.
         columns: Option<At<Vec<Item<String>>>> = "columns";
         /// Columns that are not compared.
@@ -169,6 +174,10 @@ pub struct Drift {
     pub model: Name,
     /// Files of new data, relative to the repository, or addresses.
     pub data: Vec<String>,
+    /// A query whose rows are the new data; without `data`, and with a `source`.
+    pub sql: Option<String>,
+    /// The database that queries are asked of.
+    pub source: Option<DataSource>,
     /// Columns that are compared; `None` for all.
     pub columns: Option<Vec<String>>,
     /// Columns that are not compared.
@@ -241,6 +250,7 @@ impl CheckNamed for RawDrift {
         self.scored(name, cx);
         self.files(name, cx);
         cx.known_alerts(&self.alerts.value);
+        self.query(name, cx);
         for (on, actions) in
             [("on-monitor", &self.on_monitor), ("on-warning", &self.on_warning), ("on-critical", &self.on_critical)]
         {
@@ -262,6 +272,8 @@ impl RawDrift {
             name: name.clone(),
             model: self.model.as_ref().map_or_else(|| name.clone(), |at| at.value.clone()),
             data: texts(&self.data),
+            sql: self.sql.as_ref().map(|at| at.value.clone()),
+            source: self.source.as_ref().map(|at| at.value.clone()),
             columns: self.columns.as_ref().map(texts),
             exclude: texts(&self.exclude),
             kinds: self.kinds.0.iter().map(|(column, at)| (column.clone(), at.value)).collect(),
@@ -306,6 +318,20 @@ impl RawDrift {
     fn files(&self, name: &Name, cx: &mut Checker<'_>) {
         for item in self.data.value.iter().filter(|item| item.value.is_empty()) {
             cx.refuse(&item.spot, format!("`drift.{name}.data` names no file"), "write the path of a file: `\"data/new.csv\"`");
+        }
+    }
+
+    fn query(&self, name: &Name, cx: &mut Checker<'_>) {
+        let Some(sql) = &self.sql else { return };
+        if sql.value.trim().is_empty() {
+            cx.refuse(&sql.spot, format!("`drift.{name}.sql` is empty"), "write a query: `\"SELECT …\"`");
+        }
+        if !self.data.value.is_empty() {
+            cx.refuse(&sql.spot, format!("`drift.{name}` has both `data` and `sql`"), "take one of them out");
+        }
+        if self.source.is_none() {
+            let problem = Diagnostic::new(format!("`drift.{name}` has `sql`, but there is no `source` to ask"));
+            cx.absent(problem.at(&sql.spot).help("add `source = \"sqlite:PATH\"` or `source = \"env:NAME\"`"));
         }
     }
 

@@ -46,7 +46,7 @@ impl Family {
         }
     }
 
-    /// What a reader is to expect of the column; vectors bring their own width.
+    /// What a reader is to expect of the column, apart from vectors, whose width the profile knows.
     fn expected(self) -> Option<Kind> {
         match self {
             Self::Numbers => Some(Kind::Number),
@@ -290,7 +290,11 @@ impl Baseline {
 
     /// What a reader is to expect of new data.
     pub fn expected(&self) -> BTreeMap<String, Kind> {
-        self.columns.iter().filter_map(|kept| Some((kept.name.clone(), kept.family.expected()?))).collect()
+        let kind = |kept: &Kept| match &kept.profile {
+            Profile::Vectors(profile) => Some(Kind::Vector { width: profile.frame().width() }),
+            _ => kept.family.expected(),
+        };
+        self.columns.iter().filter_map(|kept| Some((kept.name.clone(), kind(kept)?))).collect()
     }
 
     /// The columns that a check compares, by their numbers here.
@@ -353,16 +357,17 @@ impl Baseline {
         })
     }
 
-    /// Lays a table over the reference, column by column. A column that cannot be read is told as such; the others go on.
+    /// Lays a table over the reference, column by column; over its data in place of their profile where they are given. A column
+    /// that cannot be read is told as such; the others go on.
     pub fn compare(
         &self,
-        table: &dyn Table,
+        (table, raw): (&dyn Table, Option<&dyn Table>),
         how: (&Selection, Rule),
         meant: &Meant,
         each: Columns<'_, Vec<ColumnComparison>>,
     ) -> Vec<ColumnComparison> {
         let (selection, _) = how;
-        let of = |at: usize| self.column(&self.columns[at], (table, meant), how);
+        let of = |at: usize| self.column(&self.columns[at], (table, raw, meant), how);
         let mut all: Vec<ColumnComparison> = each(&self.compared(selection), &of).into_iter().flatten().collect();
         let known = |name: &str| self.columns.iter().any(|kept| kept.name == name);
         let new = table.columns().iter().map(|c| told(&c.name)).filter(|name| selection.takes(name) && !known(name));
@@ -373,7 +378,7 @@ impl Baseline {
     fn column(
         &self,
         kept: &Kept,
-        (table, meant): (&dyn Table, &Meant),
+        (table, raw, meant): (&dyn Table, Option<&dyn Table>, &Meant),
         (selection, rule): (&Selection, Rule),
     ) -> Vec<ColumnComparison> {
         let (name, role) = (kept.name.as_str(), selection.role(&kept.name));
@@ -389,13 +394,13 @@ impl Baseline {
                         Err(e) => vec![one(Compared::Error(e.to_string()))],
                     };
                 }
-                _ => self.laid(kept, (table, at), rule),
+                _ => self.laid(kept, (table, at), raw, rule),
             },
         };
         vec![one(compared.unwrap_or_else(|e| Compared::Error(e.to_string())))]
     }
 
-    fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
+    fn laid(&self, kept: &Kept, (table, at): (&dyn Table, usize), raw: Option<&dyn Table>, rule: Rule) -> Result<Compared> {
         let column = &table.columns()[at];
         if let Some(why) = &column.unread {
             return Ok(Compared::Error(why.clone()));
@@ -407,10 +412,13 @@ impl Baseline {
         let figures = match &kept.profile {
             Profile::Numbers(reference) => {
                 let current = read::numbers(table, at, Some(reference.histogram().edges()))?;
-                Figures::of_numbers(reference, &current)
+                match raw {
+                    Some(raw) => Figures::of_numbers(&whole(kept, reference, raw)?, &current),
+                    None => Figures::of_numbers(reference, &current),
+                }
             }
             Profile::Levels(reference) => Some(Figures::of_levels(reference, &read::levels(table, at)?)),
-            Profile::Vectors(reference) => return vectors_beside(reference, (table, at), rule),
+            Profile::Vectors(reference) => return vectors_beside((kept, reference), (table, at), rule),
             // What texts mean comes with them; those that come without were retyped.
             Profile::Texts(_) | Profile::LeftOut(_) => None,
         };
@@ -427,13 +435,24 @@ pub(super) fn position(table: &dyn Table, name: &str) -> Option<usize> {
     table.columns().iter().position(|column| told(&column.name) == name)
 }
 
+/// The numbers of a reference in whole, of its data.
+fn whole(kept: &Kept, profile: &Numeric, raw: &dyn Table) -> Result<Numeric> {
+    let other = || Error::new("the data of the reference are read otherwise than when its profile was taken");
+    let at = position(raw, &kept.name).ok_or_else(other)?;
+    let whole = read::numbers(raw, at, Some(profile.histogram().edges()))?;
+    if whole.histogram() == profile.histogram() { Ok(whole) } else { Err(other()) }
+}
+
 /// New vectors beside those of a reference; others when their width is another.
-fn vectors_beside(reference: &CloudProfile, (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
-    let (before, now) = (reference.frame().width(), table.columns()[at].kind);
-    match now {
+fn vectors_beside((kept, reference): (&Kept, &CloudProfile), (table, at): (&dyn Table, usize), rule: Rule) -> Result<Compared> {
+    let (before, column) = (reference.frame().width(), &table.columns()[at]);
+    match column.kind {
         Kind::Vector { width } if width != before => {
             Ok(Compared::Retyped(Sides::new(before, width).map(|n| format!("vectors of {n}"))))
         }
-        _ => read::beside(reference, table, at, rule).map(|figures| Compared::Values(Box::new(figures))),
+        _ => {
+            let figures = read::beside(reference, table, at, rule)?.with_bad(Sides::new(kept.bad, column.bad));
+            Ok(Compared::Values(Box::new(figures)))
+        }
     }
 }

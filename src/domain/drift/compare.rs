@@ -32,6 +32,8 @@ pub struct Moved {
     pub error: f64,
     /// The distance in units of the reference's scale, and what that is; `None` when the reference is 0 everywhere.
     pub scaled: Option<(f64, Scale)>,
+    /// By how much that may be off; 0 when both samples are exact, infinite when nothing is known.
+    pub scaled_error: f64,
 }
 
 /// Two numeric columns. What needs values of both sides is `None` without.
@@ -72,8 +74,11 @@ pub fn numbers(reference: &Numeric, current: &Numeric) -> Option<Numbers> {
         smirnov: samples.and_then(|(r, c)| smirnov(r, c)),
         moved: samples.and_then(|(r, c)| {
             let distance = wasserstein::distance(r, c)?;
-            let scaled = wasserstein::scale(r).map(|(scale, kind)| (distance / scale, kind)).filter(|(d, _)| d.is_finite());
-            Some(Moved { distance, error: r.shift() + c.shift(), scaled })
+            let (scale, error) = (wasserstein::scale(r), r.shift() + c.shift());
+            let scaled = scale.map(|(scale, kind)| (distance / scale, kind)).filter(|(d, _)| d.is_finite());
+            let sure = scale.zip(wasserstein::scale_error(r));
+            let scaled_error = sure.map_or(0.0, |((scale, _), off)| wasserstein::scaled_error((distance, error), (scale, off)));
+            Some(Moved { distance, error, scaled, scaled_error })
         }),
         nulls: share(|column| column.nulls),
         not_finite: share(|column| column.nan.saturating_add(column.infinite)),

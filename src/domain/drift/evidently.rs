@@ -8,6 +8,9 @@
 //!
 //! Columns come cleaned as there: nulls and infinities dropped, so that they never count as drift.
 
+pub mod table;
+
+use crate::base::name::words;
 use crate::stats::divergence::{hellinger, jensen_shannon, kullback_leibler, totals};
 use crate::stats::ordered::Ordered;
 use crate::stats::smirnov::smirnov;
@@ -23,25 +26,26 @@ const FEW_VALUES: usize = 20;
 /// The least scale of its normed Wasserstein distance.
 const LEAST_SCALE: f64 = 0.001;
 
-/// A method of Evidently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `ks`: the p-value of the two-sample test; numeric columns.
-    Ks,
-    /// `wasserstein`: W₁ over the reference's standard deviation; numeric columns.
-    Wasserstein,
-    /// `chisquare`: the p-value of a goodness-of-fit test; levels.
-    ChiSquare,
-    /// `z`: the p-value of a test of proportions; two levels.
-    Z,
-    /// `jensenshannon`: the distance, in nats.
-    JensenShannon,
-    /// `psi`.
-    Psi,
-    /// `kl_div`: of the reference against the current data, in nats.
-    KullbackLeibler,
-    /// `hellinger`.
-    Hellinger,
+words! {
+    /// A method of Evidently.
+    Method, "method" {
+        /// The p-value of the two-sample test; numeric columns.
+        Ks = "ks",
+        /// W₁ over the reference's standard deviation; numeric columns.
+        Wasserstein = "wasserstein",
+        /// The p-value of a goodness-of-fit test; levels.
+        ChiSquare = "chisquare",
+        /// The p-value of a test of proportions; two levels.
+        Z = "z",
+        /// The distance, in nats.
+        JensenShannon = "jensenshannon",
+        /// The population stability index.
+        Psi = "psi",
+        /// Of the reference against the current data, in nats.
+        KullbackLeibler = "kl_div",
+        /// The Hellinger distance.
+        Hellinger = "hellinger",
+    }
 }
 
 impl Method {
@@ -208,17 +212,7 @@ mod tests {
     }
 
     fn method(score: &Value) -> Method {
-        match score["method"].as_str().expect("a name") {
-            "ks" => Method::Ks,
-            "wasserstein" => Method::Wasserstein,
-            "chisquare" => Method::ChiSquare,
-            "z" => Method::Z,
-            "jensenshannon" => Method::JensenShannon,
-            "psi" => Method::Psi,
-            "kl_div" => Method::KullbackLeibler,
-            "hellinger" => Method::Hellinger,
-            other => panic!("{other}"),
-        }
+        score["method"].as_str().expect("a name").parse().expect("a method")
     }
 
     fn check(row: &Value, default: Method, got: impl Fn(Method) -> Option<f64>) {

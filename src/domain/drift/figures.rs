@@ -5,7 +5,7 @@
 
 use super::bins::Histogram;
 use super::compare::{self, Cells};
-use super::levels::Levels;
+use super::levels::{Laid, Levels};
 use super::profile::Numeric;
 use super::texts::Moved;
 use super::why;
@@ -193,6 +193,10 @@ pub struct Variety {
     pub rare: u64,
     /// How many only the reference has.
     pub gone: u64,
+    /// Present when every level is too rare to be compared on its own, so that nothing was: with so many rows on each side the
+    /// largest would not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lumped: Option<u64>,
 }
 
 /// The numbers of a column. Empty for one that could not be compared.
@@ -232,6 +236,10 @@ pub struct Figures {
     pub p: Option<f64>,
     /// The effect size.
     pub effect: Option<Effect>,
+    /// By how much a distance may be off because the reference is a stored profile, in the same unit; absent when it is exact, the
+    /// largest number when nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect_error: Option<f64>,
     /// Further effects; any that passed flags the column.
     pub signs: Vec<Sign>,
     /// Kolmogorov and Smirnov's test.
@@ -263,6 +271,7 @@ impl Figures {
             value,
             unit: Some(unit(scale)),
         });
+        let error = found.moved.filter(|moved| moved.scaled.is_some()).map(|moved| moved.scaled_error.min(f64::MAX));
         let pair = reference.sample().zip(current.sample());
         let figures = Self {
             kind: Some(Kind::Numeric),
@@ -272,6 +281,7 @@ impl Figures {
             nulls: sides.map(|side| side.nulls),
             not_finite: sides.map(|side| side.nan.saturating_add(side.infinite)),
             effect,
+            effect_error: error.filter(|off| *off > 0.0),
             shape: found.smirnov.map(Shape::of),
             cells: ranges(reference.histogram(), current.histogram(), found.cells.as_ref()),
             samples: pair.and_then(|(r, c)| Some(Sides::new(sample(reference, r)?, sample(current, c)?))),
@@ -306,9 +316,13 @@ impl Figures {
             effect,
             cells: cells.filter(|cell| cell.rows != Sides::new(0, 0)).collect(),
             constant: only_level(reference, current),
-            variety: Some(variety(reference, current, &found.laid.unseen, found.laid.gone)),
+            variety: Some(variety(reference, current, &found.laid)),
             ..Self::default()
         };
+        let lumped = figures.variety.as_ref().is_some_and(|variety| variety.lumped.is_some());
+        if lumped {
+            return Self { effect: None, cells: vec![], ..figures };
+        }
         let figures = figures.with_distances(found.cells);
         let p = figures.p.zip(found.contingency).map(|(p, test)| p.max(test.p_value));
         Self { p, ..figures }
@@ -319,7 +333,9 @@ impl Figures {
     pub fn with_bad(mut self, bad: Sides<u64>) -> Self {
         self.nulls.reference = self.nulls.reference.saturating_sub(bad.reference);
         self.nulls.current = self.nulls.current.saturating_sub(bad.current);
-        Self { bad, ..self }
+        // Vectors have found some themselves.
+        self.bad = Sides::new(self.bad.reference.saturating_add(bad.reference), self.bad.current.saturating_add(bad.current));
+        self
     }
 
     fn with_distances(self, cells: Option<Cells>) -> Self {
@@ -428,14 +444,19 @@ fn outside(reference: &Ordered, current: &Ordered) -> Outside {
     Outside { least, greatest, below, above }
 }
 
-fn variety(reference: &Levels, current: &Levels, unseen: &[(String, u64)], gone: usize) -> Variety {
+fn variety(reference: &Levels, current: &Levels, laid: &Laid) -> Variety {
     let count = |levels: &Levels| levels.counts().len() as u64;
+    let unseen = &laid.unseen;
+    let smaller = reference.rows().min(current.rows());
+    let alone = count(reference) == 1 && count(current) == 1 && laid.gone == 0;
+    let lumped = laid.needed.filter(|rows| smaller > 0 && *rows > smaller && !alone);
     Variety {
         levels: Sides::new(count(reference), count(current)),
         unseen: unseen.len() as u64,
         unseen_rows: unseen.iter().map(|(_, rows)| rows).sum(),
         largest: unseen.iter().take(NAMED).map(|(name, rows)| (why::level(name), *rows)).collect(),
         rare: reference.counts().map(|(_, rows)| rows).filter(|rows| *rows <= 2).sum(),
-        gone: gone as u64,
+        gone: laid.gone as u64,
+        lumped,
     }
 }

@@ -130,6 +130,8 @@ pub struct Laid {
     pub unseen: Vec<(String, u64)>,
     /// How many levels kept of the reference do not occur in the current data.
     pub gone: usize,
+    /// Rows on each side with which the largest level would be a cell of its own; absent without levels.
+    pub needed: Option<u64>,
 }
 
 /// Lays two columns over each other in cells for [`crate::stats::divergence::psi`]: at most [`COMPARED`] levels, each with
@@ -145,6 +147,7 @@ pub fn laid(reference: &Levels, current: &Levels) -> Laid {
     let names = reference.counts.keys().map(String::as_str).chain(only_current().map(|(name, _)| name));
     let mut cells: Vec<(&str, u64, u64)> = names.map(|name| (name, rows_of(reference, name), rows_of(current, name))).collect();
     cells.sort_by(|a, b| total(b).cmp(&total(a)).then_with(|| a.0.cmp(b.0)));
+    let needed = cells.first().map(|largest| rows_for(total(largest), reference.rows.saturating_add(current.rows)));
     cells.truncate(compared(&cells, reference.rows, current.rows));
     let with_rest = |counts: Vec<u64>, rows: u64| {
         let rest = rows.saturating_sub(counts.iter().sum());
@@ -160,12 +163,23 @@ pub fn laid(reference: &Levels, current: &Levels) -> Laid {
         current: with_rest(cells.iter().map(|cell| cell.2).collect(), current.rows),
         unseen,
         gone: reference.counts.keys().filter(|level| !current.counts.contains_key(*level)).count(),
+        needed,
         names: cells.into_iter().map(|(name, ..)| name.to_owned()).collect(),
     }
 }
 
 fn total((_, reference, current): &(&str, u64, u64)) -> u64 {
     reference.saturating_add(*current)
+}
+
+/// Rows of the smaller side with which [`LEAST_EXPECTED`] rows of a level are expected there, which has `rows` of all.
+fn rows_for(rows: u64, all: u64) -> u64 {
+    let share = rows.max(1) as f64 / all.max(1) as f64;
+    // At most 5 · 2⁶⁴ in theory, and then cut.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and cut where it is too large")]
+    {
+        (LEAST_EXPECTED / share).ceil() as u64
+    }
 }
 
 /// How many of the levels, the largest first, are a cell of their own. Where a side has no rows nothing is too rare.

@@ -26,21 +26,34 @@ pub struct Numeric {
     grid: Option<Ordered>,
 }
 
-impl Numeric {
-    /// The profile of a column's cells, exact ([`Self::stored`] makes it small); `None` is a null. Its values are counted in cells with
-    /// the `edges` given, which must be finite and strictly ascending (those of a profile are), else at quantiles of its own. `None`
-    /// only for other edges.
-    pub fn of(cells: impl IntoIterator<Item = Option<f64>>, given: Option<&[f64]>) -> Option<Self> {
-        let (mut nulls, mut nan, mut infinite) = (0, 0, 0);
-        let mut values = Vec::new();
-        for cell in cells {
-            match cell {
-                None => nulls += 1,
-                Some(value) if value.is_nan() => nan += 1,
-                Some(value) if value.is_infinite() => infinite += 1,
-                Some(value) => values.push(value),
-            }
+/// The cells of a column on their way to a profile: eight bytes for each finite one.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    nulls: u64,
+    nan: u64,
+    infinite: u64,
+    values: Vec<f64>,
+}
+
+impl Gathered {
+    /// None yet, with room for so many.
+    pub fn with_room(rows: usize) -> Self {
+        Self { values: Vec::with_capacity(rows), ..Self::default() }
+    }
+
+    /// Adds a cell; `None` is a null.
+    pub fn add(&mut self, cell: Option<f64>) {
+        match cell {
+            None => self.nulls += 1,
+            Some(value) if value.is_nan() => self.nan += 1,
+            Some(value) if value.is_infinite() => self.infinite += 1,
+            Some(value) => self.values.push(value),
         }
+    }
+
+    /// Their profile, as [`Numeric::of`] makes it.
+    pub fn profile(self, given: Option<&[f64]>) -> Option<Numeric> {
+        let Self { nulls, nan, infinite, values } = self;
         let (finite, moments) = (values.len() as u64, Moments::of(&values));
         let grid = Ordered::of(values);
         let own = || grid.as_ref().map(edges).unwrap_or_default();
@@ -49,7 +62,18 @@ impl Numeric {
             Some(sample) => Histogram::of(sample, &edges)?,
             None => Histogram::empty(edges)?,
         };
-        Some(Self { finite, nulls, nan, infinite, moments, histogram, grid })
+        Some(Numeric { finite, nulls, nan, infinite, moments, histogram, grid })
+    }
+}
+
+impl Numeric {
+    /// The profile of a column's cells, exact ([`Self::stored`] makes it small); `None` is a null. Its values are counted in cells with
+    /// the `edges` given, which must be finite and strictly ascending (those of a profile are), else at quantiles of its own. `None`
+    /// only for other edges.
+    pub fn of(cells: impl IntoIterator<Item = Option<f64>>, given: Option<&[f64]>) -> Option<Self> {
+        let mut gathered = Gathered::default();
+        cells.into_iter().for_each(|cell| gathered.add(cell));
+        gathered.profile(given)
     }
 
     /// The same in the size that is stored: at most [`GRID`] order statistics.

@@ -6,7 +6,7 @@ use super::cloud::{CloudProfile, Fit, Refused, Tally};
 use super::figures::Figures;
 use super::levels::Levels;
 use super::policy::Rule;
-use super::profile::Numeric;
+use super::profile::{Gathered, Numeric};
 use super::texts::told;
 use crate::base::error::{Error, Kind as Trouble, Result};
 use crate::data::{Cells, Column, Table};
@@ -19,20 +19,32 @@ pub(super) const SEED: u64 = 20_261_121;
 /// # Errors
 /// When it cannot be read; as for all below.
 pub(super) fn numbers(table: &dyn Table, at: usize, edges: Option<&[f64]>) -> Result<Numeric> {
-    Numeric::of(cells(table, at)?, edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
+    let mut gathered = Gathered::with_room(room(table));
+    numbers_of(table, at, &mut |run| run.iter().for_each(|cell| gathered.add(*cell)))?;
+    gathered.profile(edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
 }
 
-/// Every cell of a column of numbers.
+/// The cells of a column of numbers.
 pub(super) fn cells(table: &dyn Table, at: usize) -> Result<Vec<Option<f64>>> {
-    let mut cells: Vec<Option<f64>> = Vec::new();
+    let mut cells: Vec<Option<f64>> = Vec::with_capacity(room(table));
+    numbers_of(table, at, &mut |run| cells.extend_from_slice(run))?;
+    Ok(cells)
+}
+
+/// Gives the runs of a column of numbers to `add`.
+fn numbers_of(table: &dyn Table, at: usize, add: &mut dyn FnMut(&[Option<f64>])) -> Result<()> {
     table.read(at, &mut |run| match run {
         Cells::Numbers(run) => {
-            cells.extend_from_slice(run);
+            add(run);
             Ok(())
         }
         Cells::Texts(_) | Cells::Vectors { .. } => Err(unlike(&table.columns()[at])),
-    })?;
-    Ok(cells)
+    })
+}
+
+/// Cells that there is room to be made for at once: a file may name more rows than it has.
+fn room(table: &dyn Table) -> usize {
+    usize::try_from(table.rows()).unwrap_or(usize::MAX).min(1 << 22)
 }
 
 /// The levels of a column.

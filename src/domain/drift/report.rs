@@ -55,6 +55,9 @@ pub struct Found {
     pub rows_ref: u64,
     /// Rows of the new data.
     pub rows: u64,
+    /// True when the reference's data were read, so that order statistics are exact; else they are those of its profile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// What was wrong with the files beyond single cells, in words.
     pub remarks: Vec<String>,
     /// How columns were taken.
@@ -77,6 +80,7 @@ impl Found {
             data: files(table),
             rows_ref: baseline.rows,
             rows: table.rows(),
+            whole: false,
             remarks: table.remarks().iter().map(remark).collect(),
             left_out: baseline.left_out().map(|(name, why)| (name.to_owned(), why.to_owned())).collect(),
             selection,

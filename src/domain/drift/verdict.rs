@@ -240,6 +240,11 @@ fn band(figures: &Figures, q: Option<f64>, family: usize, policy: &Policy) -> Ba
     let (least, values) = (least_rows(policy), Sides::new(figures.n_ref, figures.n_cur));
     let index = figures.psi.filter(|psi| psi.is_finite()).zip(figures.psi_crit999);
     let fewest = figures.n_ref.min(figures.n_cur);
+    let lumped = figures.variety.as_ref().and_then(|variety| variety.lumped);
+    if let Some(rows) = lumped.filter(|_| fewest >= least) {
+        let needed = values.map(|now| now.max(rows));
+        return open(format!("each of its levels is too rare to be compared{}", could_decide(Some(needed))), Some(needed));
+    }
     if index.is_none() && figures.p.is_none() && (fewest == 0 || fewest >= least) {
         return open("no values to compare".to_owned(), None);
     }

@@ -27,6 +27,11 @@ pub fn about(value: f64) -> String {
     number(format!("{value:.3e}").parse().unwrap_or(value))
 }
 
+/// A size with three decimals; one beyond a million by its power of ten.
+pub fn decimals(value: f64) -> String {
+    if value.abs() < 1e6 { format!("{value:.3}") } else { format!("{value:.3e}") }
+}
+
 /// A range, above the first up to and with the second: `≤ 3`, `3 … 12.5`, `> 12.5`, `= 3` of a single value.
 pub fn range(low: Option<f64>, high: Option<f64>) -> String {
     match (low, high) {

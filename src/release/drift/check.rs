@@ -1,18 +1,18 @@
 //! Checking new data against the newest baseline of a name, and doing it again.
 
-use super::{OBJECT_MAX, Place, in_order, policy_of, publish, selection_of, tell, texts};
+use super::{Data, OBJECT_MAX, Place, in_order, policy_of, publish, selection_of, tell, texts};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Stage;
 use crate::base::time::Timestamp;
 use crate::config::{ActionKind, Drift};
-use crate::data::{self, Input};
+use crate::data::{self, Table};
 use crate::domain::drift::action::{self, Last, Step};
 use crate::domain::drift::baseline::{Baseline, Selection};
 use crate::domain::drift::outcome::{self, Right};
 use crate::domain::drift::policy::Policy;
 use crate::domain::drift::record::{self, About, NewCheck, Object};
-use crate::domain::drift::report::{Found, digest_of};
+use crate::domain::drift::report::{Found, digest_of, files};
 use crate::domain::drift::table::{self, ActionRow, BaselineRow, CheckRow};
 use crate::domain::drift::verdict::judge;
 use crate::domain::registry;
@@ -48,9 +48,9 @@ pub struct Checked {
 ///
 /// # Errors
 /// When there is no baseline or it is not what was recorded, the data cannot be read at all, or the state cannot be written.
-pub fn check(place: &Place<'_>, config: &Drift, inputs: &[Input], waiting: &mut dyn FnMut(&str)) -> Result<Checked> {
+pub fn check(place: &Place<'_>, config: &Drift, data: Data<'_>, waiting: &mut dyn FnMut(&str)) -> Result<Checked> {
     let (row, mut notes) = place.store.read(|view| reference(view, config))?;
-    let (found, differs) = compare(place, &row, selection_of(config), &policy_of(config), inputs)?;
+    let (found, differs) = compare(place, &row, selection_of(config), &policy_of(config), data)?;
     notes.extend(differs);
     let bytes = found.to_bytes()?;
     let kept = publish(place, &bytes, "drift check", waiting)?;
@@ -133,18 +133,39 @@ fn compare(
     row: &BaselineRow,
     selection: Selection,
     policy: &Policy,
-    inputs: &[Input],
+    data: Data<'_>,
 ) -> Result<(Found, Option<String>)> {
     let baseline = profiles(place.objects, row)?;
-    let table = data::open(inputs, &baseline.expected())?;
-    let how = (&selection, policy.rule);
+    let raw = if data.reference.is_empty() { None } else { Some(whole(row, &baseline, data)?) };
+    let table = data::open(data.new, &baseline.expected())?;
+    let (tables, how) = ((table.as_ref(), raw.as_deref()), (&selection, policy.rule));
     let meant = texts::meant(place, table.as_ref(), &baseline, how);
-    let columns = baseline.compare(table.as_ref(), how, &meant, &|at, work| in_order(place.jobs, at, work));
+    let columns = baseline.compare(tables, how, &meant, &|at, work| in_order(place.jobs, at, work));
     let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, None, policy));
-    let found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
+    let mut found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
+    found.whole = raw.is_some();
     let same =
         (digest_of(&found.data) == row.data).then(|| "the new data are the very bytes that the baseline was taken of".to_owned());
     Ok((found, same))
+}
+
+/// The data of the reference, which must be what its profile was taken of.
+fn whole(row: &BaselineRow, baseline: &Baseline, data: Data<'_>) -> Result<Box<dyn Table>> {
+    let raw = data::open(data.reference, &baseline.expected())?;
+    let digest = digest_of(&files(raw.as_ref()));
+    if digest == row.data {
+        return Ok(raw);
+    }
+    let (named, taken) = (digest.short(), row.data.short());
+    Err(Error::new(format!(
+        "the data of `--reference` are {named}, and the baseline `{}` of {} was taken of {taken}",
+        row.name,
+        row.reference()
+    ))
+    .hint(format!(
+        "name the files of that baseline in their order, or take another: `kf drift baseline {} --data FILE`",
+        row.model
+    )))
 }
 
 /// A check that is to be recorded.
@@ -222,7 +243,7 @@ pub struct Replayed {
 ///
 /// # Errors
 /// When there is no such check, or an object or the data cannot be read.
-pub fn replay(place: &Place<'_>, wanted: &str, inputs: &[Input]) -> Result<Replayed> {
+pub fn replay(place: &Place<'_>, wanted: &str, data: Data<'_>) -> Result<Replayed> {
     let (check, row) = place.store.read(|view| {
         let check = table::find_check(view, Some(wanted))?;
         let row = table::baseline_by_id(view, &check.baseline)?;
@@ -231,7 +252,11 @@ pub fn replay(place: &Place<'_>, wanted: &str, inputs: &[Input]) -> Result<Repla
     let row =
         row.ok_or_else(|| Error::new(format!("the baseline of the check {} is gone", check.uid)).hint("`kf fsck` tells more"))?;
     let before = found(place.objects, &check)?;
-    let (now, _) = compare(place, &row, before.selection.clone(), &before.judgement.policy, inputs)?;
+    if before.whole && data.reference.is_empty() {
+        return Err(Error::usage("the check was made with the data of the reference, not with its profile")
+            .hint("name them too: `--reference FILE`"));
+    }
+    let (now, _) = compare(place, &row, before.selection.clone(), &before.judgement.policy, data)?;
     let digest = Digest::of(&now.to_bytes()?);
     let differs = if digest == check.report { Vec::new() } else { differences(&before, &now) };
     Ok(Replayed { check, before, now, digest, differs })

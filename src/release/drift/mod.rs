@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod check;
+pub mod compat;
 mod tell;
 mod texts;
 
@@ -42,6 +43,15 @@ pub struct Place<'a> {
     pub embedder: Box<dyn Fn() -> Result<Box<dyn Embedder>> + 'a>,
     /// The tenant with whose vectors costly ones are kept.
     pub tenant: Name,
+}
+
+/// What a check reads.
+#[derive(Clone, Copy)]
+pub struct Data<'a> {
+    /// The new data.
+    pub new: &'a [Input],
+    /// The data that the baseline was taken of, for exact order statistics; empty for those of its profile.
+    pub reference: &'a [Input],
 }
 
 /// The largest object that is read again, in bytes: some thousands of columns.

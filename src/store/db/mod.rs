@@ -3,9 +3,11 @@
 //! Statements are shared text with `?1` placeholders. Values are 64-bit integers, doubles, text, bytes or null; text orders
 //! bytewise on both. Nothing here knows what a table means.
 
+mod foreign;
 mod postgres;
 mod sqlite;
 
+pub use foreign::{EachPiece, Foreign, ForeignCell, Piece};
 pub use postgres::PostgresTarget;
 
 use crate::base::error::{Context, Error, Kind, Result};

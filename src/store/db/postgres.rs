@@ -5,6 +5,8 @@
 //! a session that may hold the writer's lock. A server whose kernel still answers but which itself is stuck is given up after
 //! [`ANSWER`] beyond the lock timeout; such a connection is not used again.
 
+pub(super) mod copy;
+
 use super::{Mode, Row, Value, no_state};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::config::secret::Secret;
@@ -33,12 +35,16 @@ pub struct PostgresTarget {
 impl PostgresTarget {
     /// Server, database and schema, without credentials.
     pub fn describe(&self) -> String {
-        let place = url::Url::parse(&self.url).map_or_else(
-            |_| "PostgreSQL".to_owned(),
-            |u| format!("PostgreSQL {}:{}{}", u.host_str().unwrap_or("localhost"), u.port().unwrap_or(5432), u.path()),
-        );
-        format!("{place} schema {}", self.schema)
+        format!("{} schema {}", server(&self.url), self.schema)
     }
+}
+
+/// Server and database of a URL, without credentials.
+pub(super) fn server(url: &str) -> String {
+    url::Url::parse(url).map_or_else(
+        |_| "PostgreSQL".to_owned(),
+        |u| format!("PostgreSQL {}:{}{}", u.host_str().unwrap_or("localhost"), u.port().unwrap_or(5432), u.path()),
+    )
 }
 
 /// A connection, with the statements it has seen. One that is asked for the first time goes out whole, in one round trip, with
@@ -106,11 +112,16 @@ impl Postgres {
     }
 
     async fn answered<T>(&self, sql: &str, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+        self.patient(answer).await?.map_err(|e| worded(e, sql))
+    }
+
+    /// What comes of an answer, unless it takes too long.
+    async fn patient<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
         if self.given_up.get() {
             return Err(silent("the connection was given up: the server did not answer in time"));
         }
         match tokio::time::timeout(self.answer.get(), answer).await {
-            Ok(done) => done.map_err(|e| worded(e, sql)),
+            Ok(done) => Ok(done),
             Err(_) => {
                 self.given_up.set(true);
                 self.carrier.abort();

@@ -3,6 +3,8 @@
 //! SQLite 3.51.3 or newer is required: older ones have the WAL-reset race, which can corrupt a database that two
 //! connections write (the bundled one is newer; checked when a database is opened).
 
+pub(super) mod query;
+
 use super::{Mode, Row, Value, no_state};
 use crate::base::error::{Context, Error, Kind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
@@ -39,12 +41,26 @@ pub(super) fn open(path: &Path, mode: Mode, lock_timeout: Duration) -> Result<Co
         // On read-only media WAL mode cannot make its shared-memory file: nobody else can be writing either.
         // A write-ahead log that cannot be read would be left out in silence, so then the error stands.
         Err(e) if mode == Mode::Read && is_read_only(&e) && !has_wal(path) => {
-            let uri = url::Url::from_file_path(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
-                .map_err(|()| Error::new(format!("{} cannot be written as a URL", path.display())))?;
-            connect(&format!("{uri}?immutable=1"), base | OpenFlags::SQLITE_OPEN_READ_ONLY, lock_timeout)
-                .context(|| format!("cannot open {}", path.display()))
+            unchanging(path, lock_timeout).context(|| format!("cannot open {}", path.display()))
         }
         Err(e) => Err(e).context(|| format!("cannot open {}", path.display())),
+    }
+}
+
+/// A file that nobody can be writing, on media that take no shared-memory file.
+fn unchanging(path: &Path, lock_timeout: Duration) -> Result<Connection> {
+    let uri = url::Url::from_file_path(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+        .map_err(|()| Error::new(format!("{} cannot be written as a URL", path.display())))?;
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_READ_ONLY;
+    connect(&format!("{uri}?immutable=1"), flags, lock_timeout)
+}
+
+/// A file of anybody's, for reading only.
+fn read_only(path: &Path, lock_timeout: Duration) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_ONLY;
+    match connect(&path.display().to_string(), flags, lock_timeout) {
+        Err(e) if is_read_only(&e) && !has_wal(path) => unchanging(path, lock_timeout),
+        opened => opened,
     }
 }
 

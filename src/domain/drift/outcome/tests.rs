@@ -21,7 +21,7 @@ fn baseline(text: &str, selection: &Selection) -> Baseline {
 
 fn outcome(baseline: &Baseline, text: &str, selection: &Selection) -> Judgement {
     let (rows, policy) = (table(text), Policy::default());
-    let columns = baseline.compare(&*rows, (selection, policy.rule), &BTreeMap::new(), &|columns, work| {
+    let columns = baseline.compare((&*rows, None), (selection, policy.rule), &BTreeMap::new(), &|columns, work| {
         columns.iter().map(|at| work(*at)).collect()
     });
     beside(baseline, &*rows, (selection, &policy), judge(columns, None, &policy))

@@ -9,6 +9,7 @@ pub mod together;
 
 use super::figures::{Effect, Figures, Measure, Unit};
 use super::verdict::{Judged, Judgement};
+use super::why;
 use crate::base::table::Table;
 use crate::base::text::{group, visible};
 use crate::base::time::Timestamp;
@@ -140,7 +141,7 @@ fn effect(effect: Option<Effect>) -> String {
         (Measure::Mmd, _) => "MMD",
         (Measure::Auc, _) => "AUC",
     };
-    format!("{value:.3} {of}")
+    format!("{} {of}", why::decimals(value))
 }
 
 fn rows(n: u64) -> String {

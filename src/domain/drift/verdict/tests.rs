@@ -298,3 +298,26 @@ proptest! {
         prop_assert_eq!(forward, backward);
     }
 }
+
+/// All levels in one cell are compared with nothing: four rows of each of a hundred, and then of half of them.
+#[test]
+fn levels_that_are_all_rare_are_not_called_ok() {
+    let names: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+    let of = |levels: usize| levels_of(&names[..levels], 4);
+    let got = one(values("id", Figures::of_levels(&of(100), &of(50))), &Policy::default());
+    assert_eq!(
+        (got.status, got.needed, got.figures.psi),
+        (Status::Inconclusive, Some(Sides::new(400, 375)), None),
+        "{}",
+        got.why
+    );
+    assert_eq!(got.why, "each of its levels is too rare to be compared; 400 and 375 rows could decide");
+    let same = one(values("id", Figures::of_levels(&levels(&[("a", 400)]), &levels(&[("a", 300)]))), &Policy::default());
+    assert_eq!(same.status, Status::Ok, "{}", same.why);
+    let seen = one(values("id", Figures::of_levels(&levels_of(&names, 40), &levels_of(&names[..50], 40))), &Policy::default());
+    assert_eq!(seen.status, Status::Critical, "{}", seen.why);
+}
+
+fn levels_of(names: &[String], rows: usize) -> Levels {
+    levels(&names.iter().map(|name| (name.as_str(), rows)).collect::<Vec<_>>())
+}
