@@ -3,7 +3,7 @@
 //! Invariants: an alert is in the state, with its event and a delivery for each channel, before anything leaves; what came of a try
 //! is recorded as soon as it comes back. A kill between the two leads to a second try with the same id and key. One process at a
 //! time delivers: who finds another at it leaves the work to it, because it looks again after it has given up the lock. An
-//! alert that cannot be sent is an [`Outcome`], never an error of the command that raised it.
+//! alert that cannot be sent is a failed [`Delivery`], never an error of the command that raised it.
 //!
 //! Channels are told at the same time, and of one condition in the order in which it was raised. A channel that cannot be reached is
 //! not tried again in the same run.

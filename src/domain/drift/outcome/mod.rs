@@ -1,6 +1,6 @@
 //! What columns say together: how often the model is right, whether its chances mean what they say, where it changed, and when.
 //!
-//! The way of it: [`reference`] reads a table once more into [`Together`], which the baseline keeps; [`beside`] reads new data
+//! The way of it: [`reference()`] reads a table once more into [`Together`], which the baseline keeps; [`beside`] reads new data
 //! likewise and lays it over that. Only numbers of rows are kept, none of the rows. Invariants: what broke upstream is never called a
 //! change of the concept ([`Cause`]); what is not labelled yet is neither right nor wrong; slices are one family of tests of their
 //! own and weigh as `monitor` at most, because they are many; streams and times are told and weigh nothing.
