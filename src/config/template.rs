@@ -164,7 +164,8 @@ name = "@PROJECT@"
 #timeout = "30s"
 
 # What new data is compared with: the baseline that `kf drift baseline` took of a model. An index of `psi` is monitor, warning and
-# critical; actions are notify, open-ticket, command and freeze-promotions.
+# critical, and so is a loss of `accuracy` where predictions and labels are named; actions are notify, open-ticket, command and
+# freeze-promotions.
 #[drift.answer-bot]
 #model = "answer-bot"
 #data = ["data/queries.csv"]
@@ -174,8 +175,13 @@ name = "@PROJECT@"
 #keep-texts = true
 #prediction = "answered"
 #label = "solved"
+#score = "confidence"
+#slices = ["region"]
+#stream = ["amount"]
+#time = "at"
 #rule = "calibrated"
 #psi = [0.1, 0.2, 0.3]
+#accuracy = [0.02, 0.05, 0.1]
 #min-rows = 30
 #fail-on = "warning"
 #on-monitor = []
@@ -184,6 +190,7 @@ name = "@PROJECT@"
 #command = ["./retrain.sh"]
 #alerts = ["team"]
 #deadline = "48h"
+#accuracy-deadline = "24h"
 #cool-down = "24h"
 #windows = 2
 
