@@ -11,7 +11,9 @@ impl Kept {
     /// with some words between them are not retyped but unreadable there.
     pub(super) fn retyped(&self, column: &Column, figures: Figures) -> Compared {
         let now = Family::of(column.own);
-        let Some(before) = self.own.filter(|before| *before != now && figures.n_cur > 0) else {
+        // Where nothing is, nothing is of another kind.
+        let both = figures.n_ref > 0 && figures.n_cur > 0;
+        let Some(before) = self.own.filter(|before| *before != now && both) else {
             return Compared::Values(Box::new(figures));
         };
         let (sides, rows) = (Sides::new(before, now).map(|family| family.word().to_owned()), figures.n_cur as f64);
