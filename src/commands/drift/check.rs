@@ -203,7 +203,7 @@ fn one(cx: &Cx, place: &Place<'_>, config: &Drift, data: Data<'_>) -> Result<(Ch
     let mut exit = Exit::Ok;
     for p in performed {
         if let Some(why) = &p.why {
-            cx.warn(&format!("the action {} ({}) failed and is tried again by the next check: {why}", p.kind, short(&p.action)));
+            cx.warn(&format!("the action {} ({}) failed, and checks try it five times: {why}", p.kind, short(&p.action)));
             exit = Exit::Partial;
         }
         match doc.actions.iter_mut().find(|a| a.uid == p.action) {

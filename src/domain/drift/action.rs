@@ -30,6 +30,9 @@ impl ActionState {
     }
 }
 
+/// How often an action is tried.
+pub const ATTEMPTS_MAX: i64 = 5;
+
 /// An action that there was, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Last {
@@ -43,6 +46,8 @@ pub struct Last {
     pub state: ActionState,
     /// When it is to be done by.
     pub due: Option<Timestamp>,
+    /// How often it was tried.
+    pub attempts: i64,
     /// Since when it is there.
     pub opened: Timestamp,
     /// When it changed last.
@@ -130,6 +135,9 @@ fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Tim
             Step::Raise { uid, kind, band, due }
         }
         ActionState::Open => hold(format!("open since {}", last.opened)),
+        ActionState::Failed if last.attempts >= ATTEMPTS_MAX => {
+            hold(format!("failed {ATTEMPTS_MAX} times, last on {}; it waits until it is closed", last.changed))
+        }
         ActionState::Failed => hold(format!("failed on {}, tried again", last.changed)),
         ActionState::Done | ActionState::Closed => {
             let until = last.changed.plus_micros(i64::try_from(rules.cool_down.as_micros()).unwrap_or(i64::MAX));
@@ -193,7 +201,17 @@ mod tests {
     }
 
     fn last(kind: Kind, band: Status, state: ActionState) -> Last {
-        Last { uid: "a".to_owned(), kind, band, state, due: Some(at(48)), opened: at(0), changed: at(0), told_over: false }
+        Last {
+            uid: "a".to_owned(),
+            kind,
+            band,
+            state,
+            due: Some(at(48)),
+            attempts: 0,
+            opened: at(0),
+            changed: at(0),
+            told_over: false,
+        }
     }
 
     #[test]
@@ -228,6 +246,18 @@ mod tests {
         let sooner = Step::Raise { uid: "a".to_owned(), kind: Kind::OpenTicket, band: Warning, due: Some(at(26)) };
         assert_eq!(due(Some(Warning), &open, 2), [sooner]);
         assert!(matches!(due(Some(Warning), &open, 30)[..], [Step::Hold { .. }]), "24 hours from then are later");
+    }
+
+    #[test]
+    fn what_failed_too_often_is_not_said_to_be_tried_again() {
+        let command = Actions { warning: vec![Kind::Command], ..rules() };
+        let failed = |attempts| Last { attempts, ..last(Kind::Command, Warning, ActionState::Failed) };
+        let said = |attempts| match &plan(Warning, &[failed(attempts)], &command, at(90))[..] {
+            [Step::Hold { why, .. }] => why.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert!(said(4).ends_with(", tried again"), "{}", said(4));
+        assert_eq!(said(5), "failed 5 times, last on 1970-01-01T00:00:00Z; it waits until it is closed");
     }
 
     #[test]

@@ -181,7 +181,8 @@ pub fn calibration(reference: &Reliability, current: &Reliability, seed: u64, po
     // What was seen is one of those possible, so that no chance is 0 (Phipson and Smyth 2010).
     let as_far = drawn.len() - drawn.partition_point(|drawn| *drawn < difference);
     let p = (as_far + 1) as f64 / (drawn.len() + 1) as f64;
-    let status = if p < policy.alpha { policy.shares.of(difference - by_chance) } else { Status::Ok };
+    // Half of what may be wrong is that of how much is right.
+    let status = if p < policy.alpha / 2.0 { policy.shares.of(difference - by_chance) } else { Status::Ok };
     let why = format!("{c:.3} instead of {r:.3}, of which chance makes {:.3}", by_chance + 0.0);
     let change = open.measured(Sides::new(r, c), difference - by_chance, interval);
     Calibration { sides, error: Change { p: Some(p), status, why, ..change } }

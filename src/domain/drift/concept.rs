@@ -1,7 +1,8 @@
 //! Whether what is right changed: how often the model is right, or how far it is off, before and now.
 //!
-//! Bands of what was lost count only when the interval excludes 0 (Newcombe 1998 for shares): 19 of 20 and then 17 of 20 is ten
-//! points and noise. A loss of the first band that these rows could not have shown is `inconclusive`, not `ok`. Errors of
+//! Bands of what was lost count only when an interval excludes 0 (Newcombe 1998 for shares): 19 of 20 and then 17 of 20 is ten
+//! points and noise. It is wider than the one that is told, so that a check without a loss says one in at most [`Policy::alpha`] / 2
+//! of cases: at 95 % one check of forty would. A loss of the first band that these rows could not have shown is `inconclusive`, not `ok`. Errors of
 //! numbers are compared as a ratio, on the scale of its logarithm with the delta method; the same bands hold for what they grew.
 
 use super::change::{Change, could_decide, rows_for};
@@ -57,13 +58,14 @@ pub fn accuracy(reference: Part, current: Part, policy: &Policy) -> Change {
     let change = open.measured(shares, lost, Some(Interval { low: -gained.high, high: -gained.low }));
     // One side: only a loss is asked for.
     let p = if test.z < 0.0 { test.p_value / 2.0 } else { 1.0 - test.p_value / 2.0 };
-    let needed = |target: f64| {
+    let needed = |target: f64, z: f64| {
         // Half a row more, so that shares of 0 and 1 have a spread too.
         let pooled = (r.0 as f64 + c.0 as f64 + 0.5) / (r.1 as f64 + c.1 as f64 + 1.0);
-        rows_for(target.powi(2) / (z_quantile(CONFIDENCE)?.powi(2) * pooled * (1.0 - pooled)), n.reference, n.current)
+        rows_for(target.powi(2) / (z.powi(2) * pooled * (1.0 - pooled)), n.reference, n.current)
     };
+    let surely = newcombe(r, c, sure(policy)).is_some_and(|gained| gained.high < 0.0);
     let words = format!("{} are right instead of {}", percent(shares.current), percent(shares.reference));
-    banded(Change { p: Some(p), ..change }, words, needed, policy)
+    banded(Change { p: Some(p), ..change }, words, (surely, needed), policy)
 }
 
 /// Mean errors before and now, of their absolute values or (`squared`) of their squares, whose root is told; `change` is by what
@@ -80,28 +82,41 @@ pub fn errors(reference: &Moments, current: &Moments, squared: bool, policy: &Po
     let (Some((log_r, of_r)), Some((log_c, of_c)), Some(z)) = (log(reference), log(current), z_quantile(CONFIDENCE)) else {
         return open;
     };
-    let (by, half) = (log_c - log_r, z * (of_r / n.reference as f64 + of_c / n.current as f64).sqrt());
+    let (by, spread) = (log_c - log_r, (of_r / n.reference as f64 + of_c / n.current as f64).sqrt());
+    let half = z * spread;
     let sides = Sides::new(log_r.exp(), log_c.exp());
     let change =
         open.measured(sides, by.exp() - 1.0, Some(Interval { low: (by - half).exp() - 1.0, high: (by + half).exp() - 1.0 }));
-    let needed = |target: f64| rows_for((target.ln_1p() / z).powi(2) / f64::midpoint(of_r, of_c), n.reference, n.current);
+    let needed = |target: f64, z: f64| rows_for((target.ln_1p() / z).powi(2) / f64::midpoint(of_r, of_c), n.reference, n.current);
+    let surely = z_quantile(sure(policy)).is_some_and(|z| by > z * spread);
     let words = format!("the {name} is {} instead of {}", about(sides.current), about(sides.reference));
-    banded(change, words, needed, policy)
+    banded(change, words, (surely, needed), policy)
 }
 
-/// The band of what was lost, if the interval excludes 0; else how many rows would show it.
-fn banded(change: Change, words: String, needed: impl Fn(f64) -> Option<Sides<u64>>, policy: &Policy) -> Change {
+/// The confidence of the interval that must exclude 0. Only one of its ends is asked for, and calibration is asked too.
+fn sure(policy: &Policy) -> f64 {
+    1.0 - policy.alpha
+}
+
+/// The band of what was lost, if that is sure; else how many rows would show it, given what is to be shown and how surely.
+fn banded(
+    change: Change,
+    words: String,
+    (surely, needed): (bool, impl Fn(f64, f64) -> Option<Sides<u64>>),
+    policy: &Policy,
+) -> Change {
     let limit = policy.accuracy.monitor;
     let (Some(lost), Some(low), Some(high)) = (change.change, change.low, change.high) else { return change };
     let band = policy.accuracy.of(lost);
     // Where nothing was lost the interval says what would have shown.
     let shows = high < limit || lost - low < limit;
-    let sure = low > 0.0 || (band == Status::Ok && shows);
+    let decided = surely || (band == Status::Ok && shows);
     let ends = format!("{words}: a loss of {} … {}", percent(low), percent(high));
-    if policy.rule == Rule::Spec || sure {
+    if policy.rule == Rule::Spec || decided {
         return Change { limit: Some(limit), status: band, why: ends, ..change };
     }
-    let needed = needed(lost.max(limit));
+    let confidence = if band == Status::Ok { CONFIDENCE } else { sure(policy) };
+    let needed = z_quantile(confidence).and_then(|z| needed(lost.max(limit), z));
     Change { limit: Some(limit), needed, why: format!("{ends} may be chance{}", could_decide(needed)), ..change }
 }
 
@@ -199,6 +214,27 @@ mod tests {
             tally.add(label, prediction);
         }
         assert_eq!(tally, Tally { correct: 1, rows: 2, unknown: 2 });
+    }
+
+    /// Without a loss one is said in at most one check of two hundred, half of what the data may be wrong in all.
+    #[test]
+    fn a_loss_that_is_none_is_hardly_ever_said() {
+        let mut rng = crate::stats::rng::Rng::new(7);
+        let mut said = |checks: u32, moved: &mut dyn FnMut(&mut dyn FnMut() -> f64) -> bool| {
+            (0..checks).filter(|_| moved(&mut || rng.unit())).count() as f64 / f64::from(checks)
+        };
+        for rows in [200_u64, 1000] {
+            let lost = said(4000, &mut |unit| {
+                let mut right = || (0..rows).filter(|_| unit() < 0.85).count() as u64;
+                of((right(), rows), (right(), rows)).status.moved()
+            });
+            assert!(lost < 0.005, "{lost} with {rows} rows");
+        }
+        let grown = said(1000, &mut |unit| {
+            let mut sample = || Moments::of(&(0..1000).map(|_| -unit().max(1e-12).ln()).collect::<Vec<_>>()).expect("moments");
+            errors(&sample(), &sample(), false, &Policy::default()).status.moved()
+        });
+        assert!(grown < 0.008, "{grown}");
     }
 
     #[test]

@@ -245,6 +245,9 @@ fn band(figures: &Figures, q: Option<f64>, family: usize, policy: &Policy) -> Ba
         let needed = values.map(|now| now.max(rows));
         return open(format!("each of its levels is too rare to be compared{}", could_decide(Some(needed))), Some(needed));
     }
+    if values == Sides::new(0, 0) && figures.rows.reference > 0 && figures.rows.current > 0 {
+        return Band { status: Status::Ok, flagged: false, needed: None, why: "empty on both sides".to_owned() };
+    }
     if index.is_none() && figures.p.is_none() && (fewest == 0 || fewest >= least) {
         return open("no values to compare".to_owned(), None);
     }
@@ -306,12 +309,14 @@ fn summed(columns: Vec<Judged>, findings: Vec<Finding>, tests: Vec<Tested>, fami
     let bands = |is: fn(Role) -> bool| counted().filter(move |c| is(c.role)).filter_map(|c| c.band);
     let data = Status::heaviest(bands(|role| role != Role::Prediction));
     let predicts = columns.iter().any(|column| column.role == Role::Prediction);
+    let asked = !predicts || columns.iter().any(|column| column.role != Role::Prediction);
     let prediction = predicts.then(|| Status::heaviest(bands(|role| role == Role::Prediction)));
     // The finding that a column could not be read weighs as not knowing.
     let upstream = Status::heaviest(findings.iter().map(|finding| finding.status).chain([Status::Ok]));
     let reason = reason(&columns, &findings);
     Judgement {
-        status: Status::heaviest([upstream, data].into_iter().chain(prediction)),
+        // Of predictions alone the data say nothing, and nothing is asked of them.
+        status: Status::heaviest([upstream].into_iter().chain(asked.then_some(data)).chain(prediction)),
         upstream,
         data,
         prediction,

@@ -12,7 +12,7 @@ use crate::adapters::hook::Hook;
 use crate::base::error::Result;
 use crate::base::text::ellipsis;
 use crate::config::{ActionKind, Drift};
-use crate::domain::drift::action::ActionState;
+use crate::domain::drift::action::{ATTEMPTS_MAX, ActionState};
 use crate::domain::drift::record::{self, Turn};
 use crate::domain::drift::table::{self, ActionRow};
 use crate::release::alert::message_of;
@@ -26,8 +26,6 @@ use std::time::Duration;
 const COMMAND_MAX: Duration = Duration::from_secs(600);
 /// After so long without a change an open action was left behind, in microseconds: longer than all that it does may take.
 const LEASE: i64 = 1_800_000_000;
-/// How often an action is tried.
-const ATTEMPTS_MAX: i64 = 5;
 /// How much of an error its event says, in characters.
 const WHY_MAX: usize = 300;
 

@@ -204,6 +204,7 @@ fn enter(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
         band: a.band,
         state: a.state,
         due: a.due,
+        attempts: a.attempts,
         opened: a.opened,
         changed: a.changed,
     };

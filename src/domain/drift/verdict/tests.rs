@@ -75,6 +75,24 @@ fn too_few_rows_are_told_and_how_many_would_do() {
     assert_eq!((tiny.band, tiny.needed, tiny.q), (Some(Status::Inconclusive), Some(Sides::new(30, 30)), None));
 }
 
+/// A column that never holds anything keeps no check from an answer.
+#[test]
+fn a_column_that_is_empty_on_both_sides_did_not_move() {
+    let empty = |rows: usize| vec![None; rows];
+    let of = |r, c| one(values("x", figures(r, c)), &Policy::default()).status;
+    assert_eq!(of(empty(900), empty(700)), Status::Ok);
+    assert_eq!(of(empty(900), empty(0)), Status::Inconclusive, "nothing came");
+    let none = values("x", Figures::of_levels(&Levels::of([None; 40]), &Levels::of([None; 50])));
+    assert_eq!(one(none, &Policy::default()).status, Status::Ok);
+}
+
+#[test]
+fn predictions_alone_are_enough() {
+    let only = ColumnComparison { role: Role::Prediction, ..shifted("answer", 900, 0.0) };
+    let got = judge(vec![only], None, &Policy::default());
+    assert_eq!((got.status, got.prediction), (Status::Ok, Some(Status::Ok)), "{}", got.reason);
+}
+
 #[test]
 fn the_specification_is_taken_literally_and_says_what_it_costs() {
     let spec = Policy { rule: Rule::Spec, ..Policy::default() };
