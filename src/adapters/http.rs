@@ -46,6 +46,8 @@ pub struct Policy {
     pub timeout: Duration,
     /// The largest answer.
     pub body_max: Bytes,
+    /// So long is waited for the body of a success, which is cut where it is too large or does not come; `None` when all of it counts.
+    pub body_wait: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -57,6 +59,7 @@ impl Default for Policy {
             longest_wait: Duration::from_secs(60),
             timeout: Duration::from_secs(60),
             body_max: Bytes(16 << 20),
+            body_wait: None,
         }
     }
 }
@@ -160,10 +163,26 @@ impl Http {
     async fn once(&self, request: &Request) -> Result<Response, Failure> {
         let limit = request.timeout.unwrap_or(self.policy.timeout);
         let started = Instant::now();
-        let failed = |e: reqwest::Error| failure(request, e, limit);
         let sent = request.build(&self.client).timeout(limit).send().await;
-        let mut answer = sent.map_err(failed)?;
+        let mut answer = sent.map_err(|e| failure(request, e, limit))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let mut body = Vec::new();
+        let reading = self.read((request, limit), &mut answer, &mut body);
+        match self.policy.body_wait.filter(|_| (200..300).contains(&status)) {
+            // What was taken stays taken, whatever comes of the rest of the answer.
+            Some(wait) => drop(tokio::time::timeout(wait, reading).await),
+            None => reading.await?,
+        }
+        Ok(Response { status, headers, body, elapsed: started.elapsed() })
+    }
+
+    /// Reads the body as far as it comes.
+    async fn read(
+        &self,
+        (request, limit): (&Request, Duration),
+        answer: &mut reqwest::Response,
+        body: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         let too_large = || {
             let message = format!("{}: the answer is larger than {}", request.what(), self.policy.body_max);
             Failure::Final(Error::new(message))
@@ -171,14 +190,13 @@ impl Http {
         if answer.content_length().is_some_and(|n| n > self.policy.body_max.0) {
             return Err(too_large());
         }
-        let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(failed)? {
+        while let Some(piece) = answer.chunk().await.map_err(|e| failure(request, e, limit))? {
             if (body.len() + piece.len()) as u64 > self.policy.body_max.0 {
                 return Err(too_large());
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Response { status, headers, body, elapsed: started.elapsed() })
+        Ok(())
     }
 }
 

@@ -115,6 +115,7 @@ impl Qdrant {
             longest_wait: Duration::from_secs(10),
             timeout: settings.timeout,
             body_max: ANSWER_MAX,
+            body_wait: None,
         };
         Self::with(Http::new(policy, random)?, settings, key)
     }

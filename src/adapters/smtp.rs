@@ -11,6 +11,7 @@ use crate::config::{Email, Tls};
 use crate::domain::alert::mail::mail;
 use crate::seams::notifier::{Message, Notifier, Told};
 use crate::store::runtime::block_on;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message as Letter};
 use lettre::transport::smtp;
@@ -28,7 +29,8 @@ pub struct Mailer {
     server: String,
     from: Mailbox,
     to: Vec<Mailbox>,
-    password: Option<Secret>,
+    /// The password, as it is and as AUTH sends it.
+    hidden: Vec<Secret>,
     limit: Duration,
 }
 
@@ -65,7 +67,7 @@ impl Mailer {
             server: format!("{}:{}", relay.host, relay.port),
             from: mailbox(&settings.from)?,
             to: settings.to.iter().map(mailbox).collect::<Result<_>>()?,
-            password,
+            hidden: hidden(settings, password.as_ref()),
             limit,
         })
     }
@@ -88,6 +90,11 @@ impl Mailer {
         builder.body(mail.text).context(|| "cannot write the mail")
     }
 
+    /// What the server says, without the password.
+    fn redacted(&self, said: &str) -> String {
+        self.hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret.expose(), "***"))
+    }
+
     /// What went wrong, from the outside in, without the password.
     fn failure(&self, e: &smtp::Error) -> Error {
         let mut said = e.to_string();
@@ -99,10 +106,7 @@ impl Mailer {
             }
             cause = inner.source();
         }
-        if let Some(password) = self.password.as_ref().filter(|p| !p.expose().is_empty()) {
-            said = said.replace(password.expose(), "***");
-        }
-        let error = Error::new(format!("mail through {}: {}", self.server, ellipsis(&said, 300)));
+        let error = Error::new(format!("mail through {}: {}", self.server, ellipsis(&self.redacted(&said), 300)));
         match e {
             e if e.is_tls() || said.contains("certificate") => {
                 error.hint("name the file with your authority's certificate: `export SSL_CERT_FILE=/path/ca.pem`")
@@ -112,6 +116,18 @@ impl Mailer {
             _ => error,
         }
     }
+}
+
+/// What of a login must not be repeated: the password, and the base64 of it (AUTH LOGIN) and of the whole (AUTH PLAIN, RFC 4616).
+fn hidden(settings: &Email, password: Option<&Secret>) -> Vec<Secret> {
+    let Some((user, password)) = settings.login.as_ref().map(|(user, _)| user).zip(password) else { return Vec::new() };
+    let password = password.expose();
+    let plain = BASE64_STANDARD.encode(format!("\0{user}\0{password}"));
+    [plain, BASE64_STANDARD.encode(password), password.to_owned()]
+        .into_iter()
+        .filter(|s| !s.is_empty())
+        .map(Secret::new)
+        .collect()
 }
 
 impl Notifier for Mailer {
@@ -126,7 +142,8 @@ impl Notifier for Mailer {
             Ok(Err(_)) => Told::Missed(late(), None),
             Ok(Ok(Ok(answer))) => {
                 let said: Vec<&str> = answer.message().collect();
-                Told::Taken(ellipsis(&format!("{} {}", answer.code(), said.join(" ")), ANSWER_MAX))
+                let said = self.redacted(&format!("{} {}", answer.code(), said.join(" ")));
+                Told::Taken(ellipsis(&said, ANSWER_MAX))
             }
             Ok(Ok(Err(e))) if e.is_permanent() || e.is_client() => Told::Refused(self.failure(&e)),
             Ok(Ok(Err(e))) => Told::Missed(self.failure(&e), None),

@@ -37,6 +37,8 @@ enum Body {
 
 /// How much of an answer is told, in characters.
 const ANSWER_MAX: usize = 200;
+/// How long the words of a receiver that has taken a message are waited for.
+const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// The address of `what` in a secret, which is in no message, not even when it is none.
 fn address(what: &str, text: &str) -> Result<Url> {
@@ -76,8 +78,14 @@ impl Webhook {
     }
 
     fn new(request: Request, body: Body, limit: Duration) -> Result<Self> {
-        let policy =
-            Policy { attempts: 3, longest_wait: limit / 2, timeout: limit, body_max: Bytes(64 << 10), ..Policy::default() };
+        let policy = Policy {
+            attempts: 3,
+            longest_wait: limit / 2,
+            timeout: limit,
+            body_max: Bytes(64 << 10),
+            body_wait: Some(BODY_WAIT.min(limit / 4)),
+            ..Policy::default()
+        };
         Ok(Self { http: Http::new(policy, Random::System)?, request, body, limit })
     }
 
@@ -106,6 +114,12 @@ impl Webhook {
     }
 }
 
+/// Whether the receiver, or who stands before it, may take the message later: the time that it took to come (408), its turn (425),
+/// and whatever is wrong on their side, such as a proxy's 520 to 530.
+fn is_for_now(refused: &Refused) -> bool {
+    refused.is_temporary() || matches!(refused.status, 408 | 425 | 500..)
+}
+
 impl Notifier for Webhook {
     fn tell(&self, message: &Message, now: Timestamp) -> Told {
         let request = match self.request(message, now) {
@@ -117,7 +131,7 @@ impl Notifier for Webhook {
                 let said = request.redacted(&String::from_utf8_lossy(&answer.body));
                 Told::Taken(ellipsis(format!("status {} {}", answer.status, said.trim()).trim(), ANSWER_MAX))
             }
-            Err(e) => match e.cause::<Refused>().map(|refused| (refused.is_temporary(), refused.retry_after)) {
+            Err(e) => match e.cause::<Refused>().map(|refused| (is_for_now(refused), refused.retry_after)) {
                 Some((false, _)) => Told::Refused(e),
                 asked => Told::Missed(e, asked.and_then(|(_, asked)| asked)),
             },

@@ -184,14 +184,20 @@ impl Run<'_> {
                 let (answers, stop) = (answers.clone(), &stop);
                 scope.spawn(move || {
                     let goes_on = || !stop.load(Ordering::Relaxed) && started.elapsed() < RUN_MAX;
-                    queue.empty(now, &goes_on, &mut |delivery, came| answers.send((delivery, came)).is_ok());
+                    // The next is not sent before this one is recorded: a kill doubles one message of a channel and not all of them.
+                    queue.empty(now, &goes_on, &mut |delivery, came| {
+                        let (done, recorded) = mpsc::channel::<()>();
+                        answers.send((delivery, came, done)).is_ok() && recorded.recv().is_ok()
+                    });
                 });
             }
             drop(answers);
             let mut answered = answered.into_iter();
-            let recorded = answered.try_for_each(|(delivery, came)| {
+            let recorded = answered.try_for_each(|(delivery, came, done)| {
                 let now = self.store.write(|tx| record::tried(tx, &delivery, &came))?;
                 self.done.extend(now);
+                // Who asked may have stopped.
+                let _ = done.send(());
                 Ok(())
             });
             // What cannot be recorded is not sent.

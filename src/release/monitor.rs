@@ -18,7 +18,7 @@ use crate::domain::monitor::episode::{Step, plan};
 use crate::domain::monitor::record::{self, Recorded};
 use crate::domain::monitor::sample::{Labels, Sample};
 use crate::domain::monitor::table::{self, Episode, Series};
-use crate::domain::monitor::watch::{Finding, Past, WEEK, findings, title};
+use crate::domain::monitor::watch::{Finding, Past, WEEK, findings, kinds, title};
 use crate::seams::notifier::{Act, Severity as Urgency};
 use crate::store::{Store, Tx, View};
 use std::time::Duration;
@@ -201,20 +201,36 @@ fn see(view: View<'_>, watched: &[Watched], now: Timestamp) -> Result<Vec<Seen>>
     Ok(seen)
 }
 
+/// The findings of what is watched; where it is all of it, also what nobody watches any more, whose episodes would stay open for ever.
+fn look(view: View<'_>, config: &Monitor, names: &[Name], now: Timestamp) -> Result<Vec<Seen>> {
+    let watched = watched(view, config, names)?;
+    let mut seen = see(view, &watched, now)?;
+    if names.is_empty() {
+        let is_watched = |e: &Episode| watched.iter().any(|w| w.watch.name == e.name && kinds(&w.watch).contains(&e.kind));
+        let left = table::open(view)?.into_iter().filter(|e| !is_watched(e));
+        seen.extend(left.map(|episode| {
+            let unknown = Finding::unknown(&episode.name, episode.kind, 0, "it is not watched any more".to_owned());
+            let over = Finding { severity: Severity::Normal, calm_since: Some(now), ..unknown };
+            (episode.labels.clone(), over, Some(episode))
+        }));
+    }
+    Ok(seen)
+}
+
 /// Judges what is watched, and opens, raises and closes episodes; whoever `alerts` names is told in the same transaction.
 ///
 /// # Errors
 /// When a name is not watched, or the state cannot be read or written.
 pub fn check(store: &Store, config: &Monitor, names: &[Name]) -> Result<Vec<Told>> {
     let now = store.now();
-    let seen = store.read(|view| see(view, &watched(view, config, names)?, now))?;
+    let seen = store.read(|view| look(view, config, names, now))?;
     let calm = |(_, finding, open): &Seen| plan(finding, open.as_ref()).is_none();
     if seen.iter().all(calm) {
         let told = |(labels, finding, episode)| Told { labels, finding, episode, became: None };
         return Ok(seen.into_iter().map(told).collect());
     }
     store.write(|tx| {
-        let seen = see(tx.view(), &watched(tx.view(), config, names)?, tx.now())?;
+        let seen = look(tx.view(), config, names, tx.now())?;
         seen.into_iter().map(|(labels, finding, open)| step(tx, &config.alerts, labels, finding, open)).collect()
     })
 }
@@ -258,6 +274,7 @@ fn alert(finding: &Finding, episode: &Episode) -> Alert {
         _ => (Act::Trigger, Urgency::Warning),
     };
     let head = match over {
+        true if finding.value.is_none() => format!("{name} is not watched any more"),
         true => format!("{name} is usual again: {now}"),
         false => format!("{name} is {}: {now}", episode.severity),
     };

@@ -369,6 +369,25 @@ fn a_channel_is_tried() {
     assert_eq!(events(s), before);
 }
 
+/// What was taken is not sent again for the sake of the answer's words; what is wrong on the receiver's side may be right later.
+#[test]
+fn what_is_taken_is_taken_and_trouble_of_the_receiver_is_for_now() {
+    let (s, receiver) = (&mut Sandbox::new(), Receiver::start());
+    s.set("HOOK", &receiver.url("/hook"));
+    s.repository("[alerts.system]\nurl = \"env:HOOK\"\ntimeout = \"4s\"\n");
+    for answer in [Answer::Long, Answer::Endless] {
+        receiver.answer([answer]);
+        let run = ok(s, ["alert", "test", "system"]);
+        assert!(run.stdout.contains("took the message"), "{run}");
+    }
+    assert_eq!(receiver.requests(), 2);
+    for status in [408, 425, 520, 599] {
+        receiver.answer([Answer::Status(status, None)]);
+        let run = ends(s, 1, ["alert", "test", "system"]);
+        assert!(run.stderr.contains(&format!("status {status}")), "{run}");
+    }
+}
+
 /// The name of this machine, which is not `localhost`: mail to it needs TLS.
 fn own_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
@@ -395,12 +414,15 @@ fn mail_is_encrypted_or_not_sent() {
         assert_eq!(mail.mails().len(), 0);
         s.set("SSL_CERT_FILE", &mail.authority());
         let run = ok(s, ["alert", "test", "owners"]);
-        assert!(run.stdout.contains("250 queued as 42"), "{run}");
+        assert!(run.stdout.contains("250 queued as 42 by kf ***"), "{run}");
         let [taken] = &mail.mails()[..] else { panic!("{:?}", mail.mails()) };
         assert!(taken.encrypted && taken.login.as_ref().is_some_and(|(user, _)| user == "kf"), "{taken:?}");
         s.set("SMTP_PASSWORD", "wrong-password");
         let wrong = ends(s, 3, ["alert", "test", "owners"]);
-        assert!(wrong.stdout.contains("bad credentials ***") && !wrong.to_string().contains("wrong-password"), "{wrong}");
+        assert!(
+            wrong.stdout.contains("bad credentials *** (PLAIN ***)") && !wrong.to_string().contains("wrong-password"),
+            "{wrong}"
+        );
     }
     let plain = Server::start(Security::None, &[]).expect("a server");
     let s = &mut Sandbox::new();

@@ -107,6 +107,56 @@ fn people_are_told_that_it_began_and_that_it_is_over() {
     });
 }
 
+/// What nobody watches any more would be open for ever, and those who were told would wait for its end.
+#[test]
+fn what_is_not_watched_any_more_is_over() {
+    on_both(|s| {
+        let receiver = Receiver::start();
+        s.set("SLACK", &receiver.url("/slack"));
+        let alerts = "[monitor]\nalerts = [\"team\"]\n[alerts.team]\nkind = \"slack\"\nurl = \"env:SLACK\"\n";
+        s.repository(&format!("{alerts}[monitor.metrics.latency]\n[monitor.metrics.queue]\n"));
+        s.write("week.jsonl", hours(s, "latency", 168) + &hours(s, "queue", 168));
+        ok(s, ["monitor", "record", "--data", "week.jsonl"]);
+        ok(s, ["monitor", "record", "latency=250", "queue=101"]);
+        ends(s, 3, ["monitor", "check"]);
+        s.write("mlops.toml", s.read("mlops.toml").replace("[monitor.metrics.latency]\n", ""));
+        ok(s, ["monitor", "check", "queue"]);
+        assert_eq!(receiver.requests(), 1, "only what is named is looked at");
+        let over = ok(s, ["monitor", "check"]);
+        assert!(over.stdout.contains("(over)") && over.stdout.contains("no episode is open, 1 over"), "{over}");
+        assert!(receiver.heard()[1].text.contains("latency is not watched any more"), "{:?}", receiver.heard());
+        let quiet = events(s);
+        ok(s, ["monitor", "check"]);
+        assert_eq!((events(s), told(s, "monitor.episode-closed"), receiver.requests()), (quiet, 1, 2));
+        assert!(!ok(s, ["monitor", "metrics"]).stdout.contains("kf_monitor_episodes{"));
+        ok(s, ["fsck"]);
+    });
+}
+
+/// While nothing can be recorded, one message of a channel is sent and not all of them, so that few come twice.
+#[test]
+fn a_message_waits_until_the_one_before_it_is_recorded() {
+    on_both(|s| {
+        let receiver = Receiver::start();
+        s.repository("[monitor]\nalerts = [\"system\"]\n[alerts.system]\nurl = \"env:HOOK\"\n");
+        s.write("week.jsonl", ["a", "b", "c"].map(|name| hours(s, name, 168)).concat());
+        ok(s, ["monitor", "record", "--data", "week.jsonl"]);
+        ok(s, ["monitor", "record", "a=250", "b=250", "c=250"]);
+        assert!(ends(s, 3, ["monitor", "check"]).stderr.contains("the secret `env:HOOK` is not set"));
+        s.set("HOOK", &receiver.url("/hook"));
+        s.set("KF_LOCK_TIMEOUT", "1s");
+        let store = story::open(s);
+        let held: kf::base::error::Result<()> = store.write(|_| {
+            ends(s, 11, ["alert", "send", "--all"]);
+            Err(kf::base::error::Error::new("nothing is to change"))
+        });
+        assert!(held.is_err() && receiver.heard().len() == 1, "{:?}", receiver.heard());
+        ok(s, ["alert", "send", "--all"]);
+        assert_eq!(receiver.heard().len(), 4);
+        ok(s, ["fsck"]);
+    });
+}
+
 #[test]
 fn a_table_tells_what_is_usual_and_what_to_do() {
     let s = Sandbox::new();

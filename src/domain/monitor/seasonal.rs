@@ -1,12 +1,10 @@
 //! What an hour of the week lets expect: the median of the same hour in up to four weeks before.
 //!
-//! What is left of a sample after that, its residual, is held against the residuals of the week before, made in the same way, so
+//! What is left of a sample after that, its residual, is held against the residuals of the weeks before, made in the same way, so
 //! that a metric that is high every noon is not unusual at noon and a noon's value at night is. Hours are those of UTC: when clocks
 //! are changed, the days after are judged by the hour beside theirs.
 
-use super::episode::Kind;
-use super::table::Episode;
-use super::watch::{Point, WEEK, outside};
+use super::watch::{Point, WEEK};
 use crate::stats::describe::quantile;
 use std::collections::HashMap;
 
@@ -20,16 +18,15 @@ const WEEKS: i64 = 4;
 /// Values by the hour since 1970.
 type Hours = HashMap<i64, Vec<f64>>;
 
-/// What is expected of a sample at a time, and the residuals of the week before it; times of the latter are those of their samples.
-pub(super) fn residuals(before: &[Point], episodes: &[Episode], at: i64) -> (Option<f64>, Vec<Point>) {
-    let quiet = outside(before, episodes, Kind::Anomaly);
+/// What is expected of a sample at a time by the quiet ones before it, and the residuals of two weeks of them; times of the latter are
+/// those of their samples.
+pub(super) fn residuals(quiet: &[Point], at: i64) -> (Option<f64>, Vec<Point>) {
     let mut hours = Hours::new();
-    for (t, value) in &quiet {
+    for (t, value) in quiet {
         hours.entry(t.div_euclid(HOUR)).or_default().push(*value);
     }
-    let from = quiet.partition_point(|(t, _)| *t < at.saturating_sub(WEEK));
-    let week = quiet[from..].iter();
-    let left = week.filter_map(|(t, value)| Some((*t, value - expected(&hours, *t)?))).collect();
+    let from = quiet.partition_point(|(t, _)| *t < at.saturating_sub(2 * WEEK));
+    let left = quiet[from..].iter().filter_map(|(t, value)| Some((*t, value - expected(&hours, *t)?))).collect();
     (expected(&hours, at), left)
 }
 

@@ -1,9 +1,9 @@
 //! What is said of a metric now: its newest sample against what was usual, and its last hours against a limit.
 //!
 //! What is usual are the samples of the seven days before, without those in which the metric was in an episode: an incident
-//! must not become the measure of the next one. When an episode has lasted so long that nothing else is left of the week, its
-//! values are what is usual, and it closes. A sample is judged by those before it only, in the order of their times and not in
-//! that of their arrival; what lies after the clock is left aside.
+//! must not become the measure of the next one. Where episodes leave too few of the week, quiet samples of the week before that
+//! help out. When an episode has lasted a week, its values are what is usual, and it closes. A sample is judged by those before it
+//! only, in the order of their times and not in that of their arrival; what lies after the clock is left aside.
 
 use super::episode::{CALM, CALM_SAMPLES, Kind};
 use super::limit;
@@ -88,10 +88,13 @@ impl Finding {
 
 /// All that is said of a series; `labels` have no say.
 pub fn findings(watch: &Watch, past: &Past<'_>) -> Vec<Finding> {
-    let mut kinds: Vec<Kind> = Vec::new();
-    kinds.extend((watch.method != Method::None).then_some(Kind::Anomaly));
-    kinds.extend(watch.limit.map(|limit| Kind::from(limit.kind)));
-    kinds.into_iter().map(|kind| finding(watch, kind, past)).collect()
+    kinds(watch).into_iter().map(|kind| finding(watch, kind, past)).collect()
+}
+
+/// What a metric is held against.
+pub fn kinds(watch: &Watch) -> Vec<Kind> {
+    let limit = watch.limit.map(|limit| Kind::from(limit.kind));
+    (watch.method != Method::None).then_some(Kind::Anomaly).into_iter().chain(limit).collect()
 }
 
 fn finding(watch: &Watch, kind: Kind, past: &Past<'_>) -> Finding {
@@ -195,9 +198,17 @@ fn judged(watch: &Watch, past: &Past<'_>, upto: usize) -> Judged {
         return Judged { anomaly: anomaly(&[], f64::NAN, Rule::Calibrated), middle: None, reach: None };
     };
     let rule = rule_of(watch.rule);
+    let settled = settled(before, past.episodes, *at);
     let (expected, usual) = match watch.method {
-        Method::Seasonal => seasonal::residuals(before, past.episodes, *at),
-        Method::Zscore | Method::Robust | Method::None => (Some(0.0), usual(before, past.episodes, *at, watch.min_samples)),
+        Method::Seasonal => {
+            let (expected, left) = seasonal::residuals(&settled, *at);
+            (expected, usual(&left, before, *at, watch.min_samples))
+        }
+        Method::Zscore | Method::Robust | Method::None => {
+            let quiet = usual(&settled, before, *at, watch.min_samples);
+            let known = lacking(&quiet, *at, watch.min_samples).is_none();
+            (Some(0.0), if known { quiet } else { since(before, at.saturating_sub(WEEK)).to_vec() })
+        }
     };
     let Some(expected) = expected else {
         let mut said = anomaly(&[], *value, rule);
@@ -243,20 +254,34 @@ fn lacking(usual: &[Point], at: i64, least: usize) -> Option<String> {
     (spans < SPAN_LEAST).then(|| format!("the samples before it span {}, a day is needed", length(spans)))
 }
 
-/// The samples of the week before a time that were in no episode; all of them when too few are left.
-fn usual(before: &[Point], episodes: &[Episode], at: i64, least: usize) -> Vec<Point> {
-    let from = before.partition_point(|(t, _)| *t < at.saturating_sub(WEEK));
-    let week = &before[from..];
-    let quiet = outside(week, episodes, Kind::Anomaly);
-    if lacking(&quiet, at, least).is_none() { quiet } else { week.to_vec() }
+/// The samples before a time that may tell what is usual: those in no episode, or since an episode began that has lasted a week.
+fn settled(before: &[Point], episodes: &[Episode], at: i64) -> Vec<Point> {
+    let lasted = |e: &Episode| e.ended.map_or(at, Timestamp::micros).saturating_sub(e.since.micros()) >= WEEK;
+    let (lasting, passing): (Vec<&Episode>, Vec<&Episode>) =
+        episodes.iter().filter(|e| e.kind == Kind::Anomaly).partition(|e| lasted(e));
+    let from = lasting.iter().map(|e| e.since.micros()).max().unwrap_or(i64::MIN);
+    without(since(before, from), &passing)
+}
+
+fn since(points: &[Point], from: i64) -> &[Point] {
+    &points[points.partition_point(|(t, _)| *t < from)..]
+}
+
+/// Of these the ones of the week before a time; those of two weeks when they are too few and all samples of the week would do.
+fn usual(settled: &[Point], before: &[Point], at: i64, least: usize) -> Vec<Point> {
+    let of = |weeks: i64| since(settled, at.saturating_sub(weeks * WEEK));
+    let known = |points: &[Point]| lacking(points, at, least).is_none();
+    let helps = !known(of(1)) && known(since(before, at.saturating_sub(WEEK))) && known(of(2));
+    of(if helps { 2 } else { 1 }).to_vec()
 }
 
 /// The samples that were in no episode of a kind.
 pub(super) fn outside(points: &[Point], episodes: &[Episode], kind: Kind) -> Vec<Point> {
-    let within = |at: i64| {
-        let of_kind = episodes.iter().filter(|e| e.kind == kind);
-        of_kind.into_iter().any(|e| e.since.micros() <= at && e.ended.is_none_or(|ended| at < ended.micros()))
-    };
+    without(points, &episodes.iter().filter(|e| e.kind == kind).collect::<Vec<_>>())
+}
+
+fn without(points: &[Point], episodes: &[&Episode]) -> Vec<Point> {
+    let within = |at: i64| episodes.iter().any(|e| e.since.micros() <= at && e.ended.is_none_or(|ended| at < ended.micros()));
     points.iter().copied().filter(|(at, _)| !within(*at)).collect()
 }
 

@@ -24,6 +24,10 @@ pub(crate) enum Answer {
     Lose,
     /// What it deserves, after two seconds.
     Slow,
+    /// Taken, with an answer of a megabyte.
+    Long,
+    /// Taken, with an answer that does not end.
+    Endless,
 }
 
 /// A request that was taken.
@@ -97,7 +101,7 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Heade
         }
         Some(Answer::Echo(code)) => return (status(code), format!("{uri} {text}")).into_response(),
         Some(Answer::Slow) => tokio::time::sleep(Duration::from_secs(2)).await,
-        Some(Answer::Lose) | None => {}
+        Some(Answer::Lose | Answer::Long | Answer::Endless) | None => {}
     }
     let path = uri.path().to_owned();
     let headers = headers.iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
@@ -119,6 +123,14 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Heade
     shared.lock().expect("nobody panicked").heard.push(Heard { path: path.clone(), headers, text, body: parsed });
     if matches!(asked, Some(Answer::Lose)) {
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    match asked {
+        Some(Answer::Long) => return vec![b'x'; 1 << 20].into_response(),
+        Some(Answer::Endless) => {
+            let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+            return axum::body::Body::from_stream(never).into_response();
+        }
+        _ => {}
     }
     match path.as_str() {
         "/v2/enqueue" => {

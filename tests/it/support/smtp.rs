@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
         let login = parts.next().zip(parts.next()).map(|(user, password)| (user.to_owned(), password.to_owned()));
         if login.as_ref().is_none_or(|(_, password)| password == "wrong-password") {
             // Some servers repeat what they were given.
-            return format!("535 bad credentials {}", login.map(|(_, password)| password).unwrap_or_default());
+            return format!("535 bad credentials {} ({rest})", login.map(|(_, password)| password).unwrap_or_default());
         }
         self.login = login;
         "235 welcome".to_owned()
@@ -250,9 +250,10 @@ impl<'a> Session<'a> {
             return Ok(format!("554 {why}"));
         }
         let (from, to) = (self.from.take().unwrap_or_default(), std::mem::take(&mut self.to));
+        let said = self.login.as_ref().map(|(user, password)| format!(" by {user} {password}")).unwrap_or_default();
         let mail = Mail { from, to, text, login: self.login.clone(), encrypted: self.encrypted };
         self.shared.lock().expect("nobody panicked").mails.push(mail);
-        Ok("250 queued as 42".to_owned())
+        Ok(format!("250 queued as 42{said}"))
     }
 }
 

@@ -164,6 +164,36 @@ fn a_new_level_becomes_usual_after_a_week() {
     assert!((140..=175).contains(&lasted), "{lasted} hours");
 }
 
+/// One sample a day: a week has seven, so what an episode takes of them is made up for by the week before.
+#[test]
+fn a_level_of_days_is_not_usual_before_a_week() {
+    let daily = Watch { fresh: Duration::from_secs(36 * 3600), ..watch(Method::Zscore) };
+    let of = |values: Vec<f64>, from: usize| {
+        let points: Vec<Point> = (0..).map(|day| START + day * 24 * HOUR).zip(values).collect();
+        let days = |at: Timestamp| (at.micros() - START) / HOUR / 24;
+        let all = run(&daily, &points, from);
+        all.iter().map(|e| (days(e.since), e.ended.map(days))).collect::<Vec<_>>()
+    };
+    let shifted = |days: usize| noise(3, 7).into_iter().chain([190.0; 20].into_iter().take(days)).collect::<Vec<f64>>();
+    assert_eq!(of(shifted(7), 8), [(7, None)]);
+    assert_eq!(of(shifted(20), 8), [(7, Some(14))], "it is told once, and is what is usual then");
+    // One odd day is no measure of the next.
+    let mut values = noise(3, 14);
+    values[8] = 400.0;
+    values[12] = 390.0;
+    assert_eq!(of(values, 8), [(8, Some(9)), (12, None)]);
+}
+
+/// The same by the hour of the week, which needs two weeks of the new level.
+#[test]
+fn a_new_level_ends_an_episode_by_the_hour_of_the_week_too() {
+    let values = noise(3, 34 * 24).into_iter().chain(noise(4, 15 * 24).into_iter().map(|v| v + 60.0));
+    let episodes = run(&watch(Method::Seasonal), &hourly(values), 34 * 24 - 5);
+    assert_eq!(episodes.len(), 1, "{episodes:#?}");
+    let lasted = (episodes[0].ended.expect("it ended").micros() - episodes[0].since.micros()) / HOUR;
+    assert!((168..=14 * 24).contains(&lasted), "{lasted} hours");
+}
+
 /// A metric that swings with the day: a noon's value at night is seen by the hour of the week only.
 #[test]
 fn the_hour_of_the_week_tells_night_from_noon() {
