@@ -86,9 +86,13 @@ pub enum Step {
 }
 
 /// The band that counts: the lightest of the last `windows` verdicts that said something, this one first; `Ok` when there were not
-/// so many.
+/// so many, or this one said nothing: what it could not tell begins nothing.
 pub fn counts(verdicts: impl IntoIterator<Item = Status>, windows: usize) -> Status {
-    let said = verdicts.into_iter().map(Status::weight).filter(|status| *status != Status::Inconclusive);
+    let mut verdicts = verdicts.into_iter().map(Status::weight).peekable();
+    if verdicts.peek() == Some(&Status::Inconclusive) {
+        return Status::Ok;
+    }
+    let said = verdicts.filter(|status| *status != Status::Inconclusive);
     let last: Vec<Status> = said.take(windows.max(1)).collect();
     if last.len() < windows.max(1) {
         return Status::Ok;
@@ -266,3 +270,4 @@ mod tests {
         assert_eq!(counts([Inconclusive], 1), Ok);
     }
 }
+        assert_eq!(counts([Inconclusive, Critical, Critical], 1), Ok, "a check that could not tell begins nothing");
