@@ -189,6 +189,15 @@ fn texts_can_be_left_where_they_are() {
     assert!(words.iter().all(|word| !explained.contains(word) && !s.read("d.html").contains(word)), "{explained}");
     assert_eq!(with_words(&s.work().join(".kf"), &words), Vec::<std::path::PathBuf>::new());
     // The check sees texts where they are.
+    // Nor of what people ask again and again, which would be levels.
+    let few = lines((0..900).map(|i| USUAL[i % 7]));
+    s.write("again.jsonl", few.clone());
+    s.write("new.jsonl", few + &lines((0..600).map(|i| RECALL[i % 3])));
+    let taken = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "again.jsonl"]).stdout;
+    assert!(taken.contains("question  texts"), "{taken}");
+    let told = ends(s, 3, ["drift", "check", "bot", "--data", "new.jsonl"]).stdout;
+    assert!(words.iter().all(|word| !told.contains(word)), "{told}");
+    assert_eq!(with_words(&s.work().join(".kf"), &words), Vec::<std::path::PathBuf>::new());
     s.write("mlops.toml", s.read("mlops.toml").replace("keep-texts = false", ""));
     ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "accepted.jsonl"]);
     assert!(!with_words(&s.work().join(".kf"), &words).is_empty());

@@ -236,12 +236,12 @@ pub(super) fn told(name: &str) -> String {
     name.replace('\0', "\u{fffd}")
 }
 
-/// Words are levels when they repeat: a column of which more than half of the rows differ is written language, or it names things and
-/// tells nothing as levels.
+/// Words are levels when they repeat: a column of which many rows differ is written language, or it names things and tells nothing as
+/// levels.
 fn words_of(table: &dyn Table, at: usize, said: Option<&str>, digests: bool) -> Result<Profile> {
     let is_text = match said {
         Some(said) => said == "text",
-        None => table.rows() > FEW && texts::are_language(table, at)?,
+        None => (digests || table.rows() > FEW) && texts::are_language(table, at, digests)?,
     };
     if is_text {
         return Texts::of(table, at, digests).map(|texts| Profile::Texts(Box::new(texts)));
