@@ -293,5 +293,11 @@ fn language_is_found_among_columns() {
     assert_eq!(kinds, ["nothing", "nothing", "texts"], "{said}");
     s.write("mlops.toml", s.read("mlops.toml") + "[drift.bot]\nkinds = { who = \"text\", text = \"category\" }\n");
     let said = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "rows.jsonl"]).stdout;
+    let stale = ends(s, 4, ["drift", "check", "bot", "--data", "rows.jsonl"]).stdout;
+    let note =
+        |column: &str, kind: &str| format!("note: mlops.toml calls {column} {kind}, and the baseline took it for something else");
+    assert!(stale.contains(&note("who", "text")) && stale.contains(&note("text", "category")), "{stale}");
     assert!(said.contains("who     texts") && said.contains("text    levels"), "{said}");
 }
+    let anew = ends(s, 4, ["drift", "check", "bot", "--data", "rows.jsonl"]).stdout;
+    assert!(!anew.contains("mlops.toml calls"), "{anew}");

@@ -259,6 +259,25 @@ fn words_of(table: &dyn Table, at: usize, said: Option<&str>, digests: bool) -> 
 const FEW: u64 = 20;
 
 impl Baseline {
+    /// What to know where `kinds` says of a column something else than the baseline took it for: what it is was decided then.
+    pub fn said_otherwise(&self, selection: &Selection) -> Vec<String> {
+        let note = |kept: &Kept| {
+            let said = selection.said(&kept.name)?;
+            let other = match (said, kept.family, &kept.profile) {
+                (_, Family::Vectors, _) => false,
+                ("text", _, profile) => !matches!(profile, Profile::Texts(_)),
+                ("category", _, profile) => !matches!(profile, Profile::Levels(_)),
+                ("number", Family::Numbers | Family::Times, profile) => !matches!(profile, Profile::Numbers(_)),
+                _ => false,
+            };
+            let other = other && selection.time.as_deref() != Some(&kept.name);
+            other.then(|| {
+                format!("mlops.toml calls {} {said}, and the baseline took it for something else: take it again", kept.name)
+            })
+        };
+        self.columns.iter().filter_map(note).collect()
+    }
+
     /// The object.
     ///
     /// # Errors
