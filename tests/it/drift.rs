@@ -188,6 +188,8 @@ fn every_drift_is_checked_and_the_strongest_code_wins() {
     ok(s, ["drift", "check", "bot"]);
     // One model, one retraining, whoever asks for it.
     assert_eq!(pending(s), [is("open-ticket", "critical", "open")]);
+    let theirs = ends(s, 3, ["drift", "check", "bot", "--data", "moved.csv"]).stdout;
+    assert!(theirs.contains("because of drift of other"), "{theirs}");
     let list = ok(s, ["drift", "list"]).stdout;
     assert!(list.contains("lost") && list.contains("never"), "{list}");
 }

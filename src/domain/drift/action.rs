@@ -49,6 +49,8 @@ pub struct Last {
     pub changed: Timestamp,
     /// Whether people were told since that what they were told of is over.
     pub told_over: bool,
+    /// The check that it was opened for, when that is another.
+    pub by: Option<String>,
 }
 
 /// What a verdict leads to.
@@ -133,7 +135,10 @@ fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Tim
         ActionState::Open | ActionState::Failed if (higher || sooner) && !kind.is_performed() => {
             Step::Raise { uid, kind, band, due }
         }
-        ActionState::Open => hold(format!("open since {}", last.opened)),
+        ActionState::Open => {
+            let by = last.by.as_ref().map(|name| format!(" because of drift of {name}")).unwrap_or_default();
+            hold(format!("open since {}{by}", last.opened))
+        }
         ActionState::Failed => hold(format!("failed on {}, tried again", last.changed)),
         ActionState::Done | ActionState::Closed => {
             let until = last.changed.plus_micros(i64::try_from(rules.cool_down.as_micros()).unwrap_or(i64::MAX));
@@ -197,7 +202,17 @@ mod tests {
     }
 
     fn last(kind: Kind, band: Status, state: ActionState) -> Last {
-        Last { uid: "a".to_owned(), kind, band, state, due: Some(at(48)), opened: at(0), changed: at(0), told_over: false }
+        Last {
+            uid: "a".to_owned(),
+            kind,
+            band,
+            state,
+            due: Some(at(48)),
+            opened: at(0),
+            changed: at(0),
+            told_over: false,
+            by: None,
+        }
     }
 
     #[test]
@@ -215,6 +230,9 @@ mod tests {
         let open = [last(Kind::OpenTicket, Warning, ActionState::Open)];
         let again = plan(Warning, &open, &rules(), at(90));
         assert!(matches!(&again[..], [Step::Hold { why, .. }] if why == "open since 1970-01-01T00:00:00Z"), "{again:?}");
+        let theirs = [Last { by: Some("other".to_owned()), ..open[0].clone() }];
+        let why = "open since 1970-01-01T00:00:00Z because of drift of other";
+        assert!(matches!(&plan(Warning, &theirs, &rules(), at(90))[..], [Step::Hold { why: told, .. }] if told == why));
         let raised = Step::Raise { uid: "a".to_owned(), kind: Kind::OpenTicket, band: Critical, due: Some(at(2)) };
         assert_eq!(plan(Critical, &open, &rules(), at(2))[0], raised);
     }
@@ -268,6 +286,6 @@ mod tests {
         assert_eq!(counts([Critical, Ok], 2), Ok);
         assert_eq!(counts([Status::Missing], 1), Critical);
         assert_eq!(counts([Inconclusive], 1), Ok);
+        assert_eq!(counts([Inconclusive, Critical, Critical], 1), Ok, "a check that could not tell begins nothing");
     }
 }
-        assert_eq!(counts([Inconclusive, Critical, Critical], 1), Ok, "a check that could not tell begins nothing");

@@ -200,6 +200,7 @@ fn enter(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
     let band = action::counts(verdicts(), windows);
     let told = tell::told(tx.view(), &config.name)?;
     let last = |a: ActionRow| Last {
+        by: (a.name != config.name).then(|| a.name.to_string()),
         told_over: a.kind == ActionKind::Notify && told.as_ref().is_some_and(|t| t.act == Act::Resolve),
         uid: a.uid,
         kind: a.kind,
