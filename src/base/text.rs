@@ -1,5 +1,7 @@
 //! Small text tools that every room needs: plurals, spans of time, the nearest of some words.
 
+use std::borrow::Cow;
+
 /// `1 row`, `2 rows`.
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", group(n)) }
@@ -61,14 +63,16 @@ pub fn did_you_mean<'w>(wanted: &str, words: impl IntoIterator<Item = &'w str> +
     if let Some(word) = nearest(wanted, words.clone()) {
         return Some(format!("did you mean `{word}`?"));
     }
-    let all: Vec<&str> = words.into_iter().collect();
+    // A name with a comma in it would look like two.
+    let quoted = |word: &'w str| if word.contains(',') { Cow::from(format!("`{word}`")) } else { Cow::from(word) };
+    let all: Vec<Cow<'w, str>> = words.into_iter().map(quoted).collect();
     let mut room = LISTED_MAX;
-    let fits = |word: &&&str| {
+    let fits = |word: &&Cow<'w, str>| {
         let enough = word.chars().count() + 2 <= room;
         room = room.saturating_sub(word.chars().count() + 2);
         enough
     };
-    let listed: Vec<&str> = all.iter().take_while(fits).copied().collect();
+    let listed: Vec<&str> = all.iter().take_while(fits).map(Cow::as_ref).collect();
     let more = all.len() - listed.len();
     match (listed.is_empty(), more) {
         (true, _) => None,
@@ -182,6 +186,7 @@ mod tests {
     fn what_there_is_is_listed_when_nothing_is_near() {
         assert_eq!(did_you_mean("suport-bot", ["support-bot", "x"]).as_deref(), Some("did you mean `support-bot`?"));
         assert_eq!(did_you_mean("zzz", ["support-bot", "x"]).as_deref(), Some("there is: support-bot, x"));
+        assert_eq!(did_you_mean("zzz", ["text, words", "x"]).as_deref(), Some("there is: `text, words`, x"));
         assert_eq!(did_you_mean("zzz", []), None);
         let many: Vec<String> = (0..2000).map(|i| format!("model-{i}")).collect();
         let hint = did_you_mean("zzz", many.iter().map(String::as_str)).expect("a hint");

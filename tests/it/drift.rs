@@ -171,10 +171,25 @@ fn every_drift_is_checked_and_the_strongest_code_wins() {
     {
         assert!(run.stdout.contains(line), "{line}\n{run}");
     }
-    ends(s, 3, ["drift", "check", "bot", "other"]);
+    // One that names no data, or a query of a database that is not there, stops no other.
+    let plain = s.read("mlops.toml");
+    let idle = "[drift.idle]\nmodel = \"bot\"\n";
+    let away = "[drift.away]\nmodel = \"bot\"\nsource = \"env:KF_TEST_NOWHERE\"\nsql = \"SELECT 1\"\n";
+    s.write("mlops.toml", plain.clone() + idle + away);
+    let run = ends(s, 1, ["drift", "check"]).stdout;
+    for line in ["5 checks: other critical; 3 checks could not be made", "no data is named for `idle`", "KF_TEST_NOWHERE"] {
+        assert!(run.contains(line), "{line}\n{run}");
+    }
+    let lines = ends(s, 1, ["drift", "check", "--format", "jsonl"]).stdout;
+    assert!(lines.lines().count() == 5 && lines.contains(r#"{"name":"lost","error":"cannot read"#), "{lines}");
+    s.write("mlops.toml", plain);
+    let other = ends(s, 3, ["drift", "check", "bot", "other"]).stdout;
+    assert!(!other.contains("because of drift of other"), "{other}");
     ok(s, ["drift", "check", "bot"]);
     // One model, one retraining, whoever asks for it.
     assert_eq!(pending(s), [is("open-ticket", "critical", "open")]);
+    let theirs = ends(s, 3, ["drift", "check", "bot", "--data", "moved.csv"]).stdout;
+    assert!(theirs.contains("because of drift of other"), "{theirs}");
     let list = ok(s, ["drift", "list"]).stdout;
     assert!(list.contains("lost") && list.contains("never"), "{list}");
 }

@@ -142,6 +142,7 @@ fn questions_about_a_new_topic_are_found_told_and_open_one_ticket() {
         let heard = heard.lock().expect("nobody panicked").clone();
         let [alert] = &heard[..] else { panic!("{heard:?}") };
         assert!(alert.contains("drift of bot: critical: ") && alert.contains("new is “"), "{alert}");
+        assert!(alert.contains(r#""columns":"question; question, wording; "#), "{alert}");
         ok(s, ["fsck"]);
     });
 }
@@ -187,6 +188,15 @@ fn texts_can_be_left_where_they_are() {
     assert!(explained.contains("sha256:"), "{explained}");
     let words = ["parcel", "charger", "password", "neighbour"];
     assert!(words.iter().all(|word| !explained.contains(word) && !s.read("d.html").contains(word)), "{explained}");
+    assert_eq!(with_words(&s.work().join(".kf"), &words), Vec::<std::path::PathBuf>::new());
+    // Nor of what people ask again and again, which would be levels.
+    let few = lines((0..900).map(|i| USUAL[i % 7]));
+    s.write("again.jsonl", few.clone());
+    s.write("new.jsonl", few + &lines((0..600).map(|i| RECALL[i % 3])));
+    let taken = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "again.jsonl"]).stdout;
+    assert!(taken.contains("question  texts"), "{taken}");
+    let told = ends(s, 3, ["drift", "check", "bot", "--data", "new.jsonl"]).stdout;
+    assert!(words.iter().all(|word| !told.contains(word)), "{told}");
     assert_eq!(with_words(&s.work().join(".kf"), &words), Vec::<std::path::PathBuf>::new());
     // The check sees texts where they are.
     s.write("mlops.toml", s.read("mlops.toml").replace("keep-texts = false", ""));
@@ -283,6 +293,12 @@ fn language_is_found_among_columns() {
     let kinds: Vec<Value> = json(&said)["columns"].as_array().expect("columns").iter().map(|c| c["kind"].clone()).collect();
     assert_eq!(kinds, ["nothing", "nothing", "texts"], "{said}");
     s.write("mlops.toml", s.read("mlops.toml") + "[drift.bot]\nkinds = { who = \"text\", text = \"category\" }\n");
+    let stale = ends(s, 4, ["drift", "check", "bot", "--data", "rows.jsonl"]).stdout;
+    let note =
+        |column: &str, kind: &str| format!("note: mlops.toml calls {column} {kind}, and the baseline took it for something else");
+    assert!(stale.contains(&note("who", "text")) && stale.contains(&note("text", "category")), "{stale}");
     let said = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "rows.jsonl"]).stdout;
     assert!(said.contains("who     texts") && said.contains("text    levels"), "{said}");
+    let anew = ends(s, 4, ["drift", "check", "bot", "--data", "rows.jsonl"]).stdout;
+    assert!(!anew.contains("mlops.toml calls"), "{anew}");
 }

@@ -105,17 +105,23 @@ impl Report for CheckedAll {
     }
 
     fn items(&self) -> Option<Vec<serde_json::Value>> {
-        Some(self.checks.iter().filter_map(|c| serde_json::to_value(c).ok()).collect())
+        let failed = self.failed.iter().map(serde_json::to_value);
+        Some(self.checks.iter().map(serde_json::to_value).chain(failed).filter_map(Result::ok).collect())
     }
 
     fn annotations(&self) -> Vec<(Option<String>, String, String)> {
         let moved = self.checks.iter().filter(|c| c.verdict.moved());
-        moved.map(|c| (None, format!("drift of {}: {}", c.name, c.verdict), c.reason.clone())).collect()
+        let moved = moved.map(|c| (None, format!("drift of {}: {}", c.name, c.verdict), c.reason.clone()));
+        let failed = self.failed.iter().map(|u| (None, format!("drift of {}: not checked", u.name), u.error.clone()));
+        moved.chain(failed).collect()
     }
 }
 
-/// The names with their settings and files.
-fn wanted(cx: &Cx, args: &Args) -> Result<Vec<(Drift, Vec<Input>)>> {
+/// A name with its settings and its data, or why there are none.
+type Wanted = (Drift, Result<Vec<Input>>);
+
+/// What is checked. Of several names one without data stops no other.
+fn wanted(cx: &Cx, args: &Args) -> Result<Vec<Wanted>> {
     let project = &cx.project()?.project;
     let names: Vec<Name> = match args.names.is_empty() {
         true => project.drift.iter().map(|d| d.name.clone()).collect(),
@@ -129,16 +135,23 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Vec<(Drift, Vec<Input>)>> {
         return Err(Error::usage("`--data` and `--sql` are for one name, and several are checked")
             .hint("name one: `kf drift check NAME --data FILE`, or set `data` of each in mlops.toml"));
     }
+    let alone = names.len() == 1;
     let one = |name: Name| {
         let config = config_of(cx, &name)?;
-        let files = if args.data.is_named() { args.data.inputs(cx, &config)? } else { configured(cx, &config)? };
-        if files.is_empty() {
-            return Err(Error::usage(format!("no data is named for `{name}`"))
-                .hint(format!("give `--data FILE`, or set `data` in `[drift.{name}]`")));
-        }
-        Ok((config, files))
+        let inputs = inputs(cx, args, &config);
+        Ok((config, if alone { Ok(inputs?) } else { inputs }))
     };
     names.into_iter().map(one).collect()
+}
+
+/// The data of one name.
+fn inputs(cx: &Cx, args: &Args, config: &Drift) -> Result<Vec<Input>> {
+    let inputs = if args.data.is_named() { args.data.inputs(cx, config)? } else { configured(cx, config)? };
+    if inputs.is_empty() {
+        return Err(Error::usage(format!("no data is named for `{}`", config.name))
+            .hint(format!("give `--data FILE`, or set `data` in `[drift.{}]`", config.name)));
+    }
+    Ok(inputs)
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
@@ -162,8 +175,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let place = place(cx, &store, &objects)?;
     let reference = files(cx, &args.reference)?;
     let mut all = CheckedAll { checks: Vec::new(), failed: Vec::new(), exit: Exit::Ok };
-    for (config, new) in &wanted {
-        match one(cx, &place, config, Data { new, reference: &reference }) {
+    for (config, new) in wanted {
+        match new.and_then(|new| one(cx, &place, &config, Data { new: &new, reference: &reference })) {
             Ok((doc, acted)) => {
                 all.exit = all.exit.and(doc.exit(args.fail_on.unwrap_or(config.fail_on))).and(acted);
                 all.checks.push(doc);
@@ -171,7 +184,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             Err(e) if alone => return Err(e),
             Err(e) => {
                 all.exit = all.exit.and(Exit::Failed);
-                all.failed.push(Unread { name: config.name.clone(), error: e.to_string(), hints: e.hints().to_vec() });
+                all.failed.push(Unread { name: config.name, error: e.to_string(), hints: e.hints().to_vec() });
             }
         }
     }

@@ -54,6 +54,8 @@ pub struct Last {
     pub changed: Timestamp,
     /// Whether people were told since that what they were told of is over.
     pub told_over: bool,
+    /// The check that it was opened for, when that is another.
+    pub by: Option<String>,
 }
 
 /// What a verdict leads to.
@@ -91,9 +93,13 @@ pub enum Step {
 }
 
 /// The band that counts: the lightest of the last `windows` verdicts that said something, this one first; `Ok` when there were not
-/// so many.
+/// so many, or this one said nothing: what it could not tell begins nothing.
 pub fn counts(verdicts: impl IntoIterator<Item = Status>, windows: usize) -> Status {
-    let said = verdicts.into_iter().map(Status::weight).filter(|status| *status != Status::Inconclusive);
+    let mut verdicts = verdicts.into_iter().map(Status::weight).peekable();
+    if verdicts.peek() == Some(&Status::Inconclusive) {
+        return Status::Ok;
+    }
+    let said = verdicts.filter(|status| *status != Status::Inconclusive);
     let last: Vec<Status> = said.take(windows.max(1)).collect();
     if last.len() < windows.max(1) {
         return Status::Ok;
@@ -134,7 +140,10 @@ fn step(kind: Kind, band: Status, last: Option<&Last>, rules: &Actions, now: Tim
         ActionState::Open | ActionState::Failed if (higher || sooner) && !kind.is_performed() => {
             Step::Raise { uid, kind, band, due }
         }
-        ActionState::Open => hold(format!("open since {}", last.opened)),
+        ActionState::Open => {
+            let by = last.by.as_ref().map(|name| format!(" because of drift of {name}")).unwrap_or_default();
+            hold(format!("open since {}{by}", last.opened))
+        }
         ActionState::Failed if last.attempts >= ATTEMPTS_MAX => {
             hold(format!("failed {ATTEMPTS_MAX} times, last on {}; it waits until it is closed", last.changed))
         }
@@ -211,6 +220,7 @@ mod tests {
             opened: at(0),
             changed: at(0),
             told_over: false,
+            by: None,
         }
     }
 
@@ -229,6 +239,9 @@ mod tests {
         let open = [last(Kind::OpenTicket, Warning, ActionState::Open)];
         let again = plan(Warning, &open, &rules(), at(90));
         assert!(matches!(&again[..], [Step::Hold { why, .. }] if why == "open since 1970-01-01T00:00:00Z"), "{again:?}");
+        let theirs = [Last { by: Some("other".to_owned()), ..open[0].clone() }];
+        let why = "open since 1970-01-01T00:00:00Z because of drift of other";
+        assert!(matches!(&plan(Warning, &theirs, &rules(), at(90))[..], [Step::Hold { why: told, .. }] if told == why));
         let raised = Step::Raise { uid: "a".to_owned(), kind: Kind::OpenTicket, band: Critical, due: Some(at(2)) };
         assert_eq!(plan(Critical, &open, &rules(), at(2))[0], raised);
     }
@@ -294,5 +307,6 @@ mod tests {
         assert_eq!(counts([Critical, Ok], 2), Ok);
         assert_eq!(counts([Status::Missing], 1), Critical);
         assert_eq!(counts([Inconclusive], 1), Ok);
+        assert_eq!(counts([Inconclusive, Critical, Critical], 1), Ok, "a check that could not tell begins nothing");
     }
 }

@@ -236,12 +236,12 @@ pub(super) fn told(name: &str) -> String {
     name.replace('\0', "\u{fffd}")
 }
 
-/// Words are levels when they repeat: a column of which more than half of the rows differ is written language, or it names things and
-/// tells nothing as levels.
+/// Words are levels when they repeat: a column of which many rows differ is written language, or it names things and tells nothing as
+/// levels.
 fn words_of(table: &dyn Table, at: usize, said: Option<&str>, digests: bool) -> Result<Profile> {
     let is_text = match said {
         Some(said) => said == "text",
-        None => table.rows() > FEW && texts::are_language(table, at)?,
+        None => (digests || table.rows() > FEW) && texts::are_language(table, at, digests)?,
     };
     if is_text {
         return Texts::of(table, at, digests).map(|texts| Profile::Texts(Box::new(texts)));
@@ -259,6 +259,25 @@ fn words_of(table: &dyn Table, at: usize, said: Option<&str>, digests: bool) -> 
 const FEW: u64 = 20;
 
 impl Baseline {
+    /// What to know where `kinds` says of a column something else than the baseline took it for: what it is was decided then.
+    pub fn said_otherwise(&self, selection: &Selection) -> Vec<String> {
+        let note = |kept: &Kept| {
+            let said = selection.said(&kept.name)?;
+            let other = match (said, kept.family, &kept.profile) {
+                (_, Family::Vectors, _) => false,
+                ("text", _, profile) => !matches!(profile, Profile::Texts(_)),
+                ("category", _, profile) => !matches!(profile, Profile::Levels(_)),
+                ("number", Family::Numbers | Family::Times, profile) => !matches!(profile, Profile::Numbers(_)),
+                _ => false,
+            };
+            let other = other && selection.time.as_deref() != Some(&kept.name);
+            other.then(|| {
+                format!("mlops.toml calls {} {said}, and the baseline took it for something else: take it again", kept.name)
+            })
+        };
+        self.columns.iter().filter_map(note).collect()
+    }
+
     /// The object.
     ///
     /// # Errors

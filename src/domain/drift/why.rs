@@ -51,8 +51,9 @@ pub fn range(low: Option<f64>, high: Option<f64>) -> String {
 
 /// The value that an edge was set just below, to leave it alone in the next cell: it has far fewer digits.
 fn just_above(edge: f64) -> Option<f64> {
-    let above = edge.next_up();
-    (format!("{above:e}").len() + 4 < format!("{edge:e}").len()).then_some(above)
+    // Plus 0, so that −0 has no sign.
+    let above = edge.next_up() + 0.0;
+    (above == 0.0 || format!("{above:e}").len() + 4 < format!("{edge:e}").len()).then_some(above)
 }
 
 /// A level as it is shown.
@@ -178,6 +179,7 @@ mod tests {
     fn ranges_say_what_is_in_them() {
         let of = |low: Option<f64>, high: Option<f64>| range(low, high);
         assert_eq!(of(None, Some(3.0)), "≤ 3");
+        assert_eq!(of(None, Some(0f64.next_down())), "< 0");
         assert_eq!(of(None, Some(3f64.next_down())), "< 3");
         assert_eq!(of(Some(3f64.next_down()), Some(3.0)), "= 3");
         assert_eq!(of(Some(3.0), Some(0.7f64.next_down() + 10.0)), "3 … 10.7");

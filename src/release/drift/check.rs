@@ -134,8 +134,9 @@ fn compare(
     selection: Selection,
     policy: &Policy,
     data: Data<'_>,
-) -> Result<(Found, Option<String>)> {
+) -> Result<(Found, Vec<String>)> {
     let baseline = profiles(place.objects, row)?;
+    let mut notes = baseline.said_otherwise(&selection);
     let raw = if data.reference.is_empty() { None } else { Some(whole(row, &baseline, data)?) };
     let table = data::open(data.new, &baseline.expected())?;
     let (tables, how) = ((table.as_ref(), raw.as_deref()), (&selection, policy.rule));
@@ -144,9 +145,10 @@ fn compare(
     let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, None, policy));
     let mut found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
     found.whole = raw.is_some();
-    let same =
-        (digest_of(&found.data) == row.data).then(|| "the new data are the very bytes that the baseline was taken of".to_owned());
-    Ok((found, same))
+    if digest_of(&found.data) == row.data {
+        notes.push("the new data are the very bytes that the baseline was taken of".to_owned());
+    }
+    Ok((found, notes))
 }
 
 /// The data of the reference, which must be what its profile was taken of.
@@ -198,6 +200,7 @@ fn enter(tx: &Tx<'_>, new: &New<'_>) -> Result<Entered> {
     let band = action::counts(verdicts(), windows);
     let told = tell::told(tx.view(), &config.name)?;
     let last = |a: ActionRow| Last {
+        by: (a.name != config.name).then(|| a.name.to_string()),
         told_over: a.kind == ActionKind::Notify && told.as_ref().is_some_and(|t| t.act == Act::Resolve),
         uid: a.uid,
         kind: a.kind,

@@ -104,7 +104,8 @@ pub(super) fn alert(action: &ActionRow, judgement: &Judgement) -> Alert {
             ("model", action.model.as_str()),
             ("band", action.band.word()),
             ("check", &action.check),
-            ("columns", &names.join(",")),
+            // The names of what is told of texts have a comma in them.
+            ("columns", &names.join("; ")),
         ]),
     }
 }

@@ -114,8 +114,12 @@ const WORDS: usize = 3;
 /// Texts that are told apart before there are surely many.
 const MANY: usize = 1 << 17;
 
-/// Whether the cells of a column are language: at least half of the first ones have three words, and more than half of all differ.
-pub(super) fn are_language(table: &dyn Table, at: usize) -> Result<bool> {
+/// More different texts than levels are compared.
+const LEVELS: usize = 50;
+
+/// Whether the cells of a column are language: at least half of the first ones have three words, and they differ. `repeated` ones too,
+/// as where no text may be kept: as levels they would be.
+pub(super) fn are_language(table: &dyn Table, at: usize, repeated: bool) -> Result<bool> {
     let (mut seen, mut long, mut rows, mut differ) = (0, 0, 0usize, HashSet::new());
     texts(table, at, &mut |run| {
         for cell in run.iter().copied().flatten().filter(|cell| !cell.trim().is_empty()) {
@@ -130,7 +134,11 @@ pub(super) fn are_language(table: &dyn Table, at: usize) -> Result<bool> {
         }
         Ok(())
     })?;
-    Ok(rows > 0 && 2 * long >= seen && (differ.len() >= MANY || 2 * differ.len() > rows))
+    let different = match differ.len() {
+        n if n > LEVELS => n >= MANY || 10 * n > rows,
+        n => 2 * n > rows,
+    };
+    Ok(rows > 0 && 2 * long >= seen && (repeated || different))
 }
 
 /// Whether a cell has [`WORDS`] words. What stands between spaces is one, where a language has any; with a digit or a slash in it, it is a

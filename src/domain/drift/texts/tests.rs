@@ -195,7 +195,7 @@ fn little_or_nothing_to_read_is_said() {
 fn language_is_told_from_names_and_codes() {
     let is = |cell: &dyn Fn(usize) -> String| {
         let cells: Vec<String> = (0..50).map(cell).collect();
-        are_language(&One::all(&cells), 0).expect("read")
+        are_language(&One::all(&cells), 0, false).expect("read")
     };
     assert!(is(&|i| format!("Where is parcel {i}?")));
     let han = |i: usize| char::from_u32(0x4e00 + i as u32).expect("a character");
@@ -207,4 +207,16 @@ fn language_is_told_from_names_and_codes() {
     assert!(!is(&|i| format!("https://example.com/orders/{i}")));
     assert!(!is(&|i| format!("the same few words {}", i % 5)));
     assert!(!is(&|_| "  ".to_owned()));
+}
+
+/// People ask the same again: texts that repeat are texts as long as they are many.
+#[test]
+fn texts_that_repeat_are_language_unless_they_are_few() {
+    let is = |different: usize, repeated: bool| {
+        let cells: Vec<String> = (0..1000).map(|i| format!("where is my parcel {}", i % different)).collect();
+        are_language(&One::all(&cells), 0, repeated).expect("read")
+    };
+    assert!(is(300, false) && is(101, false));
+    assert!(!is(100, false) && !is(5, false));
+    assert!(is(5, true), "where no text may be kept, none is a level");
 }
