@@ -392,3 +392,32 @@ fn evidently_s_values_need_the_reference_and_are_not_recorded() {
     says(s, 3, other, "the reference is not the data that the baseline of bot@1.0.0 was taken of");
     assert_eq!(events(s), before);
 }
+
+/// Numbers of rows and times as numbers are always others: they are told apart from what can drift, unless somebody asks for them.
+#[test]
+fn numbers_that_only_rise_are_not_compared() {
+    let s = &Sandbox::new();
+    with_bot(s);
+    let rows = |from: usize| {
+        let row = |i: usize| format!("{i},{},{},{}\n", 1_700_000_000 + i * 7, i * i % 101, i * 31 % 400);
+        "id,at,amount,price\n".to_owned() + &(from..from + 1000).map(row).collect::<String>()
+    };
+    s.write("a.csv", rows(0));
+    s.write("b.csv", rows(4000));
+    let taken = ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "a.csv"]).stdout;
+    assert_eq!(taken.matches("go one way").count(), 2, "{taken}");
+    let check = json(&ok(s, ["drift", "check", "bot", "--data", "b.csv", "--format", "json"]));
+    let names: Vec<&str> = check["checks"][0]["judgement"]["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .map(|column| column["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names, ["amount", "price"]);
+    s.write("mlops.toml", s.read("mlops.toml") + "[drift.bot]\nkinds = { at = \"number\" }\n");
+    ok(s, ["drift", "baseline", "bot@1.0.0", "--data", "a.csv"]);
+    ends(s, 3, ["drift", "check", "bot", "--data", "b.csv"]);
+    s.write("one.csv", (1..1000).fold("x\n".to_owned(), |all, i| format!("{all}{i}\n")));
+    let alone = ok(s, ["drift", "baseline", "bot@1.0.0", "--name", "one", "--data", "one.csv"]).stdout;
+    assert!(!alone.contains("go one way"), "{alone}");
+}

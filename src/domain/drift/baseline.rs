@@ -211,11 +211,28 @@ fn kept(table: &dyn Table, at: usize, selection: &Selection) -> Result<Kept> {
         _ if selection.time.as_deref() == Some(&column.name) => Profile::LeftOut("it says in which order rows came".to_owned()),
         (Family::Vectors, _) => vectors_of(table, at, selection)?,
         (Family::Numbers, Some("category")) | (Family::Texts, _) => words_of(table, at, said, selection.digests)?,
-        (Family::Numbers, _) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
+        (Family::Numbers, _) => numbers_of(table, at, selection)?,
         (Family::Times, Some("number")) => Profile::Numbers(Box::new(read::numbers(table, at, None)?.stored())),
         (Family::Times, _) => Profile::LeftOut("times always move: say `number` in `kinds` to compare them".to_owned()),
     };
     Ok(Kept { name: told(&column.name), family, own: Some(Family::of(column.own)), bad: column.bad, profile })
+}
+
+/// Numbers. Whole ones of which each is above, or each is below, that of the row before number rows or tell times: new data always have
+/// others. A column alone, or one that is asked for, is compared whatever it is.
+fn numbers_of(table: &dyn Table, at: usize, selection: &Selection) -> Result<Profile> {
+    let column = &table.columns()[at];
+    let alone = table.columns().iter().filter(|column| selection.takes(&column.name)).count() == 1;
+    let asked = selection.said(&column.name).is_some()
+        || selection.columns.is_some()
+        || selection.role(&column.name) != Role::Feature
+        || selection.slices.iter().flatten().chain(&selection.stream).any(|name| *name == column.name);
+    let (numbers, one_way) = read::numbers_one_way(table, at)?;
+    if one_way && column.kind == Kind::Integer && table.rows() > FEW && !alone && !asked {
+        let why = "its numbers go one way, as those of rows and times do: say `number` in `kinds` to compare them";
+        return Ok(Profile::LeftOut(why.to_owned()));
+    }
+    Ok(Profile::Numbers(Box::new(numbers.stored())))
 }
 
 /// Vectors; the one column that is said to be text tells what they stand for.

@@ -21,7 +21,30 @@ pub(super) const SEED: u64 = 20_261_121;
 pub(super) fn numbers(table: &dyn Table, at: usize, edges: Option<&[f64]>) -> Result<Numeric> {
     let mut gathered = Gathered::with_room(room(table));
     numbers_of(table, at, &mut |run| run.iter().for_each(|cell| gathered.add(*cell)))?;
-    gathered.profile(edges).ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
+    whole(gathered.profile(edges))
+}
+
+/// The same of a reference, with cells of its own, and whether its numbers go one way: each is there, and is above or each is below the
+/// one of the row before.
+pub(super) fn numbers_one_way(table: &dyn Table, at: usize) -> Result<(Numeric, bool)> {
+    let mut gathered = Gathered::with_room(room(table));
+    let (mut before, mut up, mut down) = (None, 0, 0);
+    numbers_of(table, at, &mut |run| {
+        for cell in run {
+            if let Some((before, now)) = before.zip(*cell) {
+                up += u64::from(now > before);
+                down += u64::from(now < before);
+            }
+            before = *cell;
+            gathered.add(*cell);
+        }
+    })?;
+    let steps = table.rows().saturating_sub(1);
+    Ok((whole(gathered.profile(None))?, steps > 0 && (up == steps || down == steps)))
+}
+
+fn whole(profile: Option<Numeric>) -> Result<Numeric> {
+    profile.ok_or_else(|| Error::of(Trouble::Bug, "the cells of a stored profile do not ascend"))
 }
 
 /// The cells of a column of numbers.
