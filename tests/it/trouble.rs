@@ -251,9 +251,9 @@ fn a_full_disk_changes_nothing_and_is_named() {
     }
     let s = Sandbox::new();
     std::fs::create_dir(s.work().join(".kf")).expect("a folder");
-    let Some(mount) = Mount::tiny(&s.work().join(".kf"), "2M") else { return skip("this machine does not allow mounts") };
+    let Some(mount) = Mount::tiny(&s.work().join(".kf"), "8M") else { return skip("this machine does not allow mounts") };
     with_bot(&s);
-    s.write("big.bin", vec![7; 4_000_000]);
+    s.write("big.bin", vec![7; 12_000_000]);
     let run = refused(&s, 1, ["register", "big", "big.bin"]);
     assert!(run.stderr.starts_with("error: cannot write to [ROOT]/work/.kf/objects\n"), "{run}");
     assert!(run.stderr.contains("hint: free some space on that file system"), "{run}");
