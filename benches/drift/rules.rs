@@ -22,8 +22,8 @@ pub(crate) const RULES: [&str; 5] = [
 pub(crate) fn says(table: &[Column]) -> [bool; RULES.len()] {
     let compared: Vec<ColumnComparison> = table.iter().enumerate().filter_map(|(at, c)| compared(at, c)).collect();
     let spec = Policy { rule: Rule::Spec, ..Policy::default() };
-    let literally = judge(compared.clone(), None, &spec).status;
-    let own = judge(compared, None, &Policy::default()).status;
+    let literally = judge(compared.clone(), &spec).status;
+    let own = judge(compared, &Policy::default()).status;
     let drifted = table.iter().filter(|c| by_evidently(c)).count();
     [
         own.weight() >= Status::Monitor,

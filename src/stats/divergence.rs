@@ -38,14 +38,6 @@ impl Psi {
     }
 }
 
-/// The index of samples of `n` and `m` rows over `cells` cells that is passed with the chance `alpha` when nothing drifted: what
-/// a threshold must lie above to mean something. `None` without rows or cells, or for an `alpha` that is not strictly between
-/// 0 and 1.
-pub fn psi_critical(alpha: f64, cells: usize, n: u64, m: u64) -> Option<f64> {
-    (n > 0 && m > 0).then_some(())?;
-    critical_psi(alpha, cells, 1.0 / n as f64 + 1.0 / m as f64)
-}
-
 /// The chance that the index passes `threshold` when nothing drifted: the false alarms of a fixed threshold at these sizes.
 /// `None` without rows or cells, or for a threshold that is negative or not finite.
 pub fn psi_false_alarms(threshold: f64, cells: usize, n: u64, m: u64) -> Option<f64> {
@@ -171,8 +163,8 @@ mod tests {
     /// Below 558 rows a side the index passes 0.1 more often than once in a thousand, drift or none (ten cells).
     #[test]
     fn a_threshold_has_a_least_number_of_rows() {
-        assert!(psi_critical(0.001, 10, 558, 558).is_some_and(|c| c < 0.1));
-        assert!(psi_critical(0.001, 10, 557, 557).is_some_and(|c| c > 0.1));
+        assert!(critical_psi(0.001, 10, 2.0 / 558.0).is_some_and(|c| c < 0.1));
+        assert!(critical_psi(0.001, 10, 2.0 / 557.0).is_some_and(|c| c > 0.1));
         assert!(psi_false_alarms(0.1, 10, 558, 558).is_some_and(|p| p < 0.001));
         assert!(psi_false_alarms(0.1, 10, 557, 557).is_some_and(|p| p > 0.001));
     }
@@ -187,7 +179,7 @@ mod tests {
                 (None, None, None)
             );
         }
-        assert_eq!((psi_critical(0.0, 1, 5, 5), psi_critical(0.01, 0, 5, 5), psi_false_alarms(0.1, 5, 0, 5)), (None, None, None));
+        assert_eq!((critical_psi(0.0, 1, 0.4), critical_psi(0.01, 0, 0.4), psi_false_alarms(0.1, 5, 0, 5)), (None, None, None));
     }
 
     #[test]

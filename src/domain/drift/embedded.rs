@@ -163,7 +163,7 @@ mod tests {
         let figures = Figures::of_vectors(&reference, &current, &found, &ruling);
         let compared = Compared::Values(Box::new(figures));
         let column = ColumnComparison { name: "query".to_owned(), role: Role::Feature, compared };
-        judge(vec![column], None, &Policy { rule, ..Policy::default() }).columns.remove(0)
+        judge(vec![column], &Policy { rule, ..Policy::default() }).columns.remove(0)
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
             let compared = Compared::Values(Box::new(figures));
             let mut columns = vec![ColumnComparison { name: "query".to_owned(), role: Role::Feature, compared }];
             columns.extend(descriptors("query", Role::Feature, &reference, &current));
-            judge(columns, None, &Policy::default())
+            judge(columns, &Policy::default())
         };
         let quiet = judged(0);
         assert_eq!((quiet.columns.len() / 4, quiet.columns[0].status), (1, Status::Ok), "{}", quiet.columns[0].why);

@@ -6,17 +6,15 @@
 //! is `inconclusive`.
 
 use super::change::{Change, could_decide};
-use super::figures::{Shape, Sides};
-use super::policy::{Policy, Status};
+use super::figures::Sides;
+use super::policy::Status;
 use super::upstream::Part;
 use super::why::{number, percent, rows_of, share};
-use crate::stats::contingency::newcombe;
 use crate::stats::describe::mean;
 use crate::stats::fisher::fisher;
 use crate::stats::interval::{CONFIDENCE, Interval, of_mean, wilson};
 use crate::stats::ordered::Ordered;
 use crate::stats::rank::{quantile_interval, rows_for_upper_end};
-use crate::stats::smirnov::smirnov;
 use serde::{Deserialize, Serialize};
 
 /// What performance may not pass.
@@ -48,11 +46,6 @@ pub fn latency(reference: &Ordered, current: &Ordered, limits: &Limits) -> Vec<C
             if *judged { response(grown, *q, limits.response) } else { Change { status: Status::Ok, ..grown } }
         })
         .collect()
-}
-
-/// How the shape of response times differs; the same for their logarithms, since ranks are.
-pub fn latency_shape(reference: &Ordered, current: &Ordered) -> Option<Shape> {
-    smirnov(reference, current).map(Shape::of)
 }
 
 fn grown(name: &str, q: f64, reference: &Ordered, current: &Ordered) -> Change {
@@ -141,19 +134,6 @@ pub fn success(reference: Part, current: Part, limits: &Limits) -> Change {
     judged(change, limit, status, needed, words)
 }
 
-/// The share of requests that fail against what it was: watched when it surely rose. Its `change` is the difference.
-pub fn error_rate(reference: Part, current: Part, policy: &Policy) -> Change {
-    let n = Sides::new(reference.of, current.of);
-    let (r, c) = ((reference.rows, reference.of), (current.rows, current.of));
-    let open = Change::open("error rate", n, format!("{} are requests", rows_of(n)));
-    let (Some(interval), Some(p)) = (newcombe(r, c, CONFIDENCE), fisher(r, c)) else { return open };
-    let shares = Sides::new(share(r.0, r.1), share(c.0, c.1));
-    let rose = p < policy.alpha && shares.current > shares.reference;
-    let status = if rose { Status::Monitor } else { Status::Ok };
-    let why = format!("{} of requests fail instead of {}", percent(shares.current), percent(shares.reference));
-    Change { p: Some(p), status, why, ..open.measured(shares, shares.current - shares.reference, Some(interval)) }
-}
-
 /// Shares of requests that succeeded, each of some requests, such as one an hour: the mean share that fails against what may fail.
 pub fn success_rates(reference: &[f64], current: &[f64], limits: &Limits) -> Change {
     let n = Sides::new(reference.len() as u64, current.len() as u64);
@@ -219,8 +199,6 @@ mod tests {
         let zeros = Ordered::of(vec![0.0; 50]).expect("times");
         let got = latency(&zeros, &times(50, 1.0), &Limits::default());
         assert!(got.iter().take(2).all(|c| c.status == Status::Inconclusive && c.change.is_none()), "{got:?}");
-        let shape = latency_shape(&times(500, 1.0), &times(500, 2.0)).expect("a test");
-        assert!(shape.p < 1e-10 && !shape.current_lower);
     }
 
     #[test]
@@ -245,13 +223,6 @@ mod tests {
         assert!(bad.current.is_some_and(|share| (share - 0.91).abs() < 1e-12), "{bad:?}");
         assert!(bad.reference.is_some_and(|share| (share - 0.98).abs() < 1e-12), "{bad:?}");
         assert_eq!(success_rates(&[], &[], &Limits::default()).status, Status::Inconclusive);
-    }
-
-    #[test]
-    fn errors_are_watched_when_they_rose() {
-        let of = |bad| error_rate(Part { rows: 10, of: 1000 }, Part { rows: bad, of: 1000 }, &Policy::default());
-        assert_eq!((of(12).status, of(40).status, of(0).status), (Status::Ok, Status::Monitor, Status::Ok));
-        assert_eq!(error_rate(Part::default(), Part { rows: 1, of: 5 }, &Policy::default()).status, Status::Inconclusive);
     }
 
     #[test]

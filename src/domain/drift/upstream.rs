@@ -35,8 +35,6 @@ words! {
         Cardinality = "cardinality",
         /// Levels never seen before.
         Unseen = "unseen",
-        /// Rows that repeat another.
-        Duplicates = "duplicates",
         /// A column that the reference has not.
         New = "new",
     }
@@ -131,13 +129,6 @@ pub(super) fn fact(column: &ColumnComparison) -> Option<Finding> {
     };
     let status = status.weight();
     Some(Finding { column: Some(column.name.clone()), what, status, words, shares: None, p: None, q: None })
-}
-
-/// Rows of a table that repeat another of the same table.
-pub(super) fn duplicates(copies: Sides<Part>) -> Option<Suspect> {
-    let some = copies.reference.rows > 0 || copies.current.rows > 0;
-    let words = instead("rows", "repeat another", copies);
-    some.then(|| Suspect::new(What::Duplicates, copies.reference, copies.current, words)).flatten()
 }
 
 /// Every share of a column that there is anything of.

@@ -12,7 +12,7 @@ use super::change::{could_decide, rows_for};
 use super::figures::{ColumnComparison, Compared, Figures, Kind, RARE, Role, Sides};
 use super::outcome::Outcome;
 use super::policy::{Policy, Rule, Status};
-use super::upstream::{self, Finding, Part, Suspect};
+use super::upstream::{self, Finding, Suspect};
 use super::why::{self, rows_of};
 use crate::base::text::{count, group};
 use crate::stats::divergence::psi_false_alarms;
@@ -103,10 +103,9 @@ pub struct Judgement {
     pub outcome: Option<Box<Outcome>>,
 }
 
-/// Judges all columns of a table together; `duplicates`: rows that repeat another, if they were counted.
-pub fn judge(columns: Vec<ColumnComparison>, duplicates: Option<Sides<Part>>, policy: &Policy) -> Judgement {
+/// Judges all columns of a table together.
+pub fn judge(columns: Vec<ColumnComparison>, policy: &Policy) -> Judgement {
     let suspects: Vec<Suspect> = columns.iter().enumerate().flat_map(|(at, column)| upstream::suspects(at, column)).collect();
-    let suspects: Vec<Suspect> = suspects.into_iter().chain(duplicates.and_then(upstream::duplicates)).collect();
     let primary: Vec<(usize, f64)> = columns.iter().enumerate().filter_map(|(at, c)| Some((at, primary(c, policy)?))).collect();
     let p: Vec<f64> = primary.iter().map(|(_, p)| *p).chain(suspects.iter().map(|suspect| suspect.p)).collect();
     let adjusted = if policy.strict { holm(&p) } else { benjamini_hochberg(&p) };

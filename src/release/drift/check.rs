@@ -142,7 +142,7 @@ fn compare(
     let (tables, how) = ((table.as_ref(), raw.as_deref()), (&selection, policy.rule));
     let meant = texts::meant(place, table.as_ref(), &baseline, how);
     let columns = baseline.compare(tables, how, &meant, &|at, work| in_order(place.jobs, at, work));
-    let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, None, policy));
+    let judgement = outcome::beside(&baseline, table.as_ref(), (&selection, policy), judge(columns, policy));
     let mut found = Found::new(row.profile, &baseline, table.as_ref(), selection, judgement);
     found.whole = raw.is_some();
     if digest_of(&found.data) == row.data {

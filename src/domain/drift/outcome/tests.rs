@@ -24,7 +24,7 @@ fn outcome(baseline: &Baseline, text: &str, selection: &Selection) -> Judgement 
     let columns = baseline.compare((&*rows, None), (selection, policy.rule), &BTreeMap::new(), &|columns, work| {
         columns.iter().map(|at| work(*at)).collect()
     });
-    beside(baseline, &*rows, (selection, &policy), judge(columns, None, &policy))
+    beside(baseline, &*rows, (selection, &policy), judge(columns, &policy))
 }
 
 /// Rows of twelve tenants, `right` of a hundred answers right.

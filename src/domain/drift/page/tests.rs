@@ -38,7 +38,7 @@ pub(in crate::domain::drift) fn example() -> Judgement {
         column("device", Compared::Missing),
         ColumnComparison { role: Role::Prediction, ..column("score", numeric(draws(7, 3000, 0.0), draws(8, 3000, 0.36))) },
     ];
-    judge(columns, None, &Policy::default())
+    judge(columns, &Policy::default())
 }
 
 /// The page of a judgement, with an action and the history of one column.
@@ -102,7 +102,7 @@ fn everything_is_on_the_page_the_heaviest_first() {
 fn further_effects_stand_beside_their_limits() {
     let Compared::Values(mut figures) = numeric(draws(1, 3000, 0.0), draws(2, 3000, 0.0)) else { panic!("values") };
     figures.signs = vec![Sign { name: "novelty".into(), value: 0.31, limit: 0.05, p: 1e-9, false_alarms: None, passed: true }];
-    let page = html_of(&judge(vec![column("query", Compared::Values(figures))], None, &Policy::default()));
+    let page = html_of(&judge(vec![column("query", Compared::Values(figures))], &Policy::default()));
     let cells =
         "<td>novelty</td><td class=\"n\">0.31</td><td class=\"n\">0.05</td><td class=\"n\">1e-9</td><td class=\"n\">–</td>";
     assert!(place(&page, cells) < place(&page, "passed</span>"));
@@ -118,9 +118,9 @@ fn nothing_is_loaded_from_elsewhere_and_text_is_no_markup() {
 
 #[test]
 fn nothing_at_all_is_a_page_too() {
-    let page = html_of(&judge(vec![], None, &Policy::default()));
+    let page = html_of(&judge(vec![], &Policy::default()));
     place(&page, "There are no columns.");
-    let failed = html_of(&judge(vec![column("x", Compared::Error("<torn>".into()))], None, &Policy::default()));
+    let failed = html_of(&judge(vec![column("x", Compared::Error("<torn>".into()))], &Policy::default()));
     place(&failed, "x could not be compared: &lt;torn&gt;");
 }
 
@@ -135,7 +135,7 @@ fn a_page_of_a_hundred_columns_of_many_levels_is_small() {
     };
     let figures = Figures::of_levels(&of(5), &of(40));
     let columns = (0..100).map(|i| column(&format!("column {i}"), Compared::Values(Box::new(figures.clone())))).collect();
-    let page = html_of(&judge(columns, None, &Policy::default()));
+    let page = html_of(&judge(columns, &Policy::default()));
     assert!(page.len() < 2_000_000 && page.contains("more changed less."), "{}", page.len());
 }
 
@@ -162,7 +162,7 @@ fn markdown_says_the_same() {
 #[test]
 fn a_ticket_is_no_archive() {
     let quiet = (0..90).map(|i| column(&format!("c{i:02}"), numeric(draws(1, 700, 0.0), draws(1, 700, 0.0)))).collect();
-    let text = page_of(&judge(quiet, None, &Policy::default()), markdown::render);
+    let text = page_of(&judge(quiet, &Policy::default()), markdown::render);
     place(&text, "80 columns more, none heavier.");
 }
 
@@ -182,7 +182,7 @@ fn chances_are_short_at_any_size() {
 proptest! {
     #[test]
     fn any_name_is_only_text(name in ".*") {
-        let one = |name: &str| html_of(&judge(vec![column(name, Compared::Missing)], None, &Policy::default()));
+        let one = |name: &str| html_of(&judge(vec![column(name, Compared::Missing)], &Policy::default()));
         let tags = |page: &str| page.matches('<').count();
         prop_assert_eq!(tags(&one(&name)), tags(&one("plain")));
     }
@@ -190,7 +190,7 @@ proptest! {
     #[test]
     fn any_numbers_make_a_page(cells in proptest::collection::vec(proptest::option::of(any::<f64>()), 0..60), more in proptest::collection::vec(any::<f64>(), 0..40)) {
         let other = more.into_iter().map(Some).collect();
-        let page = html_of(&judge(vec![column("x", numeric(cells, other))], None, &Policy::default()));
+        let page = html_of(&judge(vec![column("x", numeric(cells, other))], &Policy::default()));
         prop_assert!(!page.contains("NaN") && !page.contains("inf\""));
     }
 }

@@ -115,7 +115,7 @@ fn data_are_like_themselves() {
     let compared = Compared::Values(Box::new(meant(&texts, &table, false)));
     let column = ColumnComparison { name: "q".to_owned(), role: Role::Feature, compared };
     let reads = texts.beside(("q", Role::Feature), (&table, 0), false).expect("read");
-    let judged = judge(std::iter::once(column).chain(reads).collect(), None, &Policy::default());
+    let judged = judge(std::iter::once(column).chain(reads).collect(), &Policy::default());
     assert_eq!(judged.status, Status::Ok, "{}", judged.reason);
 }
 

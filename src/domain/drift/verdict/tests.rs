@@ -30,7 +30,7 @@ fn levels(rows: &[(&str, usize)]) -> Levels {
 }
 
 fn one(column: ColumnComparison, policy: &Policy) -> Judged {
-    judge(vec![column], None, policy).columns.remove(0)
+    judge(vec![column], policy).columns.remove(0)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_shift_is_seen_in_its_band_and_explained() {
 #[test]
 fn levels_are_explained_by_name() {
     let figures = Figures::of_levels(&levels(&[("DE", 500), ("FR", 500)]), &levels(&[("DE", 200), ("FR", 500), ("IT", 300)]));
-    let got = judge(vec![values("land", figures)], None, &Policy::default());
+    let got = judge(vec![values("land", figures)], &Policy::default());
     assert_eq!(got.columns[0].moved[0], "land = IT: 30.0 % instead of 0.0 %");
     let unseen = &got.findings[0];
     assert_eq!((unseen.what, unseen.status, got.status), (What::Unseen, Status::Critical, Status::Critical));
@@ -89,7 +89,7 @@ fn a_column_that_is_empty_on_both_sides_did_not_move() {
 #[test]
 fn predictions_alone_are_enough() {
     let only = ColumnComparison { role: Role::Prediction, ..shifted("answer", 900, 0.0) };
-    let got = judge(vec![only], None, &Policy::default());
+    let got = judge(vec![only], &Policy::default());
     assert_eq!((got.status, got.prediction), (Status::Ok, Some(Status::Ok)), "{}", got.reason);
 }
 
@@ -124,7 +124,7 @@ fn schema_breaks_come_first_and_are_no_drift() {
         column("wide", Compared::Retyped(was)),
         column("torn", Compared::Error("the page is cut off".to_owned())),
     ];
-    let got = judge(columns, None, &Policy::default());
+    let got = judge(columns, &Policy::default());
     let statuses: Vec<Status> = got.columns.iter().map(|c| c.status).collect();
     assert_eq!(statuses, [Status::Ok, Status::New, Status::Missing, Status::Retyped, Status::Error]);
     assert_eq!((got.status, got.upstream, got.data), (Status::Critical, Status::Critical, Status::Ok));
@@ -145,8 +145,7 @@ fn schema_breaks_come_first_and_are_no_drift() {
 fn what_broke_upstream_sets_no_band_of_drift() {
     let mut current = draws(2, 2000, 3.0);
     current[..500].fill(None);
-    let got =
-        judge(vec![values("age", figures(draws(1, 2000, 0.0), current)), shifted("fine", 2000, 0.0)], None, &Policy::default());
+    let got = judge(vec![values("age", figures(draws(1, 2000, 0.0), current)), shifted("fine", 2000, 0.0)], &Policy::default());
     let age = &got.columns[0];
     assert_eq!((age.broken, age.band, age.status), (true, Some(Status::Critical), Status::Critical));
     assert_eq!((got.upstream, got.data), (Status::Critical, Status::Ok));
@@ -161,14 +160,14 @@ fn bad_tokens_are_no_nulls() {
     current[..60].fill(None);
     let of = figures(draws(1, 400, 0.0), current).with_bad(Sides::new(0, 60));
     assert_eq!((of.nulls, of.bad), (Sides::new(0, 0), Sides::new(0, 60)));
-    let got = judge(vec![values("x", of)], None, &Policy::default());
+    let got = judge(vec![values("x", of)], &Policy::default());
     assert_eq!(got.findings.iter().map(|f| f.what).collect::<Vec<_>>(), [What::BadTokens]);
     assert!(got.columns[0].broken);
 }
 
 #[test]
 fn a_column_that_stopped_moving_is_found() {
-    let got = judge(vec![values("x", figures(draws(1, 400, 0.0), vec![Some(0.25); 400]))], None, &Policy::default());
+    let got = judge(vec![values("x", figures(draws(1, 400, 0.0), vec![Some(0.25); 400]))], &Policy::default());
     assert_eq!((got.findings[0].what, got.findings[0].status), (What::Constant, Status::Critical));
     assert_eq!(got.findings[0].words, "x is always 0.25, which 0.0 % of the reference are");
     let was = figures(vec![Some(5.0); 400], vec![Some(5.0); 400]);
@@ -176,17 +175,9 @@ fn a_column_that_stopped_moving_is_found() {
 }
 
 #[test]
-fn copies_of_rows_are_found() {
-    let part = |rows| Part { rows, of: 2000 };
-    let got = judge(vec![shifted("x", 2000, 0.0)], Some(Sides::new(part(3), part(300))), &Policy::default());
-    assert_eq!((got.findings[0].what, got.status, got.data), (What::Duplicates, Status::Warning, Status::Ok));
-    assert_eq!(judge(vec![], Some(Sides::new(part(3), part(4))), &Policy::default()).findings, []);
-}
-
-#[test]
 fn predictions_are_summed_apart() {
     let predicted = ColumnComparison { role: Role::Prediction, ..shifted("score", 2000, 0.9) };
-    let got = judge(vec![shifted("x", 2000, 0.0), predicted], None, &Policy::default());
+    let got = judge(vec![shifted("x", 2000, 0.0), predicted], &Policy::default());
     assert_eq!((got.data, got.prediction, got.status), (Status::Ok, Some(Status::Critical), Status::Critical));
     assert_eq!(got.tests[0], Tested { test: "psi".to_owned(), tests: 2 });
     assert_eq!(got.family, got.tests.iter().map(|tested| tested.tests).sum::<usize>());
@@ -208,14 +199,14 @@ fn nasty_columns_have_a_status_and_no_nan() {
     let policies = [Policy::default(), Policy { rule: Rule::Spec, strict: true, ..Policy::default() }];
     for (reference, current) in sides.iter().flat_map(|r| sides.iter().map(move |c| (r, c))) {
         for policy in &policies {
-            sound(&judge(vec![values("x", figures(reference.clone(), current.clone()))], None, policy));
+            sound(&judge(vec![values("x", figures(reference.clone(), current.clone()))], policy));
         }
     }
     let many: Vec<String> = (0..100_000).map(|i| i.to_string()).collect();
     let many = Levels::of(many.iter().map(|level| Some(level.as_str())));
     for other in [&many, &Levels::default(), &levels(&[("a", 1)]), &levels(&[("a", 5000)])] {
         for (r, c) in [(&many, other), (other, &many)] {
-            sound(&judge(vec![values("x", Figures::of_levels(r, c))], None, &policies[0]));
+            sound(&judge(vec![values("x", Figures::of_levels(r, c))], &policies[0]));
         }
     }
 }
@@ -272,7 +263,7 @@ fn false_verdicts(runs: u64, columns: usize, (n, m): (usize, usize)) -> u32 {
             let (r, c) = (zipf(&mut rng, 5 + 60 * (at % 2), n), zipf(&mut rng, 5 + 60 * (at % 2), m));
             of.push(values(&format!("levels {at}"), Figures::of_levels(&r, &c)));
         }
-        let judgement = judge(of, None, &Policy::default());
+        let judgement = judge(of, &Policy::default());
         wrong += u32::from(judgement.status.moved());
     }
     wrong
@@ -308,10 +299,10 @@ proptest! {
             let of = if at % 2 == 0 { figures(floats(r), floats(c)) } else { Figures::of_levels(&levels(&r_texts), &levels(&c_texts)) };
             values(&at.to_string(), of)
         }).collect();
-        let forward = judge(columns.clone(), None, &policy);
+        let forward = judge(columns.clone(), &policy);
         sound(&forward);
         columns.reverse();
-        let mut backward = judge(columns, None, &policy);
+        let mut backward = judge(columns, &policy);
         backward.columns.reverse();
         prop_assert_eq!(forward, backward);
     }
