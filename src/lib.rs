@@ -2,7 +2,8 @@
 //!
 //! `base` vocabulary · `stats` pure numerics · `config` `mlops.toml` · `store` repository, database, objects, transactions ·
 //! `data` tables of typed columns · `seams` traits that several rooms share · `domain` the rules · `adapters` the outside
-//! world · `release` what needs several domain rooms at once · `cli` context and output · `commands` one file a subcommand.
+//! world · `release` what needs several domain rooms at once · `gateway` the reverse proxy · `cli` context and output ·
+//! `commands` one file a subcommand.
 
 pub mod adapters;
 pub mod base;
@@ -11,6 +12,7 @@ mod commands;
 pub mod config;
 pub mod data;
 pub mod domain;
+pub mod gateway;
 pub mod release;
 pub mod seams;
 pub mod stats;

@@ -6,6 +6,8 @@
 
 mod draw;
 mod rules;
+#[path = "../common/runs.rs"]
+mod runs;
 
 use draw::{Drift, table};
 use kf::base::error::{Context as _, Result};
@@ -29,20 +31,7 @@ const QUESTIONS: [(&str, Drift); 4] = [
 ];
 
 fn main() -> ExitCode {
-    // Cargo adds `--bench`; the names of other benchmarks mean nothing here.
-    let mut args = std::env::args().skip(1).filter(|a| !a.starts_with('-')).peekable();
-    let named = args.peek().is_some();
-    let runs = args.find_map(|a| a.parse::<u32>().ok()).filter(|n| *n > 0);
-    let Some(runs) = runs.or((!named).then_some(1000)) else { return ExitCode::SUCCESS };
-    match simulate(runs) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(e) => {
-            // When stderr is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr().lock(), "error: {e:?}");
-            ExitCode::FAILURE
-        }
-    }
+    runs::simulated(1000, simulate)
 }
 
 /// Prints all tables; false when kf's verdict is wrong too often.

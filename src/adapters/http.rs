@@ -116,6 +116,14 @@ impl Http {
         Self::from_builder(builder()?, policy, random)
     }
 
+    /// A client that goes to services itself, whatever proxies the environment names: for those of this machine.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn direct(policy: Policy, random: Random) -> Result<Self> {
+        Self::from_builder(builder()?.no_proxy(), policy, random)
+    }
+
     fn from_builder(builder: reqwest::ClientBuilder, policy: Policy, random: Random) -> Result<Self> {
         let client = builder.build().context(|| "cannot set up the HTTP client")?;
         Ok(Self { client, policy, random, unreached: AtomicU32::new(0) })
@@ -158,6 +166,16 @@ impl Http {
                 }
             }
         }
+    }
+
+    /// Sends a request once and gives the answer, whatever its status.
+    ///
+    /// # Errors
+    /// When the service is not reached, takes too long or answers too much.
+    pub async fn answer(&self, request: &Request) -> Result<Response> {
+        self.once(request).await.map_err(|failure| match failure {
+            Failure::Unreached(e) | Failure::Final(e) => e,
+        })
     }
 
     async fn once(&self, request: &Request) -> Result<Response, Failure> {

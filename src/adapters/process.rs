@@ -201,6 +201,12 @@ impl Program {
     }
 }
 
+/// True when a process of this number runs on this machine, whosever it is.
+pub fn is_alive(pid: i64) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
 /// One line on how a program ended, with the last lines of what it said.
 pub fn why(name: &str, ended: &Ended, stderr: &str) -> String {
     let said: Vec<&str> = stderr.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
@@ -209,7 +215,8 @@ pub fn why(name: &str, ended: &Ended, stderr: &str) -> String {
     if last.is_empty() { message } else { format!("{message}: {}", ellipsis(&last.join(" / "), 500)) }
 }
 
-fn cannot_run(program: &OsStr, e: io::Error) -> Error {
+/// Words why a program could not be started, and what helps.
+pub fn cannot_run(program: &OsStr, e: io::Error) -> Error {
     let kind = e.kind();
     let shown = program.to_string_lossy().into_owned();
     let path = shown.contains('/');

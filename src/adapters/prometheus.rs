@@ -1,4 +1,4 @@
-//! A Prometheus server: the value of a query now.
+//! A Prometheus server: the value of a query now, or of several at one time.
 //!
 //! From the documentation of its HTTP API (<https://prometheus.io/docs/prometheus/latest/querying/api/>, "Instant queries" and
 //! "Expression query result formats"). Numbers come as text, because JSON has no NaN: what is none is told and left out, since a
@@ -12,6 +12,7 @@ use crate::base::time::Timestamp;
 use crate::config::{Prometheus as Settings, Secret};
 use crate::domain::monitor::sample::from_seconds;
 use crate::store::runtime::block_on;
+use futures_util::future::try_join_all;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub struct Answered {
     pub values: Vec<Measured>,
     /// What was left out, each in words.
     pub left_out: Vec<String>,
+    /// What the server warns of: an answer of which a part may be missing.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +56,8 @@ struct Answer {
     data: Option<Data>,
     error_type: Option<String>,
     error: Option<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,14 +95,31 @@ impl Prometheus {
     /// # Errors
     /// When the server is not reached, refuses the query, or answers with something else than values.
     pub fn query(&self, promql: &str) -> Result<Answered> {
+        block_on(self.ask(promql, None))?
+    }
+
+    /// The values of several queries at one time, asked together, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::query`], of the first query that fails; it names the query.
+    pub fn queries_at(&self, promql: &[String], at: Timestamp) -> Result<Vec<Answered>> {
+        let each = promql.iter().map(|query| async move {
+            self.ask(query, Some(at)).await.context(|| format!("the query `{}`", visible(query, 200)))
+        });
+        block_on(try_join_all(each))?
+    }
+
+    async fn ask(&self, promql: &str, at: Option<Timestamp>) -> Result<Answered> {
         let mut url = self.base.clone();
         url.query_pairs_mut().append_pair("query", promql);
+        if let Some(at) = at {
+            url.query_pairs_mut().append_pair("time", &at.to_string());
+        }
         let mut request = Request::new(Method::GET, url).header("accept", "application/json")?;
         if let Some(token) = &self.token {
             request = request.secret_header("authorization", &Secret::new(format!("Bearer {}", token.expose())))?;
         }
-        let answer = block_on(self.http.send(&request))??.json()?;
-        read(answer)
+        read(self.http.send(&request).await?.json()?)
     }
 }
 
@@ -121,7 +143,7 @@ fn read(answer: Value) -> Result<Answered> {
             return Err(Error::new(what).hint("wrap a range in a function: `avg_over_time(NAME[1h])`, `rate(NAME_total[5m])`"));
         }
     };
-    let mut answered = Answered::default();
+    let mut answered = Answered { warnings: answer.warnings, ..Answered::default() };
     for element in elements {
         match measured(element) {
             Ok(value) => answered.values.push(value),
@@ -173,7 +195,7 @@ mod tests {
         let scalar = json!({"status": "success", "data": {"resultType": "scalar", "result": [1_435_781_451.0, "2.5"]}});
         assert_eq!(read(scalar).expect("a value").values[0].value, 2.5);
         let empty = json!({"status": "success", "data": {"resultType": "vector", "result": []}, "warnings": ["slow"]});
-        assert_eq!(read(empty).expect("nothing"), Answered::default());
+        assert_eq!(read(empty).expect("nothing"), Answered { warnings: vec!["slow".into()], ..Answered::default() });
     }
 
     #[test]

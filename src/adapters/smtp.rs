@@ -1,7 +1,10 @@
 //! Whoever is told by mail, through one server (RFC 5321). A connection for each message, TLS as `[alerts.<name>]` says, certificates
 //! of the system (`SSL_CERT_FILE`).
 //!
-//! What the server refuses for good (5xx) is not sent again, what it refuses for now (4xx) is. The password is in no error.
+//! What the server refuses for good (5xx) is not sent again, what it refuses for now (4xx) is, to everybody and with the same
+//! `Message-ID`. Whom it refuses for good stands in nobody else's way. The password is in no error.
+
+mod session;
 
 use crate::base::error::{Context, Error, Result};
 use crate::base::text::ellipsis;
@@ -17,21 +20,19 @@ use lettre::message::{Mailbox, Message as Letter};
 use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls as Security, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use session::{Came, Lost, Server};
 use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 /// Somebody who is told by mail.
-#[derive(Debug)]
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
-    /// The server, for errors.
-    server: String,
+    server: Server,
+    /// The same for errors.
+    place: String,
     from: Mailbox,
     to: Vec<Mailbox>,
     /// The password, as it is and as AUTH sends it.
     hidden: Vec<Secret>,
-    limit: Duration,
 }
 
 /// How much of an answer is told, in characters.
@@ -49,26 +50,19 @@ impl Mailer {
         };
         let relay = &settings.relay;
         let parameters = || TlsParameters::new(relay.host.clone()).context(|| "cannot set up TLS");
-        let security = match relay.tls {
+        let tls = match relay.tls {
             Tls::Implicit => Security::Wrapper(parameters()?),
             Tls::StartTls => Security::Required(parameters()?),
             Tls::Local => Security::None,
         };
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&relay.host).port(relay.port).tls(security);
-        let builder = builder.timeout(Some(limit));
-        let builder = match (&settings.login, &password) {
-            (Some((user, _)), Some(password)) => {
-                builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()))
-            }
-            _ => builder,
-        };
+        let login = settings.login.as_ref().zip(password.as_ref());
+        let login = login.map(|((user, _), password)| Credentials::new(user.clone(), password.expose().to_owned()));
         Ok(Self {
-            transport: builder.build(),
-            server: format!("{}:{}", relay.host, relay.port),
+            place: format!("{}:{}", relay.host, relay.port),
+            server: Server { host: relay.host.clone(), port: relay.port, tls, login, limit },
             from: mailbox(&settings.from)?,
             to: settings.to.iter().map(mailbox).collect::<Result<_>>()?,
             hidden: hidden(settings, password.as_ref()),
-            limit,
         })
     }
 
@@ -95,8 +89,8 @@ impl Mailer {
         self.hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret.expose(), "***"))
     }
 
-    /// What went wrong, from the outside in, without the password.
-    fn failure(&self, e: &smtp::Error) -> Error {
+    /// What a server said, or what went wrong, from the outside in, without the password.
+    fn words(&self, e: &smtp::Error) -> String {
         let mut said = e.to_string();
         let mut cause = e.source();
         while let Some(inner) = cause {
@@ -106,7 +100,12 @@ impl Mailer {
             }
             cause = inner.source();
         }
-        let error = Error::new(format!("mail through {}: {}", self.server, ellipsis(&self.redacted(&said), 300)));
+        ellipsis(&self.redacted(&said), 300)
+    }
+
+    fn failure(&self, e: &smtp::Error) -> Error {
+        let said = self.words(e);
+        let error = Error::new(format!("mail through {}: {said}", self.place));
         match e {
             e if e.is_tls() || said.contains("certificate") => {
                 error.hint("name the file with your authority's certificate: `export SSL_CERT_FILE=/path/ca.pem`")
@@ -114,6 +113,23 @@ impl Mailer {
             e if e.is_client() => error.hint("`smtps://HOST:465` is TLS from the start; check `user` and `password`"),
             e if e.is_permanent() => error.hint("check `from`, `to`, `user` and `password`"),
             _ => error,
+        }
+    }
+
+    /// What came of a mail that the server answered.
+    fn told(&self, came: &Came) -> Told {
+        let lost = session::told(&self.place, self.to.len(), &came.lost);
+        let answer = came.answer.as_ref().map(|answer| {
+            let said: Vec<&str> = answer.message().collect();
+            ellipsis(&self.redacted(&format!("{} {}", answer.code(), said.join(" "))), ANSWER_MAX)
+        });
+        let for_good = came.lost.iter().all(Lost::is_for_good);
+        match (answer, lost) {
+            (Some(said), None) => Told::Taken(said),
+            (Some(said), Some(e)) if for_good => Told::Partly(said, e),
+            (None, Some(e)) if for_good => Told::Refused(e),
+            (_, Some(e)) => Told::Missed(e, None),
+            (None, None) => Told::Refused(Error::new(format!("mail through {}: there is nobody to tell", self.place))),
         }
     }
 }
@@ -136,15 +152,15 @@ impl Notifier for Mailer {
             Ok(letter) => letter,
             Err(e) => return Told::Refused(e),
         };
-        let late = || Error::new(format!("mail through {}: it was not taken within {} s", self.server, self.limit.as_secs_f64()));
-        match block_on(async { tokio::time::timeout(self.limit, self.transport.send(letter)).await }) {
+        let limit = self.server.limit;
+        let late = || Error::new(format!("mail through {}: it was not taken within {} s", self.place, limit.as_secs_f64()));
+        let mail = letter.formatted();
+        let words = |e: &smtp::Error| self.words(e);
+        let sent = session::send(&self.server, (&self.from, &self.to), &mail, &words);
+        match block_on(async { tokio::time::timeout(limit, sent).await }) {
             Err(e) => Told::Missed(e, None),
             Ok(Err(_)) => Told::Missed(late(), None),
-            Ok(Ok(Ok(answer))) => {
-                let said: Vec<&str> = answer.message().collect();
-                let said = self.redacted(&format!("{} {}", answer.code(), said.join(" ")));
-                Told::Taken(ellipsis(&said, ANSWER_MAX))
-            }
+            Ok(Ok(Ok(came))) => self.told(&came),
             Ok(Ok(Err(e))) if e.is_permanent() || e.is_client() => Told::Refused(self.failure(&e)),
             Ok(Ok(Err(e))) => Told::Missed(self.failure(&e), None),
         }

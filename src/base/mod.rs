@@ -21,3 +21,4 @@ pub mod text;
 pub mod time;
 pub mod verdict;
 pub mod version;
+pub mod weight;

@@ -5,6 +5,7 @@ use super::cx::Cx;
 use super::{Cli, Global, offers};
 use crate::base::error::Result;
 use crate::base::name::{Name, Stage};
+use crate::config::PlanPreset;
 use crate::config::env::Env;
 use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::registry::table::{self, Filter};
@@ -69,6 +70,21 @@ pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
 pub(super) fn channels(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates_for(current, |cx, _| {
         Ok(cx.project()?.project.alerts.iter().map(|a| (a.name.to_string(), a.kind().to_string())).collect())
+    })
+}
+
+/// The targets of mlops.toml.
+pub(super) fn targets(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates_for(current, |cx, _| {
+        Ok(cx.project()?.project.target.iter().map(|t| (t.name.to_string(), t.model.to_string())).collect())
+    })
+}
+
+/// The plans of mlops.toml, and those of the specifications.
+pub(super) fn plans(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates_for(current, |cx, _| {
+        let own = cx.project()?.project.rollout.iter().map(|r| (r.name.to_string(), "of mlops.toml".to_owned()));
+        Ok(own.chain(PlanPreset::ALL.iter().map(|p| (p.word().to_owned(), "of the specifications".to_owned()))).collect())
     })
 }
 

@@ -3,12 +3,7 @@
 use super::Global;
 use super::out::Out;
 use super::report::clean;
-use crate::adapters::embedder::builtin::builtin;
-use crate::adapters::embedder::directory::Directory;
-use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::git;
-use crate::adapters::neo4j::Neo4j;
-use crate::adapters::qdrant::Qdrant;
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::format::Format;
@@ -16,14 +11,12 @@ use crate::base::random::Random;
 use crate::base::time::Clock;
 use crate::config::env::{self, Env};
 use crate::config::secret::{Secret, SecretRef};
-use crate::config::{self, Artifacts, DataSource, Loaded, S3, StatePlace, VectorEngine, Vocabulary};
+use crate::config::{self, Artifacts, DataSource, Loaded, S3, StatePlace, Vocabulary};
 use crate::data::Input;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
-use crate::domain::ingest::table::Scope;
 use crate::release::evaluate::ReportFile;
-use crate::seams::embedder::Embedder;
 use crate::store::db::Foreign;
 use crate::store::objects::{Objects, RemoteOptions, atomic};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store, emptied};
@@ -111,9 +104,22 @@ impl Cx {
         Ok(store)
     }
 
+    /// Opens the state to write it, waiting no longer for another writer than `patience`, in the name of `who`, or else of whoever runs
+    /// this.
+    pub(crate) fn store_within(&self, patience: Duration, who: Option<Identity>) -> Result<Store> {
+        let settings = self.settings_for(self.own_state()?)?;
+        let identity = who.unwrap_or_else(|| settings.identity.clone());
+        Store::open(Settings { lock_timeout: patience.min(settings.lock_timeout), identity, ..settings }, Mode::Write)
+    }
+
+    /// All that opening the state to read it needs.
+    pub(crate) fn settings_to_read(&self) -> Result<Settings> {
+        self.unsigned_for(self.own_state()?)
+    }
+
     /// Opens the state without the log key: what is appended is signed later.
     pub(crate) fn store_unsigned(&self, mode: Mode) -> Result<Store> {
-        let store = Store::open(self.unsigned_for(self.own_state()?)?, mode)?;
+        let store = Store::open(self.settings_to_read()?, mode)?;
         store.set_dry_run(self.global.dry_run);
         Ok(store)
     }
@@ -175,52 +181,6 @@ impl Cx {
             return Ok(());
         }
         Err(Error::usage(format!("{what} is not printed as {asked}")).hint("leave `--format` out"))
-    }
-
-    /// What makes vectors of texts here.
-    ///
-    /// # Errors
-    /// When the model in the folder cannot be used, or the key of the service cannot be fetched.
-    pub(crate) fn embedder(&self) -> Result<Box<dyn Embedder>> {
-        let loaded = self.project()?;
-        Ok(match &loaded.project.embedder {
-            config::Embedder::Builtin => Box::new(builtin()),
-            config::Embedder::Directory { path, prefixes } => {
-                Box::new(Directory::open(&loaded.root.join(path), prefixes, self.jobs())?)
-            }
-            config::Embedder::Endpoint(endpoint) => {
-                let key = endpoint.api_key.as_ref().map(|key| self.secret(key)).transpose()?;
-                Box::new(Endpoint::new(endpoint, key.as_ref(), Random::System)?)
-            }
-        })
-    }
-
-    /// The Qdrant server, when `mlops.toml` names one.
-    ///
-    /// # Errors
-    /// When its key cannot be fetched.
-    pub(crate) fn qdrant(&self) -> Result<Option<Qdrant>> {
-        let Some(settings) = &self.project()?.project.vectors.qdrant else { return Ok(None) };
-        let key = settings.api_key.as_ref().map(|key| self.secret(key)).transpose()?;
-        Qdrant::new(settings, key, Random::System).map(Some)
-    }
-
-    /// The Neo4j server, when `mlops.toml` names one.
-    ///
-    /// # Errors
-    /// When its password cannot be fetched.
-    pub(crate) fn neo4j(&self) -> Result<Option<Neo4j>> {
-        let Some(settings) = &self.project()?.project.graph.neo4j else { return Ok(None) };
-        let password = settings.password.as_ref().map(|password| self.secret(password)).transpose()?;
-        Neo4j::new(settings, password.as_ref()).map(Some)
-    }
-
-    /// The same for what reads one collection: only when it is there, so that others do not need the key.
-    ///
-    /// # Errors
-    /// As [`qdrant`](Self::qdrant).
-    pub(crate) fn qdrant_for(&self, scope: &Scope) -> Result<Option<Qdrant>> {
-        if scope.collection.engine == VectorEngine::Qdrant { self.qdrant() } else { Ok(None) }
     }
 
     /// Warns of something in words that others may have chosen.
@@ -360,6 +320,11 @@ impl Cx {
                 Ok(None)
             }
         }
+    }
+
+    /// Who runs this.
+    pub(crate) fn who(&self) -> Result<Identity> {
+        Ok(self.identity(&self.project()?.root))
     }
 
     /// Who acts: `--as`, then the job of a CI system, then Git's e-mail, then the user of the machine.

@@ -3,6 +3,7 @@
 pub(crate) mod arg;
 pub(crate) mod complete;
 pub(crate) mod cx;
+mod engines;
 mod offers;
 pub(crate) mod out;
 pub(crate) mod progress;

@@ -1,7 +1,7 @@
 //! What Tab offers for the values of flags and for arguments that are no references: words that kf knows, names from the state,
 //! files. All in one place, by command and name, so that a command need not know how it is completed.
 
-use super::complete::{candidates, channels, collections, models, references, tenants};
+use super::complete::{candidates, channels, collections, models, plans, references, targets, tenants};
 use crate::base::event::Outcome;
 use crate::base::format::Format;
 use crate::base::name::{ModelType, Stage};
@@ -10,12 +10,15 @@ use crate::domain::audit::query::{self, Filter};
 use crate::domain::drift;
 use crate::domain::eval::metrics;
 use crate::domain::registry::table;
+use crate::domain::rollout::{self, setup::Strategy};
 use clap::{Arg, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use std::ffi::OsStr;
 
 /// How many of the newest entries of the audit log are offered.
 const ENTRIES: u64 = 20;
+/// How many of the newest rollouts are offered.
+const ROLLOUTS: u32 = 20;
 
 /// The command with what is offered for its flags and arguments.
 pub(super) fn with_offers(root: Command) -> Command {
@@ -50,6 +53,12 @@ fn with_offer(arg: Arg, path: &str) -> Arg {
         ("drift check" | "drift history" | "drift explain", "names" | "name") | ("drift report" | "drift replay", "check") => {
             ArgValueCompleter::new(drifts)
         }
+        ("canary start" | "deploy" | "rollback", "target") => ArgValueCompleter::new(targets),
+        ("canary start" | "deploy", "plan") => ArgValueCompleter::new(plans),
+        ("deploy", "strategy") => ArgValueCompleter::new(|c: &OsStr| {
+            words(c, Strategy::ALL.iter().filter(|s| **s != Strategy::Rollback).map(|s| s.word()))
+        }),
+        (path, "rollout") if path.starts_with("canary ") => ArgValueCompleter::new(rollouts),
         ("alert test", "name") => ArgValueCompleter::new(channels),
         ("drift close", "action") => ArgValueCompleter::new(actions),
         ("alias", "alias") => ArgValueCompleter::new(aliases),
@@ -90,6 +99,15 @@ fn aliases(current: &OsStr) -> Vec<CompletionCandidate> {
 fn drifts(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, |view| {
         Ok(drift::table::baselines(view)?.into_iter().map(|b| (b.name.to_string(), b.reference())).collect())
+    })
+}
+
+/// Rollouts, by the name of their model and by their id.
+fn rollouts(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |view| {
+        let all = rollout::table::newest(view, None, ROLLOUTS)?;
+        let open = all.iter().filter(|r| r.open).map(|r| (r.setup.model.to_string(), r.setup.reference()));
+        Ok(open.chain(all.iter().map(|r| (r.short().to_owned(), r.setup.reference()))).collect())
     })
 }
 

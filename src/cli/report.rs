@@ -171,7 +171,7 @@ fn stacked(table: &Table) -> String {
 }
 
 /// Characters of data that steer a terminal or turn the direction of writing never reach it; line ends and tabs do.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
     text.chars().map(|c| if steers(c) || turns(c) { '\u{fffd}' } else { c }).collect()

@@ -1,24 +1,32 @@
 //! `kf demo`: a release from end to end in a scratch folder, with the real commands on the files of `examples/support-bot`.
 //!
 //! Every step runs this binary. A step that ends otherwise than the story says ends the demo with exit code 1, so changed
-//! sample data changes what is seen.
+//! sample data changes what is seen. Live traffic is real too: [`live`] starts the gateway, which starts [`bot`] for each version.
+
+mod bot;
+mod live;
 
 use crate::adapters::process::{Ended, Program};
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::format::Format;
 use crate::cli::cx::Cx;
+use live::Live;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// See a release from end to end: register, evaluate, promote, refuse, watch, roll back, verify
+/// See a release from end to end: register, evaluate, promote, refuse, try on users, take back, watch, roll back, verify
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "Examples:\n  kf demo\n  kf demo --dir /tmp/kf-demo     keep the folder and look around")]
 pub(crate) struct Args {
     /// Use this folder, which must not exist yet, and keep it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Be the bot that the demo's gateway starts; not for people
+    #[arg(long, hide = true)]
+    serve: bool,
 }
 
 macro_rules! files {
@@ -61,9 +69,13 @@ enum Step {
     Append(&'static str, &'static str),
     /// A kf command and the exit code that the story expects.
     Kf(&'static [&'static str], u8),
+    /// A gateway serves from here on, and users ask.
+    Serve,
+    /// Who answers a user now.
+    Ask,
 }
 
-use Step::{Append, Kf, Say, Use};
+use Step::{Append, Ask, Kf, Say, Serve, Use};
 
 const STORY: &[Step] = &[
     Say(
@@ -89,19 +101,35 @@ const STORY: &[Step] = &[
     Kf(&["promote", "bot", "--to", "staging"], 3),
     Say("A better one: complete answers with citations. It is compared with production row by row, and passes."),
     Use("2"),
+    Append("config/current/retrieval.yaml", "timeout_ms: 4\n"),
     Kf(&["register", "bot"], 0),
     Kf(&["diff", "bot@production", "bot"], 0),
     Kf(&["eval", "bot", "--answers", "answers/2.jsonl"], 0),
     Kf(&["promote", "bot", "--to", "staging"], 0),
-    Kf(&["promote", "bot", "--to", "production", "--ticket", "OPS-2", "--reason", "complete, cited answers"], 0),
+    Say("Users come in: a gateway splits their requests between versions, and starts what answers them."),
+    Serve,
+    Ask,
+    Say(
+        "Recorded answers have no time-outs. Under real requests one in five is too late, and the version is taken back by itself.",
+    ),
+    Kf(&["canary", "start", "bot", "--plan", "quick", "--watch"], 3),
+    Kf(&["canary", "explain", "bot"], 0),
+    Say("Without that time-out it gets a fifth of the users, then half, then all, as long as it does no worse."),
+    Use("2"),
+    Kf(&["register", "bot"], 0),
+    Kf(&["eval", "bot", "--answers", "answers/2.jsonl"], 0),
+    Kf(&["promote", "bot", "--to", "staging"], 0),
+    Kf(&["canary", "start", "bot", "--plan", "quick", "--watch", "--ticket", "OPS-2", "--reason", "complete, cited answers"], 0),
+    Ask,
     Say("The questions it was accepted on are its baseline. Monday is like them; on Friday customers ask about something new."),
     Kf(&["drift", "baseline", "bot@production", "--data", "traffic/accepted.csv"], 0),
     Kf(&["drift", "check", "bot", "--data", "traffic/monday.csv"], 0),
     Kf(&["drift", "check", "bot", "--data", "traffic/friday.csv"], 3),
     Say("That opened one ticket, due at once."),
     Kf(&["drift", "due"], 3),
-    Say("A complaint comes in. The last good version is back in one command."),
+    Say("A complaint comes in. The last good version is back in one command, for users and in the registry."),
     Kf(&["rollback", "bot", "--ticket", "INC-7", "--reason", "a customer complains about long answers"], 0),
+    Ask,
     Kf(&["history", "bot"], 0),
     Say("Every step is in the audit log, which anybody can verify."),
     Kf(&["audit", "log"], 0),
@@ -113,6 +141,10 @@ const STORY: &[Step] = &[
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    if args.serve {
+        bot::serve(cx)?;
+        return Ok(Exit::Ok);
+    }
     cx.only_formats("the demo", &[Format::Table])?;
     if cx.global.dry_run {
         return tell(cx);
@@ -121,20 +153,83 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     write_files(&dir)?;
     let kf = std::env::current_exe().context(|| "cannot find the program that runs")?;
     cx.out.print(&format!("kf demo, in {}\n", dir.display()))?;
-    for step in STORY {
-        cx.out.print(&shown(step))?;
-        match step {
-            Say(_) => {}
-            Use(version) => use_version(&dir, version)?,
-            Append(file, text) => append(&dir.join(file), text)?,
-            Kf(words, expected) => kf_step(cx, &kf, &dir, words, *expected)?,
-        }
-    }
+    let mut demo = Demo { cx, dir: &dir, kf, ports: live::free_ports()?, live: None };
+    STORY.iter().try_for_each(|step| demo.take(step))?;
+    demo.live.map_or(Ok(()), Live::stop)?;
     let kept = if args.dir.is_some() { format!("\nThe folder stays: cd {}\n", dir.display()) } else { String::new() };
     cx.out.print(&format!(
-        "\nDone: a worse version was refused, a better one released and rolled back, drift was found, and the log verified.\n{kept}"
+        "\nDone: a worse version was refused, a better one tried on users, released and rolled back, a broken one taken back by itself, drift was \
+         found, and the log verified.\n{kept}"
     ))?;
     Ok(Exit::Ok)
+}
+
+/// A story that is being told.
+struct Demo<'a> {
+    cx: &'a Cx,
+    dir: &'a Path,
+    kf: PathBuf,
+    /// Of the gateway: where users come in, where it is asked.
+    ports: [u16; 2],
+    live: Option<Live>,
+}
+
+impl Demo<'_> {
+    /// Shows a step and takes it.
+    fn take(&mut self, step: &Step) -> Result<()> {
+        self.cx.out.print(&shown(step))?;
+        match step {
+            Say(_) => Ok(()),
+            Use(version) => use_version(self.dir, version),
+            Append(file, text) => append(&self.dir.join(file), text),
+            Kf(words, expected) => self.kf_step(words, *expected),
+            Serve => self.serve(),
+            Ask => self.ask(),
+        }
+    }
+
+    fn serve(&mut self) -> Result<()> {
+        let tables = live::tables(&self.kf, self.ports);
+        append(&self.dir.join("mlops.toml"), &tables)?;
+        self.cx.out.print(&format!("{}\n$ kf gateway run &\n", tables.trim_start()))?;
+        let gateway = self.program(&["gateway", "run"]);
+        let (live, said) = Live::start(&gateway, self.ports[0])?;
+        self.live = Some(live);
+        self.cx.out.print(&said)
+    }
+
+    fn ask(&self) -> Result<()> {
+        let at = SocketAddr::from(([127, 0, 0, 1], self.ports[0]));
+        self.cx.out.print(&format!("\n$ curl http://{at}/answer?q=returns\n"))?;
+        let answer = live::ask(at).context(|| format!("nobody answers at {at}"))?;
+        self.cx.out.print(answer.rsplit("\r\n\r\n").next().unwrap_or_default())
+    }
+
+    /// A kf command in the demo's folder.
+    fn program(&self, words: &[&str]) -> Program {
+        let program = Program::new(&self.kf).args(words).dir(self.dir);
+        unwanted(self.cx).into_iter().fold(program, Program::unset)
+    }
+
+    fn kf_step(&self, words: &[&str], expected: u8) -> Result<()> {
+        let done = self.program(words).timeout(STEP_TIMEOUT).run(&[])?;
+        self.cx.out.print(&String::from_utf8_lossy(&done.stdout))?;
+        if !done.stderr.is_empty() {
+            self.cx.out.print(&done.stderr)?;
+        }
+        match done.ended {
+            Ended::Status(code) if code == i32::from(expected) => {
+                if expected != 0 {
+                    self.cx.out.print(&format!("(exit code {expected})\n"))?;
+                }
+                Ok(())
+            }
+            ended => {
+                let told = format!("`kf {}` ended otherwise than the story says: {ended:?} instead of {expected}", typed(words));
+                Err(Error::new(told).hint("look around with `kf demo --dir DIR`"))
+            }
+        }
+    }
 }
 
 /// The steps, without taking any of them.
@@ -153,6 +248,8 @@ fn shown(step: &Step) -> String {
             format!("\n$ printf '{}' >> {file}\n", text.escape_default().to_string().replace("\\\"", "\""))
         }
         Kf(words, _) => format!("\n$ kf {}\n", typed(words)),
+        Serve => "\n$ cat >> mlops.toml\n".to_owned(),
+        Ask => String::new(),
     }
 }
 
@@ -206,28 +303,4 @@ fn append(path: &Path, text: &str) -> Result<()> {
 /// What of the caller's environment would change the story: other states, CI reports, another actor.
 fn unwanted(cx: &Cx) -> Vec<OsString> {
     ["KF_", "GITHUB_"].iter().flat_map(|p| cx.env.with_prefix(p)).map(|(name, _)| name.into()).collect()
-}
-
-fn kf_step(cx: &Cx, kf: &Path, dir: &Path, words: &[&str], expected: u8) -> Result<()> {
-    let mut program = Program::new(kf).args(words).dir(dir).timeout(STEP_TIMEOUT);
-    for name in unwanted(cx) {
-        program = program.unset(name);
-    }
-    let done = program.run(&[])?;
-    cx.out.print(&String::from_utf8_lossy(&done.stdout))?;
-    if !done.stderr.is_empty() {
-        cx.out.print(&done.stderr)?;
-    }
-    match done.ended {
-        Ended::Status(code) if code == i32::from(expected) => {
-            if expected != 0 {
-                cx.out.print(&format!("(exit code {expected})\n"))?;
-            }
-            Ok(())
-        }
-        ended => {
-            Err(Error::new(format!("`kf {}` ended otherwise than the story says: {ended:?} instead of {expected}", typed(words)))
-                .hint("look around with `kf demo --dir DIR`"))
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::commands::ingest::waits;
 use crate::commands::status::Documents;
 use crate::config::{Alerts, Loaded, VectorEngine};
 use crate::domain::ingest::table::{NEO4J, QDRANT, Scope, same_model};
-use crate::release::alert::notifier;
+use crate::release::alert::{With, notifier};
 use crate::store::db::sqlite_version;
 use crate::store::vectors::pgvector;
 use crate::store::{Mode, Store, View, log, outbox};
@@ -102,7 +102,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             checks.extend(document_checks(cx, loaded));
             checks.extend(qdrant_check(cx).unwrap_or_else(Some));
             checks.extend(neo4j_check(cx).unwrap_or_else(Some));
-            checks.extend(loaded.project.alerts.iter().map(|alerts| channel_check(cx, alerts)));
+            checks.extend(loaded.project.alerts.iter().map(|alerts| channel_check(cx, loaded, alerts)));
         }
         Err(e) => checks.push(troubled("configuration", &e)),
     }
@@ -204,9 +204,10 @@ fn told_check(cx: &Cx, what: &str, engine: &str, found: String) -> Check {
 }
 
 /// Whether all that a channel needs is here; nobody is told anything.
-fn channel_check(cx: &Cx, alerts: &Alerts) -> Check {
+fn channel_check(cx: &Cx, loaded: &Loaded, alerts: &Alerts) -> Check {
     let what = format!("alerts.{}", alerts.name);
-    match notifier(alerts, &|reference| cx.secret(reference)) {
+    let with = With { project: &loaded.project, root: &loaded.root, secret: &|reference| cx.secret(reference) };
+    match notifier(alerts, with) {
         Ok(_) => ok(&what, format!("{}; `kf alert test {}` tries it", alerts.kind(), alerts.name)),
         Err(e) => broken(&what, &e),
     }

@@ -6,19 +6,25 @@ mod alert;
 mod alias;
 mod archive;
 mod audit;
+mod canary;
 mod card;
 mod checkout;
 mod completions;
 mod config;
 mod demo;
+mod deploy;
 mod diff;
 mod doctor;
 mod drift;
+mod emergency;
 mod eval;
 mod extract_worker;
+mod flag;
 mod fsck;
+mod gateway;
 mod gc;
 mod graph;
+mod health;
 mod help;
 mod history;
 mod index;
@@ -39,6 +45,7 @@ mod state;
 mod status;
 mod tag;
 mod tenant;
+mod upstream_worker;
 mod version_doc;
 
 use crate::base::error::Result;
@@ -54,12 +61,15 @@ pub(crate) enum Command {
     Archive(archive::Args),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Canary(canary::Command),
     Card(card::Args),
     Checkout(checkout::Args),
     Completions(completions::Args),
     #[command(subcommand)]
     Config(config::Command),
     Demo(demo::Args),
+    Deploy(deploy::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
@@ -67,10 +77,15 @@ pub(crate) enum Command {
     Eval(eval::Args),
     #[command(name = "extract-worker")]
     ExtractWorker(extract_worker::Args),
+    #[command(subcommand)]
+    Flag(flag::Command),
     Fsck(fsck::Args),
+    #[command(subcommand)]
+    Gateway(gateway::Command),
     Gc(gc::Args),
     #[command(subcommand)]
     Graph(graph::Command),
+    Health(health::Args),
     Help(help::Args),
     History(history::Args),
     #[command(subcommand)]
@@ -94,29 +109,39 @@ pub(crate) enum Command {
     Tag(tag::Args),
     #[command(subcommand)]
     Tenant(tenant::Command),
+    #[command(name = "upstream-worker")]
+    UpstreamWorker(upstream_worker::Args),
 }
 
 impl Command {
     /// Runs the subcommand.
     pub(crate) fn run(&self, cx: &Cx) -> Result<Exit> {
+        if !matches!(self, Self::ExtractWorker(_) | Self::UpstreamWorker(_)) {
+            emergency::take_in(cx);
+        }
         match self {
             Self::Alert(command) => command.run(cx),
             Self::Alias(args) => alias::run(cx, args),
             Self::Archive(args) => archive::run(cx, args),
             Self::Audit(command) => command.run(cx),
+            Self::Canary(command) => command.run(cx),
             Self::Card(args) => card::run(cx, args),
             Self::Checkout(args) => checkout::run(cx, args),
             Self::Completions(args) => completions::run(cx, args),
             Self::Config(command) => command.run(cx),
             Self::Demo(args) => demo::run(cx, args),
+            Self::Deploy(args) => deploy::run(cx, args),
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
             Self::Drift(command) => command.run(cx),
             Self::Eval(args) => eval::run(cx, args),
             Self::ExtractWorker(_) => extract_worker::run(),
+            Self::Flag(command) => command.run(cx),
             Self::Fsck(args) => fsck::run(cx, args),
+            Self::Gateway(command) => command.run(cx),
             Self::Gc(args) => gc::run(cx, args),
             Self::Graph(command) => command.run(cx),
+            Self::Health(args) => health::run(cx, args),
             Self::Help(args) => help::run(cx, args),
             Self::History(args) => history::run(cx, args),
             Self::Index(command) => command.run(cx),
@@ -136,6 +161,7 @@ impl Command {
             Self::Status(args) => status::run(cx, args),
             Self::Tag(args) => tag::run(cx, args),
             Self::Tenant(command) => command.run(cx),
+            Self::UpstreamWorker(args) => upstream_worker::run(args),
         }
     }
 }

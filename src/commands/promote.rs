@@ -17,6 +17,7 @@ use crate::domain::eval::gate::Judged;
 use crate::release::freeze::Frozen;
 use crate::release::intact::Reader;
 use crate::release::promote::{Promotion, Request, moving, promote};
+use crate::release::rollout::start::require_finished;
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
@@ -39,6 +40,9 @@ pub(crate) struct Args {
     /// Let regression gates stay open, because nothing is in production to compare with
     #[arg(long)]
     first_release: bool,
+    /// Leave the traffic where it is: where the model has a target, a rollout moves both
+    #[arg(long)]
+    no_traffic: bool,
     /// The ticket that asks for it
     #[arg(long, value_name = "ID", value_parser = arg::ticket())]
     ticket: Option<String>,
@@ -181,12 +185,21 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     if let Some(version) = store.read(|view| moving(view, &loaded.project, &loaded.root, &request))? {
         reader.read(&version);
     }
-    let done = store.write(|tx| promote(tx, &loaded.project, &loaded.root, &request));
+    let done = store.write(|tx| {
+        if !args.no_traffic {
+            require_finished(tx.view(), &loaded.project, &args.reference, args.to)?;
+        }
+        promote(tx, &loaded.project, &loaded.root, &request)
+    });
     bar.finish_and_clear();
-    let done = done?;
+    emit(cx, done?, args.to)
+}
+
+/// Says what came of a promotion.
+pub(super) fn emit(cx: &Cx, done: Promotion, to: Stage) -> Result<Exit> {
     match done.broken {
         Some(broken) => Err(broken),
-        None => cx.out.emit(&report(done, args.to)),
+        None => cx.out.emit(&report(done, to)),
     }
 }
 

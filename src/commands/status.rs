@@ -1,5 +1,6 @@
 //! `kf status`: one screen: what stands where, what waits, whether the log was checked.
 
+use super::canary::doc::RolloutDoc;
 use super::version_doc::VersionDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -11,17 +12,23 @@ use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::alert::table::counts;
+use crate::domain::drift::anomaly::Severity;
 use crate::domain::drift::policy::Status as Band;
 use crate::domain::drift::table as drift;
 use crate::domain::ingest::table::{Scope, Tenant};
+use crate::domain::monitor::table as monitor;
+use crate::domain::monitor::watch::title;
 use crate::domain::registry::table;
+use crate::domain::rollout::table as rollout;
 use crate::release::gates;
 use crate::store::{self, Mode, View, log};
 use serde::Serialize;
 
 /// Show models by stage, gates that wait, and the state of the audit log
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf status\n  kf status --format json")]
+#[command(
+    after_long_help = "Examples:\n  kf status\n  kf status --format json\n\nExits 3 while the state does not know of an emergency rollback."
+)]
 pub(crate) struct Args {}
 
 #[derive(Serialize)]
@@ -51,6 +58,17 @@ struct DriftState {
     overdue: usize,
 }
 
+/// A metric that is unusual or beyond its limit.
+#[derive(Serialize)]
+struct OpenEpisode {
+    metric: String,
+    severity: Severity,
+    since: Timestamp,
+}
+
+/// Episodes that are named in one line.
+const NAMED: usize = 3;
+
 /// What tenants' documents come to in all.
 #[derive(Serialize)]
 pub(super) struct Documents {
@@ -69,10 +87,15 @@ struct Status {
     models: usize,
     versions: Vec<VersionDoc>,
     waiting: Vec<Waiting>,
+    /// Those that have not ended, the oldest first.
+    rollouts: Vec<RolloutDoc>,
     drift: Vec<DriftState>,
+    episodes: Vec<OpenEpisode>,
     documents: Documents,
     alerts: Alerts,
     audit: AuditState,
+    /// Rollbacks past the state that it does not know of yet.
+    emergencies: usize,
 }
 
 /// What people were not told yet.
@@ -117,11 +140,19 @@ impl Report for Status {
             format!("gates   {} → {}: {why}", w.version.reference(), w.to)
         });
         let mut lines: Vec<String> = lines.collect();
+        lines.extend(
+            self.rollouts.iter().map(|rollout| format!("rollout {}: `kf canary status {}`", rollout.told(), rollout.model)),
+        );
         lines.extend(self.drift.iter().map(|drift| format!("drift   {}", drift.words())));
+        lines.extend(OpenEpisode::words(&self.episodes).map(|words| format!("monitor {words}")));
         lines.extend(self.documents.words().map(|words| format!("search  {words}")));
         if self.alerts.waiting + self.alerts.failed > 0 {
             let Alerts { waiting, failed } = self.alerts;
             lines.push(format!("alerts  {waiting} waiting, {failed} failed: `kf alert list` tells why"));
+        }
+        if self.emergencies > 0 {
+            let what = count(self.emergencies, "emergency rollback");
+            lines.push(format!("red     {what} not in the state yet: `.kf/emergency` tells what was done"));
         }
         lines.push(format!(
             "audit   {}{}",
@@ -134,6 +165,10 @@ impl Report for Status {
 
     fn summary(&self) -> String {
         format!("{}, {} waiting", count(self.models, "model"), self.waiting.len())
+    }
+
+    fn exit(&self) -> Exit {
+        if self.emergencies > 0 { Exit::No } else { Exit::Ok }
     }
 }
 
@@ -171,6 +206,26 @@ impl DriftState {
             (open, overdue) => format!(", {} to be done, {overdue} overdue: `kf drift due`", count(open, "action")),
         };
         format!("{}: {said}{due}", self.name)
+    }
+}
+
+impl OpenEpisode {
+    /// The heaviest first, of these the oldest.
+    fn all(view: View<'_>) -> Result<Vec<Self>> {
+        let open = monitor::open(view)?.into_iter();
+        let mut all: Vec<Self> =
+            open.map(|e| Self { metric: title(&e.name, &e.labels), severity: e.severity, since: e.since }).collect();
+        all.sort_by_key(|e| (std::cmp::Reverse(e.severity), e.since));
+        Ok(all)
+    }
+
+    /// One line; `None` when there are none.
+    fn words(all: &[Self]) -> Option<String> {
+        let named: Vec<String> =
+            all.iter().take(NAMED).map(|e| format!("{} ({} since {})", e.metric, e.severity, e.since)).collect();
+        let rest = if all.len() > NAMED { ", …" } else { "" };
+        let open = count(all.len(), "episode");
+        (!all.is_empty()).then(|| format!("{open} open: {}{rest}: `kf monitor status`", named.join(", ")))
     }
 }
 
@@ -239,10 +294,13 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
+            rollouts: rollout::open(view)?.iter().map(|r| RolloutDoc::read(view, r)).collect::<Result<_>>()?,
             drift: DriftState::all(view, store.now())?,
+            episodes: OpenEpisode::all(view)?,
             documents: Documents::read(view)?,
             alerts: Alerts { waiting: unsent, failed },
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
+            emergencies: super::emergency::waiting(cx)?,
         })
     })?;
     cx.out.emit(&report)

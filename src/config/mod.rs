@@ -26,22 +26,29 @@ pub use load::{FILE_NAME, Loaded, Origin, Problem, Setting, discover, load, pars
 pub use path::{Dataset, RepoPath};
 pub use schema::{Project, json_schema};
 pub use secret::{Secret, SecretRef};
-pub use source::{DataSource, NotASource};
-pub use tables::alerts::{AlertKind, Alerts, Channel, Email, EventsUrl, Relay, Tls};
+pub use source::{DataSource, NotASource, indexed};
+pub use tables::alerts::{AlertKind, Alerts, Channel, Email, EventsUrl, GitHub, Relay, Tls};
 pub use tables::artifacts::{Artifacts, S3};
 pub use tables::drift::{ActionKind, Actions, ColumnKind, Drift, DriftRule, FailOn};
 pub use tables::embedder::{Embedder, EmbedderKind, EmbedderProtocol, Endpoint, Prefixes};
 pub use tables::gates::{Against, Bound, Budget, Gate, GateKind, MARGIN, Rule};
 pub use tables::golden::Golden;
 pub use tables::graph::{Graph, GraphEngine, Neo4jSettings};
+pub use tables::health::{Asks, Health, HealthCheck};
 pub use tables::ingest::{Ingest, QualityCheck, QualityRules, TenantRules};
+pub use tables::metrics::{Counter, CounterKind, LatencyUnit, Metrics, Queries, ScoreQueries};
 pub use tables::model::{Model, Parts};
 pub use tables::monitor::{Direction, FailFrom, Limit, LimitKind, Method, Monitor, Prometheus, Watch};
 pub use tables::policy::{OnInconclusive, Policy};
 pub use tables::project::About;
+pub use tables::rollout::{CanaryLimit, Judging, PlanPreset, Rollout, RolloutStep, Schedule, Undecided, WeightMoved};
 pub use tables::signing::Signing;
 pub use tables::state::{State, StatePlace};
 pub use tables::system::{HeaderValue, System, SystemKind};
+pub use tables::target::{
+    Address, Behind, EnvoyTarget, GatewayTarget, KubernetesTarget, NginxTarget, ProxyRules, Serves, SplitBy, Splits, Splitter,
+    Target, TargetKind,
+};
 pub use tables::vectors::{Qdrant, VectorEngine, Vectors};
 pub use template::template;
 

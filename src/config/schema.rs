@@ -5,8 +5,8 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    alerts, artifacts, drift, embedder, gates, golden, graph, ingest, model, monitor, policy, project, signing, state, system,
-    vectors,
+    alerts, artifacts, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project, rollout, signing,
+    state, system, target, vectors,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +65,12 @@ tables! {
     alerts: Tables<alerts::RawAlerts> => Vec<alerts::Alerts> = "alerts";
     /// Which metrics are watched, and where their values come from.
     monitor: Sub<monitor::RawMonitor> => monitor::Monitor = "monitor";
+    /// What is asked whether it answers.
+    health: Sub<health::RawHealth> => health::Health = "health";
+    /// Where the traffic of a model is, by name.
+    target: Tables<target::RawTarget> => Vec<target::Target> = "target";
+    /// In which steps versions reach users, by name.
+    rollout: Tables<rollout::RawRollout> => Vec<rollout::Rollout> = "rollout";
 }
 
 impl Project {
@@ -87,6 +93,16 @@ impl Project {
     /// Who is told under this name.
     pub fn channel(&self, name: &str) -> Option<&alerts::Alerts> {
         self.alerts.iter().find(|a| a.name.as_str() == name)
+    }
+
+    /// Where traffic is under this name.
+    pub fn target(&self, name: &str) -> Option<&target::Target> {
+        self.target.iter().find(|t| t.name.as_str() == name)
+    }
+
+    /// How versions reach users under this name.
+    pub fn rollout(&self, name: &str) -> Option<&rollout::Rollout> {
+        self.rollout.iter().find(|r| r.name.as_str() == name)
     }
 
     /// The gate of this name.

@@ -45,6 +45,13 @@ pub(super) struct Item<T> {
     pub(super) spot: Spot,
 }
 
+impl<T> Item<T> {
+    /// A default of kf.
+    pub(super) fn built_in(value: T) -> Self {
+        Self { value, spot: At::built_in(()).spot }
+    }
+}
+
 /// One line of the list of settings.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -330,6 +337,68 @@ impl<T: Table> Part for Tables<T> {
     fn list(&self, key: &str, out: &mut Vec<Entry>) {
         for named in &self.0 {
             named.body.list(&format!("{key}.{}", named.name), out);
+        }
+    }
+}
+
+/// A list of tables without names: `[{ … }, …]`, or `[[…]]` for each.
+#[derive(Clone, Debug)]
+pub(super) struct Many<T> {
+    /// Where its key stands and which layer set it.
+    at: Option<(Spot, Layer)>,
+    pub(super) items: Vec<Element<T>>,
+}
+
+/// One of the tables of a [`Many`].
+#[derive(Clone, Debug)]
+pub(super) struct Element<T> {
+    pub(super) spot: Spot,
+    /// True when something in it could not be read.
+    pub(super) flawed: bool,
+    pub(super) body: T,
+}
+
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Self { at: None, items: Vec::new() }
+    }
+}
+
+impl<T: Table> Part for Many<T> {
+    fn accept(&mut self, key: Spot, value: &Spanned<DeValue<'_>>, walk: &mut Walk<'_>) {
+        let Some(array) = value.get_ref().as_array() else {
+            return walk.wrong_type(value, "a list of tables");
+        };
+        self.at = Some((key, walk.layer));
+        for (i, value) in array.iter().enumerate() {
+            let before = walk.diags.len();
+            let mut body = T::default();
+            walk.path.push((i + 1).to_string());
+            match value.get_ref().as_table() {
+                Some(table) => walk_table(&mut body, table, &[], walk),
+                None => walk.wrong_type(value, "a table"),
+            }
+            walk.path.pop();
+            self.items.push(Element { spot: walk.spot(value.span()), flawed: walk.diags.len() > before, body });
+        }
+    }
+
+    /// A list takes the place of another as a whole.
+    fn over(self, base: Self) -> Self {
+        if self.at.is_some() { self } else { base }
+    }
+
+    fn given(&self) -> Option<(&Spot, Layer)> {
+        self.at.as_ref().map(|(key, layer)| (key, *layer))
+    }
+
+    fn schema(&self, strict: bool) -> Value {
+        json!({ "type": "array", "items": T::schema(strict) })
+    }
+
+    fn list(&self, key: &str, out: &mut Vec<Entry>) {
+        for (i, element) in self.items.iter().enumerate() {
+            element.body.list(&format!("{key}.{}", i + 1), out);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A database whose rows are data: where it is, and no secret.
+//! Where data is that is in no file: a database, and no secret; a collection of the index.
 //!
 //! Invariant: no text that is refused here, and no `Display`, shows a password.
 
@@ -6,6 +6,7 @@ use super::check::sounds_secret;
 use super::diag::Diagnostic;
 use super::secret::SecretRef;
 use super::shape::{Leaf, Walk};
+use crate::base::name::{BadName, Name};
 use serde_json::{Value, json};
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +16,14 @@ use toml::de::DeValue;
 
 /// What a database can be, for messages.
 const FORMS: &str = "`sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `env:NAME` where one of these is kept";
+
+/// What stands before the name of a collection where files of data are named.
+const INDEX: &str = "index:";
+
+/// The collection of `index:NAME`, whose chunks are the data; `None` for everything else, which is the path of a file.
+pub fn indexed(text: &str) -> Option<Result<Name, BadName>> {
+    text.strip_prefix(INDEX).map(str::parse)
+}
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]

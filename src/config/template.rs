@@ -200,7 +200,8 @@ name = "@PROJECT@"
 #source = "env:WAREHOUSE"
 #sql = "SELECT amount, region FROM orders ORDER BY id"
 
-# Who is told: a webhook that takes kf's JSON, a channel of slack, a service of pagerduty, or people by email.
+# Who is told: a webhook that takes kf's JSON, a channel of slack, a service of pagerduty, people by email; an issue on github or a
+# file for each incident.
 #[alerts.team]
 #kind = "slack"
 #url = "env:SLACK_WEBHOOK"
@@ -215,6 +216,14 @@ name = "@PROJECT@"
 #password = "env:SMTP_PASSWORD"
 #from = "kf <kf@example.org>"
 #to = ["owners@example.org"]
+#[alerts.incident]
+#kind = "github"
+#repository = "OWNER/NAME"
+#token = "env:GITHUB_TOKEN"
+#labels = ["incident"]
+#[alerts.logbook]
+#kind = "file"
+#path = "incidents"
 #[alerts.system]
 #url = "env:ALERT_WEBHOOK"
 #secret = "env:ALERT_WEBHOOK_SECRET"
@@ -243,6 +252,109 @@ name = "@PROJECT@"
 #method = "none"
 #limit = "resource"
 #scale = 16e9
+
+# What `kf health` asks besides: an address (`http`, `https`, `tcp`) or a program.
+#[health]
+#timeout = "5s"
+#[health.checks.cache]
+#url = "tcp://localhost:6379"
+#[health.checks.llm_api]
+#url = "https://api.example.org/v1/models"
+#token = "env:LLM_API_KEY"
+#[health.checks.disk]
+#command = ["./disk-is-not-full.sh"]
+
+# Where users' requests come in. `kf gateway run` starts the versions of a model and splits the requests between two of them;
+# docs/gateway.md. A version is started by `command`, or answers at `url`.
+#[target.local]
+#kind = "gateway"
+#model = "answer-bot"
+#command = ["python3", "serve.py"]
+#ready = "/ready"
+#timeout = "5s"
+#listen = "127.0.0.1:8080"
+#admin = "127.0.0.1:8081"
+#admin-token = "env:KF_GATEWAY_TOKEN"
+#sticky-header = "x-user-id"
+#[target.local.proxy]
+#tenant-header = "x-tenant"
+#total = "1h"
+#drain = "30s"
+#fuse = 0.5
+#[target.remote]
+#model = "answer-bot"
+#url = "http://bot-{version}.internal:8000"
+#[target.web]
+#kind = "nginx"
+#model = "answer-bot"
+#url = "http://bot-{version}.internal:8000"
+#probe = "http://127.0.0.1:8080/ready"
+#start = ["bot-up"]
+#stop = ["bot-down"]
+#session-cookie = "session"
+#file = "/etc/nginx/kf/bot.conf"
+#test = ["nginx", "-t"]
+#reload = ["nginx", "-s", "reload"]
+#mirror = false
+#[target.edge]
+#kind = "envoy"
+#model = "answer-bot"
+#url = "http://bot-{version}.internal:8000"
+#probe = "http://127.0.0.1:10000/ready"
+#dir = "/etc/envoy/kf"
+#[target.cluster]
+#kind = "kubernetes"
+#model = "answer-bot"
+#by = "httproute"
+#context = "production"
+#namespace = "rag"
+#kubeconfig = "kubeconfig"
+#kubectl = ["kubectl"]
+#deployments = ["bot-blue", "bot-green"]
+#services = ["bot-blue", "bot-green"]
+#route = "bot"
+#image = "registry.example.org/bot:{version}"
+#container = "bot"
+#replicas = 10
+#[target.shop]
+#kind = "kubernetes"
+#model = "answer-bot"
+#by = "service"
+#context = "production"
+#deployments = ["shop-blue", "shop-green"]
+#service = "shop"
+#label = "track"
+
+# In which steps a version gets the traffic of a target, and what takes it back; docs/canary.md. Steps are written one by one, or
+# as `initial`, `step` and `max` of percent with `window` for each, or as `preset`: four-hours, two-days, ramp.
+#[rollout.careful]
+#target = "local"
+#steps = [{ weight = 5, hold = "1h" }, { weight = 50, hold = "3h", approval = true }, { weight = 100 }]
+#max-duration = "8h"
+#monitor = "10m"
+#shadow = 10
+#shadow-hold = "1h"
+#on-inconclusive = "hold"
+#on-drift = "hold"
+#errors = 4
+#mode = "evidence"
+#min-requests = 200
+#min-judged = 30
+#limits = { error-rate = 0.05, latency-p95 = 1000, faithfulness = 0.9, accuracy = false }
+#smoke = ["./smoke.sh"]
+#load = ["k6", "run", "load.js"]
+#load-requests = 100
+#test-timeout = "10m"
+#alerts = ["team"]
+#[rollout.careful.source]
+#kind = "target"
+#[rollout.short]
+#initial = 5
+#step = 10
+#max = 50
+#window = "15m"
+#[rollout.slow]
+#preset = "two-days"
 
 # A profile takes the place of the values above, key by key: `kf --profile laptop …`.
 #[profile.laptop.state]

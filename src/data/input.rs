@@ -1,4 +1,4 @@
-//! Where data comes from: a file, what has been brought into a temporary one, or a query.
+//! Where data comes from: a file, what has been brought or written into a temporary one, or a query.
 
 use super::query::Query;
 use crate::base::digest::{Digest, Hasher};
@@ -18,11 +18,16 @@ use tempfile::{NamedTempFile, TempPath};
 /// Bytes that are read at once to hash them, many, and to find the head of a page of Parquet, few.
 const BUFFER: usize = 256 << 10;
 
+/// Takes bytes that follow those before; an error ends the writing.
+pub type EachBytes<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
+
 /// One file of data, or the rows of a query.
 #[derive(Clone, Debug)]
 pub struct Input {
     name: String,
     place: Place,
+    /// What is told of it in the place of the SHA-256 of its bytes.
+    stand_in: Option<Digest>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +42,7 @@ enum Place {
 impl Input {
     /// A file of this machine.
     pub fn file(path: &Path) -> Self {
-        Self { name: path.display().to_string(), place: Place::File(path.to_owned()) }
+        Self::new(path.display().to_string(), Place::File(path.to_owned()))
     }
 
     /// Everything that comes from a reader that can be read only once (`-`, the standard input), kept in a temporary file.
@@ -60,19 +65,39 @@ impl Input {
         Ok(Self::kept(url, file))
     }
 
+    /// Rows that `write` makes as lines of JSON, kept in a temporary file. What it answers is told of them in the place of the
+    /// SHA-256 of their bytes, where nobody may recognise the rows by that.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written, and those of `write`.
+    pub fn made(name: &str, write: &mut dyn FnMut(EachBytes<'_>) -> Result<Digest>) -> Result<Self> {
+        let mut file = temporary()?;
+        let stand_in = write(&mut |bytes| file.write_all(bytes).context(|| no_room(name)).hint(more_room))?;
+        Ok(Self { stand_in: Some(stand_in), ..Self::kept(name, file) })
+    }
+
     /// The rows of a query, which runs when they are read.
     pub fn query(place: Foreign, sql: &str) -> Self {
         let name = format!("the query on {}", place.describe());
-        Self { name, place: Place::Query(Arc::new(Query { place, sql: sql.to_owned() })) }
+        Self::new(name, Place::Query(Arc::new(Query { place, sql: sql.to_owned() })))
     }
 
     fn kept(name: &str, file: NamedTempFile) -> Self {
-        Self { name: name.to_owned(), place: Place::Temporary(Arc::new(file.into_temp_path())) }
+        Self::new(name.to_owned(), Place::Temporary(Arc::new(file.into_temp_path())))
+    }
+
+    fn new(name: String, place: Place) -> Self {
+        Self { name, place, stand_in: None }
     }
 
     /// Its name, for people.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What is told of it in the place of the digest of its bytes.
+    pub(super) fn stand_in(&self) -> Option<Digest> {
+        self.stand_in
     }
 
     /// What there is to read.

@@ -20,7 +20,7 @@ mod spool;
 mod table;
 mod tally;
 
-pub use input::Input;
+pub use input::{EachBytes, Input};
 pub use table::open;
 
 use crate::base::digest::Digest;
@@ -93,7 +93,7 @@ pub type Each<'a> = &'a mut dyn FnMut(Cells<'_>) -> Result<()>;
 pub struct Source {
     /// Its name, for people.
     pub name: String,
-    /// The digest of all its bytes as they were read.
+    /// The digest of all its bytes as they were read, or what stands in for it.
     pub digest: Digest,
     /// Their number.
     pub bytes: u64,

@@ -46,7 +46,8 @@ pub fn open(inputs: &[Input], expected: &BTreeMap<String, Kind>) -> Result<Box<d
     let (mut parts, mut sources, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
         let mut found = Remarks::new(input);
-        let (part, source) = part(input, &mut spill, &mut found)?;
+        let (part, mut source) = part(input, &mut spill, &mut found)?;
+        source.digest = input.stand_in().unwrap_or(source.digest);
         if part.names().len() > COLUMNS_MAX {
             let (width, most) = (group(part.names().len()), group(COLUMNS_MAX));
             return Err(Error::new(format!("cannot read {}: it has {width} columns, at most {most} can be read", input.name()))

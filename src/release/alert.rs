@@ -8,13 +8,15 @@
 //! Channels are told at the same time, and of one condition in the order in which it was raised. A channel that cannot be reached is
 //! not tried again in the same run.
 
+use crate::adapters::github::Issues;
+use crate::adapters::incident_file::IncidentFiles;
 use crate::adapters::smtp::Mailer;
 use crate::adapters::webhook::Webhook;
 use crate::base::error::{Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
-use crate::config::{Alerts, Channel, EventsUrl, Project, Secret, SecretRef};
+use crate::config::{Alerts, Channel, EventsUrl, GitHub, Project, Secret, SecretRef};
 use crate::domain::alert::record::{self, Outcome as Came};
 use crate::domain::alert::table::{self, Delivery};
 use crate::domain::alert::{Alert, DeliveryState, key_of, pagerduty};
@@ -22,6 +24,7 @@ use crate::seams::notifier::{Message, Notifier, Told};
 use crate::store::lock::Matter;
 use crate::store::{Store, Tx, log};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -34,6 +37,8 @@ const RUN_MAX: Duration = Duration::from_secs(30);
 pub struct With<'a> {
     /// The configuration.
     pub project: &'a Project,
+    /// Where the repository is.
+    pub root: &'a Path,
     /// Fetches secrets.
     pub secret: &'a dyn Fn(&SecretRef) -> Result<Secret>,
 }
@@ -93,7 +98,12 @@ pub fn message_of(origin: &str, uid: &str, alert: &Alert, at: Timestamp) -> Mess
 ///
 /// # Errors
 /// When a secret cannot be fetched, or does not hold what it should.
-pub fn notifier(alerts: &Alerts, secret: &dyn Fn(&SecretRef) -> Result<Secret>) -> Result<Box<dyn Notifier>> {
+pub fn notifier(alerts: &Alerts, with: With<'_>) -> Result<Box<dyn Notifier>> {
+    let secret = with.secret;
+    let address = |url: &EventsUrl| match url {
+        EventsUrl::Plain(url) => Ok(url.clone()),
+        EventsUrl::Secret(url) => secret(url).map(|url| url.expose().to_owned()),
+    };
     let (what, limit) = (format!("`alerts.{}`", alerts.name), alerts.timeout);
     Ok(match &alerts.channel {
         Channel::Webhook { url, secret: key } => {
@@ -102,17 +112,17 @@ pub fn notifier(alerts: &Alerts, secret: &dyn Fn(&SecretRef) -> Result<Secret>) 
         }
         Channel::Slack { url } => Box::new(Webhook::slack(&what, &secret(url)?, limit)?),
         Channel::PagerDuty { routing_key, url } => {
-            let url = match url {
-                None => pagerduty::ENQUEUE.to_owned(),
-                Some(EventsUrl::Plain(url)) => url.clone(),
-                Some(EventsUrl::Secret(url)) => secret(url)?.expose().to_owned(),
-            };
+            let url = url.as_ref().map_or_else(|| Ok(pagerduty::ENQUEUE.to_owned()), address)?;
             Box::new(Webhook::pagerduty(&what, &url, &secret(routing_key)?, limit)?)
         }
         Channel::Email(email) => {
             let password = email.login.as_ref().map(|(_, password)| secret(password)).transpose()?;
             Box::new(Mailer::new(email, password, limit)?)
         }
+        Channel::GitHub(GitHub { url, repository, token, labels }) => {
+            Box::new(Issues::new(&what, (&address(url)?, repository), secret(token)?, labels.clone(), limit)?)
+        }
+        Channel::File { path } => Box::new(IncidentFiles::new(with.root, path.under(with.root))),
     })
 }
 
@@ -214,7 +224,7 @@ impl Run<'_> {
             let message = message_of(&origin, &delivery.of.uid, &delivery.of.alert, delivery.of.at);
             queues.entry(delivery.channel.clone()).or_default().push((delivery, message));
         }
-        let notifier = |name: &Name| notifier(channel(self.with.project, name.as_str())?, self.with.secret);
+        let notifier = |name: &Name| notifier(channel(self.with.project, name.as_str())?, self.with);
         Ok(queues.into_iter().map(|(name, deliveries)| Queue { notifier: notifier(&name), deliveries }).collect())
     }
 }
@@ -241,12 +251,13 @@ impl Queue {
 fn came(told: Told) -> Came {
     match told {
         Told::Taken(_) => Came::Taken,
+        Told::Partly(_, e) => Came::Partly(worded(&e)),
         Told::Refused(e) => Came::Refused(worded(&e)),
         Told::Missed(e, asked) => Came::Missed(worded(&e), asked),
     }
 }
 
 /// An error with its first hint.
-fn worded(e: &Error) -> String {
+pub(super) fn worded(e: &Error) -> String {
     e.hints().first().map_or_else(|| e.to_string(), |hint| format!("{e} ({hint})"))
 }

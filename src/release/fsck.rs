@@ -16,7 +16,7 @@ use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
 use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
-use crate::domain::{alert, drift, eval, ingest, monitor, registry};
+use crate::domain::{alert, drift, eval, flag, ingest, monitor, registry, rollout};
 use crate::store::check::{Entry, Finding, Stored, Tile, entries, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
@@ -235,7 +235,9 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let mut ingest_told = ingest::check::Replay::default();
     let mut drift_told = drift::check::Replay::default();
     let mut alert_told = alert::check::Replay::default();
+    let mut flags_told = flag::check::Replay::default();
     let mut monitor_told = monitor::check::Replay::default();
+    let mut rollout_told = rollout::check::Replay::default();
     let mut marks = marks::Replay::default();
     let mut named = Vec::new();
     let actions: Vec<&str> = [
@@ -245,7 +247,8 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         drift::check::ACTIONS,
         alert::check::ACTIONS,
         monitor::check::ACTIONS,
-        alert::check::ACTIONS,
+        flag::check::ACTIONS,
+        rollout::check::ACTIONS,
         marks::ACTIONS,
     ]
     .concat();
@@ -258,6 +261,8 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         drift_told.take(&entry);
         alert_told.take(&entry);
         monitor_told.take(&entry);
+        flags_told.take(&entry);
+        rollout_told.take(&entry);
         marks.take(&entry);
         named.extend(super::gc::list_of(&entry).map(list));
     };
@@ -281,6 +286,10 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     findings.extend(alerts);
     named.extend(part("drift", drift_objects(view), findings)?);
     let differences = part("monitoring", monitor_told.compare(view), findings)?;
+    findings.extend(differences);
+    let differences = part("flags", flags_told.compare(view), findings)?;
+    findings.extend(differences);
+    let differences = part("rollouts", rollout_told.compare(view), findings)?;
     findings.extend(differences);
     let indexes = if options.quick { Vec::new() } else { part("documents", indexes(view, &collections), findings)? };
     findings.extend(indexes);

@@ -18,6 +18,7 @@ use crate::domain::eval::record;
 use crate::domain::ingest::table;
 use crate::domain::registry::retention::{self, Rules, Sorted};
 use crate::domain::registry::table::VersionRow;
+use crate::domain::rollout;
 use crate::release::checkout::manifest_of;
 use crate::release::parallel;
 use crate::store::check::{Entry, entries};
@@ -196,12 +197,23 @@ impl Plan {
 type Stored = (Digest, u64, Timestamp);
 
 fn plan(view: View<'_>, reach: &mut Reach<'_>, stored: &[Stored], rules: Rules, now: Timestamp, old: Timestamp) -> Result<Plan> {
-    let sorted = retention::sort(view, rules, now)?;
+    let sorted = retention::sort(view, rules, &held(view)?, now)?;
     let needed = reach.needed(view, &sorted)?;
     let (aged, young): (Vec<&Stored>, Vec<&Stored>) =
         stored.iter().filter(|(digest, ..)| !needed.contains(digest)).partition(|(.., at)| *at < old);
     let removed = aged.into_iter().map(|(object, bytes, _)| Removed { object: *object, bytes: *bytes }).collect();
     Ok(Plan { sorted, removed, young: young.len() as u64 })
+}
+
+/// The versions of rollouts that are under way: traffic may go back to what is in no stage any more.
+fn held(view: View<'_>) -> Result<retention::Held> {
+    let mut held = retention::Held::new();
+    for under_way in rollout::table::open(view)? {
+        let why = format!("rollout {}", under_way.short());
+        held.extend(under_way.setup.stable.iter().map(|stable| (stable.digest, why.clone())));
+        held.insert(under_way.setup.canary.digest, why);
+    }
+    Ok(held)
 }
 
 /// Decides anew under the writer's lock, as somebody may have promoted what had expired, and records it.
@@ -271,7 +283,7 @@ fn listed(objects: &Objects, entry: &Entry) -> Option<Vec<String>> {
 
 /// Takes back out of the trash what is needed and not in its place.
 fn give_back(view: View<'_>, reach: &mut Reach<'_>, rules: Rules, now: Timestamp) -> Result<Vec<Digest>> {
-    let sorted = retention::sort(view, rules, now)?;
+    let sorted = retention::sort(view, rules, &held(view)?, now)?;
     let needed = reach.needed(view, &sorted)?;
     let trashed: BTreeSet<Digest> = reach.objects.trashed()?.into_iter().map(|t| t.digest).collect();
     let mut restored = Vec::new();

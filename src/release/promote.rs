@@ -114,6 +114,22 @@ pub fn promote(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_
     Ok(Promotion { version, from, gates, verdict, changed: true, replaced: moved.replaced, event, frozen, broken: None })
 }
 
+/// Whether a promotion would be refused as things stand, which is then recorded; `None` when the version may move.
+///
+/// # Errors
+/// Those of [`promote`], and when the version is there already.
+pub fn refused(tx: &Tx<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Option<Promotion>> {
+    let Plan { version, gates, verdict, frozen, step } = plan(tx.view(), project, root, request)?;
+    let from = version.stage;
+    let event = match step {
+        Step::Stay => return Err(Error::new(format!("{} is in {} already", version.reference(), request.to))),
+        Step::Move(_) => return Ok(None),
+        Step::Distrust(e) => return Ok(Some(distrust(tx, version, request, e))),
+        Step::Refuse(detail) => Some(refusal(tx, &version, request, detail)),
+    };
+    Ok(Some(Promotion { version, from, gates, verdict, changed: false, replaced: None, event, frozen, broken: None }))
+}
+
 fn plan(view: View<'_>, project: &Project, root: &Path, request: &Request<'_>) -> Result<Plan> {
     let version = table::resolve(view, request.reference)?;
     expect(view, &version, request)?;

@@ -103,6 +103,15 @@ fn target(view: View<'_>, request: &Request<'_>) -> Result<VersionRow> {
     Ok(target)
 }
 
+/// Whether production has the version that was expected there.
+///
+/// # Errors
+/// When it has another; when there is no such model.
+pub fn expected(view: View<'_>, request: &Request<'_>) -> Result<()> {
+    let model = table::model(view, request.name)?;
+    expect(request, table::in_production(view, model.id)?.as_ref())
+}
+
 fn expect(request: &Request<'_>, now: Option<&VersionRow>) -> Result<()> {
     match request.expect {
         Some(version) if now.map(|v| v.version) != Some(version) => {

@@ -7,6 +7,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
+use crate::domain::flag;
 use crate::domain::ingest::table::{Erased, Scope, Tenant, Whom, concerned, erase as erase_rows};
 use crate::release::folder::{Written, give_out, manifest};
 use crate::release::index::index_words;
@@ -101,9 +102,10 @@ const TABLES: &[&str] = &[
     "outbox",
     "collection",
     "tenant",
+    "flag",
 ];
 
-/// Erases everything of a tenant, or what mentions a subject: rows, words of indexes, caches of this host.
+/// Erases everything of a tenant, its flags too, or what mentions a subject: rows, words of indexes, caches of this host.
 ///
 /// # Errors
 /// When the state cannot be written: nothing has gone then. When only something beside it cannot be removed the error says
@@ -112,7 +114,9 @@ pub fn erase(store: &Store, name: &Name, whom: Whom<'_>, why: (Option<&str>, &st
     let erased = store.write(|tx| {
         let tenant = named(tx.view(), name)?;
         let erased = erase_rows(tx, &tenant, whom, why)?;
-        if whom != Whom::Tenant {
+        if whom == Whom::Tenant {
+            flag::record::remove_all(tx, name)?;
+        } else {
             // An index of words keeps those of a removed chunk until it is made again.
             erased.collections.iter().try_for_each(|scope| index_words(tx, scope).map(drop))?;
         }

@@ -167,26 +167,37 @@ impl Bench {
 
     /// Records an evaluation of a version on a dataset with two rows.
     pub(super) fn evaluate(&self, reference: &str, dataset: Digest) {
-        let score = |pos| RowScore { pos, row: format!("q{pos}"), metric: "f1".into(), value: Some(0.5), reason: None };
-        let rows = [score(0), score(1)];
-        let id = format!("eval-{reference}");
-        self.store.feed(|f| record::append_rows(f, &id, &rows)).expect("fed");
+        self.evaluate_as(&format!("eval-{reference}"), reference, dataset, &[Some(0.5), Some(0.5)]);
+    }
+
+    /// Records an evaluation with these scores of `f1`.
+    pub(super) fn evaluate_as(&self, id: &str, reference: &str, dataset: Digest, scores: &[Option<f64>]) {
+        let score = |(pos, value): (usize, &Option<f64>)| RowScore {
+            pos: pos as i64,
+            row: format!("q{pos}"),
+            metric: "f1".into(),
+            value: *value,
+            reason: value.is_none().then(|| "no answer".to_owned()),
+        };
+        let rows: Vec<RowScore> = scores.iter().enumerate().map(score).collect();
+        self.store.feed(|f| record::append_rows(f, id, &rows)).expect("fed");
+        let known: Vec<f64> = scores.iter().flatten().copied().collect();
         let new = NewEvaluation {
-            id,
+            id: id.to_owned(),
             version: self.version(reference),
             dataset: "golden.jsonl".into(),
             dataset_digest: dataset,
             judge: "deterministic".into(),
             system: "recorded".into(),
-            rows: 2,
+            rows: rows.len() as i64,
             rows_digest: record::digest_of(&rows).expect("a digest"),
             metrics: vec![Summary {
                 metric: "f1".into(),
-                mean: Some(0.5),
+                mean: crate::stats::describe::mean(&known),
                 low: None,
                 high: None,
-                n: 2,
-                total: 2,
+                n: known.len() as i64,
+                total: rows.len() as i64,
                 unscored: None,
             }],
         };

@@ -1,6 +1,9 @@
-//! Traits that several rooms share; they know nothing of who implements them.
+//! Traits that several rooms share, which know nothing of who implements them, and values that two rooms hand each other.
 
 pub mod answerer;
 pub mod embedder;
 pub mod graph;
+pub mod metrics;
 pub mod notifier;
+pub mod routes;
+pub mod traffic;

@@ -59,9 +59,11 @@ pub struct Message {
 pub enum Told {
     /// It was taken; what was answered, on one line.
     Taken(String),
+    /// Of several people some were told, with what was answered; the others will not be, and the error says who.
+    Partly(String, Error),
     /// It will not be taken, however often it is told.
     Refused(Error),
-    /// Nobody took it, or the answer was lost: it may be told again, at the soonest after the time that was asked for.
+    /// Not everybody took it, or the answer was lost: it may be told again, at the soonest after the time that was asked for.
     Missed(Error, Option<Duration>),
 }
 

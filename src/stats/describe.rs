@@ -2,6 +2,8 @@
 //!
 //! Invariant: equal values have exactly that value as their mean and exactly zero spread, whatever rounding would say.
 
+use serde::{Deserialize, Serialize};
+
 /// What is told of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
@@ -64,6 +66,53 @@ pub fn quantile_sorted(sorted: &[f64], q: f64) -> Option<f64> {
     Some(if below == above { below } else { below * (1.0 - weight) + above * weight })
 }
 
+/// Count, mean and spread of values that are gone: what windows keep, and what adds up to that of all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// How many values.
+    pub n: u64,
+    /// Their mean, in the unit of the values; 0 without values.
+    pub mean: f64,
+    /// Their standard deviation (divisor n − 1), in the unit of the values; 0 with fewer than two.
+    pub sd: f64,
+}
+
+impl Moments {
+    /// Of values at hand; `None` for values that are not finite, or whose sums are not.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        if values.is_empty() {
+            return Some(Self::default());
+        }
+        let sd = if values.len() < 2 { 0.0 } else { sd(values)? };
+        Some(Self { n: values.len() as u64, mean: mean(values)?, sd })
+    }
+
+    /// With `from.0` as 0 and `from.1` as 1 (they may fall, but must differ).
+    #[must_use]
+    pub fn scaled(&self, from: (f64, f64)) -> Self {
+        let span = from.1 - from.0;
+        Self { n: self.n, mean: (self.mean - from.0) / span, sd: self.sd / span.abs() }
+    }
+
+    /// Σ(x − mean)².
+    pub fn squares(&self) -> f64 {
+        self.n.saturating_sub(1) as f64 * self.sd * self.sd
+    }
+
+    /// Of the values of both (Chan, Golub and LeVeque 1983).
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        if self.n == 0 || other.n == 0 {
+            return if self.n == 0 { *other } else { *self };
+        }
+        let n = self.n.saturating_add(other.n);
+        let (all, theirs) = (n as f64, other.n as f64);
+        let gap = other.mean - self.mean;
+        let squares = self.squares() + other.squares() + gap * gap * self.n as f64 * theirs / all;
+        Self { n, mean: self.mean + gap * theirs / all, sd: (squares / (all - 1.0)).sqrt() }
+    }
+}
+
 fn count(values: &[f64]) -> f64 {
     values.len() as f64
 }
@@ -77,6 +126,29 @@ fn sum(values: impl Iterator<Item = f64>) -> f64 {
         total = next;
     }
     total + lost
+}
+
+/// Draws and hits among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// How many draws were hits.
+    pub hits: u64,
+    /// How many draws there were.
+    pub n: u64,
+}
+
+impl Counts {
+    /// The share of hits; `None` without draws.
+    pub fn rate(self) -> Option<f64> {
+        (self.n > 0).then(|| self.hits as f64 / self.n as f64)
+    }
+
+    /// Both together. More hits than draws, which no source should report, count as all.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let n = self.n.saturating_add(other.n);
+        Self { hits: self.hits.saturating_add(other.hits).min(n), n }
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +197,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn moments_of_parts_add_up(v in proptest::collection::vec(-9.0f64..9.0, 0..40), at in 0usize..40) {
+            let (a, b) = v.split_at(at.min(v.len()));
+            let (parts, all) = (Moments::of(a).expect("one").and(&Moments::of(b).expect("one")), Moments::of(&v).expect("one"));
+            prop_assert_eq!(parts.n, all.n);
+            prop_assert!((parts.mean - all.mean).abs() < 1e-12 && (parts.sd - all.sd).abs() < 1e-9, "{parts:?} {all:?}");
+        }
+
         #[test]
         fn equal_values_have_no_spread(v in -1e300f64..1e300, n in 2usize..40) {
             let values = vec![v; n];

@@ -25,22 +25,37 @@ pub struct Ordered {
 impl Ordered {
     /// The sample of these values, exact; −0 is 0. `None` for no values or values that are not finite.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        if values.is_empty() || !values.iter().all(|v| v.is_finite()) {
-            return None;
-        }
         values.sort_unstable_by(f64::total_cmp);
         // Counted first, because growing copies, and there are two numbers for each value.
-        let distinct = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        let mut points: Vec<(f64, u64)> = Vec::with_capacity(distinct);
-        for (rank, value) in values.into_iter().enumerate() {
-            let upto = rank as u64 + 1;
+        let distinct = usize::from(!values.is_empty()) + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        Self::of_sorted(values.into_iter().map(|v| (v, 1)), distinct)
+    }
+
+    /// The sample of values that were each seen so often, in any order: the buckets of a histogram, for one. A value may come twice,
+    /// one that was never seen is left out. `None` for no values, values that are not finite, or more rows than can be counted.
+    pub fn of_counted(values: impl IntoIterator<Item = (f64, u64)>) -> Option<Self> {
+        let mut values: Vec<(f64, u64)> = values.into_iter().filter(|(_, times)| *times > 0).collect();
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let most = values.len();
+        Self::of_sorted(values.into_iter(), most)
+    }
+
+    /// From values in ascending order, with room for so many distinct ones.
+    fn of_sorted(values: impl Iterator<Item = (f64, u64)>, room: usize) -> Option<Self> {
+        let mut points: Vec<(f64, u64)> = Vec::with_capacity(room);
+        let mut upto = 0u64;
+        for (value, times) in values {
+            if !value.is_finite() {
+                return None;
+            }
+            upto = upto.checked_add(times)?;
             match points.last_mut() {
                 // Equal as numbers, so that −0 and 0 are one point.
                 Some(last) if last.0 == value => last.1 = upto,
                 _ => points.push((value + 0.0, upto)),
             }
         }
-        Some(Self { points, slack: 0, shift: 0.0 })
+        (!points.is_empty()).then_some(Self { points, slack: 0, shift: 0.0 })
     }
 
     /// A sample from what [`Self::points`], [`Self::slack`] and [`Self::shift`] told. `None` when that is not a sample.
@@ -183,6 +198,16 @@ fn counted(points: &[(f64, u64)], next: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_are_their_rows() {
+        let rows = Ordered::of(vec![2.0, -0.0, 5.0, 2.0, 0.0, 2.0]);
+        assert!(rows.is_some());
+        assert_eq!(Ordered::of_counted([(5.0, 1), (2.0, 2), (0.0, 1), (9.0, 0), (-0.0, 1), (2.0, 1)]), rows);
+        for bad in [&[][..], &[(1.0, 0)], &[(f64::NAN, 1)], &[(f64::INFINITY, 3)], &[(1.0, u64::MAX), (2.0, 2)]] {
+            assert_eq!(Ordered::of_counted(bad.iter().copied()), None, "{bad:?}");
+        }
+    }
     use crate::stats::describe::{mean, quantile, sd};
     use crate::stats::rng::Rng;
     use crate::stats::wasserstein::distance;

@@ -1,10 +1,31 @@
-//! The interval of a quantile from order statistics: no law of the values is assumed.
+//! Quantiles and their intervals from order statistics: no law of the values is assumed.
 //!
 //! The number of rows at most the true quantile is binomial, so the interval runs between two of the rows (Conover 1999, "Practical
 //! nonparametric statistics", 3.2). Of few rows an end may not exist: no row of 50 is surely above their 99th percentile.
 
 use super::beta::regularised;
 use super::ordered::Ordered;
+
+/// A quantile and where the true one lies, in the unit of the values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantile {
+    /// The smallest value that at least the asked share of the rows does not exceed.
+    pub value: f64,
+    /// The lower end; `None` when there are too few rows for one.
+    pub low: Option<f64>,
+    /// The upper end; `None` when there are too few rows for one.
+    pub high: Option<f64>,
+}
+
+/// The `q`-quantile with its interval. `None` when `q` or the confidence is not strictly between 0 and 1.
+pub fn quantile(sample: &Ordered, q: f64, confidence: f64) -> Option<Quantile> {
+    if !(q > 0.0 && q < 1.0 && confidence > 0.0 && confidence < 1.0) {
+        return None;
+    }
+    let (low, high) = quantile_interval(sample, q, confidence);
+    let rank = ((q * sample.rows() as f64).ceil() as u64).clamp(1, sample.rows());
+    Some(Quantile { value: value_at(sample, rank)?, low, high })
+}
 
 /// The ends between which the true `q`-quantile lies with the confidence, in the unit of the values; an end that the sample does
 /// not reach is absent. Both absent when `q` or the confidence is not strictly between 0 and 1.
@@ -66,6 +87,24 @@ mod tests {
             let sample = Ordered::of((1..=n).map(f64::from).collect()).expect("a sample");
             assert_eq!(quantile_interval(&sample, q, 0.95), (low, high), "{q} of {n}");
         }
+    }
+
+    /// scipy's `quantile_test(...).confidence_interval(0.95)` of 1, 2, …, n.
+    #[test]
+    fn quantiles_agree_with_scipy() {
+        for row in crate::stats::evidence::tests::reference("quantiles") {
+            let n = row["n"].as_u64().expect("a count");
+            let sample = Ordered::of((1..=n).rev().map(|v| v as f64).collect()).expect("a sample");
+            let q = row["q"].as_f64().expect("a number");
+            let got = quantile(&sample, q, 0.95).expect("a quantile");
+            assert_eq!((got.low, got.high), (row["low"].as_f64(), row["high"].as_f64()), "{row}");
+            assert_eq!(got.value, (q * n as f64).ceil(), "{row}");
+        }
+        let sample = Ordered::of(vec![1.0]).expect("a sample");
+        assert_eq!(
+            (quantile(&sample, 0.0, 0.95), quantile(&sample, f64::NAN, 0.95), quantile(&sample, 0.5, 1.0)),
+            (None, None, None)
+        );
     }
 
     #[test]

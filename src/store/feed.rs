@@ -32,6 +32,16 @@ impl Feed<'_> {
         Ok(appended)
     }
 
+    /// The one integer that a query gives, as things stand for this writer alone; `None` when it gives none.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn asked(&self, sql: &str, values: &[Value]) -> Result<Option<i64>> {
+        let mut found = None;
+        self.db.each(sql, values, &mut |row| row.opt_int(0).map(|n| found = n))?;
+        Ok(found)
+    }
+
     /// Takes out the rows that meet a condition: what they say is left to do is done.
     ///
     /// # Errors

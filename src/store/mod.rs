@@ -67,7 +67,7 @@ pub struct Identity {
 }
 
 /// Signs the head of the log after a change.
-pub trait Seal {
+pub trait Seal: Send {
     /// A signed checkpoint of this head.
     ///
     /// # Errors

@@ -459,3 +459,42 @@ fn mail_that_is_refused_for_now_is_sent_later() {
     assert_eq!(parsed.date().map(mail_parser::DateTime::to_rfc3339), Some("2026-11-21T08:03:00Z".to_owned()));
     ok(s, ["fsck"]);
 }
+
+/// Of several people each is told whom the server takes; who is refused for good is told as such, and who is refused for now gets it later.
+#[test]
+fn one_refused_address_stands_in_nobody_else_s_way() {
+    let mail = Server::start(Security::None, &[]).expect("a server");
+    let (s, receiver) = (&mut Sandbox::new(), Receiver::start());
+    telling(s, &receiver, "[\"owners\"]", &mail_to(&format!("smtp://{}", mail.address), ""));
+    mail.refuse_one("ada@example.org", Some("550 5.1.1 ada moved"));
+    let check = moved(s);
+    assert!(
+        check.stderr.contains("`alerts.owners` was told in part of") && check.stderr.contains("the others were told"),
+        "{check}"
+    );
+    assert!(check.stderr.contains("1 of 2 were taken, not ada@example.org (") && check.stderr.contains("ada moved"), "{check}");
+    assert!(listed(s, []).is_empty() && listed(s, ["--all"]) == [is("owners", "sent", 1)], "nothing waits");
+    assert!(ok(s, ["alert", "list", "--all"]).stdout.contains("ada moved") && !ok(s, ["status"]).stdout.contains("alerts"));
+    let test = ends(s, 5, ["alert", "test", "owners"]);
+    assert!(test.stdout.contains("took the message") && test.stdout.contains("not ada@example.org"), "{test}");
+    let to = |mails: &[Mail]| mails.iter().map(|mail| mail.to.clone()).collect::<Vec<_>>();
+    let (ada, grace) = ("ada@example.org".to_owned(), "grace@example.org".to_owned());
+    assert_eq!(to(&mail.mails()), [[grace.clone()], [grace.clone()]]);
+    // For now: everybody gets it later, who has it already by the same Message-ID.
+    mail.refuse_one("ada@example.org", Some("452 4.2.2 mailbox full"));
+    quiet(s);
+    assert_eq!(listed(s, []), [is("owners", "waiting", 1)]);
+    mail.refuse_one("ada@example.org", None);
+    s.skip_runs(10);
+    ok(s, ["alert", "send"]);
+    let mails = mail.mails();
+    assert_eq!(to(&mails[2..]), [vec![grace.clone()], vec![ada, grace.clone()]]);
+    let id = |mail: &Mail| MessageParser::default().parse(mail.text.as_bytes()).and_then(|m| m.message_id().map(str::to_owned));
+    assert!(id(&mails[2]).is_some() && id(&mails[2]) == id(&mails[3]));
+    // A sender who is refused, and all recipients: nobody was told.
+    mail.refuse(Some("550 relaying denied"));
+    let nobody = ends(s, 3, ["alert", "test", "owners"]);
+    assert!(nobody.stdout.contains("nobody was taken, not ada@example.org (") && nobody.stdout.contains("grace@"), "{nobody}");
+    ok(s, ["fsck"]);
+    ok(s, ["audit", "verify"]);
+}

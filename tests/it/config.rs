@@ -165,6 +165,7 @@ fn each_value_tells_where_it_comes_from() {
     monitor.fail-on             medium                 built-in
     monitor.alerts              []                     built-in
     monitor.prometheus.timeout  10s                    built-in
+    health.timeout              5s                     built-in
     -- exit status: 0 --
     "#);
     let ci = json(&ok(&s, ["config", "show", "--profile", "ci", "--format", "json"]));

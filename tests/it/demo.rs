@@ -13,13 +13,18 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
         "You can return an unused item within 30 days of delivery.",
         "$ kf promote bot --to production --first-release",
         "(exit code 3)",
-        "bot@1.0.0 is in production again; 3.0.0 is archived",
-        "Done: a worse version was refused, a better one released and rolled back, drift was found, and the log verified.",
+        "says 1.0.0",
+        "bot@3.0.1 is in production with all of the traffic of local",
+        "says 3.0.1",
+        "was taken back",
+        "bot@1.0.0 is in production with all of the traffic of local",
+        "Done: a worse version was refused, a better one tried on users, released and rolled back, a broken one taken back by itself, drift was \
+         found, and the log verified.",
     ] {
         assert!(run.stdout.contains(told), "{told}\n{run}");
     }
     let status = ok(&s, ["-C", "shop", "status"]).stdout;
-    assert!(status.contains("bot    1.0.0                3.0.0 (archived)"), "{status}");
+    assert!(status.contains("bot    1.0.0       3.0.0    3.0.1 (archived)"), "{status}");
     ok(&s, ["-C", "shop", "audit", "verify"]);
     assert_snapshot!(ends(&s, 1, ["demo", "--dir", "shop"]), @"
     -- stderr --

@@ -153,7 +153,11 @@ fn a_changed_schema_is_told_column_by_column() {
     assert_eq!(statuses, [("amount", "retyped"), ("region", "ok"), ("extra", "new")]);
     s.write("gone.csv", "region\n".to_owned() + &"north\nsouth\nsouth\neast\n".repeat(250));
     let run = ends(s, 3, ["drift", "check", "bot", "--data", "gone.csv"]);
-    assert!(run.stdout.contains("upstream: critical: amount is missing"), "{run}");
+    assert!(run.stdout.contains("upstream: critical: amount is missing") && !run.stdout.contains("wrong file"), "{run}");
+    s.write("other.csv", "host,load\n".to_owned() + &"a,0.5\nb,0.25\n".repeat(500));
+    let run = ends(s, 3, ["drift", "check", "bot", "--data", "other.csv"]);
+    let words = "bot: critical: the new data has no column of the reference (amount, region), and it has host, load: most likely it is the wrong file";
+    assert!(run.stdout.contains(words) && run.stdout.contains("hint: name the right file with `--data`"), "{run}");
 }
 
 #[test]

@@ -30,6 +30,18 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("audit show", &["1"]),
     ("audit show", &["1", "--raw"]),
     ("audit verify", &[]),
+    ("canary abort", &["bot", "--reason", "wrong language"]),
+    ("canary approve", &["bot"]),
+    ("canary explain", &["embedder"]),
+    ("canary history", &[]),
+    ("canary pause", &["bot"]),
+    ("canary promote", &["bot", "--full"]),
+    ("canary resume", &["bot"]),
+    ("canary retry", &["embedder"]),
+    ("canary run", &["bot"]),
+    ("canary start", &["golden@1.0.0", "--detach"]),
+    ("canary status", &["bot"]),
+    ("canary tick", &["bot"]),
     ("card", &["bot@1.0.0"]),
     ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"]),
     ("checkout", &["bot@1.0.0", "out"]),
@@ -38,6 +50,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("config schema", &[]),
     ("config show", &[]),
     ("demo", &["--dir", "show"]),
+    ("deploy", &["golden@1.0.0", "--strategy", "blue-green"]),
     ("diff", &["bot@1.0.0", "bot@1.0.1"]),
     ("doctor", &[]),
     ("drift baseline", &["bot@1.0.1", "--data", "quiet.csv"]),
@@ -50,11 +63,20 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("drift replay", &["bot", "--data", "moved.csv"]),
     ("drift report", &["bot", "--report", "markdown=drift.md"]),
     ("eval", &["bot@1.0.2", "--answers", "answers.jsonl", "--report", "junit=j.xml", "--report", "html=h.html"]),
+    ("flag eval", &["beta", "--key", "user-1"]),
+    ("flag export", &[]),
+    ("flag get", &["beta"]),
+    ("flag list", &[]),
+    ("flag remove", &["prompt"]),
+    ("flag set", &["beta", "--percent", "7.5"]),
     ("fsck", &["--repair"]),
+    ("gateway run", &["--target", "edge"]),
+    ("gateway status", &["--target", "edge"]),
     ("gc", &["--apply"]),
     ("graph neighbors", &["Kestrel Systems", "--tenant", "acme"]),
     ("graph path", &["Kestrel Systems", "Plover Analytics", "--tenant", "acme"]),
     ("graph show", &["Kestrel Systems", "--tenant", "acme"]),
+    ("health", &[]),
     ("help", &["promote"]),
     ("help", &["--man", "man"]),
     ("history", &["bot"]),
@@ -90,7 +112,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("register", &["bot", "bot"]),
     ("register", &["new", "bot", "--type", "other"]),
     ("restore", &["bot@1.0.1"]),
-    ("rollback", &["bot", "--to", "1.0.1"]),
+    ("rollback", &["bot", "--to", "1.0.1", "--no-traffic"]),
     ("search", &["parcel", "--tenant", "acme"]),
     ("show", &["bot@1.0.0"]),
     ("state move", &["--to", ELSEWHERE]),
@@ -107,6 +129,8 @@ pub(crate) fn prepare(s: &Sandbox) {
     story::documents(s);
     story::drift(s);
     story::monitor(s);
+    story::rollouts(s);
+    story::flags(s);
     ok(s, ["restore", "bot@1.0.2"]);
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");
@@ -159,6 +183,7 @@ const TEXTS: &[(&str, &[&str], &[&str])] = &[
     ("config schema", &[], &["table", "json"]),
     ("audit show", &["1", "--raw"], &["table", "json"]),
     ("demo", &["--dir", "show"], &["table"]),
+    ("flag export", &[], &["table", "json"]),
     ("help", &["promote"], &["table"]),
     ("ingest show", &["manual/returns.md", "--tenant", "acme", "--text"], &["table"]),
     ("monitor export grafana", &[], &["table", "json"]),

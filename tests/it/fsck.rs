@@ -327,6 +327,66 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
             ("event", Fsck),
         ],
     ),
+    (
+        "rollout",
+        &[
+            ("uid", Key),
+            ("model", Fsck),
+            ("canary", Fsck),
+            ("target", Fsck),
+            ("setup", Fsck),
+            ("state", Fsck),
+            ("open", Fsck),
+            ("moves", Fsck),
+            ("created", Fsck),
+            ("changed", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "rollout_move",
+        &[
+            ("rollout", Key),
+            ("seq", Key),
+            ("what", Fsck),
+            ("reason", Fsck),
+            ("state", Fsck),
+            ("judgement", Fsck),
+            ("at", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "rollout_tick",
+        &[
+            ("rollout", Key),
+            ("id", Key),
+            ("base", Key),
+            ("at", Key),
+            ("state", Key),
+            ("reason", Key),
+            ("since", Key),
+            ("upto", Key),
+            ("cursor", Key),
+            ("figures", Key),
+            ("judgement", Key),
+            ("latency", Key),
+        ],
+    ),
+    (
+        "rollout_lease",
+        &[
+            ("rollout", Nothing),
+            ("fence", Nothing),
+            ("renewal", Nothing),
+            ("host", Nothing),
+            ("pid", Nothing),
+            ("until", Nothing),
+        ],
+    ),
+    ("flag", &[("tenant", Key), ("name", Key), ("rule", Fsck), ("changed", Fsck), ("actor", Fsck), ("event", Fsck)]),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 
@@ -447,6 +507,8 @@ fn an_edit_of_any_column_of_any_row_is_found() {
         story::documents(s);
         story::drift(s);
         story::monitor(s);
+        story::rollouts(s);
+        story::flags(s);
         let key: VerifierKey = ok(s, ["audit", "key"]).stdout.trim().parse().expect("a key");
         let store = story::open(s);
         let long = Event::new("model.looked-at", Resource::new("model", "m")).with("long", "x".repeat(9_000));

@@ -17,8 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &["base", "stats", "config", "store", "data", "seams"]),
     ("adapters", &["base", "stats", "config", "store", "data", "seams", "domain"]),
     ("release", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters"]),
-    ("cli", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release"]),
-    ("commands", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release", "cli"]),
+    ("gateway", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release"]),
+    ("cli", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release", "gateway"]),
+    ("commands", &["base", "stats", "config", "store", "data", "seams", "domain", "adapters", "release", "gateway", "cli"]),
 ];
 
 /// Rooms of the domain and the siblings each may use.
@@ -28,10 +29,12 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     // The language of a text is told in one place.
     ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),
+    ("flag", &[]),
     ("golden", &[]),
     ("ingest", &[]),
     ("monitor", &["drift"]),
     ("registry", &[]),
+    ("rollout", &[]),
 ];
 
 /// Single files that may look down: file, room, why.
@@ -43,8 +46,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli", "commands"]),
     ("clap_mangen", &["cli", "commands"]),
     ("indicatif", &["cli", "commands"]),
-    ("tokio", &["store", "adapters"]),
+    ("tokio", &["store", "adapters", "gateway"]),
+    ("hyper", &["gateway"]),
+    ("hyper_util", &["gateway"]),
+    ("tokio_rustls", &["gateway"]),
     ("reqwest", &["store", "adapters"]),
+    ("axum", &["adapters", "gateway"]),
     ("object_store", &["store", "adapters"]),
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),

@@ -285,7 +285,7 @@ fn samples_that_are_too_old_go() {
 }
 
 /// What a Prometheus server was asked: the query and the token.
-type Heard = Arc<Mutex<Vec<(String, String)>>>;
+pub(crate) type Heard = Arc<Mutex<Vec<(String, String)>>>;
 
 /// A fake of Prometheus, from the documentation of its HTTP API: it knows a few queries by their text.
 async fn answer(
@@ -317,12 +317,17 @@ async fn answer(
     (status, [(header::CONTENT_TYPE, "application/json")], body)
 }
 
+/// Starts it below `/prom/`; keeps what it is asked, with the tokens.
+pub(crate) fn prometheus() -> (std::net::SocketAddr, Heard) {
+    let heard = Heard::default();
+    let app = axum::Router::new().route("/prom/api/v1/query", get(answer)).with_state(Arc::clone(&heard));
+    (crate::support::serve(app), heard)
+}
+
 #[test]
 fn values_come_from_prometheus() {
     on_both(|s| {
-        let heard = Heard::default();
-        let address =
-            crate::support::serve(axum::Router::new().route("/prom/api/v1/query", get(answer)).with_state(Arc::clone(&heard)));
+        let (address, heard) = prometheus();
         s.set("PROM_TOKEN", "hunter2-hunter2");
         let metrics = "[monitor.metrics.latency]\nquery = \"max by (host) (latency_seconds)\"\n\
              [monitor.metrics.up]\nquery = \"scalar(up)\"\n[monitor.metrics.silent]\nquery = \"absent_metric\"\n";

@@ -3,7 +3,9 @@
 //! A published schema lets fields be added. Here it does not: a field that is not in it fails, so that none goes unpublished.
 
 use crate::drift_judged;
+use crate::monitor_check;
 use crate::repo::{ends, init, json, next_bot, ok, on_both, with_bot, write_bot};
+use crate::story;
 use crate::support::sandbox::Sandbox;
 use crate::support::{program, project, skip};
 use serde_json::{Value, json};
@@ -58,6 +60,17 @@ pub(crate) fn complaints(validator: &PathBuf, name: &str, documents: &[Value]) -
     if run.status.success() { String::new() } else { format!("{name}: {said}") }
 }
 
+/// Holds documents to a schema, where the validator is installed.
+#[track_caller]
+pub(crate) fn fit(name: &str, documents: &[Value]) {
+    let Some(validator) = validator() else { return skip("`jsonschema` is not installed") };
+    assert!(documents.iter().all(|d| d["schema"] == format!("kf.{name}/1")), "{name}: {documents:?}");
+    assert_eq!(complaints(&validator, name, documents), "");
+}
+
+/// Reports of what needs a running gateway: `canary.rs`, `emergency.rs` and `gateway_run.rs` hold them to their schemas.
+const TRAFFIC: [&str; 5] = ["canary", "canary-explain", "canary-history", "gateway-status", "rollback-emergency"];
+
 /// Every report of a repository in many states.
 fn documents(s: &Sandbox) -> Documents {
     let mut found = Documents::new();
@@ -66,6 +79,7 @@ fn documents(s: &Sandbox) -> Documents {
     }
     let every = |found: &mut Documents| {
         take(found, s, "list", 0, ["list", "--format", "json"]);
+        take(found, s, "health", 0, ["health", "--format", "json"]);
         take(found, s, "status", 0, ["status", "--format", "json"]);
         take(found, s, "fsck", 0, ["fsck", "--format", "json"]);
         take(found, s, "audit-log", 0, ["audit", "log", "--format", "json"]);
@@ -132,7 +146,7 @@ fn documents(s: &Sandbox) -> Documents {
     take(&mut found, s, "search", 0, ["search", "opening hours", "--hybrid", "--format", "json"]);
     take(&mut found, s, "index-list", 0, ["index", "list", "--format", "json"]);
     take(&mut found, s, "index-stats", 0, ["index", "stats", "--format", "json"]);
-    for (name, document) in of_drift(s) {
+    for (name, document) in of_drift(s).into_iter().chain(of_monitor(s)) {
         found.entry(name).or_default().push(document);
     }
     found
@@ -149,11 +163,7 @@ fn of_drift(s: &Sandbox) -> Vec<(&'static str, Value)> {
     s.write("broken.csv", drift_judged::data(3, |_, _| {}).replace("age,", "size,").replace("beta", "gamma").replace("acme", ""));
     s.write("numbers.csv", "tenant\n".to_owned() + &"1\n2\n".repeat(500));
     let mut found = Vec::new();
-    let mut take = |name, code, args: &[&str]| {
-        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args).args(["--format", "json"]));
-        assert_eq!(run.code, Some(code), "{args:?}\n{run}");
-        found.push((name, json(&run)));
-    };
+    let mut take = |name, code, args: &[&str]| found.push((name, taken(s, code, args)));
     take("drift-list", 0, &["drift", "list"]);
     take("drift-due", 0, &["drift", "due"]);
     for name in ["bot", "plain"] {
@@ -181,6 +191,42 @@ fn of_drift(s: &Sandbox) -> Vec<(&'static str, Value)> {
     found
 }
 
+/// What kf prints as JSON when it ends with this code.
+#[track_caller]
+fn taken(s: &Sandbox, code: i32, args: &[&str]) -> Value {
+    let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args).args(["--format", "json"]));
+    assert_eq!(run.code, Some(code), "{args:?}\n{run}");
+    json(&run)
+}
+
+/// Reports of metrics without samples and with few, of an episode that is open and one that ended, of a server that does not know a query.
+fn of_monitor(s: &Sandbox) -> Vec<(&'static str, Value)> {
+    let mut found = Vec::new();
+    let mut take = |name, code, args: &[&str]| found.push((name, taken(s, code, args)));
+    take("monitor-check", 0, &["monitor", "check"]);
+    take("monitor-status", 0, &["monitor", "status"]);
+    story::monitor(s);
+    take("monitor-record", 0, &["monitor", "record", "errors=0.5"]);
+    take("monitor-check", 4, &["monitor", "check", "errors"]);
+    take("monitor-check", 3, &["monitor", "check"]);
+    take("monitor-record", 0, &["monitor", "record", "queue=101", "--label", "host=a"]);
+    take("monitor-record", 0, &["monitor", "record", "queue=102", "--label", "host=a"]);
+    take("status", 0, &["status"]);
+    take("monitor-check", 4, &["monitor", "check"]);
+    take("monitor-status", 0, &["monitor", "status"]);
+    take("monitor-report", 0, &["monitor", "report", "--daily"]);
+    let (address, _) = monitor_check::prometheus();
+    let watched = format!(
+        "[monitor.prometheus]\nurl = \"http://{address}/prom/\"\n[monitor.metrics.latency]\nquery = \"max by (host) (latency_seconds)\"\n\
+         [monitor.metrics.idle]\nquery = \"sum(\"\nlimit = \"success-rate\"\nmethod = \"none\"\n"
+    );
+    s.write("mlops.toml", format!("{}{watched}", s.read("mlops.toml")));
+    take("monitor-record", 5, &["monitor", "record", "errors=1", "--prometheus"]);
+    take("monitor-check", 4, &["monitor", "check"]);
+    take("monitor-status", 0, &["monitor", "status"]);
+    found
+}
+
 #[test]
 fn every_stable_report_fits_its_schema() {
     let Some(validator) = validator() else { return skip("`jsonschema` is not installed") };
@@ -201,8 +247,8 @@ fn every_schema_is_used_and_bad_news_fit_too() {
     let mut files: Vec<String> = std::fs::read_dir(project().join("docs/schemas"))
         .expect("the schemas")
         .map(|f| f.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned())
-        // What a webhook is sent is no report: `alerts.rs` holds it to its schema.
-        .filter(|name| name != "mlops" && name != "alert")
+        // What a webhook is sent and what a program counts are no reports: `alerts.rs` and `sources.rs` hold them to their schemas.
+        .filter(|name| !["mlops", "alert", "counted"].contains(&name.as_str()) && !TRAFFIC.contains(&name.as_str()))
         .collect();
     files.sort_unstable();
     assert_eq!(files, found.keys().copied().collect::<Vec<_>>());

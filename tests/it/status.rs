@@ -1,6 +1,7 @@
 //! `kf status`.
 
 use crate::repo::{ends, json, next_bot, ok, on_both, release, with_bot};
+use crate::story;
 use crate::support::sandbox::{Engine, Sandbox};
 use crate::support::skip;
 use insta::assert_snapshot;
@@ -31,6 +32,23 @@ fn one_screen_tells_what_stands_where_and_what_waits() {
         gates   bot@1.0.1 → production: inconclusive on exact
         audit   6 events, unsigned: `kf audit key --generate` makes a key that signs them
         ");
+    });
+}
+
+#[test]
+fn open_episodes_are_told_until_they_close() {
+    on_both(|s| {
+        s.repository("");
+        story::monitor(s);
+        let told = ok(s, ["status"]).stdout;
+        assert!(told.contains("monitor 1 episode open: queue{host=\"a\"} (high since 20"), "{told}");
+        assert!(told.contains("Z): `kf monitor status`\n") && !told.contains("latency"), "what closed is not told: {told}");
+        let doc = json(&ok(s, ["status", "--format", "json"]));
+        assert_eq!(doc["episodes"][0]["metric"], "queue{host=\"a\"}", "{doc}");
+        ok(s, ["monitor", "record", "queue=101", "--label", "host=a"]);
+        ok(s, ["monitor", "record", "queue=102", "--label", "host=a"]);
+        ok(s, ["monitor", "check"]);
+        assert!(!ok(s, ["status"]).stdout.contains("monitor"), "nothing is open");
     });
 }
 

@@ -2,8 +2,22 @@
 
 use crate::repo::{ends, json, ok, write_bot};
 use crate::support::sandbox::{Engine, Sandbox};
+use kf::base::digest::Digest;
 use kf::base::random::Random;
 use kf::base::time::Clock;
+use kf::base::weight::Weight;
+use kf::domain::rollout::judge::judge;
+use kf::domain::rollout::lease;
+use kf::domain::rollout::machine::{Event, Phase, advance};
+use kf::domain::rollout::measure::Frozen;
+use kf::domain::rollout::plan::Plan;
+use kf::domain::rollout::policy::Policy;
+use kf::domain::rollout::record::{self, Because, Note};
+use kf::domain::rollout::setup::{Setup, Strategy, Tests};
+use kf::domain::rollout::table::{Latency, Rollout, Seen};
+use kf::domain::rollout::window::Window;
+use kf::release::rollout::order::order;
+use kf::seams::traffic::Arm;
 use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +25,8 @@ use std::time::Duration;
 /// What the story's `mlops.toml` says after the table of the project.
 pub(crate) const CONFIG: &str = "[model.golden]\ntype = \"dataset\"\npath = \"golden.jsonl\"\n[golden]\ndataset = \"golden@1.0.0\"\n[policy]\nskip-staging = true\n[signing]\nlog-key = \"file:../log.key\"\n\
     [gates.exact]\nstage = [\"staging\", \"production\"]\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.3\nallow-recorded = true\n\
-    [gates.no-worse]\nstage = \"production\"\nkind = \"regression\"\nmetric = \"exact-match\"\nmargin = 0.9\nallow-recorded = true\n";
+    [gates.no-worse]\nstage = \"production\"\nkind = \"regression\"\nmetric = \"exact-match\"\nmargin = 0.9\nallow-recorded = true\n\
+    [target.edge]\ncommand = [\"python3\", \"serve.py\"]\nadmin = \"127.0.0.1:1\"\n";
 
 /// Eight questions, and answers of which the first `right` are right; one cannot be scored.
 fn answers(s: &Sandbox, right: usize) {
@@ -129,6 +144,75 @@ pub(crate) fn monitor(s: &Sandbox) {
     ends(s, 3, ["monitor", "check"]);
     ok(s, ["monitor", "record", "--data", "usual.jsonl"]);
     ends(s, 3, ["monitor", "check"]);
+}
+
+/// A rollout of the embedder that was taken back after a window, and one of the bot that a person paused while it waits for approval.
+/// No target takes part: what it would have said is told to the machine.
+pub(crate) fn rollouts(s: &Sandbox) {
+    let store = open(s);
+    let told = |of: &Rollout, fence: i64, event: &Event| {
+        let taken = store.write(|tx| {
+            let made = advance(&of.setup.plan, &of.state, event).expect("an event that fits");
+            assert!(record::held(tx, &of.uid, fence)?.is_some(), "the lease is held");
+            record::take(tx, of, (event, &made), None, Because::default())
+        });
+        taken.expect("written")
+    };
+    let begin = |model: &str, plan: Plan| {
+        let planned = store.write(|tx| record::plan(tx, &setup(model, plan.clone()), Because::default())).expect("planned");
+        let (of, _) = order(&store, &planned.uid, &Event::Start, Because::default()).expect("started");
+        let lease = lease::take(&store, &of.uid, 1, &|_, _| false).expect("a lease");
+        let ready = (0..3).fold(of, |of, _| told(&of, lease.fence, &Event::Done));
+        (ready, lease.fence)
+    };
+    let (of, fence) = begin("embedder", Plan::of(&[(5.0, 60)]).expect("a plan"));
+    let of = told(&of, fence, &Event::Observed(Weight::from_percent(5.0).expect("a weight")));
+    let mark = Note { reason: "a window begins".into(), upto: Some(store.now()), cursor: Some("0".into()), ..Note::default() };
+    let judgement = judge(&of.setup.policy, &[]);
+    let seen = Seen { attempt: 1, step: 0, window: Window { id: 2, ..Window::default() }, left_out: Vec::new() };
+    let (since, latency) = (Some(store.now()), Some(Latency { stable: vec![(0.5, 3)], canary: vec![(0.25, 4)] }));
+    let window = Note { since, seen: Some(seen), judgement: Some(judgement), latency, ..mark.clone() };
+    for (id, note) in [(1, &mark), (2, &window)] {
+        assert!(record::note(&store, &of, fence, (id, &of.state, note)).expect("noted"));
+    }
+    let (of, _) = order(&store, &of.uid, &Event::Abort("slow".into()), Because::default()).expect("aborted");
+    assert_eq!(told(&of, fence, &Event::Observed(Weight::NONE)).state.phase, Phase::RolledBack);
+    let mut asks = Plan::blue_green(true);
+    asks.steps[0].smoke = false;
+    let (of, fence) = begin("bot", asks);
+    assert_eq!(told(&of, fence, &Event::Observed(Weight::NONE)).state.phase, Phase::AwaitingApproval);
+    order(&store, &of.uid, &Event::Pause, Because::default()).expect("paused");
+}
+
+fn setup(model: &str, plan: Plan) -> Setup {
+    let arm = |version: &str| Arm { version: version.parse().expect("a version"), digest: Digest::of(version.as_bytes()) };
+    Setup {
+        model: model.parse().expect("a name"),
+        canary: arm("1.0.1"),
+        stable: Some(arm("1.0.0")),
+        target: "edge".parse().expect("a name"),
+        named: "ramp".into(),
+        strategy: Strategy::Canary,
+        plan,
+        policy: Policy::default(),
+        frozen: Frozen::default(),
+        unjudged: Vec::new(),
+        evaluations: false,
+        tests: Tests::default(),
+        alerts: Vec::new(),
+        first_release: false,
+        ticket: None,
+    }
+}
+
+/// Flags of two tenants, one of them set twice, and one that is no more.
+pub(crate) fn flags(s: &Sandbox) {
+    ok(s, ["flag", "set", "beta", "--percent", "5"]);
+    ok(s, ["flag", "set", "beta", "--percent", "10"]);
+    ok(s, ["flag", "set", "prompt", "--variant", "v2=10", "--variant", "v1=90"]);
+    ok(s, ["flag", "set", "beta", "--on", "--tenant", "acme"]);
+    ok(s, ["flag", "set", "old", "--off"]);
+    ok(s, ["flag", "remove", "old"]);
 }
 
 /// A thousand rows of data whose amounts are moved by so much; `extra` names a column of words.

@@ -45,7 +45,19 @@ impl Request {
     /// # Errors
     /// When it is no address.
     pub fn post(url: &str) -> Result<Self> {
-        Ok(Self::new(Method::POST, url.parse().context(|| format!("`{url}` is no address"))?))
+        Self::to(Method::POST, url)
+    }
+
+    /// A GET of this address.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub fn get(url: &str) -> Result<Self> {
+        Self::to(Method::GET, url)
+    }
+
+    fn to(method: Method, url: &str) -> Result<Self> {
+        Ok(Self::new(method, url.parse().context(|| format!("`{url}` is no address"))?))
     }
 
     /// Sets the body.

@@ -40,7 +40,8 @@ impl Ended {
         *self == Self::Status(0)
     }
 
-    fn of(status: ExitStatus) -> Self {
+    /// How a process with this status ended.
+    pub fn of(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Status(code),
             (None, signal) => Self::Signal(signal.unwrap_or(0)),

@@ -47,18 +47,22 @@ pub(super) fn deliver(cx: &Cx, store: &Store) {
         Ok(tried) => tried,
         Err(e) => return cx.warn(&format!("alerts wait and could not be sent: {e}")),
     };
-    for d in tried.iter().filter(|d| d.state != DeliveryState::Sent) {
-        let next = match d.due {
-            Some(due) => format!("`kf alert send` tries again from {due} on"),
-            None => "it is not tried again: `kf alert list` tells more".to_owned(),
+    // Of those that were sent an error says who was left out.
+    for d in tried.iter().filter(|d| d.error.is_some()) {
+        let next = match (d.state, d.due) {
+            (DeliveryState::Sent, _) => "the others were told".to_owned(),
+            (_, Some(due)) => format!("`kf alert send` tries again from {due} on"),
+            (_, None) => "it is not tried again: `kf alert list` tells more".to_owned(),
         };
         let (title, why) = (ellipsis(&d.of.alert.title, 80), d.error.as_deref().unwrap_or_default());
-        cx.warn(&format!("`alerts.{}` was not told of “{title}”: {why}; {next}", d.channel));
+        let whole = if d.state == DeliveryState::Sent { "told in part" } else { "not told" };
+        cx.warn(&format!("`alerts.{}` was {whole} of “{title}”: {why}; {next}", d.channel));
     }
 }
 
 fn send_waiting(cx: &Cx, store: &Store, which: Which) -> Result<Vec<Delivery>> {
-    let with = With { project: &cx.project()?.project, secret: &|reference| cx.secret(reference) };
+    let loaded = cx.project()?;
+    let with = With { project: &loaded.project, root: &loaded.root, secret: &|reference| cx.secret(reference) };
     alert::deliver(store, with, which)
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 /// Send alerts that wait and are due
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf alert send --quiet              from cron, every few minutes\n  kf alert send --all                after a channel was mended\n\nExits 5 when some could not be sent, 1 when none could."
+    after_long_help = "Examples:\n  kf alert send --quiet              from cron, every few minutes\n  kf alert send --all                after a channel was mended\n\nExits 5 when some could not be sent, or not to everybody, 1 when none could."
 )]
 pub(crate) struct Args {
     /// All that wait, whenever they are due, and once more what failed
@@ -37,6 +37,11 @@ impl Sent {
     fn sent(&self) -> usize {
         self.deliveries.iter().filter(|d| d.state == DeliveryState::Sent).count()
     }
+
+    /// Of these, those that not everybody got.
+    fn in_part(&self) -> usize {
+        self.deliveries.iter().filter(|d| d.state == DeliveryState::Sent && d.error.is_some()).count()
+    }
 }
 
 impl Report for Sent {
@@ -54,16 +59,17 @@ impl Report for Sent {
             return format!("{} would be sent", count(tried, "message"));
         }
         let later = if self.waiting > 0 { format!(", {} waiting", self.waiting) } else { String::new() };
+        let part = if self.in_part() > 0 { format!(", {} of them not to everybody", self.in_part()) } else { String::new() };
         match tried - sent {
             0 if tried == 0 => format!("nothing is due{later}"),
-            0 => format!("{} sent{later}", count(sent, "message")),
-            lost => format!("{} sent, {lost} not{later}", count(sent, "message")),
+            0 => format!("{} sent{part}{later}", count(sent, "message")),
+            lost => format!("{} sent{part}, {lost} not{later}", count(sent, "message")),
         }
     }
 
     fn exit(&self) -> Exit {
         match (self.sent(), self.deliveries.len()) {
-            (sent, tried) if sent == tried || self.dry_run => Exit::Ok,
+            (sent, tried) if (sent == tried && self.in_part() == 0) || self.dry_run => Exit::Ok,
             (0, _) => Exit::Failed,
             _ => Exit::Partial,
         }

@@ -7,14 +7,14 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::config::AlertKind;
 use crate::domain::alert::Alert;
-use crate::release::alert::{channel, message_of, notifier};
+use crate::release::alert::{With, channel, message_of, notifier};
 use crate::seams::notifier::{Act, Severity, Told};
 use serde::Serialize;
 
 /// Send a test message through one channel, and print what its receiver answered
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf alert test oncall\n\nThe message says that it is a test; PagerDuty makes an incident of it, of severity info. Nothing is recorded.\nExits 3 when the receiver refuses it, 1 when it cannot be reached."
+    after_long_help = "Examples:\n  kf alert test oncall\n\nThe message says that it is a test; PagerDuty makes an incident of it, of severity info. Nothing is recorded.\nExits 3 when the receiver refuses it, 5 when it refuses some of several people, 1 when it cannot be reached."
 )]
 pub(crate) struct Args {
     /// The channel: the NAME of an `[alerts.NAME]` of mlops.toml
@@ -31,6 +31,8 @@ struct Tested {
     taken: Option<bool>,
     /// What was answered, or why it was refused.
     answer: String,
+    /// Which of several people were refused, and why.
+    lost: Option<String>,
     hints: Vec<String>,
 }
 
@@ -48,18 +50,24 @@ impl Report for Tested {
             Some(false) => "refused the message",
             None => return format!("alerts.{} ({}) would be sent a message", self.name, self.kind),
         };
-        format!("alerts.{} ({}) {said} {}: {}", self.name, self.kind, self.id, self.answer)
+        let lost = self.lost.as_ref().map(|lost| format!("; {lost}")).unwrap_or_default();
+        format!("alerts.{} ({}) {said} {}: {}{lost}", self.name, self.kind, self.id, self.answer)
     }
 
     fn exit(&self) -> Exit {
-        if self.taken == Some(false) { Exit::No } else { Exit::Ok }
+        match self.taken {
+            Some(false) => Exit::No,
+            _ if self.lost.is_some() => Exit::Partial,
+            _ => Exit::Ok,
+        }
     }
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    let project = &cx.project()?.project;
+    let loaded = cx.project()?;
+    let project = &loaded.project;
     let alerts = channel(project, args.name.as_str())?;
-    let notifier = notifier(alerts, &|reference| cx.secret(reference))?;
+    let notifier = notifier(alerts, With { project, root: &loaded.root, secret: &|reference| cx.secret(reference) })?;
     let (now, name) = (cx.clock.now(), &args.name);
     let alert = Alert {
         about: format!("test/{name}"),
@@ -73,12 +81,16 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     // It needs no state, so its key is the project's, which no alert has.
     let message = message_of(&format!("kf/{}/test", project.project.name), &id, &alert, now);
     let mut tested =
-        Tested { name: name.clone(), kind: alerts.kind(), id, taken: None, answer: String::new(), hints: Vec::new() };
+        Tested { name: name.clone(), kind: alerts.kind(), id, taken: None, answer: String::new(), lost: None, hints: Vec::new() };
     if cx.global.dry_run {
         return cx.out.emit(&tested);
     }
     match notifier.tell(&message, now) {
         Told::Taken(answer) => (tested.taken, tested.answer) = (Some(true), answer),
+        Told::Partly(answer, e) => {
+            (tested.taken, tested.answer) = (Some(true), answer);
+            (tested.lost, tested.hints) = (Some(e.to_string()), e.hints().to_vec());
+        }
         Told::Refused(e) => (tested.taken, tested.answer, tested.hints) = (Some(false), e.to_string(), e.hints().to_vec()),
         Told::Missed(e, _) => return Err(e),
     }

@@ -6,6 +6,7 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
+use crate::release::rollout::plan::problems;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -38,7 +39,8 @@ impl Report for Checked {
 
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
-    loaded.report(&loaded.missing_files())?;
+    let problems: Vec<_> = loaded.missing_files().into_iter().chain(problems(&loaded.project)).collect();
+    loaded.report(&problems)?;
     cx.out.emit(&Checked {
         file: loaded.path.clone(),
         project: loaded.project.project.name.to_string(),

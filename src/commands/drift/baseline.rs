@@ -23,7 +23,7 @@ use serde::Serialize;
 /// Keep a profile of the data that a version was accepted on
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf drift baseline support-bot@1.2.0 --data accepted.csv\n  kf drift baseline support-bot@production --data a.parquet --data b.parquet --name queries\n  kf drift baseline support-bot --sql \"SELECT words, topic FROM accepted ORDER BY id\" --source sqlite:app.db"
+    after_long_help = "Examples:\n  kf drift baseline support-bot@1.2.0 --data accepted.csv\n  kf drift baseline support-bot@production --data a.parquet --data b.parquet --name queries\n  kf drift baseline support-bot --name handbook --data index:handbook\n  kf drift baseline support-bot --sql \"SELECT words, topic FROM accepted ORDER BY id\" --source sqlite:app.db"
 )]
 pub(crate) struct Args {
     /// The version
@@ -120,8 +120,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     }
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let inputs = args.data.inputs(cx, &config)?;
-    let Taken { uid, version, rows, baseline, profile, changed, event, notes } =
-        baseline(&place(cx, &store, &objects)?, &config, &args.reference, &inputs, &mut waiting(cx))?;
+    let Taken { uid, version, rows, baseline, profile, changed, event, mut notes } =
+        baseline(&place(cx, &store, &objects, &args.data)?, &config, &args.reference, &inputs, &mut waiting(cx))?;
+    if args.data.holds_documents() && config.keep_texts {
+        let tenant = args.data.tenant(cx)?;
+        notes.push(format!(
+            "the baseline keeps pieces of documents of {tenant}, also when those are erased: `keep-texts = false` in `[drift.{name}]` keeps digests"
+        ));
+    }
     let columns = baseline.columns.iter().map(doc).collect();
     let answers = baseline.together.answers.as_ref().map(answers_doc);
     cx.out.emit(&Baselined { baseline: uid, name, version, rows, columns, answers, profile, changed, event, notes })

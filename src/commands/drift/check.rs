@@ -1,7 +1,7 @@
 //! `kf drift check`: new data against the baseline, and what follows.
 
 use super::compat;
-use super::data::{DataArgs, configured, files};
+use super::data::DataArgs;
 use super::doc::{CheckDoc, Entry, action_line, report_of, write};
 use super::{config_of, place};
 use crate::base::error::{Error, Result};
@@ -146,7 +146,7 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Vec<Wanted>> {
 
 /// The data of one name.
 fn inputs(cx: &Cx, args: &Args, config: &Drift) -> Result<Vec<Input>> {
-    let inputs = if args.data.is_named() { args.data.inputs(cx, config)? } else { configured(cx, config)? };
+    let inputs = if args.data.is_named() { args.data.inputs(cx, config)? } else { args.data.configured(cx, config)? };
     if inputs.is_empty() {
         return Err(Error::usage(format!("no data is named for `{}`", config.name))
             .hint(format!("give `--data FILE`, or set `data` in `[drift.{}]`", config.name)));
@@ -172,8 +172,8 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         );
     }
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let place = place(cx, &store, &objects)?;
-    let reference = files(cx, &args.reference)?;
+    let place = place(cx, &store, &objects, &args.data)?;
+    let reference = args.data.files(cx, &args.reference)?;
     let mut all = CheckedAll { checks: Vec::new(), failed: Vec::new(), exit: Exit::Ok };
     for (config, new) in wanted {
         match new.and_then(|new| one(cx, &place, &config, Data { new: &new, reference: &reference })) {

@@ -1,7 +1,7 @@
 //! `kf drift check NAME --compat evidently`: the values of another tool, printed and not recorded.
 
 use super::config_of;
-use super::data::{DataArgs, configured, files};
+use super::data::DataArgs;
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -108,8 +108,8 @@ pub(super) fn run(cx: &Cx, tool: Tool, names: &[Name], data: &DataArgs, referenc
         .hint("give the files that the baseline was taken of: `--reference FILE`"));
     }
     let config = config_of(cx, name)?;
-    let new = if data.is_named() { data.inputs(cx, &config)? } else { configured(cx, &config)? };
-    let found = evidently(&config, &files(cx, reference)?, &new, cx.jobs())?;
+    let new = if data.is_named() { data.inputs(cx, &config)? } else { data.configured(cx, &config)? };
+    let found = evidently(&config, &data.files(cx, reference)?, &new, cx.jobs())?;
     let baseline = cx.store(Mode::Read)?.read(|view| newest_baseline(view, name))?;
     let other = baseline.filter(|row| row.data != found.reference_digest());
     let notes = other.map(|row| format!("the reference is not the data that the baseline of {} was taken of", row.reference()));

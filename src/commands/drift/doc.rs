@@ -153,6 +153,12 @@ impl CheckDoc {
         tail.extend(self.actions.iter().map(action_line));
         tail.extend(self.held.iter().cloned());
         tail.push(self.line());
+        tail.extend(self.judgement.is_of_other_data().then(|| {
+            let (version, name) = (&self.version, &self.name);
+            format!(
+                "hint: name the right file with `--data`, or take a baseline of these columns: `kf drift baseline {version} --name {name} --data FILE`"
+            )
+        }));
         blocks.push(tail.join("\n").into());
         blocks
     }

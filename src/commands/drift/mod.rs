@@ -21,6 +21,7 @@ use crate::config::Drift;
 use crate::release::drift::Place;
 use crate::store::Store;
 use crate::store::objects::Objects;
+use data::DataArgs;
 
 /// Compare new data with what a model was accepted on, and act on what moved
 #[derive(clap::Subcommand, Debug)]
@@ -60,9 +61,8 @@ fn config_of(cx: &Cx, name: &Name) -> Result<Drift> {
     Ok(cx.project()?.project.drift(name.as_str()).cloned().unwrap_or_else(|| Drift::named(name)))
 }
 
-fn place<'a>(cx: &'a Cx, store: &'a Store, objects: &'a Objects) -> Result<Place<'a>> {
-    let tenant = cx.project()?.project.ingest.tenant.clone();
-    Ok(Place { store, objects, jobs: cx.jobs(), embedder: Box::new(|| cx.embedder()), tenant })
+fn place<'a>(cx: &'a Cx, store: &'a Store, objects: &'a Objects, data: &DataArgs) -> Result<Place<'a>> {
+    Ok(Place { store, objects, jobs: cx.jobs(), embedder: Box::new(|| cx.embedder()), tenant: data.tenant(cx)? })
 }
 
 /// A number of rows, bytes or columns for [`crate::base::text::count`].

@@ -1,6 +1,6 @@
 //! `kf drift replay`: a check made again, to see whether it comes out the same.
 
-use super::data::{DataArgs, files};
+use super::data::DataArgs;
 use super::{config_of, place};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
@@ -71,8 +71,8 @@ impl Report for Replayed {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (store, objects) = (cx.store(Mode::Read)?, cx.objects()?);
     let name = store.read(|view| find_check(view, Some(&args.check)))?.name;
-    let (new, reference) = (args.data.inputs(cx, &config_of(cx, &name)?)?, files(cx, &args.reference)?);
-    let again = replay(&place(cx, &store, &objects)?, &args.check, Data { new: &new, reference: &reference })?;
+    let (new, reference) = (args.data.inputs(cx, &config_of(cx, &name)?)?, args.data.files(cx, &args.reference)?);
+    let again = replay(&place(cx, &store, &objects, &args.data)?, &args.check, Data { new: &new, reference: &reference })?;
     cx.out.emit(&Replayed {
         same: again.digest == again.check.report,
         check: again.check.uid,

@@ -7,6 +7,7 @@ use crate::base::name::{Name, words};
 use crate::config::check::{CheckNamed, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
+use crate::config::path::RepoPath;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Item, Layer, Leaf, Part as _, Walk, shown, table};
 use serde_json::{Value, json};
@@ -14,6 +15,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
+
+/// Where GitHub's API is.
+const GITHUB: &str = "https://api.github.com";
 
 words! {
     /// How somebody is told.
@@ -26,6 +30,10 @@ words! {
         PagerDuty = "pagerduty",
         /// Mail.
         Email = "email",
+        /// An issue on GitHub.
+        GitHub = "github",
+        /// A file in the repository.
+        File = "file",
     }
 }
 
@@ -64,9 +72,10 @@ impl Leaf for Address {
 table! {
     /// As written.
     RawAlerts {
-        /// How they are told: `webhook`, `slack`, `pagerduty` or `email`.
+        /// How they are told: `webhook`, `slack`, `pagerduty`, `email`, `github` or `file`.
         kind: At<AlertKind> = "kind", or AlertKind::Webhook;
-        /// The address, as `env:NAME` or `file:PATH` (`webhook`, `slack`); that of another region as it is (`pagerduty`).
+        /// The address, as `env:NAME` or `file:PATH` (`webhook`, `slack`); that of another region as it is (`pagerduty`); that of the
+        /// API of a GitHub of your own (`github`).
         url: Option<At<Address>> = "url";
         /// What messages are signed with, `whsec_` and base64 of 24 to 64 bytes, as `env:NAME` or `file:PATH` (`webhook`).
         secret: Option<At<SecretRef>> = "secret";
@@ -82,6 +91,14 @@ table! {
         from: Option<At<String>> = "from";
         /// The recipients (`email`).
         to: At<Vec<Item<String>>> = "to", or Vec::new();
+        /// Where issues are opened: `OWNER/NAME` (`github`).
+        repository: Option<At<String>> = "repository";
+        /// What may write issues there, as `env:NAME` or `file:PATH` (`github`).
+        token: Option<At<SecretRef>> = "token";
+        /// The labels of an issue (`github`).
+        labels: At<Vec<Item<String>>> = "labels", or vec![Item::built_in("incident".to_owned())];
+        /// The folder that has a file for each incident, inside the repository (`file`).
+        path: Option<At<RepoPath>> = "path";
         /// How long a message may take.
         timeout: At<Duration> = "timeout", or Duration::from_secs(10);
     }
@@ -122,6 +139,26 @@ pub enum Channel {
     },
     /// Mail.
     Email(Email),
+    /// Issues on GitHub.
+    GitHub(GitHub),
+    /// Files in the repository.
+    File {
+        /// The folder.
+        path: RepoPath,
+    },
+}
+
+/// Issues on GitHub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitHub {
+    /// The address of the API.
+    pub url: EventsUrl,
+    /// `OWNER/NAME`.
+    pub repository: String,
+    /// What may write issues there.
+    pub token: SecretRef,
+    /// The labels of an issue.
+    pub labels: Vec<String>,
 }
 
 /// Where events go.
@@ -176,6 +213,8 @@ impl Alerts {
             Channel::Slack { .. } => AlertKind::Slack,
             Channel::PagerDuty { .. } => AlertKind::PagerDuty,
             Channel::Email(_) => AlertKind::Email,
+            Channel::GitHub(_) => AlertKind::GitHub,
+            Channel::File { .. } => AlertKind::File,
         }
     }
 }
@@ -196,6 +235,14 @@ impl CheckNamed for RawAlerts {
             AlertKind::Slack => self.address(name, "url = \"env:SLACK_WEBHOOK\"", cx).map(|url| Channel::Slack { url }),
             AlertKind::PagerDuty => self.pagerduty(name, cx),
             AlertKind::Email => self.email(name, cx).map(Channel::Email),
+            AlertKind::GitHub => self.github(name, cx).map(Channel::GitHub),
+            AlertKind::File => {
+                let path = self.path.as_ref().map(|at| at.value.clone());
+                if path.is_none() {
+                    self.lacks(name, "path", "path = \"incidents\"", cx);
+                }
+                path.map(|path| Channel::File { path })
+            }
         };
         Some(Alerts { name: name.clone(), channel: channel?, timeout: self.timeout.value })
     }
@@ -203,9 +250,9 @@ impl CheckNamed for RawAlerts {
 
 impl RawAlerts {
     fn refuse_unused(&self, name: &Name, cx: &mut Checker<'_>) {
-        use AlertKind::{Email, PagerDuty, Slack, Webhook};
+        use AlertKind::{Email, File, GitHub, PagerDuty, Slack, Webhook};
         for (given, key, kinds) in [
-            (self.url.given(), "url", &[Webhook, Slack, PagerDuty] as &[AlertKind]),
+            (self.url.given(), "url", &[Webhook, Slack, PagerDuty, GitHub] as &[AlertKind]),
             (self.secret.given(), "secret", &[Webhook]),
             (self.routing_key.given(), "routing-key", &[PagerDuty]),
             (self.smtp.given(), "smtp", &[Email]),
@@ -213,6 +260,10 @@ impl RawAlerts {
             (self.password.given(), "password", &[Email]),
             (self.from.given(), "from", &[Email]),
             (self.to.given(), "to", &[Email]),
+            (self.repository.given(), "repository", &[GitHub]),
+            (self.token.given(), "token", &[GitHub]),
+            (self.labels.given(), "labels", &[GitHub]),
+            (self.path.given(), "path", &[File]),
         ] {
             if !kinds.contains(&self.kind.value) {
                 let kinds = kinds.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(" and ");
@@ -246,21 +297,52 @@ impl RawAlerts {
         None
     }
 
-    fn pagerduty(&self, name: &Name, cx: &mut Checker<'_>) -> Option<Channel> {
-        let url = match &self.url {
-            None => None,
-            Some(At { value: Address::Secret(reference), .. }) => Some(EventsUrl::Secret(reference.clone())),
-            Some(at @ At { value: Address::Plain(text), .. }) => {
-                let plain = At { value: text.clone(), spot: at.spot.clone(), key: at.key.clone(), layer: at.layer };
-                let help = "name the whole address by `url = \"env:NAME\"`";
-                Some(EventsUrl::Plain(cx.url(&format!("alerts.{name}.url"), &plain, &["https", "http"], help)?))
+    /// An address that is no secret, or one that its owner keeps as one.
+    fn plain_address(&self, name: &Name, cx: &mut Checker<'_>) -> Option<EventsUrl> {
+        let plain = match self.url.as_ref()? {
+            At { value: Address::Secret(reference), .. } => return Some(EventsUrl::Secret(reference.clone())),
+            at @ At { value: Address::Plain(text), .. } => {
+                At { value: text.clone(), spot: at.spot.clone(), key: at.key.clone(), layer: at.layer }
             }
         };
+        let help = "name the whole address by `url = \"env:NAME\"`";
+        cx.url(&format!("alerts.{name}.url"), &plain, &["https", "http"], help).map(EventsUrl::Plain)
+    }
+
+    fn pagerduty(&self, name: &Name, cx: &mut Checker<'_>) -> Option<Channel> {
+        let url = self.plain_address(name, cx);
+        if self.url.is_some() && url.is_none() {
+            return None;
+        }
         let Some(key) = &self.routing_key else {
             self.lacks(name, "routing-key", "routing-key = \"env:PAGERDUTY_ROUTING_KEY\"", cx);
             return None;
         };
         Some(Channel::PagerDuty { routing_key: key.value.clone(), url })
+    }
+
+    fn github(&self, name: &Name, cx: &mut Checker<'_>) -> Option<GitHub> {
+        for (lacking, key, add) in [
+            (self.repository.is_none(), "repository", "repository = \"OWNER/NAME\""),
+            (self.token.is_none(), "token", "token = \"env:GITHUB_TOKEN\""),
+        ] {
+            if lacking {
+                self.lacks(name, key, add, cx);
+            }
+        }
+        let url = self.plain_address(name, cx);
+        if self.url.is_some() && url.is_none() {
+            return None;
+        }
+        let at = self.repository.as_ref()?;
+        if !is_repository(&at.value) {
+            let title = format!("`{}` in `alerts.{name}` is no repository of GitHub", shown(&at.value));
+            cx.refuse(&at.spot, title, "write `OWNER/NAME`, as its address has it");
+            return None;
+        }
+        let labels = self.labels.value.iter().map(|item| item.value.clone()).collect();
+        let token = self.token.as_ref()?.value.clone();
+        Some(GitHub { url: url.unwrap_or(EventsUrl::Plain(GITHUB.to_owned())), repository: at.value.clone(), token, labels })
     }
 
     fn email(&self, name: &Name, cx: &mut Checker<'_>) -> Option<Email> {
@@ -324,6 +406,15 @@ fn relay(name: &Name, at: &At<String>, cx: &mut Checker<'_>) -> Option<Relay> {
 /// Whether a host is this machine, whatever its name server says.
 fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `OWNER/NAME` of letters, digits, `-`, `_` and `.`, neither of them dots alone.
+fn is_repository(text: &str) -> bool {
+    let word = |part: &str| {
+        let dots = part.chars().all(|c| c == '.');
+        !dots && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    text.split_once('/').is_some_and(|(owner, name)| word(owner) && word(name))
 }
 
 /// `team@example.org` or `Team <team@example.org>`; whoever sends reads it more strictly.

@@ -8,7 +8,7 @@ use crate::config::check::{CheckNamed, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
 use crate::config::shape::{At, Free, Item, table};
-use crate::config::source::DataSource;
+use crate::config::source::{DataSource, indexed};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -88,11 +88,7 @@ word_leaf! {
 const BANDS: &str = "`monitor`, `warning` and `critical`";
 
 fn numbers(of: [f64; 3]) -> Vec<Item<f64>> {
-    of.into_iter().map(built_in).collect()
-}
-
-fn built_in<T>(value: T) -> Item<T> {
-    Item { value, spot: At::built_in(()).spot }
+    of.into_iter().map(Item::built_in).collect()
 }
 
 fn hours(n: u64) -> Duration {
@@ -100,7 +96,7 @@ fn hours(n: u64) -> Duration {
 }
 
 fn ticket() -> Vec<Item<ActionKind>> {
-    vec![built_in(ActionKind::OpenTicket)]
+    vec![Item::built_in(ActionKind::OpenTicket)]
 }
 
 table! {
@@ -108,7 +104,7 @@ table! {
     RawDrift {
         /// The model whose baseline is the reference; the name of this table when it is not given.
         model: Option<At<Name>> = "model";
-        /// Files of new data that `kf drift check` reads when `--data` names none.
+        /// Files of new data, or `index:COLLECTION`, that `kf drift check` reads when `--data` names none.
         data: At<Vec<Item<String>>> = "data", or Vec::new();
         /// A query on `source` whose rows are the new data, in place of files.
         sql: Option<At<String>> = "sql";
@@ -172,7 +168,7 @@ pub struct Drift {
     pub name: Name,
     /// The model whose baseline is the reference.
     pub model: Name,
-    /// Files of new data, relative to the repository, or addresses.
+    /// Files of new data, relative to the repository, addresses, or `index:` and a collection.
     pub data: Vec<String>,
     /// A query whose rows are the new data; without `data`, and with a `source`.
     pub sql: Option<String>,
@@ -318,6 +314,12 @@ impl RawDrift {
     fn files(&self, name: &Name, cx: &mut Checker<'_>) {
         for item in self.data.value.iter().filter(|item| item.value.is_empty()) {
             cx.refuse(&item.spot, format!("`drift.{name}.data` names no file"), "write the path of a file: `\"data/new.csv\"`");
+        }
+        for item in &self.data.value {
+            if let Some(Err(refused)) = indexed(&item.value) {
+                let title = format!("`drift.{name}.data` names no collection: {refused}");
+                cx.refuse(&item.spot, title, "write `\"index:COLLECTION\"`, or `\"./index:…\"` for a file of that name");
+            }
         }
     }
 

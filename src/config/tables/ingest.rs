@@ -48,7 +48,7 @@ table! {
         /// Find what documents speak of and how it hangs together, for `kf graph`.
         skeleton: At<bool> = "skeleton", or false;
         /// Languages that are wanted, ISO 639-1.
-        languages: At<Vec<Item<String>>> = "languages", or ["en", "es", "fr", "de"].iter().map(|l| built_in(l)).collect();
+        languages: At<Vec<Item<String>>> = "languages", or ["en", "es", "fr", "de"].iter().map(|l| Item::built_in((*l).to_owned())).collect();
         /// The fewest characters that a document may have.
         min_chars: At<u32> = "min-chars", or 100;
         /// The least Flesch reading ease, 0 to 100, more is easier.
@@ -58,7 +58,7 @@ table! {
         /// A document whose score is below this is warned of, 0 to 1.
         warn_below: At<f64> = "warn-below", or 0.7;
         /// Checks that reject a document, as lost bytes and exact copies always do; the others lower its score.
-        reject: At<Vec<Item<QualityCheck>>> = "reject", or vec![built_in_check(QualityCheck::Length)];
+        reject: At<Vec<Item<QualityCheck>>> = "reject", or vec![Item::built_in(QualityCheck::Length)];
     }
 }
 
@@ -78,14 +78,6 @@ table! {
         /// Checks that reject a document, as lost bytes and exact copies always do; the others lower its score.
         reject: Option<At<Vec<Item<QualityCheck>>>> = "reject";
     }
-}
-
-fn built_in(text: &str) -> Item<String> {
-    Item { value: text.to_owned(), spot: At::built_in(()).spot }
-}
-
-fn built_in_check(check: QualityCheck) -> Item<QualityCheck> {
-    Item { value: check, spot: At::built_in(()).spot }
 }
 
 /// How documents are taken in.

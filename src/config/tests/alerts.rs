@@ -1,7 +1,7 @@
 //! What kf says about who is told.
 
 use super::{loaded, refused};
-use crate::config::{AlertKind, Channel, Email, EventsUrl, Relay, SecretRef, Tls};
+use crate::config::{AlertKind, Channel, Email, EventsUrl, GitHub, Relay, SecretRef, Tls};
 use std::time::Duration;
 
 fn env(name: &str) -> SecretRef {
@@ -14,7 +14,9 @@ fn each_kind_says_what_it_needs() {
         [alerts.team]\nkind = \"slack\"\nurl = \"env:SLACK\"\n\
         [alerts.oncall]\nkind = \"pagerduty\"\nrouting-key = \"env:KEY\"\nurl = \"https://events.eu.pagerduty.com/v2/enqueue\"\n\
         [alerts.owners]\nkind = \"email\"\nsmtp = \"smtp://mail.example.org\"\nuser = \"kf\"\npassword = \"env:PW\"\n\
-        from = \"kf <kf@example.org>\"\nto = [\"ada@example.org\"]\n";
+        from = \"kf <kf@example.org>\"\nto = [\"ada@example.org\"]\n\
+        [alerts.issues]\nkind = \"github\"\nrepository = \"acme/shop.bot\"\ntoken = \"env:TOKEN\"\n\
+        [alerts.files]\nkind = \"file\"\npath = \"ops/incidents\"\n";
     let project = loaded(text, &[], None).project;
     let of = |name: &str| project.channel(name).expect(name).channel.clone();
     assert_eq!(of("system"), Channel::Webhook { url: env("HOOK"), secret: Some(SecretRef::File("hook.key".to_owned())) });
@@ -24,9 +26,34 @@ fn each_kind_says_what_it_needs() {
     let relay = Relay { host: "mail.example.org".to_owned(), port: 587, tls: Tls::StartTls };
     let (from, to) = ("kf <kf@example.org>".to_owned(), vec!["ada@example.org".to_owned()]);
     assert_eq!(of("owners"), Channel::Email(Email { relay, login: Some(("kf".to_owned(), env("PW"))), from, to }));
+    let github = GitHub {
+        url: EventsUrl::Plain("https://api.github.com".to_owned()),
+        repository: "acme/shop.bot".to_owned(),
+        token: env("TOKEN"),
+        labels: vec!["incident".to_owned()],
+    };
+    assert_eq!(of("issues"), Channel::GitHub(github));
+    assert_eq!(of("files"), Channel::File { path: "ops/incidents".parse().expect("a path") });
     let kinds: Vec<AlertKind> = project.alerts.iter().map(super::super::Alerts::kind).collect();
-    assert_eq!(kinds, [AlertKind::Webhook, AlertKind::Slack, AlertKind::PagerDuty, AlertKind::Email]);
+    assert_eq!(
+        kinds,
+        [AlertKind::Webhook, AlertKind::Slack, AlertKind::PagerDuty, AlertKind::Email, AlertKind::GitHub, AlertKind::File]
+    );
     assert_eq!(project.channel("system").expect("a channel").timeout, Duration::from_secs(3));
+}
+
+#[test]
+fn incidents_need_a_place() {
+    let said = refused(
+        "[project]\nname = \"shop\"\n[alerts.a]\nkind = \"github\"\nrepository = \"shop\"\nlabels = []\n[alerts.b]\nkind = \"file\"\n",
+    );
+    for part in [
+        "`alerts.a` of kind `github` needs `token`",
+        "`shop` in `alerts.a` is no repository",
+        "`alerts.b` of kind `file` needs `path`",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
 }
 
 /// Mail in the clear does not leave this machine.

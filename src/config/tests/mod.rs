@@ -4,7 +4,10 @@ mod alerts;
 mod drift;
 mod file;
 mod gates;
+mod kubernetes;
+mod metrics;
 mod tables;
+mod targets;
 
 use super::*;
 use crate::base::error::Kind;
@@ -102,6 +105,7 @@ fn a_name_is_enough() {
     monitor.fail-on = medium (built-in)
     monitor.alerts = [] (built-in)
     monitor.prometheus.timeout = 10s (built-in)
+    health.timeout = 5s (built-in)
     "#);
 }
 

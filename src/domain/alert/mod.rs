@@ -5,6 +5,7 @@
 //! from a [`Message`](crate::seams::notifier::Message), within its limits.
 
 pub mod check;
+pub mod incident;
 pub mod mail;
 pub mod pagerduty;
 pub mod record;

@@ -71,6 +71,8 @@ fn shortened(text: &str, max: usize) -> String {
 pub enum Outcome {
     /// It was taken.
     Taken,
+    /// Some of several people took it and the others will not; says who and why.
+    Partly(String),
     /// It will not be taken; says why.
     Refused(String),
     /// It may be tried again, after what was asked for; says why.
@@ -86,15 +88,16 @@ pub fn tried(tx: &Tx<'_>, delivery: &Delivery, outcome: &Outcome) -> Result<Opti
     let unit = |[a, b, ..]: [u8; 32]| f64::from(u16::from_le_bytes([a, b])) / 65_536.0;
     let (due, why) = match outcome {
         Outcome::Taken => (None, None),
-        Outcome::Refused(why) => (None, Some(why)),
+        Outcome::Partly(why) | Outcome::Refused(why) => (None, Some(why)),
         Outcome::Missed(why, asked) => (next_attempt(attempts, tx.now(), *asked, unit(tx.salt())), Some(why)),
     };
-    let state = left(why.is_none(), due);
+    let taken = matches!(outcome, Outcome::Taken | Outcome::Partly(_));
+    let state = left(taken, due);
     let about = Resource::new("alert", now.of.alert.about.as_str());
-    let event = Event::new(if why.is_none() { DELIVERED } else { NOT_DELIVERED }, about)
+    let event = Event::new(if taken { DELIVERED } else { NOT_DELIVERED }, about)
         .with("alert", uid.as_str())
         .with("channel", channel.as_str())
-        .with("refused", matches!(outcome, Outcome::Refused(_)))
+        .with("refused", matches!(outcome, Outcome::Partly(_) | Outcome::Refused(_)))
         .with("due", json!(due.map(Timestamp::micros)));
     let event = tx.record(event);
     let sql = "UPDATE alert_delivery SET state = ?3, attempts = ?4, due = ?5, error = ?6, changed = ?7, event = ?8 \

@@ -103,6 +103,13 @@ pub struct Judgement {
     pub outcome: Option<Box<Outcome>>,
 }
 
+impl Judgement {
+    /// Whether the new data has none of the columns that are compared: most likely it is another file.
+    pub fn is_of_other_data(&self) -> bool {
+        other_data(&self.columns).is_some()
+    }
+}
+
 /// Judges all columns of a table together.
 pub fn judge(columns: Vec<ColumnComparison>, policy: &Policy) -> Judgement {
     let suspects: Vec<Suspect> = columns.iter().enumerate().flat_map(|(at, column)| upstream::suspects(at, column)).collect();
@@ -335,7 +342,27 @@ fn summed(columns: Vec<Judged>, findings: Vec<Finding>, tests: Vec<Tested>, fami
 /// What is named in one sentence: findings, then columns that drifted.
 const NAMED: usize = 3;
 
+/// The same in one sentence, with the columns of both sides; `None` when any is shared.
+fn other_data(columns: &[Judged]) -> Option<String> {
+    // A label that is not there yet is told as one that cannot be compared.
+    let is_gone = |c: &&Judged| c.status == Status::Missing || (c.role == Role::Label && c.status == Status::Error);
+    let (gone, rest): (Vec<&Judged>, Vec<&Judged>) = columns.iter().partition(is_gone);
+    let all_new = rest.iter().all(|c| c.status == Status::New);
+    if !all_new || gone.iter().all(|c| c.status != Status::Missing) {
+        return None;
+    }
+    let names = |columns: &[&Judged]| {
+        let named: Vec<String> = columns.iter().take(NAMED).map(|c| why::level(&c.name)).collect();
+        named.join(", ") + if columns.len() > NAMED { ", …" } else { "" }
+    };
+    let has = if rest.is_empty() { String::new() } else { format!(", and it has {}", names(&rest)) };
+    Some(format!("the new data has no column of the reference ({}){has}: most likely it is the wrong file", names(&gone)))
+}
+
 fn reason(columns: &[Judged], findings: &[Finding]) -> String {
+    if let Some(other) = other_data(columns) {
+        return other;
+    }
     let mut parts: Vec<String> = findings.iter().take(NAMED).map(|finding| finding.words.clone()).collect();
     if findings.len() > NAMED {
         parts.push(format!("{} more upstream", count(findings.len() - NAMED, "finding")));

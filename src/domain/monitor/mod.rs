@@ -2,7 +2,8 @@
 //! recorded here, with the episodes in which they were unusual.
 //!
 //! The way of a sample: [`sample`] reads it, [`record`] keeps it, [`watch`] says what is unusual, [`episode`] what follows from that;
-//! [`table`] reads the rows, [`check`] compares them with the audit log, [`daily`] is what people read of a day.
+//! [`table`] reads the rows, [`check`] compares them with the audit log, [`daily`] is what people read of a day. [`health`] is whether what a system
+//! stands on answers now.
 //!
 //! Rules and dashboard name no metric but those of [`metric::ALL`], which `kf monitor metrics` prints, and those of
 //! [`metric::COLLECTOR`], which the collector that carries them adds; a test holds them to it.
@@ -13,6 +14,7 @@ pub mod dashboard;
 pub mod episode;
 pub mod exposition;
 mod expr;
+pub mod health;
 mod limit;
 pub mod metric;
 pub mod probes;

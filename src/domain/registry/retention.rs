@@ -2,6 +2,7 @@
 //! archived versions needs. What is left is collected.
 
 use super::table::{self, VersionRow};
+use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::name::Stage;
 use crate::base::time::Timestamp;
@@ -27,11 +28,14 @@ pub struct Sorted {
     pub expired: Vec<VersionRow>,
 }
 
+/// Versions that something outside of the registry needs, by the digest of their manifest, with the reason.
+pub type Held = BTreeMap<Digest, String>;
+
 /// Sorts all versions whose files are there.
 ///
 /// # Errors
 /// When the registry cannot be read.
-pub fn sort(view: View<'_>, rules: Rules, now: Timestamp) -> Result<Sorted> {
+pub fn sort(view: View<'_>, rules: Rules, held: &Held, now: Timestamp) -> Result<Sorted> {
     let mut all = BTreeMap::new();
     let mut kept: BTreeMap<i64, String> = BTreeMap::new();
     for model in table::models(view)? {
@@ -41,7 +45,8 @@ pub fn sort(view: View<'_>, rules: Rules, now: Timestamp) -> Result<Sorted> {
         for version in table::versions(view, model.id, u32::MAX)?.into_iter().filter(|v| v.purged.is_none()) {
             let why = by_stage(&version, rules, now)
                 .or_else(|| window.contains(&version.id).then(|| "rollback window".to_owned()))
-                .or_else(|| aliases.get(&version.id).cloned());
+                .or_else(|| aliases.get(&version.id).cloned())
+                .or_else(|| held.get(&version.digest).cloned());
             if let Some(why) = why {
                 kept.insert(version.id, why);
             }

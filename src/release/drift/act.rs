@@ -87,7 +87,7 @@ fn run(place: &Place<'_>, config: &Drift, root: &Path, action: &ActionRow) -> Re
     let program = Hook::new(&config.actions.command, root, COMMAND_MAX)?;
     match program.tell(&message(place, action)?, place.store.now()) {
         Told::Taken(_) => Ok(()),
-        Told::Refused(e) | Told::Missed(e, _) => Err(e),
+        Told::Partly(_, e) | Told::Refused(e) | Told::Missed(e, _) => Err(e),
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod act;
 pub mod check;
 pub mod compat;
+pub mod index;
 mod tell;
 mod texts;
 

@@ -204,9 +204,12 @@ fn document_row(view: View<'_>, scope: &Scope, d: &Document) -> Result<DocumentR
     })
 }
 
+fn span_of(c: &Chunk) -> Result<(usize, usize)> {
+    Ok((count(c.start, "where it begins")?, count(c.stop, "where it ends")?))
+}
+
 fn chunk_row(c: &Chunk, cut: &mut Cut<'_>, whom: For) -> Result<ChunkRow> {
-    let (start, stop) = (count(c.start, "where it begins")?, count(c.stop, "where it ends")?);
-    let span = cut.span(start, stop).ok_or_else(|| Error::new("it is not within its text").hint("run `kf index verify`"))?;
+    let (start, stop) = span_of(c)?;
     let page = |n| count::<u32>(n, "a page of it");
     Ok(ChunkRow {
         chunk: (whom == For::Tenant).then(|| c.uid.clone()),
@@ -217,20 +220,20 @@ fn chunk_row(c: &Chunk, cut: &mut Cut<'_>, whom: For) -> Result<ChunkRow> {
         pages: c.pages.map(|(first, last)| Ok::<_, Error>((page(first)?, page(last)?))).transpose()?,
         heading: c.heading.clone(),
         context: c.context.clone(),
-        text: cut.text[span].to_owned(),
+        text: cut.text(start, stop)?.to_owned(),
     })
 }
 
 /// Finds characters of a text by the bytes they are at. Chunks begin one behind the other, so it goes on where the last one began:
 /// a text of many chunks is read a few times and not once for each.
-pub(super) struct Cut<'t> {
+pub(in crate::release) struct Cut<'t> {
     pub(super) text: &'t str,
     characters: usize,
     bytes: usize,
 }
 
 impl<'t> Cut<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
+    pub(in crate::release) fn of(text: &'t str) -> Self {
         Self { text, characters: 0, bytes: 0 }
     }
 
@@ -242,6 +245,21 @@ impl<'t> Cut<'t> {
         self.bytes = self.after(start - self.characters)?;
         self.characters = start;
         Some(self.bytes..self.after(stop.checked_sub(start)?)?)
+    }
+
+    /// The characters `start..stop`.
+    fn text(&mut self, start: usize, stop: usize) -> Result<&'t str> {
+        let span = self.span(start, stop).map(|span| &self.text[span]);
+        span.ok_or_else(|| Error::new("it is not within its text").hint("run `kf index verify`"))
+    }
+
+    /// The text of a chunk.
+    ///
+    /// # Errors
+    /// When the chunk is not within the text.
+    pub(in crate::release) fn chunk(&mut self, c: &Chunk) -> Result<&'t str> {
+        let (start, stop) = span_of(c)?;
+        self.text(start, stop)
     }
 
     /// The byte so many characters behind the last beginning.

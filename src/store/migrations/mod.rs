@@ -5,6 +5,8 @@ mod m0002;
 mod m0003;
 mod m0004;
 mod m0005;
+mod m0006;
+mod m0007;
 
 use super::db::Db;
 use super::schema::{Index, Table};
@@ -23,7 +25,15 @@ pub struct Migration {
 }
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = &[m0001::MIGRATION, m0002::MIGRATION, m0003::MIGRATION, m0004::MIGRATION, m0005::MIGRATION];
+pub const ALL: &[Migration] = &[
+    m0001::MIGRATION,
+    m0002::MIGRATION,
+    m0003::MIGRATION,
+    m0004::MIGRATION,
+    m0005::MIGRATION,
+    m0006::MIGRATION,
+    m0007::MIGRATION,
+];
 
 /// The schema that this binary writes.
 pub const CURRENT: i64 = ALL.len() as i64;

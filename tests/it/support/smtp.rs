@@ -5,6 +5,7 @@ use super::{packages_with, project};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ struct Shared {
     mails: Vec<Mail>,
     /// What RCPT is answered, in place of a yes.
     refuse: Option<String>,
+    /// The same for one address.
+    refused: BTreeMap<String, String>,
     /// Connections that were made.
     connections: usize,
 }
@@ -87,24 +90,34 @@ impl Server {
         self.shared.lock().expect("nobody panicked").connections
     }
 
+    /// What one recipient is answered from now on; `None` for a yes.
+    pub(crate) fn refuse_one(&self, address: &str, answer: Option<&str>) {
+        let refused = &mut self.shared.lock().expect("nobody panicked").refused;
+        match answer {
+            Some(answer) => _ = refused.insert(address.to_owned(), answer.to_owned()),
+            None => _ = refused.remove(address),
+        }
+    }
+
     /// What recipients are answered from now on; `None` for a yes.
     pub(crate) fn refuse(&self, answer: Option<&str>) {
         self.shared.lock().expect("nobody panicked").refuse = answer.map(str::to_owned);
     }
 }
 
-fn certificates(names: &[&str]) -> Result<tempfile::TempDir, &'static str> {
+/// A folder with an authority, and a certificate for these names that it signed.
+pub(crate) fn certificates(names: &[&str]) -> Result<tempfile::TempDir, &'static str> {
     let lacking = "the Python package `cryptography` is not installed (`.ci/run install`)";
     let packages = packages_with("cryptography/__init__.py").ok_or(lacking)?;
     let python: PathBuf = packages.ancestors().nth(3).ok_or(lacking)?.join("bin/python");
-    let dir = tempfile::Builder::new().prefix("kf-smtp-").tempdir().expect("a folder");
+    let dir = tempfile::Builder::new().prefix("kf-tls-").tempdir().expect("a folder");
     let script = project().join("tests/tools/certificate.py");
     let done = Command::new(python).arg(script).arg(dir.path()).args(names).output().expect("Python runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Ok(dir)
 }
 
-fn configuration(dir: &tempfile::TempDir) -> ServerConfig {
+pub(crate) fn configuration(dir: &tempfile::TempDir) -> ServerConfig {
     let certificate = CertificateDer::from_pem_file(dir.path().join("cert.pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(dir.path().join("key.pem")).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -202,10 +215,12 @@ impl<'a> Session<'a> {
                 "250 ok".to_owned()
             }
             "RCPT" if self.from.is_some() && rest.starts_with("TO:<") => {
-                if let Some(answer) = &self.shared.lock().expect("nobody panicked").refuse {
+                let to = path(rest).unwrap_or_default();
+                let shared = self.shared.lock().expect("nobody panicked");
+                if let Some(answer) = shared.refuse.as_ref().or_else(|| shared.refused.get(&to)) {
                     return answer.clone();
                 }
-                self.to.extend(path(rest));
+                self.to.push(to);
                 "250 ok".to_owned()
             }
             _ => format!("500 what is {verb}?"),

@@ -141,6 +141,29 @@ fn schema_breaks_come_first_and_are_no_drift() {
     assert!(got.reason.starts_with("gone is missing; wide holds"), "{}", got.reason);
 }
 
+/// Data without any column of the reference are told as such; one that is shared, whatever became of it, makes them the same data.
+#[test]
+fn data_without_a_column_of_the_reference_are_other_data() {
+    let missing = |name: &str| column(name, Compared::Missing);
+    let new = |name: &str| column(name, Compared::New);
+    let all = |columns: Vec<ColumnComparison>| judge(columns, &Policy::default());
+    let other = all(["a", "b", "c", "d"].map(missing).into_iter().chain([new("x")]).collect());
+    assert_eq!((other.status, other.is_of_other_data()), (Status::Critical, true));
+    let words = "the new data has no column of the reference (a, b, c, …), and it has x: most likely it is the wrong file";
+    assert_eq!(other.reason, words);
+    assert!(all(vec![missing("a")]).reason.ends_with("of the reference (a): most likely it is the wrong file"));
+    // A label comes late, and is then no column that could be shared.
+    let late = || ColumnComparison { role: Role::Label, ..column("y", Compared::Error("not there yet".to_owned())) };
+    assert!(all(vec![missing("a"), late(), new("x")]).is_of_other_data());
+    let was = Sides::new("numbers".to_owned(), "texts".to_owned());
+    for shared in [shifted("s", 2000, 0.0), column("s", Compared::Retyped(was)), column("s", Compared::Error("torn".to_owned()))]
+    {
+        let got = all(vec![missing("a"), shared, new("x")]);
+        assert!(!got.is_of_other_data() && got.reason.starts_with("a is missing"), "{}", got.reason);
+    }
+    assert!(!all(vec![new("x"), late()]).is_of_other_data() && !all(vec![]).is_of_other_data());
+}
+
 #[test]
 fn what_broke_upstream_sets_no_band_of_drift() {
     let mut current = draws(2, 2000, 3.0);

@@ -154,13 +154,21 @@ impl Scope {
     /// # Errors
     /// When there is none; names of this tenant's collections are suggested, those of other tenants never.
     pub fn get(view: View<'_>, tenant: &Name, collection: &Name) -> Result<Self> {
+        Self::named(view, tenant, collection, "name one with `--collection`, or set `collection` in `[ingest]` of mlops.toml")
+    }
+
+    /// The same where a collection is named in another way, which `how` tells.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn named(view: View<'_>, tenant: &Name, collection: &Name, how: &str) -> Result<Self> {
         if let Some(found) = Self::find(view, tenant, collection)? {
             return Ok(found);
         }
         let names: Vec<String> = Self::all(view, tenant)?.into_iter().map(|s| s.collection.name.to_string()).collect();
         let error = Error::new(format!("the tenant {tenant} has no collection {collection}"));
         Err(match did_you_mean(collection.as_str(), names.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint).hint("name one with `--collection`, or set `collection` in `[ingest]` of mlops.toml"),
+            Some(hint) => error.hint(hint).hint(how),
             None => error.hint("take documents in with `kf ingest PATH`"),
         })
     }

@@ -1,0 +1,382 @@
+//! A rollout as reports show it: where it is, what was seen, what is next.
+
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::name::Name;
+use crate::base::table::Table;
+use crate::base::text::count;
+use crate::base::time::Timestamp;
+use crate::base::version::Version;
+use crate::base::weight::Weight;
+use crate::cli::report::{Block, Report};
+use crate::domain::rollout::judge::{Finding, Hold, Standing};
+use crate::domain::rollout::machine::{Held, Phase};
+use crate::domain::rollout::setup::Strategy;
+use crate::domain::rollout::table::{self, MoveRow, Rollout};
+use crate::store::View;
+use serde::Serialize;
+
+/// A rollout in a report.
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct RolloutDoc {
+    pub(crate) rollout: String,
+    pub(crate) model: Name,
+    pub(crate) version: Version,
+    digest: Digest,
+    stable: Option<Version>,
+    target: Name,
+    strategy: Strategy,
+    plan: String,
+    pub(crate) phase: Phase,
+    held: Option<Held>,
+    /// Counted from 1.
+    step: usize,
+    steps: Vec<StepDoc>,
+    /// Percent that the target showed last.
+    weight: f64,
+    /// Seconds with data in this step, and in all.
+    clock_seconds: u64,
+    spent_seconds: u64,
+    errors: u64,
+    attempt: u64,
+    open: bool,
+    pub(crate) reason: String,
+    created: Timestamp,
+    changed: Timestamp,
+    event: i64,
+    /// Why it was taken back, when it was.
+    cause: Option<String>,
+    #[serde(skip)]
+    short: String,
+    /// Weights are parts of the requests that are copied.
+    #[serde(skip)]
+    shadow: bool,
+}
+
+/// A step of a plan.
+#[derive(Serialize, Clone, Debug)]
+struct StepDoc {
+    weight: f64,
+    hold_seconds: u64,
+    analysis: bool,
+    approval: bool,
+    smoke: bool,
+    load: bool,
+}
+
+impl RolloutDoc {
+    /// As it stands in the state.
+    pub(crate) fn read(view: View<'_>, r: &Rollout) -> Result<Self> {
+        let back = if r.state.observed == Weight::NONE { turned_back(view, r)? } else { None };
+        let cause = back.map(|m| -> Result<String> {
+            let said = table::said(view, &r.uid, m.seq)?;
+            Ok(said.map_or_else(|| m.reason.clone(), |said| format!("{}: {said}", m.reason)))
+        });
+        Ok(Self::of(r, cause.transpose()?))
+    }
+
+    fn of(r: &Rollout, cause: Option<String>) -> Self {
+        let step = |s: &crate::domain::rollout::plan::Step| StepDoc {
+            weight: s.weight.percent(),
+            hold_seconds: s.hold,
+            analysis: s.analysis,
+            approval: s.approval,
+            smoke: s.smoke,
+            load: s.load,
+        };
+        Self {
+            rollout: r.uid.clone(),
+            model: r.setup.model.clone(),
+            version: r.setup.canary.version,
+            digest: r.setup.canary.digest,
+            stable: r.setup.stable.as_ref().map(|s| s.version),
+            target: r.setup.target.clone(),
+            strategy: r.setup.strategy,
+            plan: r.setup.named.clone(),
+            phase: r.state.phase,
+            held: r.state.held,
+            step: r.state.step + 1,
+            steps: r.setup.plan.steps.iter().map(step).collect(),
+            weight: r.state.observed.percent(),
+            clock_seconds: r.state.clock,
+            spent_seconds: r.state.spent,
+            errors: r.state.errors,
+            attempt: r.state.attempt,
+            open: r.open,
+            reason: r.reason.clone(),
+            created: r.created,
+            changed: r.changed,
+            event: r.event,
+            cause,
+            short: r.short().to_owned(),
+            shadow: r.setup.plan.shadow,
+        }
+    }
+}
+
+/// A word of kf's JSON, for people.
+pub(super) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.replace('-', " "),
+        Ok(serde_json::Value::Object(of)) => of.iter().map(|(_, v)| word(v)).collect(),
+        _ => String::new(),
+    }
+}
+
+/// A length of time in whole seconds: `1h 30m`.
+pub(super) fn lasting(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let parts = [(hours, "h"), (minutes, "m"), (seconds, "s")].into_iter().filter(|(n, _)| *n > 0);
+    let text = parts.map(|(n, unit)| format!("{n}{unit}")).collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+impl RolloutDoc {
+    /// `bot@1.1.0`.
+    pub(crate) fn reference(&self) -> String {
+        format!("{}@{}", self.model, self.version)
+    }
+
+    /// Why it stands where it does, or was taken back.
+    pub(super) fn why(&self) -> &str {
+        self.cause.as_deref().unwrap_or(&self.reason)
+    }
+
+    /// What commands call it.
+    pub(super) fn short(&self) -> &str {
+        &self.short
+    }
+
+    /// Where it is, in a line.
+    pub(crate) fn told(&self) -> String {
+        let reference = self.reference();
+        match self.phase {
+            Phase::Finished if self.shadow => {
+                format!("{reference} kept to its limits on copies of requests to {}; nobody got its answers", self.target)
+            }
+            Phase::RolledBack if self.shadow => format!("the shadow of {reference} was ended: {}", self.why()),
+            Phase::Finished => format!("{reference} is in production with all of the traffic of {}", self.target),
+            Phase::RolledBack => format!("{reference} was taken back: {}", self.why()),
+            Phase::Failed => format!("{reference} could not be released: {}", self.reason),
+            phase => {
+                let held = self.held.map(|h| format!(", held ({})", word(&h))).unwrap_or_default();
+                let of = self.steps.len();
+                let what = if self.shadow { " in copies" } else { "" };
+                let Self { step, weight, target, .. } = self;
+                format!("{reference}: {}{held}, step {step} of {of}, {weight} % of {target}{what}", word(&phase))
+            }
+        }
+    }
+
+    /// What it stands on, for people.
+    fn lines(&self) -> Vec<String> {
+        let against = self.stable.map_or_else(|| "nothing yet".to_owned(), |v| format!("{}@{v}", self.model));
+        let mut lines =
+            vec![format!("{} {} against {against}, plan {}, rollout {}", self.strategy, self.reference(), self.plan, self.short)];
+        lines.push(self.told());
+        if let Some(step) = self.steps.get(self.step - 1).filter(|_| self.open) {
+            let hold = lasting(step.hold_seconds);
+            lines.push(format!("in this step for {} of {hold} with data; {}", lasting(self.clock_seconds), self.reason));
+        }
+        lines
+    }
+}
+
+/// How a command that asked where a rollout is ends.
+pub(super) fn exit_of(r: &Rollout, ordered: bool) -> Exit {
+    match r.state.phase {
+        Phase::Finished => Exit::Ok,
+        Phase::RolledBack if ordered => Exit::Ok,
+        Phase::RolledBack | Phase::Failed => Exit::No,
+        _ if r.state.phase == Phase::AwaitingApproval || r.state.held.is_some() => Exit::Inconclusive,
+        _ => Exit::Ok,
+    }
+}
+
+/// The move that turned a rollout back in its last attempt.
+fn turned_back(view: View<'_>, r: &Rollout) -> Result<Option<MoveRow>> {
+    let moves = table::moves(view, &r.uid)?;
+    let turned = |pair: &[MoveRow]| pair[0].state.phase != Phase::RollingBack && pair[1].state.phase == Phase::RollingBack;
+    let last = moves.windows(2).rposition(turned).filter(|at| moves[at + 1].state.attempt == r.state.attempt);
+    Ok(last.and_then(|at| moves.into_iter().nth(at + 1)))
+}
+
+/// What the judge found in the newest window, and who had how many requests in it.
+#[derive(Serialize, Clone, Debug, Default)]
+pub(super) struct LastWindow {
+    since: Option<Timestamp>,
+    upto: Option<Timestamp>,
+    canary_requests: u64,
+    stable_requests: u64,
+    left_out: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+/// Where a rollout is: what `start`, `status`, `tick`, `run` and every order report.
+#[derive(Serialize)]
+pub(crate) struct Stands {
+    #[serde(flatten)]
+    pub(super) of: RolloutDoc,
+    window: Option<LastWindow>,
+    /// Limits that are not judged, with the reason.
+    unjudged: Vec<String>,
+    /// Who drives it.
+    driven_by: Option<String>,
+    /// On what a canary waits that is not ready, as its target says now.
+    waits: Option<String>,
+    /// What this command changed, in words.
+    told: Vec<String>,
+    /// True when nobody could drive it: nothing was changed.
+    #[serde(skip)]
+    dry: bool,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+impl Stands {
+    /// As it stands in the state; `told` is what a command changed.
+    pub(crate) fn read(view: View<'_>, r: &Rollout, now: Timestamp, told: Vec<String>) -> Result<Self> {
+        let window = table::last_window(view, &r.uid)?.map(|tick| {
+            let seen = tick.seen.map(|s| (s.window.canary, s.window.stable, s.left_out)).unwrap_or_default();
+            LastWindow {
+                since: tick.since,
+                upto: tick.upto,
+                canary_requests: seen.0,
+                stable_requests: seen.1,
+                left_out: seen.2,
+                findings: tick.judgement.map(|j| j.findings).unwrap_or_default(),
+            }
+        });
+        let lease = crate::domain::rollout::lease::lease(view, &r.uid)?.filter(|l| r.open && l.until > now);
+        let driven_by = lease.map(|l| format!("process {} on {}", l.pid, l.host));
+        let ordered = r.state.phase == Phase::RolledBack && turned_back(view, r)?.is_some_and(|m| m.what == "abort");
+        let exit = exit_of(r, ordered);
+        Ok(Self {
+            of: RolloutDoc::read(view, r)?,
+            window,
+            unjudged: r.setup.unjudged.clone(),
+            driven_by,
+            waits: None,
+            told,
+            dry: false,
+            exit,
+        })
+    }
+
+    /// The same for a command that only shows what it would do.
+    pub(crate) fn dry(self) -> Self {
+        Self { dry: true, exit: Exit::Ok, ..self }
+    }
+
+    /// The same with what the canary waits for.
+    pub(super) fn waiting(self, waits: Option<String>) -> Self {
+        Self { waits, ..self }
+    }
+
+    /// The same for a command that was asked for just this.
+    pub(crate) fn done(self) -> Self {
+        Self { exit: Exit::Ok, ..self }
+    }
+}
+
+impl Report for Stands {
+    const SCHEMA: &'static str = "kf.canary/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks: Vec<Block> = vec![self.of.lines().join("\n").into()];
+        if let Some(window) = &self.window {
+            blocks.push(findings(&window.findings).into());
+            let seen = format!(
+                "last window: {} of the {}, {} of the stable version",
+                count(usize::try_from(window.canary_requests).unwrap_or(usize::MAX), "request"),
+                if self.of.shadow { "canary, which are copies" } else { "canary" },
+                window.stable_requests
+            );
+            let left = window.left_out.iter().map(|l| format!("\nleft out: {l}"));
+            blocks.push(format!("{seen}{}", left.collect::<String>()).into());
+        }
+        let mut lines: Vec<String> = self.unjudged.iter().map(|l| format!("not judged: {l}")).collect();
+        lines.extend(self.waits.iter().map(|on| format!("waits for: {on}")));
+        lines.extend(self.next());
+        if !lines.is_empty() {
+            blocks.push(lines.join("\n").into());
+        }
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        self.of.told()
+    }
+
+    fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        vec![("rollout", self.of.rollout.clone()), ("phase", word(&self.of.phase)), ("weight", self.of.weight.to_string())]
+    }
+}
+
+impl Stands {
+    /// What to type next.
+    fn next(&self) -> Option<String> {
+        let of = &self.of;
+        let model = &of.model;
+        Some(match (of.phase, of.held) {
+            (Phase::Finished, _) if of.shadow => {
+                format!("hint: `kf canary start {}` gives it to users step by step", of.reference())
+            }
+            (_, Some(Held::Judge(Hold::NoData))) if of.shadow => {
+                "hint: it goes on by itself when copies arrive: of GET, HEAD and OPTIONS, and of what `proxy.shadow-paths` names"
+                    .to_owned()
+            }
+            (Phase::Finished, _) => return None,
+            (Phase::RolledBack | Phase::Failed, _) => {
+                format!(
+                    "hint: `kf canary explain {model}` says why; `kf canary retry {model}` starts it again from the first step"
+                )
+            }
+            (Phase::AwaitingApproval, None) => format!("hint: `kf canary approve {model}` or `kf canary abort {model}`"),
+            (_, Some(Held::Judge(_))) => {
+                format!("hint: it goes on by itself when that is over; `kf canary explain {model}` says more")
+            }
+            (_, Some(_)) => format!("hint: `kf canary resume {model}` or `kf canary abort {model}`"),
+            _ if self.driven_by.is_none() && !self.dry => {
+                format!("hint: nobody drives it: `kf canary run {model}`, or `kf canary tick {model}` from cron")
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What the judge found, as a table.
+pub(super) fn findings(all: &[Finding]) -> Table {
+    let mut t = Table::new(&["check", ">canary", ">stable", ">limit", ">n", ">evidence", ">needed", "verdict", "needs"]);
+    let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+    for f in all {
+        // What is compared with a version that has no requests does not wait for more of the canary's.
+        let alone = f.n > 0 && f.against == Some(0);
+        let verdict = match f.standing {
+            Standing::Good => "inside",
+            Standing::TooFew if alone => "nothing to compare with",
+            Standing::TooFew => "too few",
+            Standing::Beyond => "outside, not proven",
+            Standing::Broken => "broken",
+            Standing::BothBroken => "both broken",
+        };
+        let evidence = if f.evidence.is_finite() { format!("{:.2}", f.evidence) } else { "-".to_owned() };
+        t.row([
+            f.check.clone(),
+            number(f.estimate),
+            number(f.stable),
+            number(f.limit),
+            f.n.to_string(),
+            evidence,
+            format!("{:.2}", f.needed),
+            verdict.to_owned(),
+            f.needs.filter(|_| !alone).map(|n| format!("about {n} more")).unwrap_or_default(),
+        ]);
+    }
+    t
+}

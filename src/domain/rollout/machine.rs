@@ -1,0 +1,481 @@
+//! The states of a rollout: what happened goes in, the next state and why come out. No I/O and no clock: seconds come with
+//! the events.
+//!
+//! How a controller uses it. The state is all there is: [`pending`] says what it asks for, [`advance`] what an event makes of
+//! it. So a controller writes the state to its journal, does what is pending, and reports how it went. One that died reads
+//! the state, looks at the target, reports the weight that it sees ([`Event::Observed`]) and does what is pending: every
+//! pending action may be done twice. While something else is pending and the canary has traffic, windows are judged all the
+//! same, and the controller reports at least those that roll back.
+//!
+//! Invariants, held by the properties in `machine_tests.rs`, of a plan without [`Plan::faults`]:
+//! * traffic goes to the canary only after it was scaled and ready in this attempt, and rises only as the plan says or as a
+//!   person orders;
+//! * [`Event::Abort`] works in every state that has not ended, and a broken limit takes the canary back in every state in
+//!   which it has traffic, also while a person has paused it;
+//! * what nobody could tell (an error, no data, a wrong split) never moves traffic;
+//! * a window is judged once: one with an id that is not new changes nothing;
+//! * a shadow (`Plan::shadow`), whose weights are parts of the requests that are copied, is never promoted: after its last step the
+//!   copies end, and with them the rollout.
+//!
+//! Left to the controller: the journal, the lease, alerts (a [`Move`] says when), the stage in the registry.
+
+use super::judge::{Decision, Hold};
+use super::plan::{OnDrift, OnInconclusive, Plan, Step};
+use crate::base::weight::Weight;
+use serde::{Deserialize, Serialize};
+
+/// Where a rollout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Nothing has been done.
+    Planned,
+    /// Rights, target and versions are checked.
+    Preflight,
+    /// The canary is started, or brought to the scale of the step.
+    Scaling,
+    /// Its endpoints are waited for.
+    WaitingReady,
+    /// Smoke and load tests of the step run against it.
+    Testing,
+    /// The step's weight is set, and waited for until the target shows it.
+    Shifting,
+    /// Windows are collected and judged.
+    Observing,
+    /// A person is asked.
+    AwaitingApproval,
+    /// It has all of the traffic; the registry is told.
+    Promoting,
+    /// It is watched, the old version stands by.
+    Monitoring,
+    /// The old version is scaled down.
+    Retiring,
+    /// A shadow kept to its limits: no copies are made any more, and the canary is stopped.
+    Ending,
+    /// Done.
+    Finished,
+    /// All traffic goes back to the stable version, and the registry with it.
+    RollingBack,
+    /// Taken back.
+    RolledBack,
+    /// It never had traffic and cannot have any.
+    Failed,
+}
+
+impl Phase {
+    /// True when nothing more happens unless it is retried.
+    pub fn ended(self) -> bool {
+        matches!(self, Self::Finished | Self::RolledBack | Self::Failed)
+    }
+
+    /// True while the canary is on its way out, which nothing stops.
+    pub fn leaves(self) -> bool {
+        matches!(self, Self::RollingBack | Self::Ending)
+    }
+
+    /// True when windows are collected.
+    fn watches(self) -> bool {
+        matches!(self, Self::Observing | Self::AwaitingApproval | Self::Monitoring)
+    }
+}
+
+/// Why a rollout stands still in its phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// By the judge; goes on by itself when the reason is gone.
+    Judge(Hold),
+    /// By a person.
+    Paused,
+    /// Its time is over without a decision.
+    Inconclusive,
+    /// Too many errors in a row.
+    Errors,
+    /// The target shows another weight than was set.
+    Drift,
+    /// The target or the registry says no.
+    Refused,
+}
+
+/// All that is known of where a rollout is; what the journal keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Where it is.
+    pub phase: Phase,
+    /// The step of the plan, from 0.
+    pub step: usize,
+    /// Why it stands still; `None` when it does not.
+    pub held: Option<Held>,
+    /// The weight that the target showed last.
+    pub observed: Weight,
+    /// Seconds with data in this step.
+    pub clock: u64,
+    /// Seconds with data in all steps since it started or was last resumed.
+    pub spent: u64,
+    /// Errors in a row.
+    pub errors: u64,
+    /// The id of the last window that was judged.
+    pub window: Option<u64>,
+    /// How many times it was started.
+    pub attempt: u64,
+}
+
+impl State {
+    /// A rollout that has not begun.
+    pub fn planned() -> Self {
+        let observed = Weight::NONE;
+        Self { phase: Phase::Planned, step: 0, held: None, observed, clock: 0, spent: 0, errors: 0, window: None, attempt: 1 }
+    }
+
+    /// True when only a person can let it go on.
+    pub fn wants_a_person(&self) -> bool {
+        self.phase == Phase::AwaitingApproval || self.held.is_some_and(|h| !matches!(h, Held::Judge(_)))
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A person starts it.
+    Start,
+    /// What was pending is done (for weights: see [`Event::Observed`]).
+    Done,
+    /// What was pending is refused for good: no right, a failed test, never ready, a policy.
+    Refused(String),
+    /// Nobody knows whether what was pending is done: a time-out, a broken connection, a source without answer.
+    Error(String),
+    /// The target shows this weight.
+    Observed(Weight),
+    /// The target shows something else than was set, which is no weight.
+    Astray(String),
+    /// The target took the canary's requests away by itself: a fuse that blew for its errors.
+    Taken(String),
+    /// A window was judged.
+    Judged {
+        /// The window's id.
+        id: u64,
+        /// How long it was, in seconds.
+        seconds: u64,
+        /// The judge's decision.
+        decision: Decision,
+        /// The judge's reason.
+        reason: String,
+    },
+    /// A person stops the clock.
+    Pause,
+    /// A person lets it go on.
+    Resume,
+    /// A person approves the step.
+    Approve,
+    /// A person goes on to the next step, or with `full` to all of the traffic, without waiting for the judge.
+    Promote {
+        /// True for all of the traffic.
+        full: bool,
+    },
+    /// A person or an alarm takes it back.
+    Abort(String),
+    /// A person starts it again from the first step.
+    Retry,
+}
+
+/// What a state asks the controller to do; doing it twice does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Check rights, target and versions.
+    Preflight,
+    /// Start the canary at the scale that the step needs.
+    Scale,
+    /// Wait until it is ready.
+    AwaitReady,
+    /// Test it directly.
+    Test {
+        /// Run the smoke tests.
+        smoke: bool,
+        /// Run the load test.
+        load: bool,
+    },
+    /// Set the canary's weight and report what the target shows.
+    SetWeight(Weight),
+    /// Collect a window, judge it and report the decision and the weight that the target shows.
+    Observe,
+    /// Make it the version in production.
+    SetStage,
+    /// Scale the old version down.
+    Retire,
+    /// Stable at full scale, weight 0, the stage as before; report the weight that the target shows.
+    Restore,
+}
+
+/// What people should be told of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A person must approve.
+    Approval,
+    /// It stands still.
+    Held,
+    /// It is taken back.
+    RollingBack,
+    /// It ended.
+    Ended,
+}
+
+/// What an event made of a state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    /// The state now.
+    pub state: State,
+    /// Why, in words, for the journal and `explain`.
+    pub reason: String,
+    /// What people should be told; `None` for everyday progress.
+    pub notice: Option<Notice>,
+}
+
+/// An order that the state does not take, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+/// What the state asks for; `None` when it has ended or waits for a person.
+pub fn pending(plan: &Plan, state: &State) -> Option<Action> {
+    let step = plan.steps.get(state.step)?;
+    // What is on its way back goes on whatever holds it; who stands still goes on looking.
+    match state.phase {
+        phase if phase.leaves() => return Some(Action::Restore),
+        phase if phase.watches() && state.observed > Weight::NONE => return Some(Action::Observe),
+        _ if state.held.is_some() => return None,
+        _ => {}
+    }
+    match state.phase {
+        Phase::Preflight => Some(Action::Preflight),
+        Phase::Scaling => Some(Action::Scale),
+        Phase::WaitingReady => Some(Action::AwaitReady),
+        Phase::Testing => Some(Action::Test { smoke: step.smoke, load: step.load }),
+        Phase::Shifting => Some(Action::SetWeight(step.weight)),
+        Phase::Observing | Phase::Monitoring => Some(Action::Observe),
+        Phase::Promoting => Some(Action::SetStage),
+        Phase::Retiring => Some(Action::Retire),
+        _ => None,
+    }
+}
+
+/// What the event makes of the state. `Err` for an order that does not fit; then nothing changes.
+pub fn advance(plan: &Plan, state: &State, event: &Event) -> Result<Move, Refusal> {
+    let Some(step) = plan.steps.get(state.step) else {
+        return Err(Refusal(format!("the plan has no step {}", state.step + 1)));
+    };
+    if state.phase.ended() && *event != Event::Retry {
+        return Err(Refusal("the rollout has ended: `retry` starts it again".to_owned()));
+    }
+    let (next, reason) = match event {
+        Event::Start | Event::Approve | Event::Promote { .. } | Event::Pause | Event::Resume | Event::Retry => {
+            order(plan, step, state, event)?
+        }
+        Event::Abort(why) => (back(state), format!("aborted: {why}")),
+        Event::Done => done(plan, step, state),
+        Event::Refused(why) => refused(state, why),
+        Event::Error(why) => error(plan, state, why),
+        Event::Observed(weight) => observed(plan, step, state, *weight),
+        Event::Astray(why) if state.phase.watches() => drifted(plan, state, why.clone()),
+        Event::Astray(why) => (state.clone(), why.clone()),
+        // Whoever holds it, nobody is served by it any more: there is nothing to wait for.
+        Event::Taken(_) if state.phase.leaves() => (state.clone(), "it is being taken back".to_owned()),
+        Event::Taken(why) => (back(state), format!("the target took it back: {why}")),
+        Event::Judged { id, .. } if state.window.is_some_and(|last| *id <= last) => {
+            (state.clone(), format!("window {id} was judged before"))
+        }
+        Event::Judged { id, seconds, decision, reason } => {
+            let state = State { window: Some(*id), errors: 0, ..state.clone() };
+            judged(plan, step, &state, *seconds, (*decision, reason))
+        }
+    };
+    Ok(Move { notice: notice(state, &next), state: next, reason })
+}
+
+fn notice(before: &State, after: &State) -> Option<Notice> {
+    let new_phase = before.phase != after.phase;
+    match after.phase {
+        Phase::RollingBack if new_phase => Some(Notice::RollingBack),
+        Phase::AwaitingApproval if new_phase => Some(Notice::Approval),
+        phase if phase.ended() => Some(Notice::Ended),
+        _ if after.held.is_some() && after.held != before.held => Some(Notice::Held),
+        _ => None,
+    }
+}
+
+/// Orders of people.
+fn order(plan: &Plan, step: &Step, state: &State, event: &Event) -> Result<(State, String), Refusal> {
+    let phase = state.phase;
+    let refuse = |why: &str| Err(Refusal(why.to_owned()));
+    match event {
+        Event::Start if phase == Phase::Planned => Ok((in_phase(state, Phase::Preflight), "started".to_owned())),
+        Event::Start => refuse("the rollout was started before"),
+        Event::Retry if matches!(phase, Phase::RolledBack | Phase::Failed) => {
+            let state = State { phase: Phase::Preflight, attempt: state.attempt + 1, window: state.window, ..State::planned() };
+            Ok((state, "started again".to_owned()))
+        }
+        Event::Retry => refuse("only a rollout that was rolled back or failed can be tried again"),
+        Event::Pause if phase.leaves() => refuse("it is on its way out, which cannot be paused"),
+        Event::Pause => Ok((hold(state, Held::Paused), "paused".to_owned())),
+        Event::Resume if state.held.is_none() => refuse("the rollout is not paused or held"),
+        // Whoever lets it go on has looked: errors and time count anew.
+        Event::Resume => Ok((State { held: None, errors: 0, spent: 0, ..state.clone() }, "resumed".to_owned())),
+        Event::Approve if phase == Phase::AwaitingApproval => Ok((next(plan, &free(state)), format!("{} approved", step.weight))),
+        Event::Approve => refuse("no approval is asked for now"),
+        Event::Promote { .. } if plan.shadow => {
+            refuse("a shadow answers nobody and is not promoted: release the version by a canary")
+        }
+        Event::Promote { .. } if !matches!(phase, Phase::Observing | Phase::AwaitingApproval) => {
+            refuse("only a canary that is up and being watched can be promoted")
+        }
+        Event::Promote { full: true } => {
+            let last = State { step: plan.steps.len() - 1, ..free(state) };
+            Ok((in_phase(&last, Phase::Scaling), "promoted to all of the traffic by order".to_owned()))
+        }
+        _ => Ok((next(plan, &free(state)), format!("promoted from {} by order", step.weight))),
+    }
+}
+
+fn in_phase(state: &State, phase: Phase) -> State {
+    State { phase, clock: 0, errors: 0, ..state.clone() }
+}
+
+fn hold(state: &State, why: Held) -> State {
+    State { held: Some(why), ..state.clone() }
+}
+
+fn back(state: &State) -> State {
+    State { held: None, ..in_phase(state, Phase::RollingBack) }
+}
+
+/// Let go by an order.
+fn free(state: &State) -> State {
+    State { held: None, ..state.clone() }
+}
+
+/// The next step: first of all the canary is scaled for it, and no one is moved before it is ready. After the last one a shadow ends.
+fn next(plan: &Plan, state: &State) -> State {
+    if plan.shadow && state.step + 1 >= plan.steps.len() {
+        return in_phase(state, Phase::Ending);
+    }
+    let step = (state.step + 1).min(plan.steps.len() - 1);
+    in_phase(&State { step, ..state.clone() }, Phase::Scaling)
+}
+
+fn done(plan: &Plan, step: &Step, state: &State) -> (State, String) {
+    let (phase, told) = match state.phase {
+        Phase::Preflight => (Phase::Scaling, "preflight passed"),
+        Phase::Scaling => (Phase::WaitingReady, "the canary was started"),
+        Phase::WaitingReady if step.smoke || step.load => (Phase::Testing, "the canary is ready"),
+        Phase::WaitingReady => (Phase::Shifting, "the canary is ready"),
+        Phase::Testing => (Phase::Shifting, "tests passed"),
+        Phase::Promoting if plan.monitor == 0 => (Phase::Retiring, "in production"),
+        Phase::Promoting => (Phase::Monitoring, "in production"),
+        Phase::Retiring => (Phase::Finished, "finished"),
+        _ => return (state.clone(), "nothing was pending".to_owned()),
+    };
+    (in_phase(state, phase), told.to_owned())
+}
+
+fn refused(state: &State, why: &str) -> (State, String) {
+    let next = match state.phase {
+        // The old version was not scaled down: untidy, but what users see is decided.
+        Phase::Retiring => in_phase(state, Phase::Finished),
+        phase if phase.leaves() => State { errors: state.errors.saturating_add(1), ..state.clone() },
+        Phase::Shifting | Phase::Promoting => hold(state, Held::Refused),
+        Phase::Preflight | Phase::Scaling | Phase::WaitingReady | Phase::Testing if state.observed == Weight::NONE => {
+            in_phase(state, Phase::Failed)
+        }
+        Phase::Preflight | Phase::Scaling | Phase::WaitingReady | Phase::Testing => back(state),
+        _ => state.clone(),
+    };
+    (next, format!("refused: {why}"))
+}
+
+fn error(plan: &Plan, state: &State, why: &str) -> (State, String) {
+    let errors = state.errors.saturating_add(1);
+    let counted = State { errors, ..state.clone() };
+    // The way out is never given up.
+    let waits = errors <= plan.errors || state.phase.leaves() || state.held.is_some_and(|h| h != Held::Errors);
+    let next = if waits { counted } else { hold(&counted, Held::Errors) };
+    (next, format!("error {errors} in a row: {why}"))
+}
+
+fn observed(plan: &Plan, step: &Step, state: &State, weight: Weight) -> (State, String) {
+    let seen = State { observed: weight, ..state.clone() };
+    let told = if plan.shadow { format!("the target copies {weight}") } else { format!("the target shows {weight}") };
+    match state.phase {
+        Phase::RollingBack if weight == Weight::NONE => (in_phase(&seen, Phase::RolledBack), told),
+        Phase::Ending if weight == Weight::NONE => (in_phase(&seen, Phase::Finished), told),
+        Phase::Shifting if weight == step.weight && state.held.is_none() => (arrived(plan, step, &seen), told),
+        phase if !phase.watches() && phase != Phase::Promoting => (seen, told),
+        _ if weight == step.weight && state.held == Some(Held::Drift) => (State { held: None, ..seen }, told),
+        _ if weight == step.weight => (seen, told),
+        _ => drifted(plan, &seen, format!("{told}, {} was set", step.weight)),
+    }
+}
+
+/// Somebody else changed what was set.
+fn drifted(plan: &Plan, seen: &State, told: String) -> (State, String) {
+    let next = match plan.on_drift {
+        OnDrift::Abort => back(seen),
+        OnDrift::Reassert if seen.held.is_none() => in_phase(seen, Phase::Shifting),
+        _ if seen.held.is_some_and(|h| !matches!(h, Held::Judge(_))) => seen.clone(),
+        OnDrift::Hold | OnDrift::Reassert => hold(seen, Held::Drift),
+    };
+    (next, told)
+}
+
+/// The step's weight is there.
+fn arrived(plan: &Plan, step: &Step, state: &State) -> State {
+    if step.weight == Weight::FULL && !plan.shadow {
+        return in_phase(state, Phase::Promoting);
+    }
+    let waits = step.analysis || step.hold > 0;
+    match (waits, step.approval) {
+        (true, _) => in_phase(state, Phase::Observing),
+        (false, true) => in_phase(state, Phase::AwaitingApproval),
+        (false, false) => next(plan, state),
+    }
+}
+
+fn judged(plan: &Plan, step: &Step, state: &State, seconds: u64, (decision, reason): (Decision, &str)) -> (State, String) {
+    let reason = reason.to_owned();
+    let early = matches!(state.phase, Phase::Planned | Phase::Preflight);
+    if !state.phase.watches() && (early || decision != Decision::RollBack) {
+        return (state.clone(), reason);
+    }
+    let by_a_person = state.held.is_some_and(|h| !matches!(h, Held::Judge(_)));
+    match decision {
+        Decision::RollBack if state.phase.leaves() => (state.clone(), reason),
+        Decision::RollBack => (back(state), reason),
+        _ if by_a_person => (state.clone(), reason),
+        Decision::Hold(why) => (hold(state, Held::Judge(why)), reason),
+        Decision::Collect | Decision::Ready => {
+            let ready = decision == Decision::Ready || !step.analysis || state.phase == Phase::Monitoring;
+            (passed(plan, step, &State { held: None, ..state.clone() }, seconds, ready), reason)
+        }
+    }
+}
+
+/// A window with data has passed.
+fn passed(plan: &Plan, step: &Step, state: &State, seconds: u64, ready: bool) -> State {
+    if state.phase == Phase::AwaitingApproval {
+        return state.clone();
+    }
+    let (clock, spent) = (state.clock.saturating_add(seconds), state.spent.saturating_add(seconds));
+    let state = State { clock, spent, ..state.clone() };
+    match state.phase {
+        Phase::Monitoring if clock >= plan.monitor => in_phase(&state, Phase::Retiring),
+        Phase::Monitoring => state,
+        _ if ready && clock >= step.hold && step.approval => in_phase(&state, Phase::AwaitingApproval),
+        _ if ready && clock >= step.hold => next(plan, &state),
+        _ if spent >= plan.max_duration => match plan.on_inconclusive {
+            OnInconclusive::Hold => hold(&state, Held::Inconclusive),
+            OnInconclusive::RollBack => back(&state),
+        },
+        _ => state,
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

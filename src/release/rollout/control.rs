@@ -1,0 +1,393 @@
+//! A controller: what is pending is done, and how it went is told to the machine, as far as that goes without waiting.
+//!
+//! The state says what is to be done, and is committed with its event before it is done; whoever comes after a controller that
+//! died reads it, looks at the target, and does it (again). Each write is refused once the lease was taken, and when a person
+//! ordered something meanwhile: then it is looked at anew.
+
+use super::tests::{self, Failed};
+use super::traffic::{self, Did, done, failed};
+use super::watch::{self, Look};
+use super::{Parts, tell};
+use crate::base::error::{Error, Kind, Result};
+use crate::base::name::Stage;
+use crate::base::reference::{Reference, Selector};
+use crate::base::weight::Weight;
+use crate::domain::registry::change::{Move as StageMove, Way, move_to};
+use crate::domain::registry::table as registry;
+use crate::domain::rollout::judge::Judgement;
+use crate::domain::rollout::lease::{self, Lease, TTL};
+use crate::domain::rollout::machine::{Action, Event, Phase, State, advance, pending};
+use crate::domain::rollout::record::{self, Because, Note, decides};
+use crate::domain::rollout::setup::Strategy;
+use crate::domain::rollout::table::{self, Rollout};
+use crate::release::promote::{self, Request};
+use crate::release::rollback;
+use crate::seams::traffic::{Keep, Ready};
+use crate::store::Tx;
+use std::time::Duration;
+
+/// How long what is waited for outside may take, in seconds (as long as a deployment of Kubernetes may make no progress by default).
+const PATIENCE: i64 = 600;
+/// How often what is waited for is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a target is looked at while a window is collected: what it took back by itself, or somebody moved, is heard by then.
+const GLANCE: Duration = Duration::from_secs(5);
+/// The most that one tick does: more than any plan needs between two waits.
+const STEPS_MAX: usize = 200;
+
+/// What a tick came to.
+#[derive(Clone, Debug)]
+pub struct Ticked {
+    /// The rollout as it stands.
+    pub rollout: Rollout,
+    /// What was decided, in words, in order.
+    pub told: Vec<String>,
+    /// What is waited for, when something is.
+    pub waits: Option<String>,
+    /// When to look again.
+    pub wait: Duration,
+}
+
+/// Drives one rollout while it lives.
+pub struct Controller<'a> {
+    parts: Parts<'a>,
+    uid: String,
+    lease: Lease,
+}
+
+impl<'a> Controller<'a> {
+    /// Takes the lease of a rollout; `gone` says of a machine and a process there whether it is known to be gone.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`] when somebody else drives it.
+    pub fn new(parts: Parts<'a>, uid: &str, pid: i64, gone: &dyn Fn(&str, i64) -> bool) -> Result<Self> {
+        Ok(Self { parts, uid: uid.to_owned(), lease: lease::take(parts.store, uid, pid, gone)? })
+    }
+
+    /// The same over the head of whoever has it: what they still do does not count any more.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn instead(parts: Parts<'a>, uid: &str, pid: i64) -> Result<Self> {
+        Ok(Self { parts, uid: uid.to_owned(), lease: lease::fence(parts.store, uid, pid)? })
+    }
+
+    /// Gives the lease up, so that the next controller need not wait.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn end(self) -> Result<()> {
+        lease::give_up(self.parts.store, &self.uid, &self.lease)
+    }
+
+    /// Does all that can be done now.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written, or the lease was taken. What the target or the source does not do is no error: the
+    /// machine is told, and stands still when that goes on.
+    pub fn tick(&mut self) -> Result<Ticked> {
+        let mut told = Vec::new();
+        for _ in 0..STEPS_MAX {
+            self.lease = lease::renew(self.parts.store, &self.uid, &self.lease, TTL)?;
+            let of = self.rollout()?;
+            if of.state.phase.ended() {
+                return Ok(Ticked { rollout: of, told, waits: None, wait: LOOK });
+            }
+            if let Some(wait) = self.step(&of, &mut told)? {
+                let (waits, wait) = wait;
+                return Ok(Ticked { rollout: self.rollout()?, told, waits, wait });
+            }
+        }
+        Ok(Ticked { rollout: self.rollout()?, told, waits: None, wait: LOOK })
+    }
+
+    fn rollout(&self) -> Result<Rollout> {
+        let found = self.parts.store.read(|view| table::find(view, &self.uid))?;
+        found.ok_or_else(|| Error::new(format!("there is no rollout {}", self.uid)))
+    }
+
+    /// One thing; for how long to wait when there is nothing more to do now, and for what.
+    fn step(&mut self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<(Option<String>, Duration)>> {
+        let action = pending(&of.setup.plan, &of.state);
+        let watched = of.state.observed > Weight::NONE && !of.state.phase.leaves();
+        let window = match watched || action == Some(Action::Observe) {
+            true => match self.watch(of, told)? {
+                None => return Ok(None),
+                wait => wait,
+            },
+            false => None,
+        };
+        let looks = window.map_or(LOOK, |w| w.min(LOOK));
+        match action {
+            None | Some(Action::Observe) => Ok(Some((None, window.map_or(LOOK, |w| w.min(GLANCE))))),
+            Some(action) => match self.act(of, action, told)? {
+                None => Ok(None),
+                Some(Did::NotYet(why)) if self.late(of) => {
+                    let why = format!("{why}, and that for {} minutes", PATIENCE / 60);
+                    self.report(of, &Event::Refused(why), None, told).map(|()| None)
+                }
+                Some(Did::NotYet(why)) => Ok(Some((Some(why), looks))),
+                Some(Did::Happened(event)) => {
+                    let failed = matches!(event, Event::Error(_));
+                    self.report(of, &event, None, told)?;
+                    Ok(failed.then(|| (None, looks.max(again(&of.state)))))
+                }
+            },
+        }
+    }
+
+    /// True when what is waited for should have come.
+    fn late(&self, of: &Rollout) -> bool {
+        self.parts.store.now().micros() - of.changed.micros() > PATIENCE * 1_000_000 && !of.state.phase.leaves()
+    }
+
+    /// Looks at the target and at the window; how long that lasts yet, or nothing when something happened.
+    fn watch(&self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<Duration>> {
+        let (event, share) = match traffic::look(self.parts.target, of) {
+            Ok(seen) => seen,
+            Err(fault) => return self.missed(of, fault.into_error(), told),
+        };
+        if advance(&of.setup.plan, &of.state, &event).is_ok_and(|made| made.state != of.state) {
+            return self.report(of, &event, None, told).map(|()| None);
+        }
+        let id = self.parts.store.read(|view| record::next_tick(view, &of.uid))?;
+        match watch::look(&self.parts, of, share, u64::try_from(id).unwrap_or(0)) {
+            Ok(Look::Wait(wait)) => Ok(Some(wait)),
+            Ok(Look::Begin(note)) => self.note(of, (id, &of.state, &note)).map(|()| None),
+            Ok(Look::Judged(event)) => self.report(of, &event, None, told).map(|()| None),
+            Ok(Look::Over(over)) => {
+                let (note, event) = *over;
+                self.judged(of, id, &note, &event, told).map(|()| None)
+            }
+            Err(e) if matches!(e.kind(), Kind::Locked | Kind::Bug | Kind::Broken) => Err(e),
+            Err(e) => self.missed(of, e, told),
+        }
+    }
+
+    /// Something could not be asked: that is counted, and looked at again later.
+    fn missed(&self, of: &Rollout, e: Error, told: &mut Vec<String>) -> Result<Option<Duration>> {
+        self.report(of, &Event::Error(e.to_string()), None, told)?;
+        Ok(Some(again(&of.state)))
+    }
+
+    /// Writes a window down and takes in what it means: what only counts with it, a decision as a move of its own.
+    fn judged(&self, of: &Rollout, id: i64, note: &Note, event: &Event, told: &mut Vec<String>) -> Result<()> {
+        let Ok(made) = advance(&of.setup.plan, &of.state, event) else { return Ok(()) };
+        if !decides(&of.state, &made.state) {
+            return self.note(of, (id, &made.state, note));
+        }
+        self.note(of, (id, &of.state, note))?;
+        self.report(of, event, note.judgement.as_ref(), told)
+    }
+
+    /// Appends what was seen; when a person ordered something meanwhile it is left out, and looked at anew.
+    fn note(&self, of: &Rollout, what: (i64, &State, &Note)) -> Result<()> {
+        record::note(self.parts.store, of, self.lease.fence, what).map(|_| ())
+    }
+
+    /// Writes down what changes nothing of what is decided.
+    fn remark(&self, of: &Rollout, state: &State, reason: String) -> Result<()> {
+        let id = self.parts.store.read(|view| record::next_tick(view, &of.uid))?;
+        self.note(of, (id, state, &Note { reason, ..Note::default() }))
+    }
+
+    /// Tells the machine what happened, and writes down what that makes of the rollout.
+    fn report(&self, of: &Rollout, event: &Event, judgement: Option<&Judgement>, told: &mut Vec<String>) -> Result<()> {
+        let Ok(made) = advance(&of.setup.plan, &of.state, event) else { return Ok(()) };
+        if made.state == of.state {
+            return Ok(());
+        }
+        if !decides(&of.state, &made.state) {
+            return self.remark(of, &made.state, made.reason);
+        }
+        let stored = match judgement {
+            None => self.parts.store.read(|view| table::last_mark(view, &of.uid, of.moves))?.and_then(|t| t.judgement),
+            Some(_) => None,
+        };
+        let judgement = judgement.or(stored.as_ref()).filter(|_| matches!(event, Event::Judged { .. }));
+        let taken = self.write(of, |tx, of| self.take(tx, of, event, judgement))?;
+        told.extend(taken);
+        Ok(())
+    }
+
+    /// Runs a change under the writer's lock, when the rollout still stands as it was seen; `None` when it does not.
+    fn write<T>(&self, seen: &Rollout, change: impl FnOnce(&Tx<'_>, &Rollout) -> Result<T>) -> Result<Option<T>> {
+        self.parts.store.write(|tx| {
+            let Some(of) = record::held(tx, &self.uid, self.lease.fence)? else { return Err(lease::taken(&self.uid)) };
+            if of.moves != seen.moves { Ok(None) } else { change(tx, &of).map(Some) }
+        })
+    }
+
+    /// The move that an event makes, with what the registry is told by it.
+    fn take(&self, tx: &Tx<'_>, of: &Rollout, event: &Event, judgement: Option<&Judgement>) -> Result<String> {
+        let made = advance(&of.setup.plan, &of.state, event).map_err(|refusal| Error::new(refusal.0))?;
+        if made.state.phase == Phase::RolledBack {
+            restore_stage(tx, of)?;
+        }
+        tell::tell(tx, of, &made)?;
+        record::take(tx, of, (event, &made), judgement, Because { ticket: of.setup.ticket.as_deref(), reason: None })?;
+        Ok(made.reason)
+    }
+
+    /// Does what is pending; `None` when that was taken in already.
+    fn act(&mut self, of: &Rollout, action: Action, told: &mut Vec<String>) -> Result<Option<Did>> {
+        let (target, arms) = (self.parts.target, of.setup.arms());
+        let weight = traffic::needed(of);
+        Ok(Some(match action {
+            Action::Preflight => self.preflight(of, told)?,
+            Action::Scale => done(target.scale(&arms, weight)),
+            Action::AwaitReady => match target.ready(&arms, weight) {
+                Ok(Ready::Yes) => Did::Happened(Event::Done),
+                Ok(Ready::NotYet(why)) => Did::NotYet(why),
+                Ok(Ready::Never(why)) => Did::Happened(Event::Refused(why)),
+                Err(fault) => failed(fault),
+            },
+            Action::Test { smoke, load } => self.test(of, (smoke, load))?,
+            Action::SetWeight(weight) => traffic::set(target, of, weight),
+            Action::SetStage => return self.set_stage(of, told),
+            Action::Retire => done(target.settle(&arms, Keep::Canary)),
+            Action::Restore => match traffic::set(target, of, Weight::NONE) {
+                Did::Happened(Event::Observed(Weight::NONE)) => {
+                    // Users are served by now; what is left running is stopped by the next rollout, if not now.
+                    let _ = target.settle(&arms, Keep::Stable);
+                    Did::Happened(Event::Observed(Weight::NONE))
+                }
+                other => other,
+            },
+            Action::Observe => return Ok(None),
+        }))
+    }
+
+    /// Asks the target whether it can do all of the plan; what it will not be able to tell is said now, but on a way back, which
+    /// is not to wait for that.
+    fn preflight(&self, of: &Rollout, told: &mut Vec<String>) -> Result<Did> {
+        let (target, arms) = (self.parts.target, of.setup.arms());
+        let able = traffic::can_be_had(target, of).and_then(|()| target.preflight(&arms));
+        let back = of.setup.strategy == Strategy::Rollback;
+        match able.and_then(|()| if back { Ok(None) } else { target.doubt(&arms) }) {
+            Ok(None) => Ok(done(Ok(()))),
+            Ok(Some(doubt)) => {
+                self.remark(of, &of.state, doubt.clone())?;
+                told.push(doubt);
+                Ok(done(Ok(())))
+            }
+            Err(fault) => Ok(failed(fault)),
+        }
+    }
+
+    fn test(&mut self, of: &Rollout, asked: (bool, bool)) -> Result<Did> {
+        // Blue-green asks for tests whether there are any; without them nobody needs an address.
+        let tests = &of.setup.tests;
+        let any = (asked.0 && tests.smoke.is_some()) || (asked.1 && tests.load.is_some());
+        if !any {
+            return Ok(Did::Happened(Event::Done));
+        }
+        // The lease must not end while a test runs, which nobody renews meanwhile.
+        let lasts = Duration::from_secs(of.setup.tests.timeout.saturating_mul(2)) + TTL;
+        self.lease = lease::renew(self.parts.store, &self.uid, &self.lease, lasts)?;
+        let preview = match self.parts.target.preview(&of.setup.arms()) {
+            Ok(Some(preview)) => preview,
+            Ok(None) => {
+                let (target, place) = (self.parts.target.describe(), &of.setup.target);
+                let why =
+                    format!("{target} has no address where only the canary answers: set `url` in `[target.{place}]` to one");
+                return Ok(Did::Happened(Event::Refused(why)));
+            }
+            Err(fault) => return Ok(failed(fault)),
+        };
+        Ok(Did::Happened(match tests::run(&of.setup, asked, &preview, self.parts.root) {
+            Ok(_) => Event::Done,
+            Err(Failed::No(why)) => Event::Refused(why),
+            Err(Failed::Unclear(why)) => Event::Error(why),
+        }))
+    }
+
+    /// What the registry is asked for by a way back.
+    fn rollback<'r>(of: &'r Rollout, request: &Request<'r>) -> rollback::Request<'r> {
+        rollback::Request {
+            name: &of.setup.model,
+            to: Some(of.setup.canary.version),
+            files: request.files,
+            expect: request.expect,
+            ticket: request.ticket,
+            reason: request.reason,
+        }
+    }
+
+    /// Moves the version into production, in the transaction of the move.
+    fn set_stage(&self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<Did>> {
+        let setup = &of.setup;
+        let reference = Reference { name: setup.model.clone(), selector: Selector::Version(setup.canary.version) };
+        let asked = self.parts.store.read(|view| table::asked_for(view, &of.uid))?;
+        let request = Request {
+            reference: &reference,
+            to: Stage::Production,
+            files: &|version| self.parts.reader.require(version),
+            first_release: setup.first_release,
+            expect: setup.stable.as_ref().map(|stable| stable.version),
+            ticket: setup.ticket.as_deref(),
+            reason: asked.as_deref(),
+        };
+        if self.parts.store.read(|view| registry::resolve(view, &reference))?.stage == Stage::Production {
+            return Ok(Some(Did::Happened(Event::Done)));
+        }
+        let Parts { store, project, root, reader, .. } = self.parts;
+        let moving = store.read(|view| match setup.strategy {
+            Strategy::Rollback => rollback::moving(view, &Self::rollback(of, &request)),
+            _ => promote::moving(view, project, root, &request),
+        });
+        if let Some(version) = moving.ok().flatten() {
+            reader.read(&version);
+        }
+        let done = self.write(of, |tx, of| {
+            if setup.strategy == Strategy::Rollback {
+                rollback::roll_back(tx, &Self::rollback(of, &request))?;
+                return self.take(tx, of, &Event::Done, None);
+            }
+            let promoted = promote::promote(tx, project, root, &request)?;
+            let event = match (&promoted.broken, promoted.changed) {
+                (_, true) => Event::Done,
+                (Some(broken), _) => Event::Refused(broken.to_string()),
+                _ => Event::Refused(format!("the registry does not take it: {}", super::start::why(&promoted))),
+            };
+            self.take(tx, of, &event, None)
+        });
+        match done {
+            Ok(taken) => {
+                told.extend(taken);
+                Ok(None)
+            }
+            Err(e) if matches!(e.kind(), Kind::Failed | Kind::Usage | Kind::Broken) => {
+                Ok(Some(Did::Happened(Event::Refused(e.to_string()))))
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// How long to wait after an error: longer each time, but who is to be taken back is not kept waiting.
+fn again(state: &State) -> Duration {
+    let longest = if state.phase.leaves() { 5 } else { 30 };
+    Duration::from_secs((1 << state.errors.min(5)).min(longest))
+}
+
+/// Puts the version back into production that was there before the rollout moved its own in, which a shadow never does.
+pub(super) fn restore_stage(tx: &Tx<'_>, of: &Rollout) -> Result<()> {
+    if of.setup.plan.shadow {
+        return Ok(());
+    }
+    let model = registry::model(tx.view(), &of.setup.model)?;
+    let now = registry::in_production(tx.view(), model.id)?;
+    let (Some(now), Some(stable)) = (now, &of.setup.stable) else { return Ok(()) };
+    if now.digest != of.setup.canary.digest {
+        return Ok(());
+    }
+    let Some(before) = registry::find_digest(tx.view(), model.id, &stable.digest)? else { return Ok(()) };
+    let (ticket, detail) = (of.setup.ticket.as_deref(), serde_json::Map::new());
+    let reason = Some(of.reason.as_str());
+    move_to(tx, &before, &StageMove { way: Way::RollBack, to: Stage::Production, ticket, reason, detail }).map(|_| ())
+}
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod control_tests;
