@@ -96,7 +96,7 @@ fn plain(line: &str) -> String {
     out.join(" ")
 }
 
-/// Runs of digits and letters that are digests, ids or keys, and times, each under its name.
+/// Runs of eight or more hexadecimal digits (digests, ids), keys and times, each under its name.
 fn plain_word(word: &str) -> String {
     let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     if word.len() >= 44 && word.ends_with('=') && word.chars().all(base64) {
@@ -107,9 +107,7 @@ fn plain_word(word: &str) -> String {
         && key.len() >= 40
         && key.chars().all(base64)
     {
-        // An id may happen to have no letter, or no digit.
-        let id = if id.len() == 8 && id.chars().all(|c| c.is_ascii_hexdigit()) { "[HEX]".into() } else { plain_part(id) };
-        return format!("{}+{id}+[KEY]", plain_part(name));
+        return format!("{}+{}+[KEY]", plain_part(name), plain_part(id));
     }
     plain_part(word)
 }
@@ -121,10 +119,8 @@ fn plain_part(part: &str) -> String {
         if let Some(after) = time(rest) {
             out.push_str("[TIME]");
             rest = after;
-        } else if end >= 8
-            && rest[..end].contains(|c: char| c.is_ascii_digit())
-            && rest[..end].contains(|c: char| c.is_ascii_lowercase())
-        {
+        } else if end >= 8 {
+            // One in forty ids of eight hexadecimal digits has no letter.
             out.push_str("[HEX]");
             // What follows the first part of a UUID.
             rest = rest[end..].trim_start_matches(|c: char| c == '-' || c.is_ascii_hexdigit());
@@ -269,6 +265,7 @@ fn what_differs_from_run_to_run_is_named() {
     check("id 01a1fd64-2080-7b64-85c9-ca115a147446", "id [HEX]");
     check("sha256:5c754de85d51189ffadf617b18980d59", "sha256:[HEX]");
     check("kf/x/67ec8e65a18debbe+230e02da+AULiMINes4f5kuQ286YGBFX+U91cEUtviRcoOk85klj5", "kf/x/[HEX]+[HEX]+[KEY]");
-    check("decade facade 1234567 deadbeef", "decade facade 1234567 deadbeef");
+    check("decade facade 1234567", "decade facade 1234567");
+    check("rollout 27091341, rollout beefcafe", "rollout [HEX], rollout [HEX]");
     check("7csMxuAG0JO+39bbpggvN/q+CKdN+85Uu9xBQykoA1w=", "[BASE64]");
 }
