@@ -28,8 +28,10 @@ use std::time::Duration;
 
 /// How long what is waited for outside may take, in seconds (as long as a deployment of Kubernetes may make no progress by default).
 const PATIENCE: i64 = 600;
-/// How often what is waited for is looked at.
+/// How often what is waited for is looked at, at the least.
 const LOOK: Duration = Duration::from_secs(1);
+/// How soon it is looked at for the first time: a process of this machine is ready before a second is over.
+const SOON: Duration = Duration::from_millis(20);
 /// How often a target is looked at while a window is collected: what it took back by itself, or somebody moved, is heard by then.
 const GLANCE: Duration = Duration::from_secs(5);
 /// The most that one tick does: more than any plan needs between two waits.
@@ -117,7 +119,7 @@ impl<'a> Controller<'a> {
             },
             false => None,
         };
-        let looks = window.map_or(LOOK, |w| w.min(LOOK));
+        let looks = window.map_or(self.soon(of), |w| w.min(self.soon(of)));
         match action {
             None | Some(Action::Observe) => Ok(Some((None, window.map_or(LOOK, |w| w.min(GLANCE))))),
             Some(action) => match self.act(of, action, told)? {
@@ -139,6 +141,12 @@ impl<'a> Controller<'a> {
     /// True when what is waited for should have come.
     fn late(&self, of: &Rollout) -> bool {
         self.parts.store.now().micros() - of.changed.micros() > PATIENCE * 1_000_000 && !of.state.phase.leaves()
+    }
+
+    /// When to look again at what did not come yet: after a quarter of the time that it has been waited for.
+    fn soon(&self, of: &Rollout) -> Duration {
+        let waited = u64::try_from(self.parts.store.now().micros() - of.changed.micros()).unwrap_or(0);
+        Duration::from_micros(waited / 4).clamp(SOON, LOOK)
     }
 
     /// Looks at the target and at the window; how long that lasts yet, or nothing when something happened.
