@@ -1,5 +1,6 @@
-//! Live completion: names of models, versions, stages and aliases come from the state, read-only, and are empty on any error
-//! or when the state does not answer at once: pressing Tab never fails, never changes anything and never makes anybody wait.
+//! Live completion: names of models, versions, stages and aliases come from the state, read-only, those of targets, plans and
+//! channels from mlops.toml; empty on any error or when the state does not answer at once: pressing Tab never fails, never changes
+//! anything and never makes anybody wait.
 
 use super::cx::Cx;
 use super::{Cli, Global, offers};
@@ -68,21 +69,17 @@ pub(crate) fn stages(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The channels of mlops.toml.
 pub(super) fn channels(current: &OsStr) -> Vec<CompletionCandidate> {
-    candidates_for(current, |cx, _| {
-        Ok(cx.project()?.project.alerts.iter().map(|a| (a.name.to_string(), a.kind().to_string())).collect())
-    })
+    offered(current, |cx| Ok(cx.project()?.project.alerts.iter().map(|a| (a.name.to_string(), a.kind().to_string())).collect()))
 }
 
 /// The targets of mlops.toml.
 pub(super) fn targets(current: &OsStr) -> Vec<CompletionCandidate> {
-    candidates_for(current, |cx, _| {
-        Ok(cx.project()?.project.target.iter().map(|t| (t.name.to_string(), t.model.to_string())).collect())
-    })
+    offered(current, |cx| Ok(cx.project()?.project.target.iter().map(|t| (t.name.to_string(), t.model.to_string())).collect()))
 }
 
 /// The plans of mlops.toml, and those of the specifications.
 pub(super) fn plans(current: &OsStr) -> Vec<CompletionCandidate> {
-    candidates_for(current, |cx, _| {
+    offered(current, |cx| {
         let own = cx.project()?.project.rollout.iter().map(|r| (r.name.to_string(), "of mlops.toml".to_owned()));
         Ok(own.chain(PlanPreset::ALL.iter().map(|p| (p.word().to_owned(), "of the specifications".to_owned()))).collect())
     })
@@ -125,14 +122,24 @@ fn candidates_for(
     current: &OsStr,
     list: impl FnOnce(&Cx, View<'_>) -> Result<Vec<(String, String)>> + Send + 'static,
 ) -> Vec<CompletionCandidate> {
+    offered(current, |cx| {
+        let store = cx.store(Mode::Read)?;
+        store.read(|view| list(cx, view))
+    })
+}
+
+/// What `list` gives, as far as it begins with what is typed; nothing when it fails or takes too long.
+fn offered(
+    current: &OsStr,
+    list: impl FnOnce(&Cx) -> Result<Vec<(String, String)>> + Send + 'static,
+) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     let (sender, answer) = channel();
     // A thread that is still waiting for the state ends with the process.
     std::thread::spawn(move || {
         let read = || -> Option<Vec<(String, String)>> {
             let cx = Cx::new(typed(std::env::args_os()), Env::from_process()).ok()?;
-            let store = cx.store(Mode::Read).ok()?;
-            store.read(|view| list(&cx, view)).ok()
+            list(&cx).ok()
         };
         let _ = sender.send(read());
     });

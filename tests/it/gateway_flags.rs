@@ -97,6 +97,7 @@ fn what_is_no_request_for_flags_is_told_as_the_protocol_has_it() {
     assert_eq!(of(&beta, "{\"context\": {\"targetingKey\": 7}}"), (400, json!("beta"), json!("INVALID_CONTEXT")));
     assert_eq!(of(&beta, "{\"context\": {}}"), (400, json!("beta"), json!("TARGETING_KEY_MISSING")));
     assert_eq!(of(&format!("{ALL}/a%20%22b"), "{\"context\": {}}"), (404, json!("a \"b"), json!("FLAG_NOT_FOUND")));
+    assert_eq!(of(&format!("{ALL}/%ff%fe"), "{}"), (400, Value::Null, json!("GENERAL")), "no text");
     assert_eq!(of(ALL, "{"), (400, Value::Null, json!("PARSE_ERROR")));
     let (status, all) = post(&place, ALL, &json!({}));
     assert_eq!(

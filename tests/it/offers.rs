@@ -116,6 +116,18 @@ fn the_state_is_that_of_the_command_line_typed() {
     assert_eq!(offered(&s, &["-C", "nowhere", "show", "b"]), Vec::<String>::new());
 }
 
+#[test]
+fn what_stands_in_the_configuration_needs_no_state() {
+    let s = Sandbox::new();
+    let hook = "[alerts.team]\nkind = \"slack\"\nurl = \"env:HOOK\"\n";
+    let target = "[model.bot]\ntype = \"config\"\npath = \"bot\"\n[target.local]\nkind = \"gateway\"\nmodel = \"bot\"\ncommand = [\"serve\"]\n";
+    s.write("mlops.toml", format!("[project]\nname = \"shop\"\n{hook}{target}[rollout.quick]\npreset = \"ramp\"\n"));
+    s.write("bot/prompt.txt", "Answer.");
+    assert_eq!(offered(&s, &["canary", "start", "bot", "--plan", "qu"]), ["quick"]);
+    assert_eq!(offered(&s, &["rollback", "bot", "--target", ""]), ["local"]);
+    assert_eq!(offered(&s, &["alert", "test", "te"]), ["team"]);
+}
+
 /// A server that takes a connection and says nothing would be waited for until the handshake's limit, 15 seconds.
 #[test]
 fn a_server_that_does_not_answer_is_not_waited_for() {

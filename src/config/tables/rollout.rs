@@ -374,7 +374,13 @@ impl RawRollout {
             cx.diags.add(Diagnostic::new(title).at(one).at_with(other, "and here").help("take one of them out"));
             return None;
         }
-        if steps.is_some() {
+        if let Some(key) = steps {
+            if self.steps.items.is_empty() {
+                let help =
+                    "steps rise from a weight above 0 to 100, such as `[{ weight = 5 }, { weight = 20 }, { weight = 100 }]`";
+                cx.refuse(key, format!("`rollout.{name}.steps` has no step"), help);
+                return None;
+            }
             let steps: Vec<Option<RolloutStep>> =
                 self.steps.items.iter().enumerate().map(|(i, e)| e.body.check(name, i, (&e.spot, e.flawed), self, cx)).collect();
             return Some(Schedule::Steps(steps.into_iter().collect::<Option<_>>()?));

@@ -12,6 +12,7 @@ use crate::domain::flag::document::flagd;
 use crate::domain::flag::ofrep::{self, Failed};
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -99,7 +100,16 @@ async fn file(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Respons
     }
 }
 
-async fn one(State(desk): State<Desk>, Path(flag): Path<String>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn one(
+    State(desk): State<Desk>,
+    flag: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Ok(Path(flag)) = flag else {
+        return Refusal::Failed(Failed::general("the key of the flag is not UTF-8".to_owned())).answer(None);
+    };
     let (tenant, key, flags) = match asked(&desk, &uri, &headers, &body).await {
         Ok(asked) => asked,
         Err(refusal) => return refusal.answer(Some(&flag)),

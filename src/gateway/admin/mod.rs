@@ -16,6 +16,7 @@ use crate::base::version::Version;
 use crate::config::Secret;
 use crate::seams::traffic::Arm;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -176,8 +177,8 @@ async fn start(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Res
     started.map_or_else(|refusal| refusal, |answering| (StatusCode::ACCEPTED, Json(answering)).into_response())
 }
 
-async fn stop(State(desk): State<Desk>, Path(version): Path<String>) -> Response {
-    let Ok(version) = version.parse::<Version>() else {
+async fn stop(State(desk): State<Desk>, version: Result<Path<String>, PathRejection>) -> Response {
+    let Some(version) = version.ok().and_then(|Path(version)| version.parse::<Version>().ok()) else {
         return refused(StatusCode::BAD_REQUEST, "the path must end with a version: `/v1/versions/1.2.0`");
     };
     let stopped = blocking(move || desk.control.stop(version)).await;

@@ -366,6 +366,7 @@ mod tests {
                 "not above that of the step before",
             ),
             ("[rollout.a]\nsteps = [{ weight = 20 }]\n", 9, "the last step must have a weight of 100"),
+            ("[rollout.a]\nsteps = []\n", 9, "has no step"),
             ("[rollout.a]\nsteps = [{ wieght = 20 }, { weight = 100 }]\n", 9, "unknown key `wieght`"),
             ("[rollout.a]\nsteps = [{ hold = \"1h\" }, { weight = 100 }]\n", 9, "has no `weight`"),
             ("[rollout.a]\nsteps = [{ weight = 5, smoke = true }, { weight = 100 }]\n", 9, "asks for a smoke test"),
