@@ -16,6 +16,8 @@ use hyper::{Method, Uri, Version};
 use std::net::IpAddr;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// No header of HTTP: programs that get headers as variables take it for the proxy that they are to use (CVE-2016-5385).
+const PROXY: HeaderName = HeaderName::from_static("proxy");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -42,6 +44,9 @@ pub(super) fn check(parts: &mut Parts) -> Result<(), Refused> {
     if parts.headers.contains_key(TRANSFER_ENCODING) && parts.headers.contains_key(CONTENT_LENGTH) {
         return Err(Refused::Bad("a request has one of Content-Length and Transfer-Encoding"));
     }
+    if parts.headers.contains_key(TRANSFER_ENCODING) && !is_chunked(&parts.headers) {
+        return Err(Refused::Bad("a request has no Transfer-Encoding but chunked, once"));
+    }
     let host = host(&parts.headers)?;
     match (parts.uri.authority(), &host) {
         (Some(target), Some(host)) if !same(target, host, &parts.uri) => {
@@ -67,6 +72,13 @@ pub(super) fn check(parts: &mut Parts) -> Result<(), Refused> {
         return Err(Refused::Bad("a target begins with a slash"));
     }
     Ok(())
+}
+
+/// True when the body is in chunks and coded in no other way, which whoever comes next would not be told.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut all = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = all.next().and_then(|v| v.to_str().ok());
+    first.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked")) && all.next().is_none()
 }
 
 /// The one host that the headers name; an empty one is none.
@@ -106,7 +118,7 @@ pub(super) fn clean(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE] {
+    for name in [KEEP_ALIVE, PROXY, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
 }

@@ -110,9 +110,16 @@ impl Marks {
         header.or_else(session).filter(|key| !key.is_empty())
     }
 
+    /// Of several tenants the one that may least counts: which of them the version believes is not known here.
     fn policy(&self, headers: &HeaderMap) -> Policy {
-        let tenant = self.tenant.as_ref().and_then(|name| headers.get(name)).and_then(|v| v.to_str().ok());
-        tenant.and_then(|tenant| self.tenants.get(tenant)).copied().unwrap_or_default()
+        let Some(name) = &self.tenant else { return Policy::default() };
+        let named = headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
+        let policies: Vec<Policy> = named.map(|tenant| self.tenants.get(tenant).copied().unwrap_or_default()).collect();
+        match policies.as_slice() {
+            [one] => *one,
+            several if several.contains(&Policy::StableOnly) => Policy::StableOnly,
+            _ => Policy::default(),
+        }
     }
 }
 

@@ -92,6 +92,10 @@ fn tenants_get_what_they_may() {
     assert_eq!(chosen(&all, &[("x-tenant", "calm"), ("cookie", "kf-version=canary")]), is("1.0.0", false, false));
     assert_eq!(chosen(&all, &[("x-tenant", "calm"), ("x-kf-version", "canary")]), Err(NoChoice::Unknown));
     assert_eq!(chosen(&all, &[("x-tenant", "calm"), ("x-kf-version", "1.0.0")]), is("1.0.0", true, false));
+    for both in ["keen, calm", "calm,keen", "calm,stranger"] {
+        assert_eq!(chosen(&all, &[("x-tenant", both), ("x-kf-version", "canary")]), Err(NoChoice::Unknown), "{both}");
+    }
+    assert_eq!(chosen(&all, &[("x-tenant", "keen"), ("x-tenant", "calm")]), is("1.0.0", false, false), "of two lines");
     assert_eq!(chosen(&routes(0, true), &[("x-tenant", "keen")]), is("1.1.0", false, false));
     assert_eq!(chosen(&routes(0, false), &[("x-tenant", "keen")]), is("1.0.0", false, false));
 }

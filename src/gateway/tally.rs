@@ -1,7 +1,7 @@
 //! What became of the requests of one version: counters that only rise, and the guard that counts each request exactly once.
 //!
-//! Invariant: a [`Flight`] that is dropped before it was told how it ended was left by its client, and counts as aborted: however
-//! a request ends, also by a task that is thrown away, it is counted.
+//! Invariant: a [`Flight`] that is dropped before it was told how it ended was left by its client, and counts as aborted, or as an
+//! error when its answer began as one: however a request ends, also by a task that is thrown away, it is counted.
 
 use super::histogram::Histogram;
 use super::routes::{Arm, Routes};
@@ -138,6 +138,8 @@ impl Flight {
             return;
         }
         match end {
+            // An error is one for whoever reads no further than its status, too.
+            End::Client if self.status_failed => {}
             End::Client => return one_more(&self.arm.tally.aborted),
             End::Elsewhere => return,
             End::Whole | End::Failed | End::Cut => {}

@@ -19,6 +19,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// The most evaluations of a version that are looked at, newest first.
 const EVALUATIONS_MAX: u32 = 100;
 
+/// What a limit holds to the share of right answers.
+const ACCURACY: &str = "accuracy";
+/// The share of answers that are the reference's, which is the accuracy where nothing else is recorded as such.
+const EXACT_MATCH: &str = "exact-match";
+
 /// Where the source of requests and the evaluations were read to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,15 +101,20 @@ fn newest_of_each(view: View<'_>, version: &VersionRow) -> Result<Vec<Evaluation
 }
 
 fn compare(view: View<'_>, stable: &Evaluation, canary: &Evaluation, into: &mut Reading) -> Result<()> {
-    for metric in canary.metrics.iter().filter(|m| m.n > 0).map(|m| m.metric.as_str()) {
+    let scored = || canary.metrics.iter().filter(|m| m.n > 0).map(|m| m.metric.as_str());
+    let right = (!scored().any(|metric| metric == ACCURACY)).then_some(EXACT_MATCH);
+    for metric in scored() {
+        let names = [Some(metric), right.filter(|m| *m == metric).map(|_| ACCURACY)].into_iter().flatten();
         let canary = record::scored_rows(view, &canary.id, metric)?;
         let stable = record::scored_rows(view, &stable.id, metric)?;
         let before: HashMap<&str, f64> = stable.iter().map(|(row, value)| (row.as_str(), *value)).collect();
         let differences: Vec<f64> = canary.iter().filter_map(|(row, value)| Some(before.get(row.as_str())? - value)).collect();
         let values = |rows: &[(String, f64)]| rows.iter().map(|(_, value)| *value).collect::<Vec<_>>();
-        put(&mut into.stable.values, metric, &values(&stable))?;
-        put(&mut into.canary.values, metric, &values(&canary))?;
-        put(&mut into.pairs, metric, &differences)?;
+        for name in names {
+            put(&mut into.stable.values, name, &values(&stable))?;
+            put(&mut into.canary.values, name, &values(&canary))?;
+            put(&mut into.pairs, name, &differences)?;
+        }
     }
     Ok(())
 }
@@ -130,6 +140,21 @@ mod tests {
         let version = |text: &str| text.parse().expect("a version");
         let (from, to) = (Timestamp::from_micros(0), Timestamp::from_micros(1));
         Ask { model, stable: Some(version("1.0.0")), canary: version("1.1.0"), from, to, cursor }
+    }
+
+    #[test]
+    fn an_exact_match_is_a_right_answer_where_nothing_else_says_what_is() {
+        let b = Bench::new();
+        b.register("bot@1.0.0", &[]);
+        let other = b.publish(&[("a.txt", "other")]);
+        b.add("bot@1.1.0", &other, &[]);
+        let faq = Digest::of(b"faq");
+        b.evaluate_by("exact-match", "e1", ("bot@1.0.0", faq), &[Some(1.0), Some(1.0)]);
+        b.evaluate_by("exact-match", "e2", ("bot@1.1.0", faq), &[Some(0.0), Some(1.0)]);
+        let model = "bot".parse().expect("a name");
+        let found = b.store.read(|view| add(view, &ask(&model, None), Reading::default(), Cursors::default())).expect("read");
+        assert_eq!(found.pairs["accuracy"], Moments::of(&[1.0, 0.0]).expect("finite"));
+        assert_eq!(found.canary.values["accuracy"], found.canary.values["exact-match"]);
     }
 
     #[test]

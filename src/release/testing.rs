@@ -172,10 +172,15 @@ impl Bench {
 
     /// Records an evaluation with these scores of `f1`.
     pub(super) fn evaluate_as(&self, id: &str, reference: &str, dataset: Digest, scores: &[Option<f64>]) {
+        self.evaluate_by("f1", id, (reference, dataset), scores);
+    }
+
+    /// The same by another metric.
+    pub(super) fn evaluate_by(&self, metric: &str, id: &str, (reference, dataset): (&str, Digest), scores: &[Option<f64>]) {
         let score = |(pos, value): (usize, &Option<f64>)| RowScore {
             pos: pos as i64,
             row: format!("q{pos}"),
-            metric: "f1".into(),
+            metric: metric.into(),
             value: *value,
             reason: value.is_none().then(|| "no answer".to_owned()),
         };
@@ -192,7 +197,7 @@ impl Bench {
             rows: rows.len() as i64,
             rows_digest: record::digest_of(&rows).expect("a digest"),
             metrics: vec![Summary {
-                metric: "f1".into(),
+                metric: metric.into(),
                 mean: crate::stats::describe::mean(&known),
                 low: None,
                 high: None,

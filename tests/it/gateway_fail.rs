@@ -97,6 +97,21 @@ fn an_upstream_that_does_not_answer_is_a_time_out_and_is_told() {
 }
 
 #[test]
+fn an_error_counts_though_its_client_reads_only_the_status() {
+    let upstream = Upstream::start(|_, wire| {
+        wire.send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000\r\n\r\nhalf");
+        assert!(wire.is_at_end());
+        false
+    });
+    let rig = Rig::new(Settings::default(), table(1, &[upstream.address], &[], 0.0));
+    let mut wire = rig.wire();
+    wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(wire.head().expect("a head").status(), 500);
+    drop(wire);
+    rig.counts("1.0.0", |c| (c.requests, c.errors, c.aborted, c.active) == (1, 1, 0, 0));
+}
+
+#[test]
 fn answers_that_are_none_are_bad_gateways() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     for (bytes, what) in [

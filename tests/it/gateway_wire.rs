@@ -49,6 +49,9 @@ fn smuggled_requests_are_refused_and_reach_nobody() {
         "Transfer-Encoding: chunked, identity\r\n",
         "Transfer-Encoding: xchunked\r\n",
         "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: \x0bchunked\r\n",
         // Names that are none.
         "Transfer-Encoding : chunked\r\n",

@@ -98,9 +98,7 @@ fn written(said: &Rollout) -> Option<Plan> {
     };
     plan.window = window.unwrap_or(plan.window);
     plan.max_duration = said.max_duration.map_or(plan.max_duration, seconds);
-    let plan = with(plan, said);
-    // Steps that are written one by one say themselves what is tested.
-    Some(if matches!(said.schedule, Schedule::Steps(_)) { plan } else { tested(plan, said) })
+    Some(tested(with(plan, said), said))
 }
 
 /// The plan with what every schedule has.
@@ -117,10 +115,13 @@ fn with(plan: Plan, said: &Rollout) -> Plan {
     Plan { monitor: said.monitor.as_secs(), errors: u64::from(said.errors), on_inconclusive, on_drift, ..plan }
 }
 
-/// The plan whose first step runs the tests that there are.
+/// The plan whose first step runs the tests that there are, but for those of which steps say themselves before which they run.
 fn tested(mut plan: Plan, said: &Rollout) -> Plan {
+    let smoke = said.smoke.is_some() && !plan.steps.iter().any(|s| s.smoke);
+    let load = said.load.is_some() && !plan.steps.iter().any(|s| s.load);
     if let Some(first) = plan.steps.first_mut() {
-        (first.smoke, first.load) = (said.smoke.is_some(), said.load.is_some());
+        first.smoke = (first.smoke && said.smoke.is_some()) || smoke;
+        first.load = (first.load && said.load.is_some()) || load;
     }
     plan
 }
@@ -412,7 +413,8 @@ mod tests {
                 assert!(tested[0] == (true, true) && !tested[1..].contains(&(true, true)), "{schedule}{strategy:?} {tested:?}");
             }
             let canary = plan(&said, Strategy::Canary).expect("a plan");
-            assert_eq!(canary.steps[0].smoke, schedule.is_empty(), "its steps say so themselves");
+            let first = canary.steps[0];
+            assert_eq!((first.smoke, first.load), (schedule.is_empty(), true), "only the smoke test has a step that names it");
         }
     }
 
