@@ -5,6 +5,8 @@
 //! is for each cell of the first table. Ends with 1 when kf takes back a good version, or misses a bad one, in more than one run of a
 //! hundred, by more than chance makes of so many runs.
 
+mod latency;
+mod outage;
 mod rules;
 #[path = "../common/runs.rs"]
 mod runs;
@@ -16,6 +18,8 @@ use kf::domain::rollout::judge::judge;
 use kf::domain::rollout::machine::Phase;
 use kf::domain::rollout::policy::Policy;
 use kf::stats::rng::Rng;
+use latency::Durations;
+use outage::Outage;
 use rules::{RULES, taken_back};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -46,16 +50,99 @@ const CASES: [Traffic; 9] = [
     Traffic { canary: 0.1, swing: 0.8, ..same("bad 10 vs 1 %, load of a day, 5 rps", 5.0, 0.01) },
 ];
 
+/// Both versions fail in the middle of the hour.
+const OUTAGES: [Outage; 10] = [
+    outage(CASES[0], 0.3, 1),
+    outage(CASES[0], 0.3, 2),
+    outage(CASES[0], 0.3, 5),
+    outage(CASES[0], 1.0, 5),
+    outage(CASES[0], 0.07, 10),
+    outage(CASES[1], 0.3, 1),
+    outage(CASES[1], 0.3, 5),
+    outage(CASES[3], 0.3, 5),
+    // Bad from the first window after it on, and bad from two windows before.
+    Outage { bad_from: 35, ..outage(CASES[5], 0.3, 5) },
+    Outage { bad_from: 28, ..outage(CASES[5], 0.3, 5) },
+];
+
+const fn outage(traffic: Traffic, fails: f64, lasts: u64) -> Outage {
+    Outage { traffic, fails, lasts, bad_from: 0 }
+}
+
+const fn as_slow(title: &'static str) -> Durations {
+    Durations { title, bad: false, times: 1.0, tail: 0.0, scatter: 0.5, swing: 0.0, pauses: 0.0 }
+}
+
+const fn slower(title: &'static str, times: f64) -> Durations {
+    Durations { bad: true, times, ..as_slow(title) }
+}
+
+/// Durations, held against the stable version in the same windows.
+const DURATIONS: [Durations; 8] = [
+    as_slow("as slow"),
+    Durations { scatter: 1.2, ..as_slow("as slow, answers that scatter widely") },
+    Durations { swing: 0.8, ..as_slow("as slow, load of a day") },
+    Durations { pauses: 0.15, ..as_slow("as slow, slow minutes of each version's own") },
+    Durations { times: 1.15, ..as_slow("1.15 times as slow, which is allowed") },
+    slower("twice as slow", 2.0),
+    Durations { swing: 0.8, ..slower("twice as slow, load of a day", 2.0) },
+    Durations { tail: 0.2, ..slower("a fifth of the answers three times as slow", 1.0) },
+];
+
 fn main() -> ExitCode {
     runs::simulated(2000, |runs| simulate(u64::from(runs)))
 }
 
 /// Prints all tables; false when kf is wrong too often.
 fn simulate(runs: u64) -> Result<bool> {
-    let right = first_hour(runs)?;
+    let right = [first_hour(runs)?, outages(runs)?, durations(runs)?];
     whole_way(runs.div_ceil(10))?;
     speed()?;
+    Ok(right.iter().all(|right| *right))
+}
+
+/// What an outage of both makes of a canary within an hour.
+fn outages(runs: u64) -> Result<bool> {
+    say(&format!("\nBoth versions fail from window 31 on for a while, {runs} runs a row:\n"))?;
+    say("| traffic | both fail | windows | the canary is bad | taken back, median window | ready after an hour |")?;
+    say("| --- | ---: | ---: | --- | ---: | ---: |")?;
+    let mut right = true;
+    for case in OUTAGES {
+        let said = each(runs, |run| case.run(run, WINDOWS, SHARE));
+        let back: Vec<usize> = said.iter().filter_map(|s| s.back).collect();
+        let (taken, ready) = (back.len() as u64, said.iter().filter(|s| s.ready).count() as u64);
+        let bad = case.traffic.canary > case.traffic.stable;
+        let from = if bad { format!("from window {} on", case.bad_from + 1) } else { "never".to_owned() };
+        let (title, fails) = (case.traffic.title, 100.0 * case.fails);
+        let (back, ready) = (cell(back, runs), percent(ready, runs));
+        say(&format!("| {title} | {fails:.0} % | {} | {from} | {back} | {ready} |", case.lasts))?;
+        right &= enough(if bad { runs - taken } else { taken }, taken, runs)?;
+    }
     Ok(right)
+}
+
+/// What becomes of a canary within an hour by how long its answers take.
+fn durations(runs: u64) -> Result<bool> {
+    say(&format!("\nHeld against the stable version in the same windows, 5 rps, {runs} runs a row:\n"))?;
+    say("| the canary is | taken back, median window | ready after an hour |\n| --- | ---: | ---: |")?;
+    let mut right = true;
+    for case in DURATIONS {
+        let said = each(runs, |run| case.run(run, WINDOWS, SHARE));
+        let back: Vec<usize> = said.iter().filter_map(|s| s.0).collect();
+        let (taken, ready) = (back.len() as u64, said.iter().filter(|s| s.1).count() as u64);
+        say(&format!("| {} | {} | {} |", case.title, cell(back, runs), percent(ready, runs)))?;
+        right &= enough(if case.bad { runs - taken } else { taken }, taken, runs)?;
+    }
+    Ok(right)
+}
+
+/// Tells when kf was wrong too often.
+fn enough(wrong: u64, taken: u64, runs: u64) -> Result<bool> {
+    if !too_many(wrong, runs) {
+        return Ok(true);
+    }
+    say(&format!("\nwrong: kf took {taken} of {runs} back\n"))?;
+    Ok(false)
 }
 
 /// What becomes of a canary with a tenth of the traffic within an hour.
@@ -74,10 +161,7 @@ fn first_hour(runs: u64) -> Result<bool> {
         say(&format!("| {} | {} |", traffic.title, cells.join(" | ")))?;
         let taken = by_rule(RULES.len() - 1).len() as u64;
         let wrong = if traffic.canary > traffic.stable { runs - taken } else { taken };
-        if too_many(wrong, runs) {
-            say(&format!("\nwrong: kf took {taken} of {runs} back\n"))?;
-            right = false;
-        }
+        right &= enough(wrong, taken, runs)?;
     }
     Ok(right)
 }

@@ -1,6 +1,6 @@
 //! In which window each rule takes the canary back: those that people have today, and kf's.
 
-use kf::domain::rollout::judge::{Decision, judge};
+use kf::domain::rollout::judge::{Decision, judge_on};
 use kf::domain::rollout::policy::{Mode, Policy, limits};
 use kf::domain::rollout::window::{Figure, Window};
 use kf::stats::describe::Counts;
@@ -37,7 +37,7 @@ pub(crate) fn taken_back(windows: &[Window]) -> [Option<usize>; RULES.len()] {
     let over = |i: usize| rate(arms[i].1) > LIMIT;
     let by_kf = |mode| {
         let policy = policy(mode);
-        (1..=windows.len()).find(|n| judge(&policy, &windows[..*n]).decision == Decision::RollBack)
+        (1..=windows.len()).find(|n| judge_on(&policy, &windows[..*n]).decision == Decision::RollBack)
     };
     let end = arms.len();
     [

@@ -2,7 +2,7 @@
 
 use crate::rules::policy;
 use crate::traffic::Traffic;
-use kf::domain::rollout::judge::judge;
+use kf::domain::rollout::judge::judge_on;
 use kf::domain::rollout::machine::{Action, Event, Phase, State, advance, pending};
 use kf::domain::rollout::plan::{Plan, preset};
 use kf::domain::rollout::policy::Mode;
@@ -35,7 +35,7 @@ pub(crate) fn through(traffic: &Traffic, seed: u64) -> Option<Ended> {
             Action::Observe => {
                 windows.push(traffic.window(&mut rng, id, plan.window as f64, state.observed.share()));
                 id += 1;
-                let judged = judge(&policy, &windows);
+                let judged = judge_on(&policy, &windows);
                 Event::Judged { id: id - 1, seconds: plan.window, decision: judged.decision, reason: judged.reason }
             }
             Action::SetWeight(weight) => Event::Observed(weight),

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 pub(crate) const PLAN: &str = "[rollout.bot]\nsteps = [{ weight = 30, hold = \"1s\" }, { weight = 60, hold = \"1s\" }, { weight = 100 }]\n\
-    window = \"1s\"\nmonitor = \"1s\"\nmin-requests = 20\n[policy]\nskip-staging = true\n";
+    window = \"1s\"\nmonitor = \"3s\"\nmin-requests = 20\n[policy]\nskip-staging = true\n";
 
 /// A kf that drives a rollout; killed when dropped.
 pub(crate) struct Driver(std::process::Child);
@@ -165,6 +165,35 @@ fn while_both_versions_fail_nobody_is_moved() {
     assert!(back.code == Some(0) && back.stdout.contains("was taken back: aborted: by order: the outage is enough"), "{back}");
     assert_eq!(driver.ended(), Some(0));
     ok(s, ["fsck"]);
+}
+
+/// Nobody asks anything any more once it has all of the traffic: that is told once, and not again with each window.
+#[test]
+fn a_monitor_without_requests_is_told_once() {
+    let s = &Sandbox::new();
+    let place = repository(s);
+    configure(s, &place, &PLAN.replace("monitor = \"3s\"", "monitor = \"1h\""));
+    let _gateway = Gateway::serving(s);
+    let users = Users::of(place.users);
+    register(s, &value!({"better": true}));
+    let planned = kf(s, &["canary", "start", "bot@1.0.1", "--detach"]);
+    assert_eq!(planned.code, Some(0), "{planned}");
+    let log = std::fs::File::create(s.work().join("told")).expect("a file");
+    let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+    command.env_remove("KF_CLOCK").args(["canary", "run", "bot"]).stdout(Stdio::null()).stderr(log);
+    let driver = Driver(command.spawn().expect("kf starts"));
+    assert!(wait_until(60, || phase(s)["phase"] == "monitoring"), "{}", phase(s));
+    users.end();
+    let held = || phase(s)["held"] == value!({"judge": "no-data"});
+    assert!(wait_until(60, held), "{}", phase(s));
+    let windows = || json(&ok(s, ["canary", "explain", "bot", "--format", "json"]))["windows"].as_u64();
+    let before = windows();
+    assert!(wait_until(60, || windows() >= before.map(|n| n + 6)), "{before:?}");
+    let told = s.read("told");
+    assert_eq!(told.matches("got no request").count(), 1, "{told}");
+    assert!(held(), "{}", phase(s));
+    drop(driver);
+    ok(s, ["canary", "abort", "bot"]);
 }
 
 /// Whoever asks again to go back goes on with what was begun, and does not take the way back itself back.

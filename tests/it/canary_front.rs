@@ -9,7 +9,7 @@ use crate::support::skip;
 
 /// A plan in short steps. Answers that take less than a millisecond are no measure of which version is slower.
 const PLAN: &str = "[rollout.bot]\nsteps = [{ weight = 30, hold = \"1s\" }, { weight = 60, hold = \"1s\" }, { weight = 100 }]\n\
-    window = \"1s\"\nmonitor = \"1s\"\nmin-requests = 20\nlimits = { latency-ratio = false, latency-degradation = false }\n\
+    window = \"1s\"\nmonitor = \"3s\"\nmin-requests = 20\nlimits = { latency-ratio = false, latency-degradation = false }\n\
     [policy]\nskip-staging = true\n";
 
 /// Writes `mlops.toml`, with further keys of the target.

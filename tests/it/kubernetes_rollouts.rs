@@ -12,7 +12,7 @@ use serde_json::{Value, json as value};
 /// `[target.prod]` and a plan; who counts is a program that prints what a test wrote about a version.
 fn config(cluster: &Cluster, keys: &str, steps: &str) -> String {
     format!(
-        "[rollout.bot]\nsteps = [{steps}]\nwindow = \"1s\"\nmonitor = \"1s\"\nmin-requests = 20\n\
+        "[rollout.bot]\nsteps = [{steps}]\nwindow = \"1s\"\nmonitor = \"3s\"\nmin-requests = 20\n\
          [rollout.bot.source]\nkind = \"command\"\ncommand = [\"sh\", \"count.sh\"]\n{}",
         cluster.table(&cluster.counting().0, keys)
     )
@@ -73,7 +73,7 @@ fn story(cluster: &Cluster, [config, part]: [&str; 2], start: &[&str], calls: us
 
     next_bot(s, 7);
     // Long enough for the windows that a verdict needs, however slow the machine: it ends with the verdict.
-    s.write("mlops.toml", s.read("mlops.toml").replace("monitor = \"1s\"", "monitor = \"10m\""));
+    s.write("mlops.toml", s.read("mlops.toml").replace("monitor = \"3s\"", "monitor = \"10m\""));
     let bad = started("bot@1.0.2");
     assert_eq!((bad.code, production(s)), (Some(3), value!("1.0.1")), "{bad}");
     assert!(bad.stdout.contains("was taken back: error-rate"), "{bad}");

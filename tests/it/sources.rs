@@ -101,7 +101,9 @@ fn a_real_prometheus_counts_windows() {
     let anew = read(&queries, (270, 330)).expect("counted").canary;
     assert_eq!((anew.requests, anew.latency.map(|b| b.n())), (Some(30), Some(30)));
     let frozen = Frozen::of(&Default::default()).expect("nothing");
-    let window = measure::window(&found, &frozen, &Policy::default(), 0, 0.25).expect("figures that can be").window;
+    let window = measure::window(&found, &frozen.marks(&Policy::default(), &[]), &Policy::default(), 0, 0.25)
+        .expect("figures that can be")
+        .window;
     let counts = |hits, n| Counts { hits, n };
     assert_eq!(window.figures["slow"], Figure::Counts { stable: counts(12, 120), canary: counts(4, 40) });
     assert_eq!(window.figures["errors"], Figure::Counts { stable: counts(12, 120), canary: counts(0, 40) });

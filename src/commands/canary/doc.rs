@@ -221,6 +221,8 @@ pub(crate) struct Stands {
     window: Option<LastWindow>,
     /// Limits that are not judged, with the reason.
     unjudged: Vec<String>,
+    /// With what of the stable version durations are compared.
+    compared: Vec<String>,
     /// Who drives it.
     driven_by: Option<String>,
     /// On what a canary waits that is not ready, as its target says now.
@@ -256,6 +258,7 @@ impl Stands {
             of: RolloutDoc::read(view, r)?,
             window,
             unjudged: r.setup.unjudged.clone(),
+            compared: r.setup.compared(),
             driven_by,
             waits: None,
             told,
@@ -296,7 +299,8 @@ impl Report for Stands {
             let left = window.left_out.iter().map(|l| format!("\nleft out: {l}"));
             blocks.push(format!("{seen}{}", left.collect::<String>()).into());
         }
-        let mut lines: Vec<String> = self.unjudged.iter().map(|l| format!("not judged: {l}")).collect();
+        let mut lines: Vec<String> = self.compared.iter().map(|l| format!("compared: {l}")).collect();
+        lines.extend(self.unjudged.iter().map(|l| format!("not judged: {l}")));
         lines.extend(self.waits.iter().map(|on| format!("waits for: {on}")));
         lines.extend(self.next());
         if !lines.is_empty() {

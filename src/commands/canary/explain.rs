@@ -52,6 +52,8 @@ struct Explained {
     /// How many windows were judged in this attempt.
     windows: usize,
     unjudged: Vec<String>,
+    /// With what of the stable version durations are compared.
+    compared: Vec<String>,
     /// What the newest window could not have, with the reason.
     left_out: Vec<String>,
     /// Durations of the newest step with windows, in seconds; for people, not for the verdict.
@@ -79,7 +81,8 @@ impl Report for Explained {
         if let Some(latency) = &self.latency {
             blocks.extend(tail_table(latency));
         }
-        let mut lines: Vec<String> = self.unjudged.iter().map(|l| format!("not judged: {l}")).collect();
+        let mut lines: Vec<String> = self.compared.iter().map(|l| format!("compared: {l}")).collect();
+        lines.extend(self.unjudged.iter().map(|l| format!("not judged: {l}")));
         lines.extend(self.left_out.iter().map(|l| format!("left out: {l}")));
         lines.push(self.summary());
         blocks.push(lines.join("\n").into());
@@ -140,6 +143,7 @@ fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
         latency: latency(&windows),
         windows: windows.len(),
         unjudged: of.setup.unjudged.clone(),
+        compared: of.setup.compared(),
         left_out: windows.last().and_then(|t| t.seen.as_ref()).map(|s| s.left_out.clone()).unwrap_or_default(),
     })
 }

@@ -184,9 +184,9 @@ table! {
         error_ratio: Option<At<CanaryLimit>> = "error-ratio";
         /// The longest that 95 of 100 answers may take, in milliseconds.
         latency_p95: Option<At<CanaryLimit>> = "latency-p95";
-        /// How many times the stable version's 95th percentile at the start.
+        /// How many times the stable version's 95th percentile: before the start, or without figures from then in the same windows.
         latency_ratio: Option<At<CanaryLimit>> = "latency-ratio";
-        /// How many times the stable version's median at the start.
+        /// How many times the stable version's median, from the same time.
         latency_degradation: Option<At<CanaryLimit>> = "latency-degradation";
         /// The lowest mean of the scores for faithfulness.
         faithfulness: Option<At<CanaryLimit>> = "faithfulness";

@@ -18,7 +18,8 @@
 //! answer of the warm-up are left out by the caller.
 
 use super::literal;
-use super::policy::{Check, Mode, Policy};
+use super::measure::{DURATIONS, ERRORS};
+use super::policy::{Check, Mode, Policy, Rule};
 use super::reading::{self, Point};
 use super::window::{Figure, Window};
 use crate::stats::cluster::{correlation, design_effect};
@@ -125,25 +126,45 @@ fn evidence<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
 /// Judges the windows, which are in the order of their ids. A policy with [`Policy::faults`] is not for judging: a rule with a
 /// fault never breaks.
 pub fn judge(policy: &Policy, windows: &[Window]) -> Judgement {
-    let findings: Vec<Finding> = policy.checks.iter().map(|check| finding(policy, check, windows)).collect();
+    judge_like(policy, windows, windows)
+}
+
+/// The same, where how clumped errors are is learnt from other windows.
+fn judge_like(policy: &Policy, windows: &[Window], learnt: &[Window]) -> Judgement {
+    let findings: Vec<Finding> = policy.checks.iter().map(|check| finding(policy, check, windows, learnt)).collect();
     let (decision, reason) = decide(policy, windows, &findings);
     Judgement { decision, reason, mode: policy.mode, findings }
 }
 
-/// What the windows mean since both versions last broke a limit together, once that has been over for as many windows as a
-/// proof needs; `None` before that. What something else did to both says nothing of the version, would keep it waiting until it
-/// is diluted, and would hide what only the version breaks later.
-pub fn since_both_broke(policy: &Policy, windows: &[Window]) -> Option<Judgement> {
-    let both = |window: &Window| {
-        policy.checks.iter().any(|check| {
-            let (figures, _) = reading::figures(check, std::slice::from_ref(window));
-            let point = reading::point(&check.rule, &figures);
-            point.beyond && point.stable_beyond
-        })
-    };
-    let after = &windows[windows.iter().rposition(both)? + 1..];
+/// What the windows mean where something may have broken both versions: what that did to both says nothing of one. It would keep
+/// the version waiting until it is diluted, and hide what only the version breaks later, also because errors that come all at
+/// once make every later one less of a proof. Once it has been over for as many windows as a proof needs, only what came since can
+/// take the version back, and the windows in which both broke a limit are left out of what lets it go on.
+pub fn judge_on(policy: &Policy, windows: &[Window]) -> Judgement {
+    let all = judge(policy, windows);
+    let both: Vec<bool> = windows.iter().map(|window| breaks_both(policy, window)).collect();
+    let Some(last) = both.iter().rposition(|both| *both) else { return all };
+    let after = &windows[last + 1..];
     let calm = after.iter().filter(|w| w.canary > 0).count() as u64;
-    (calm >= policy.min_windows.max(1)).then(|| judge(policy, after))
+    if all.decision == Decision::RollBack || calm < policy.min_windows.max(1) {
+        return all;
+    }
+    let apart: Vec<Window> = windows.iter().zip(&both).filter(|(_, both)| !**both).map(|(w, _)| w.clone()).collect();
+    // Some windows alone do not show how clumped errors are.
+    let since = judge_like(policy, after, &apart);
+    if since.decision == Decision::RollBack {
+        return since;
+    }
+    let apart = judge(policy, &apart);
+    if apart.decision == Decision::RollBack { since } else { apart }
+}
+
+/// True when both versions break the same limit in a window.
+fn breaks_both(policy: &Policy, window: &Window) -> bool {
+    policy.checks.iter().any(|check| {
+        let (figures, _) = reading::figures(check, std::slice::from_ref(window));
+        figures.iter().any(|figure| reading::breaks_both(&check.rule, figure))
+    })
 }
 
 fn decide(policy: &Policy, windows: &[Window], findings: &[Finding]) -> (Decision, String) {
@@ -203,13 +224,16 @@ fn wrong_share(policy: &Policy, windows: &[Window]) -> Option<String> {
     })
 }
 
-fn finding(policy: &Policy, check: &Check, windows: &[Window]) -> Finding {
+fn finding(policy: &Policy, check: &Check, windows: &[Window], learnt: &[Window]) -> Finding {
     let (figures, refused) = reading::figures(check, windows);
     let fault = check.rule.fault();
     let figures = if fault.is_some() { Vec::new() } else { figures };
     let point = reading::point(&check.rule, &figures);
     let (evidence, needed) = match policy.mode {
-        Mode::Evidence => (reading::evidence(&check.rule, &figures), policy.threshold()),
+        Mode::Evidence => {
+            let (learnt, _) = reading::figures(check, learnt);
+            (reading::evidence(&check.rule, &figures, &learnt), policy.threshold())
+        }
         Mode::Threshold => (literal::in_a_row(policy, &check.rule, &figures) as f64, policy.consecutive.max(1) as f64),
     };
     let proven = evidence >= needed;
@@ -235,7 +259,7 @@ fn finding(policy: &Policy, check: &Check, windows: &[Window]) -> Finding {
 }
 
 fn stand(policy: &Policy, check: &Check, figures: &[Figure], point: &Point, proven: bool) -> (Standing, String) {
-    let numbers = numbers(point);
+    let numbers = numbers(check, point);
     if proven && above_floor(check, figures) {
         let troubled = reading::troubled(&check.rule, figures);
         let seen = troubled.len() as u64;
@@ -250,11 +274,11 @@ fn stand(policy: &Policy, check: &Check, figures: &[Figure], point: &Point, prov
     }
     let short = point.n < check.min || point.against.is_some_and(|n| n < check.min);
     match (short, point.beyond) {
-        _ if point.n == 0 => (Standing::TooFew, format!("no {} yet", check.metric)),
+        _ if point.n == 0 => (Standing::TooFew, format!("no {} yet", draws(check))),
         (_, true) => (Standing::Beyond, format!("{numbers}: outside the limit, not proven")),
         // As with all of the traffic at the canary: more of it does not help.
         (true, false) if point.against == Some(0) => {
-            (Standing::TooFew, format!("{numbers}: not judged while the stable version has none to compare with"))
+            (Standing::TooFew, format!("{numbers}: not judged, there is nothing to compare with"))
         }
         (true, false) => (Standing::TooFew, format!("{numbers}: fewer than {}", check.min)),
         (false, false) => (Standing::Good, format!("{numbers}: inside the limit")),
@@ -263,17 +287,47 @@ fn stand(policy: &Policy, check: &Check, figures: &[Figure], point: &Point, prov
 
 /// False when a ratio is proven of rates so low that they are no harm, in all windows and in those of the trouble alike.
 fn above_floor(check: &Check, figures: &[Figure]) -> bool {
-    let super::policy::Rule::Ratio { floor, .. } = check.rule else { return true };
+    let Rule::Ratio { floor, .. } = check.rule else { return true };
     let rate = |figures: &[Figure]| reading::point(&check.rule, figures).estimate.unwrap_or(0.0);
     let recent = &figures[figures.len().saturating_sub(10)..];
     rate(figures) >= floor || rate(recent) >= floor
 }
 
-fn numbers(point: &Point) -> String {
+/// What the draws of a check are, for people.
+fn draws(check: &Check) -> String {
+    let metric = check.metric.as_str();
+    match check.rule {
+        Rule::Rate { .. } | Rule::Ratio { .. } if metric == ERRORS => "requests".to_owned(),
+        Rule::Rate { .. } if DURATIONS.contains(&metric) => "durations".to_owned(),
+        Rule::Ratio { .. } if DURATIONS.contains(&metric) => {
+            format!("durations to compare: that begins when the stable version has {}", check.min.max(1))
+        }
+        Rule::Rate { .. } | Rule::Ratio { .. } => format!("draws of `{metric}`"),
+        Rule::Mean { .. } | Rule::Drop { .. } | Rule::Paired { .. } => format!("answers judged for `{metric}`"),
+        Rule::Cost { .. } => format!("answers with `{metric}`"),
+    }
+}
+
+fn numbers(check: &Check, point: &Point) -> String {
     let show = |v: Option<f64>| v.map_or_else(|| "unknown".to_owned(), |v| format!("{v:.4}"));
-    let against = point.against.map_or_else(String::new, |n| format!(" against {n}"));
-    let stable = point.stable.map_or_else(String::new, |s| format!(", stable {s:.4}"));
-    format!("{} of {} draws{against}{stable}, limit {}", show(point.estimate), point.n, show(point.limit))
+    let seen = format!("{} of {} draws", show(point.estimate), point.n);
+    let (durations, limit) = (DURATIONS.contains(&check.metric.as_str()), show(point.limit));
+    match point.against {
+        Some(0) => {
+            let none = if check.metric == ERRORS { "requests" } else { "answers" };
+            format!("{seen}; the stable version has had no {none} yet in this step")
+        }
+        Some(n) if point.stable == Some(0.0) && matches!(check.rule, Rule::Ratio { .. }) => {
+            let none = if durations { "none over its mark" } else { "no errors" };
+            format!("{seen}; the stable version has had {none} in {n}, so the limit is {limit}")
+        }
+        against => {
+            let beside = if durations { " in the same windows" } else { "" };
+            let against = against.map_or_else(String::new, |n| format!(" against {n}{beside}"));
+            let stable = point.stable.map_or_else(String::new, |s| format!(", stable {s:.4}"));
+            format!("{seen}{against}{stable}, limit {limit}")
+        }
+    }
 }
 
 /// Draws that are missing to the least number; when the limit looks broken, those to proof at the pace so far.

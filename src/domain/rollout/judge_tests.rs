@@ -54,11 +54,14 @@ fn what_is_missing_is_told() {
     assert_eq!((open.decision, open.findings[0].standing), (Decision::Collect, Standing::Beyond));
     assert!(open.findings[0].needs.is_some_and(|n| n >= 80), "{open:?}");
     let none = judge(&policy(limits()), &row(7, (3, 270), (0, 30)));
-    assert_eq!((none.decision, none.reason.as_str()), (Decision::Collect, "latency-p95: no slow yet"));
+    assert_eq!((none.decision, none.reason.as_str()), (Decision::Collect, "latency-p95: no durations yet"));
     assert_eq!(judge(&errors(), &[]).decision, Decision::Collect);
     let alone = judge(&errors(), &row(7, (0, 0), (0, 30))).findings[1].clone();
     assert_eq!((alone.standing, alone.n, alone.against), (Standing::TooFew, 210, Some(0)));
-    assert!(alone.reason.ends_with("not judged while the stable version has none to compare with"), "{}", alone.reason);
+    let why = "the stable version has had no requests yet in this step: not judged, there is nothing to compare with";
+    assert_eq!(alone.reason, format!("0.0000 of 210 draws; {why}"));
+    let calm = judge(&errors(), &row(7, (0, 270), (0, 30))).findings[1].clone();
+    assert!(calm.reason.contains("; the stable version has had no errors in 1890, so the limit is 0.0050: inside"), "{calm:?}");
 }
 
 #[test]
@@ -84,8 +87,8 @@ fn both_broken_holds_and_stable_alone_does_not() {
     assert_eq!((worse.findings[1].standing, worse.decision), (Standing::Broken, Decision::Hold(Hold::BothBroken)));
 }
 
-/// An outage of both is over some windows after its last one: the version goes on by what came since, and is taken back for what
-/// only it does then.
+/// An outage of both is over some windows after its last one: the version goes on by what was apart from it, and is taken back for
+/// what only it does then.
 #[test]
 fn what_broke_both_is_left_out_once_it_is_over() {
     let outage = row(5, (200, 270), (22, 30));
@@ -93,13 +96,30 @@ fn what_broke_both_is_left_out_once_it_is_over() {
         let mut windows = outage.clone();
         windows.extend((5..5 + n).map(|id| window(id, "errors", (3, 270), canary)));
         assert_eq!(judge(&errors(), &windows).decision, Decision::Hold(Hold::BothBroken));
-        since_both_broke(&errors(), &windows).map(|judged| judged.decision)
+        judge_on(&errors(), &windows).decision
     };
-    assert_eq!([then(0, (0, 30)), then(2, (0, 30))], [None, None], "it may come again");
-    assert_eq!([then(3, (0, 30)), then(7, (0, 30))], [Some(Decision::Collect), Some(Decision::Ready)]);
-    assert_eq!(then(7, (0, 0)), None, "without requests nobody knows");
-    assert_eq!(then(5, (9, 30)), Some(Decision::RollBack), "it is no shield");
-    assert_eq!(since_both_broke(&errors(), &row(7, (3, 270), (9, 30))).map(|j| j.decision), None, "there was none");
+    let held = Decision::Hold(Hold::BothBroken);
+    assert_eq!([then(0, (0, 30)), then(2, (0, 30))], [held, held], "it may come again");
+    assert_eq!([then(3, (0, 30)), then(7, (0, 30))], [Decision::Collect, Decision::Ready]);
+    assert_eq!(then(7, (0, 0)), held, "without requests nobody knows");
+    assert_eq!(then(5, (9, 30)), Decision::RollBack, "it is no shield");
+    assert_eq!(judge_on(&errors(), &row(7, (3, 270), (9, 30))).decision, Decision::RollBack, "there was none");
+}
+
+/// Errors that came all at once make each later one less of a proof, also where both are not proven broken: a long good time before
+/// it, then an outage, and after it a canary that is bad alone.
+#[test]
+fn an_outage_in_a_good_time_hides_nothing_that_comes_after() {
+    let mut windows = row(30, (3, 270), (0, 30));
+    windows.extend((30..35).map(|id| window(id, "errors", (81, 270), (9, 30))));
+    let with = |n: u64, canary| {
+        let after = (35..35 + n).map(|id| window(id, "errors", (3, 270), canary));
+        let windows: Vec<Window> = windows.iter().cloned().chain(after).collect();
+        [judge, judge_on].map(|judged| judged(&errors(), &windows).decision)
+    };
+    assert_eq!(with(6, (4, 30))[1], Decision::RollBack);
+    assert_ne!(with(6, (4, 30))[0], Decision::RollBack, "the windows of both are in the way");
+    assert_eq!(with(6, (0, 30))[1], Decision::Ready);
 }
 
 #[test]

@@ -2,6 +2,10 @@
 //!
 //! * **Frozen limits** ([`Frozen`]): what durations are held against, taken from the stable version before a rollout begins. A
 //!   version that makes its neighbour slow too does not move its own limit.
+//! * **Limits beside the stable version** ([`Beside`]), where nobody counted before: how many of its answers pass a mark, and how
+//!   many of the canary's pass so many times that mark, in the same windows. The mark is a quantile of the stable version in the
+//!   windows before, so no window moves its own; where it lies decides how soon a slow canary is found, and not whether a good
+//!   one is taken back: that one passes its mark no more often, wherever it is.
 //! * **A limit inside a bucket**: the bucket counts as over the limit only when all of it is. That can hide answers between the
 //!   limit and the end of its bucket and never invents one, for both arms alike; narrow buckets, or one that ends at the limit,
 //!   hide none. What the last, endless bucket hides is not told at all: the metric is left out.
@@ -22,6 +26,8 @@ use std::collections::BTreeMap;
 
 /// The metric of failed requests.
 pub const ERRORS: &str = "errors";
+/// The metrics that count durations over a limit.
+pub const DURATIONS: [&str; 3] = ["slow", "slower", "degraded"];
 /// An answer that takes longer is slow, in seconds (specification: p95 at most 1000 ms).
 pub const SLOW: f64 = 1.0;
 /// So many times the stable version's p95 is slower (specification).
@@ -30,6 +36,10 @@ const SLOWER: f64 = 1.5;
 const DEGRADED: f64 = 1.2;
 /// The fewest durations from which limits are taken: with fewer a p95 rests on less than ten answers.
 const BASELINE_MIN: u64 = MIN_REQUESTS;
+/// From so many of the last windows a mark is taken: a load that changes over the day moves it.
+const MARK_WINDOWS: usize = 10;
+/// So many seconds more than the mark are no harm, whatever the ratio: answers of a millisecond scatter by more than that.
+const MARGIN: f64 = 0.005;
 
 /// What a canary is held against while its rollout lasts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,25 +48,75 @@ pub struct Frozen {
     pub seconds: BTreeMap<String, f64>,
     /// What an answer of the stable version typically costs (geometric mean), by metric, in its unit; above 0.
     pub costs: BTreeMap<String, f64>,
+    /// What follows from the stable version in the same windows, by metric, where too little was counted of it before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, Beside>,
+}
+
+/// A limit that moves with the stable version: so many times one of its quantiles.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// The quantile, 0 to 1.
+    pub quantile: f64,
+    /// How many times it.
+    pub factor: f64,
+}
+
+/// What the durations of one window are held against, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Marks {
+    /// The mark that the stable version's are counted over.
+    pub stable: f64,
+    /// That of the canary's.
+    pub canary: f64,
 }
 
 impl Frozen {
-    /// From what the stable version did before. Without at least 200 durations there is no `slower` and no `degraded`, and neither
-    /// where a quantile lies in a bucket without an end.
+    /// From what the stable version did before. Without at least 200 durations, or where a quantile lies in a bucket without an
+    /// end, `slower` and `degraded` follow from it in the same windows.
     ///
     /// # Errors
     /// For figures that cannot be.
     pub fn of(stable: &Counted) -> Result<Self> {
         check("stable", stable)?;
-        let mut seconds = BTreeMap::from([("slow".to_owned(), SLOW)]);
+        let (mut seconds, mut beside) = (BTreeMap::from([("slow".to_owned(), SLOW)]), BTreeMap::new());
         for (metric, q, factor) in [("slower", 0.95, SLOWER), ("degraded", 0.5, DEGRADED)] {
-            let baseline = stable.latency.as_ref().filter(|b| b.n() >= BASELINE_MIN).and_then(|b| quantile(b, q));
-            seconds.extend(baseline.map(|b| (metric.to_owned(), b * factor)));
+            let ends = stable.latency.as_ref().map(|b| b.counts.iter().map(|b| (b.most, b.n)).collect::<Vec<_>>());
+            match ends.and_then(|ends| quantile(&ends, q, BASELINE_MIN)) {
+                Some(baseline) => drop(seconds.insert(metric.to_owned(), baseline * factor)),
+                None => drop(beside.insert(metric.to_owned(), Beside { quantile: q, factor })),
+            }
         }
         let typical = |m: &Moments| Some(m.mean.exp()).filter(|cost| m.n > 0 && cost.is_finite() && *cost > 0.0);
         let costs = stable.costs.iter().filter_map(|(metric, m)| Some((metric.clone(), typical(m)?))).collect();
-        Ok(Self { seconds, costs })
+        Ok(Self { seconds, costs, beside })
     }
+
+    /// What the durations of the next window are held against. `earlier` is how long the stable version's answers took in each
+    /// window before it, (end of the bucket in seconds, how many): without as many as a check asks for there is no mark yet.
+    pub fn marks(&self, policy: &Policy, earlier: &[&[(f64, u64)]]) -> BTreeMap<String, Marks> {
+        let fixed = self.seconds.iter().map(|(metric, s)| (metric.clone(), Marks { stable: *s, canary: *s }));
+        let moving = self.beside.iter().filter_map(|(metric, of)| {
+            let least = policy.checks.iter().find(|check| check.metric == *metric)?.min.max(1);
+            let stable = quantile(&latest(earlier, least), of.quantile, least)?;
+            Some((metric.clone(), Marks { stable, canary: (stable * of.factor).max(stable + MARGIN) }))
+        });
+        fixed.chain(moving).collect()
+    }
+}
+
+/// The durations of the last windows that have any, of more where those have fewer than `least`.
+fn latest(earlier: &[&[(f64, u64)]], least: u64) -> Vec<(f64, u64)> {
+    let (mut all, mut n) = (Vec::new(), 0_u64);
+    for (i, window) in earlier.iter().rev().filter(|window| !window.is_empty()).enumerate() {
+        if i >= MARK_WINDOWS && n >= least {
+            break;
+        }
+        n = window.iter().fold(n, |sum, (_, n)| sum.saturating_add(*n));
+        all.extend_from_slice(window);
+    }
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all
 }
 
 /// The lowest and the highest cost that counts, by metric, for whoever takes the logarithms.
@@ -65,15 +125,17 @@ pub fn ranges(policy: &Policy) -> BTreeMap<String, (f64, f64)> {
     policy.checks.iter().filter_map(|check| Some((check.metric.clone(), range(&check.rule)?))).collect()
 }
 
-/// The end of the bucket in which a quantile lies, in seconds; `None` without durations, and when it has none.
-fn quantile(buckets: &Buckets, q: f64) -> Option<f64> {
-    let rank = (q * buckets.n() as f64).ceil().max(1.0) as u64;
+/// The end of the bucket in which a quantile lies, of buckets `(end, how many)` that rise; `None` with fewer than `least`
+/// durations, and when it has none.
+fn quantile(buckets: &[(f64, u64)], q: f64, least: u64) -> Option<f64> {
+    let all = buckets.iter().fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
+    let rank = (q * all as f64).ceil().max(1.0) as u64;
     let mut below = 0_u64;
-    let at = buckets.counts.iter().find(|bucket| {
-        below = below.saturating_add(bucket.n);
+    let at = buckets.iter().find(|(_, n)| {
+        below = below.saturating_add(*n);
         below >= rank
     })?;
-    Some(at.most).filter(|end| end.is_finite())
+    Some(at.0).filter(|end| end.is_finite() && all >= least)
 }
 
 /// A window, and what it could not have.
@@ -85,11 +147,11 @@ pub struct Measured {
     pub left_out: Vec<String>,
 }
 
-/// The window of a reading, for the checks of a policy; `id` and `share` are those of [`Window`].
+/// The window of a reading, for the checks of a policy and what durations are held against; `id` and `share` are those of [`Window`].
 ///
 /// # Errors
 /// For figures that cannot be: more errors than requests, buckets that overlap, numbers that are not finite.
-pub fn window(reading: &Reading, frozen: &Frozen, policy: &Policy, id: u64, share: f64) -> Result<Measured> {
+pub fn window(reading: &Reading, marks: &BTreeMap<String, Marks>, policy: &Policy, id: u64, share: f64) -> Result<Measured> {
     check("stable", &reading.stable)?;
     check("canary", &reading.canary)?;
     for (metric, differences) in &reading.pairs {
@@ -101,7 +163,7 @@ pub fn window(reading: &Reading, frozen: &Frozen, policy: &Policy, id: u64, shar
     for wanted in &policy.checks {
         let metric = wanted.metric.as_str();
         let found = match wanted.rule {
-            Rule::Rate { .. } | Rule::Ratio { .. } => counts(reading, frozen, metric),
+            Rule::Rate { .. } | Rule::Ratio { .. } => counts(reading, marks, metric),
             Rule::Mean { .. } | Rule::Drop { .. } => Ok(values(reading, |arm| arm.values.get(metric))),
             Rule::Cost { .. } => Ok(values(reading, |arm| arm.costs.get(metric))),
             Rule::Paired { .. } => Ok(reading.pairs.get(metric).map(|differences| Figure::Pairs { differences: *differences })),
@@ -129,17 +191,19 @@ fn requests(arm: &Counted) -> u64 {
 
 /// # Errors
 /// In words, why a metric cannot be told.
-fn counts(reading: &Reading, frozen: &Frozen, metric: &str) -> std::result::Result<Option<Figure>, String> {
-    let of = |arm: &Counted, name: &str| {
-        match frozen.seconds.get(metric) {
-        Some(limit) => arm.latency.as_ref().map(|b| over(arm, b, *limit)).transpose().map_err(|hidden| {
+fn counts(reading: &Reading, marks: &BTreeMap<String, Marks>, metric: &str) -> std::result::Result<Option<Figure>, String> {
+    let marks = marks.get(metric);
+    let of = |arm: &Counted, name: &str, limit: Option<f64>| {
+        match limit {
+        Some(limit) => arm.latency.as_ref().map(|b| over(arm, b, limit)).transpose().map_err(|hidden| {
             format!("`{metric}`: {hidden} durations of {name} lie in a bucket without an end, in which the limit of {limit} s lies too")
         }),
         None if metric == ERRORS => Ok(arm.errors.zip(arm.requests).map(|(hits, n)| Counts { hits, n })),
         None => Ok(arm.counts.get(metric).copied()),
     }
     };
-    let (stable, canary) = (of(&reading.stable, "stable")?, of(&reading.canary, "the canary")?);
+    let stable = of(&reading.stable, "stable", marks.map(|m| m.stable))?;
+    let canary = of(&reading.canary, "the canary", marks.map(|m| m.canary))?;
     Ok((stable.is_some() || canary.is_some())
         .then(|| Figure::Counts { stable: stable.unwrap_or_default(), canary: canary.unwrap_or_default() }))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::rollout::policy::{Check, cost};
+use crate::domain::rollout::policy::{Check, beside, cost};
 use crate::seams::metrics::Bucket;
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn reading(stable: Counted, canary: Counted) -> Reading {
 }
 
 fn measured(reading: &Reading, frozen: &Frozen) -> Measured {
-    window(reading, frozen, &Policy::default(), 3, 0.1).expect("figures that can be")
+    window(reading, &frozen.marks(&Policy::default(), &[]), &Policy::default(), 3, 0.1).expect("figures that can be")
 }
 
 fn counted(window: &Window, metric: &str) -> [(u64, u64); 2] {
@@ -37,6 +37,45 @@ fn limits_are_frozen_from_the_stable_version() {
     }
     let tail = Frozen::of(&arm(1000, 0, &[(0.1, 940), (ENDLESS, 60)])).expect("figures that can be").seconds;
     assert_eq!(tail.keys().collect::<Vec<_>>(), ["degraded", "slow"]);
+}
+
+/// Without durations from before, what is in the windows before this one says where the mark lies.
+#[test]
+fn without_a_baseline_the_mark_follows_from_the_windows_before() {
+    let frozen = Frozen::of(&Counted::default()).expect("figures that can be");
+    assert_eq!(frozen.beside.keys().collect::<Vec<_>>(), ["degraded", "slower"]);
+    let of = |earlier: &[&[(f64, u64)]]| frozen.marks(&Policy::default(), earlier);
+    let minute: &[(f64, u64)] = &[(0.1, 60), (0.2, 34), (0.4, 6)];
+    for too_few in [&[][..], &[minute], &[&[], minute, &[]]] {
+        assert_eq!(of(too_few).keys().collect::<Vec<_>>(), ["slow"], "{too_few:?}");
+    }
+    let marks = of(&[minute, minute]);
+    assert_eq!(marks["slower"], Marks { stable: 0.4, canary: 0.4 * 1.5 });
+    assert_eq!(marks["degraded"], Marks { stable: 0.1, canary: 0.1 * 1.2 });
+    // The last ten windows decide, and older ones only where those are too few.
+    let night: &[(f64, u64)] = &[(2.0, 100)];
+    let mut day = vec![night];
+    day.extend([minute; 10]);
+    assert_eq!(of(&day)["slower"].stable, 0.4);
+    let quiet: &[(f64, u64)] = &[(0.1, 1)];
+    let mut few = vec![night, night];
+    few.extend([quiet; 10]);
+    assert_eq!(of(&few)["slower"].stable, 2.0);
+    // Of a millisecond half of one more is no harm, and what has no end is no mark.
+    assert_eq!(of(&[&[(0.001, 300)]])["slower"].canary, 0.001 + MARGIN);
+    assert!(!of(&[&[(f64::INFINITY, 300)]]).contains_key("slower"));
+}
+
+#[test]
+fn each_version_is_counted_over_its_own_mark() {
+    let frozen = Frozen::of(&Counted::default()).expect("figures that can be");
+    let mut policy = Policy::default();
+    policy.checks = policy.checks.into_iter().map(|c| if c.metric == "slower" { beside(c) } else { c }).collect();
+    let marks = frozen.marks(&policy, &[&[(0.1, 950), (0.2, 50)]]);
+    let seen = reading(arm(100, 0, &[(0.1, 90), (0.2, 10)]), arm(10, 0, &[(0.1, 3), (0.16, 4), (0.3, 3)]));
+    let found = window(&seen, &marks, &policy, 0, 0.1).expect("figures that can be").window;
+    // Over 0.1 s of stable, over 0.15 s of the canary.
+    assert_eq!(counted(&found, "slower"), [(10, 100), (3, 10)]);
 }
 
 #[test]
@@ -106,7 +145,7 @@ fn scores_pairs_and_costs_come_through() {
     };
     let mut policy = Policy::default();
     policy.checks.extend([paired("relevance"), paired("accuracy"), cost("tokens", 1.0)]);
-    let found = window(&reading, &Frozen::default(), &policy, 0, 0.5).expect("figures that can be");
+    let found = window(&reading, &BTreeMap::new(), &policy, 0, 0.5).expect("figures that can be");
     let figures = found.window.figures;
     assert_eq!(figures.keys().collect::<Vec<_>>(), ["accuracy", "relevance", "tokens"]);
     assert_eq!(figures["relevance"], Figure::Pairs { differences: m(0.01) });
@@ -139,12 +178,12 @@ fn what_cannot_be_is_an_error_with_its_numbers() {
         (value(Moments { n: 2, mean: f64::NAN, sd: 0.0 }), "`faithfulness` of canary has a mean of NaN"),
         (value(Moments { n: 2, mean: 1.0, sd: -1.0 }), "a standard deviation of -1 over 2 values"),
     ] {
-        let refused = window(&reading(Counted::default(), bad), &Frozen::default(), &Policy::default(), 0, 0.1);
+        let refused = window(&reading(Counted::default(), bad), &BTreeMap::new(), &Policy::default(), 0, 0.1);
         let said = refused.expect_err(why);
         assert!(said.to_string().contains(why) && !said.hints().is_empty(), "{said}");
     }
     let pairs = BTreeMap::from([("accuracy".to_owned(), Moments { n: 2, mean: ENDLESS, sd: 0.0 })]);
-    let said = window(&Reading { pairs, ..Reading::default() }, &Frozen::default(), &Policy::default(), 0, 0.1);
+    let said = window(&Reading { pairs, ..Reading::default() }, &BTreeMap::new(), &Policy::default(), 0, 0.1);
     assert!(said.expect_err("no mean").to_string().starts_with("`accuracy` of pairs has a mean of inf"));
 }
 

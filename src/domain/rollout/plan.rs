@@ -12,6 +12,7 @@
 //!
 //! Where the numbers come from: the three schedules of the specifications ([`preset`]); ten minutes of watching likewise.
 
+use super::policy::MIN_WINDOWS;
 use crate::base::weight::Weight;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 /// How long a version is watched after it has all of the traffic, in seconds.
 pub const MONITOR: u64 = 10 * MINUTE;
+/// Windows that should fit into the monitor: some may be empty.
+pub const LOOKS: u64 = 5;
 /// Errors in a row of a target or a source that are waited out; one more holds the rollout.
 pub const ERRORS: u64 = 4;
 /// The names of the presets.
@@ -147,6 +150,11 @@ impl Plan {
         Self { steps: vec![Step::new(part, hold)], max_duration: hold.saturating_mul(2), shadow: true, ..Self::at_once() }
     }
 
+    /// How long a window is; in the monitor so much shorter that there is room for the judge.
+    pub fn window_in(&self, monitor: bool) -> u64 {
+        if monitor { self.window.min((self.monitor / LOOKS).max(1)) } else { self.window }
+    }
+
     /// Everything that is wrong with it: the step (from 1) or the key, and why.
     pub fn faults(&self) -> Vec<(String, &'static str)> {
         let mut found = Vec::new();
@@ -170,6 +178,10 @@ impl Plan {
         fault("steps".to_owned(), self.shadow && end == Weight::NONE, "a shadow gets copies of some of the requests");
         fault("steps".to_owned(), !self.shadow && end != Weight::FULL, "the last step must have a weight of 100");
         fault("window".to_owned(), self.window == 0, "a window has at least one second");
+        let blind = self.monitor > 0 && self.monitor < MIN_WINDOWS && !self.shadow;
+        let why =
+            "three windows of at least a second must be over a limit before a version is taken back: shorter it proves nothing";
+        fault("monitor".to_owned(), blind, why);
         let held = self.steps.iter().map(|s| s.hold).fold(0, u64::saturating_add);
         fault("max-duration".to_owned(), self.max_duration < held, "the steps together hold longer than this");
         found
@@ -226,6 +238,20 @@ mod tests {
         plan.steps.pop();
         let found = Plan { window: 0, max_duration: 1, ..plan }.faults();
         assert_eq!(found.into_iter().map(|f| f.0).collect::<Vec<_>>(), ["steps", "window", "max-duration"]);
+    }
+
+    /// What is only seen with all of the traffic needs three windows.
+    #[test]
+    fn a_monitor_has_room_for_three_windows() {
+        let of = |monitor| Plan { monitor, ..Plan::at_once() };
+        for (monitor, window, fits) in [(0, 1, true), (1, 1, false), (2, 1, false), (3, 1, true), (60, 12, true), (600, 60, true)]
+        {
+            let plan = of(monitor);
+            assert_eq!((plan.window_in(true), plan.faults().is_empty()), (window, fits), "{monitor} s");
+            assert_eq!(plan.window_in(false), MINUTE);
+        }
+        assert_eq!(of(1).faults()[0].0, "monitor");
+        assert_eq!(Plan { shadow: true, ..of(1) }.faults(), [], "it is watched by nobody");
     }
 
     #[test]

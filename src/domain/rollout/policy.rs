@@ -187,7 +187,8 @@ impl Policy {
 /// The limits of the specifications: errors over 5 % or over 2× stable, p95 over 1000 ms, over 1.5 times the baseline's p95,
 /// a median 20 % slower than the baseline's, faithfulness below 0.90, accuracy more than 5 points down. (Success below 95 % is
 /// the first one.) The source of `slow` counts answers over 1000 ms, of `slower` those over 1.5 times the frozen p95 of the
-/// stable version, of `degraded` those over 1.2 times its frozen median.
+/// stable version, of `degraded` those over 1.2 times its frozen median; where
+/// nothing is frozen, [`beside`].
 pub fn limits() -> Vec<Check> {
     let unit = (0.0, 1.0);
     [
@@ -201,6 +202,16 @@ pub fn limits() -> Vec<Check> {
     ]
     .map(|(name, metric, rule, min)| Check { name: name.to_owned(), metric: metric.to_owned(), rule, min })
     .into()
+}
+
+/// The same check where its limit follows from the stable version in the same windows: hits are the answers that pass its mark,
+/// and so many times that mark; up to the check's own limit they are no harm.
+pub fn beside(check: Check) -> Check {
+    let rule = match check.rule {
+        Rule::Rate { limit } => Rule::Ratio { factor: 1.0, floor: limit },
+        rule => rule,
+    };
+    Check { rule, ..check }
 }
 
 /// The gate on cost: a typical answer at most 1.25 times as dear, around a baseline's cost (in its unit, above 0).

@@ -14,6 +14,9 @@ use crate::stats::evidence::{Evidence, Factors, of_drop, of_low_mean, of_rate, o
 /// How far rounding may carry a mean out of its range, as a share of the range.
 const ROUNDING: f64 = 1e-9;
 
+/// ln of the likelihood ratio from which on one window counts against a version: four of 30 at a limit of 5 %.
+const STRONG: f64 = 1.5;
+
 /// The figures that a check can read, in the order of their windows, and how many it cannot.
 pub(super) fn figures(check: &Check, windows: &[Window]) -> (Vec<Figure>, u64) {
     let all: Vec<Figure> = windows.iter().filter_map(|w| w.figures.get(&check.metric).copied()).collect();
@@ -120,11 +123,11 @@ fn mean(values: &Moments) -> Option<f64> {
     (values.n > 0).then_some(values.mean)
 }
 
-/// ln E that the canary breaks the limit.
-pub(super) fn evidence(rule: &Rule, figures: &[Figure]) -> f64 {
+/// ln E that the canary breaks the limit; how clumped counts are is learnt from the stable version's in `learnt`.
+pub(super) fn evidence(rule: &Rule, figures: &[Figure], learnt: &[Figure]) -> f64 {
     match *rule {
-        Rule::Rate { limit } => of_counts(figures, |_, canary| of_rate(canary.hits, canary.n, limit)),
-        Rule::Ratio { factor, .. } => of_counts(figures, |stable, canary| {
+        Rule::Rate { limit } => of_counts((figures, learnt), |_, canary| of_rate(canary.hits, canary.n, limit)),
+        Rule::Ratio { factor, .. } => of_counts((figures, learnt), |stable, canary| {
             let share = canary.n as f64 / (canary.n as f64 + stable.n as f64);
             of_ratio(stable.hits, canary.hits, share, factor)
         }),
@@ -139,13 +142,12 @@ pub(super) fn evidence(rule: &Rule, figures: &[Figure]) -> f64 {
 }
 
 /// Counts window by window, tempered by how far the stable version's hits come in clumps.
-fn of_counts(figures: &[Figure], factors: impl Fn(Counts, Counts) -> Factors) -> f64 {
-    let pairs =
-        || figures.iter().filter_map(|f| if let Figure::Counts { stable, canary } = f { Some((*stable, *canary)) } else { None });
-    let calm: Vec<(u64, u64)> = pairs().map(|(stable, _)| (stable.hits, stable.n)).collect();
+fn of_counts((figures, learnt): (&[Figure], &[Figure]), factors: impl Fn(Counts, Counts) -> Factors) -> f64 {
+    let counts = |f: &Figure| if let Figure::Counts { stable, canary } = f { Some((*stable, *canary)) } else { None };
+    let calm: Vec<(u64, u64)> = learnt.iter().filter_map(counts).map(|(stable, _)| (stable.hits, stable.n)).collect();
     let alike = correlation(&calm).unwrap_or(0.0);
     let mut evidence = Evidence::default();
-    for (stable, canary) in pairs().filter(|(_, canary)| canary.n > 0) {
+    for (stable, canary) in figures.iter().filter_map(counts).filter(|(_, canary)| canary.n > 0) {
         evidence.add(&factors(stable, canary), 1.0 / design_effect(canary.n, alike));
     }
     evidence.log()
@@ -169,6 +171,21 @@ fn of_difference(rule: &Rule, figures: &[Figure], drop: f64) -> f64 {
     let first = sum(|f| if let Figure::Values { stable, .. } = f { Some(*stable) } else { None });
     let second = sum(|f| if let Figure::Values { canary, .. } = f { Some(*canary) } else { None });
     of_drop(&first.scaled(scale(rule)), &second.scaled(scale(rule)), drop)
+}
+
+/// True when one window speaks against both versions by more than a good one shows now and then.
+pub(super) fn breaks_both(rule: &Rule, figure: &Figure) -> bool {
+    let strong = |factors: Factors| factors.iter().any(|log| *log >= STRONG);
+    match (*rule, *figure) {
+        (Rule::Rate { limit }, Figure::Counts { stable, canary }) => {
+            [stable, canary].iter().all(|c| strong(of_rate(c.hits, c.n, limit)))
+        }
+        (Rule::Mean { least, range }, Figure::Values { stable, canary }) => {
+            let limit = (least - range.0) / (range.1 - range.0);
+            [stable, canary].iter().all(|m| strong(of_low_mean(&m.scaled(scale(rule)), limit)))
+        }
+        _ => false,
+    }
 }
 
 /// The figures of those windows in which the canary breaks the limit.

@@ -2,7 +2,7 @@
 
 use super::measure::Frozen;
 use super::plan::Plan;
-use super::policy::Policy;
+use super::policy::{Check, Policy};
 use crate::base::name::{Name, words};
 use crate::seams::traffic::{Arm, Arms};
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,22 @@ impl Setup {
     /// Both versions, as a target is told of them.
     pub fn arms(&self) -> Arms {
         Arms { model: self.model.clone(), stable: self.stable.clone(), canary: self.canary.clone() }
+    }
+
+    /// With what of the stable version durations are compared, a line for each limit that follows from it.
+    pub fn compared(&self) -> Vec<String> {
+        let of = |check: &Check| {
+            let name = &check.name;
+            let what = if name == "latency-degradation" { "median" } else { "p95" };
+            if let Some(beside) = self.frozen.beside.get(&check.metric) {
+                let times = beside.factor;
+                let why = "from before the start there are too few of its durations";
+                return Some(format!("{name}: with {times} times the stable version's {what} in the same windows; {why}"));
+            }
+            let seconds = self.frozen.seconds.get(&check.metric)?;
+            Some(format!("{name}: with {seconds:.4} s, from the stable version's {what} before the start"))
+        };
+        self.policy.checks.iter().filter(|c| c.name.starts_with("latency-") && c.name != "latency-p95").filter_map(of).collect()
     }
 
     /// `bot@1.1.0`.

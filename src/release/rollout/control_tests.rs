@@ -139,6 +139,9 @@ struct FakeSource {
     target: std::sync::Arc<FakeTarget>,
     silent: std::sync::atomic::AtomicBool,
     missing: std::sync::atomic::AtomicBool,
+    /// It knows nothing of before, as a gateway; how many times as long the canary takes, in tenths.
+    new: std::sync::atomic::AtomicBool,
+    slow: std::sync::atomic::AtomicU64,
 }
 
 impl MetricSource for FakeSource {
@@ -151,17 +154,24 @@ impl MetricSource for FakeSource {
             return Ok(Reading { missing: Some("the log is not there yet".to_owned()), ..Reading::default() });
         }
         let at = self.target.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if at.weights.is_empty() && self.new.load(Ordering::Relaxed) {
+            return Ok(Reading::default());
+        }
         let all = (ask.to.micros() - ask.from.micros()) as u64 / 100_000;
         let silent = self.silent.load(Ordering::Relaxed);
         let part = |of: Weight| if silent { 0 } else { (all as f64 * of.share()).round() as u64 };
         let (users, canary) = (part(at.weight), part(at.weight) + part(at.copies));
-        let arm = |n: u64, fails: u64| Counted {
+        let arm = |n: u64, fails: u64, times: f64| Counted {
             requests: Some(n),
             errors: Some(n.checked_div(fails).unwrap_or(0)),
-            latency: Some(Buckets::dense([(0.1, n / 2), (0.2, n - n / 2)])),
+            latency: Some(Buckets::dense(
+                [(0.098, 0), (0.1, n / 2), (0.196, 0), (0.2, n - n / 2)].map(|(end, n)| (end * times, n)),
+            )),
             ..Counted::default()
         };
-        Ok(Reading { stable: arm(all.saturating_sub(users), 0), canary: arm(canary, self.fails), ..Reading::default() })
+        let stable = arm(if silent { 0 } else { all.saturating_sub(users) }, 0, 1.0);
+        let canary = arm(canary, self.fails, self.slow.load(Ordering::Relaxed) as f64 / 10.0);
+        Ok(Reading { stable, canary, ..Reading::default() })
     }
 }
 
@@ -195,7 +205,14 @@ fn planned(fails: u64, plan: &str) -> Scene {
     bench.stage("bot@1.0.0", Stage::Production);
     bench.register("bot@1.1.0", &[]);
     let target = std::sync::Arc::new(FakeTarget::default());
-    let source = FakeSource { fails, target: std::sync::Arc::clone(&target), silent: false.into(), missing: false.into() };
+    let source = FakeSource {
+        fails,
+        target: std::sync::Arc::clone(&target),
+        silent: false.into(),
+        missing: false.into(),
+        new: false.into(),
+        slow: 10.into(),
+    };
     Scene { bench, loaded: loaded.unwrap_or_else(|e| panic!("{e}")), target, source }
 }
 
@@ -275,6 +292,8 @@ impl Scene {
     }
 }
 
+#[path = "compared_tests.rs"]
+mod compared_tests;
 #[path = "shadow_tests.rs"]
 mod shadow_tests;
 

@@ -17,9 +17,6 @@ const MILLISECONDS: f64 = 1000.0;
 const HOUR: u64 = 3600;
 /// The longest window of the judge in the short form, in seconds.
 const WINDOW_MAX: u64 = 60;
-/// The least windows that fit into the monitor after a switch: three must be over a limit before it counts as broken, and some may
-/// be empty.
-const LOOKS: u64 = 5;
 /// Scores that no gateway counts: without another source they would keep every version waiting.
 const JUDGED: [&str; 2] = ["faithfulness", "accuracy"];
 
@@ -142,7 +139,8 @@ fn copies(said: &Rollout) -> Plan {
 fn switch(plan: Plan, said: &Rollout) -> Plan {
     let plan = tested(with(plan, said), said);
     let window = said.window.map_or(plan.window, |w| w.as_secs()).min(WINDOW_MAX);
-    Plan { window: window.min((plan.monitor / LOOKS).max(1)), ..plan }
+    let plan = Plan { window, ..plan };
+    Plan { window: plan.window_in(true), ..plan }
 }
 
 /// Everything that is wrong with what is said of rollouts, for [`Loaded::report`].
@@ -171,7 +169,9 @@ fn faults(said: &Rollout) -> Vec<Problem> {
     };
     let of_plan = plan.faults().into_iter().map(|(at, why)| {
         let step = at.strip_prefix("step ").map(|n| format!("steps.{n}"));
-        problem(step.unwrap_or(at), why, "steps rise from a weight above 0 to 100, such as 5, 20, 100")
+        let rise = "steps rise from a weight above 0 to 100, such as 5, 20, 100";
+        let hint = if at == "monitor" { "write `3s` or more; `0s` watches nothing" } else { rise };
+        problem(step.unwrap_or(at), why, hint)
     });
     let of_shadow = copies(said).faults().into_iter().map(|(at, why)| {
         let key = if at.starts_with("step") { "shadow".to_owned() } else { at };
@@ -251,11 +251,16 @@ pub fn policy(said: &Rollout, frozen: &Frozen, scores: Scores) -> (Policy, Vec<S
             unjudged.push(format!("{}: {why}", check.name));
             continue;
         }
-        if matches!(check.name.as_str(), "latency-ratio" | "latency-degradation") && !frozen.seconds.contains_key(&check.metric) {
+        let beside = frozen.beside.contains_key(&check.metric);
+        if matches!(check.name.as_str(), "latency-ratio" | "latency-degradation")
+            && !beside
+            && !frozen.seconds.contains_key(&check.metric)
+        {
             unjudged.push(format!("{}: too few durations of the stable version were there at the start", check.name));
             continue;
         }
-        checks.push(with_number(check, given, said));
+        let check = with_number(check, given, said);
+        checks.push(if beside { policy::beside(check) } else { check });
     }
     if let Some(CanaryLimit::At(factor)) = number("cost") {
         match frozen.costs.iter().next() {
@@ -305,6 +310,9 @@ pub fn freeze(said: &Rollout, mut frozen: Frozen) -> Frozen {
         for (_, metric, factor) in usual.iter().filter(|(limit, ..)| limit == name) {
             if let Some(seconds) = frozen.seconds.get_mut(*metric) {
                 *seconds *= number / factor;
+            }
+            if let Some(beside) = frozen.beside.get_mut(*metric) {
+                beside.factor = number;
             }
         }
     }
@@ -377,6 +385,7 @@ mod tests {
             ("[rollout.a]\ntarget = \"locla\"\n", 9, "did you mean `local`?"),
             ("[rollout.a]\nalerts = [\"team\"]\n", 9, "there is no `[alerts.team]`"),
             ("[rollout.a]\nwindow = \"10ms\"\n", 9, "at least a second"),
+            ("[rollout.a]\nmonitor = \"2s\"\n", 9, "three windows of at least a second"),
             ("[rollout.a]\nmax-duration = \"1m\"\npreset = \"four-hours\"\n", 9, "hold longer than this"),
             ("[rollout.a.limits]\nerror-rate = 1.5\n", 9, "between 0 and 1"),
             ("[rollout.a.limits]\nerror-rate = true\n", 9, "a number, or false"),
@@ -471,16 +480,23 @@ mod tests {
 
     #[test]
     fn limits_are_switched_off_or_take_their_number() {
-        let loaded = loaded("[rollout.a.limits]\nerror-rate = 0.1\nerror-ratio = false\nlatency-p95 = 250\nfaithfulness = 0.8\n");
+        let limits = "error-rate = 0.1\nerror-ratio = false\nlatency-p95 = 250\nlatency-ratio = 3\nfaithfulness = 0.8\n";
+        let loaded = loaded(&format!("[rollout.a.limits]\n{limits}"));
         let said = loaded.expect("a configuration").project.rollout[0].clone();
         let frozen = freeze(&said, Frozen::of(&crate::seams::metrics::Counted::default()).expect("frozen"));
         assert_eq!(frozen.seconds.get("slow"), Some(&0.25));
         let (policy, unjudged) = policy(&said, &frozen, Scores::Missing);
         let rules: Vec<(&str, Rule)> = policy.checks.iter().map(|c| (c.name.as_str(), c.rule)).collect();
         let mean = Rule::Mean { least: 0.8, range: (0.0, 1.0) };
-        let wanted =
-            [("error-rate", Rule::Rate { limit: 0.1 }), ("latency-p95", Rule::Rate { limit: 0.05 }), ("faithfulness", mean)];
+        let beside = |floor| Rule::Ratio { factor: 1.0, floor };
+        let wanted = [
+            ("error-rate", Rule::Rate { limit: 0.1 }),
+            ("latency-p95", Rule::Rate { limit: 0.05 }),
+            ("latency-ratio", beside(0.05)),
+            ("latency-degradation", beside(0.5)),
+            ("faithfulness", mean),
+        ];
         assert_eq!(rules, wanted, "{unjudged:?}");
-        assert_eq!(unjudged.len(), 4, "{unjudged:?}");
+        assert_eq!((unjudged.len(), frozen.beside["slower"].factor), (2, 3.0), "{unjudged:?}");
     }
 }

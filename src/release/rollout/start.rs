@@ -117,8 +117,12 @@ fn frozen(
     (version, stable): (&VersionRow, Option<&VersionRow>),
 ) -> Result<Setup> {
     let before = before(parts, version, stable, parts.store.now())?;
-    let frozen = plan::freeze(said, Frozen::of(&before.stable)?);
+    let mut frozen = plan::freeze(said, Frozen::of(&before.stable)?);
     let shadow = wanted.strategy == Strategy::Shadow;
+    if stable.is_none() || !matches!(wanted.strategy, Strategy::Canary | Strategy::Shadow) {
+        // Beside a version that has all of the traffic at once there is none.
+        frozen.beside.clear();
+    }
     // Scores of what users were answered say nothing of a version that answers nobody.
     let scores = match said.source.evaluations || !before.pairs.is_empty() {
         true => Scores::There,

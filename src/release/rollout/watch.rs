@@ -7,8 +7,8 @@
 use super::Parts;
 use crate::base::error::{Context, Result};
 use crate::base::time::Timestamp;
-use crate::domain::rollout::judge::{Decision, Hold, Judgement, judge, since_both_broke};
-use crate::domain::rollout::machine::Event;
+use crate::domain::rollout::judge::{Decision, Hold, Judgement, judge_on};
+use crate::domain::rollout::machine::{Event, Phase};
 use crate::domain::rollout::measure;
 use crate::domain::rollout::policy::{Policy, Rule};
 use crate::domain::rollout::record::Note;
@@ -43,7 +43,7 @@ pub(super) fn look(parts: &Parts<'_>, of: &Rollout, share: f64, id: u64) -> Resu
     if let Some(event) = unheard(&mark, of) {
         return Ok(Look::Judged(event));
     }
-    let (since, window) = (mark.upto.unwrap_or(mark.at), of.setup.plan.window);
+    let (since, window) = (mark.upto.unwrap_or(mark.at), of.setup.plan.window_in(of.state.phase == Phase::Monitoring));
     let seconds = u64::try_from(now.micros().saturating_sub(since.micros()) / 1_000_000).unwrap_or(0);
     if seconds < window {
         return Ok(Look::Wait(Duration::from_secs(window - seconds)));
@@ -52,11 +52,13 @@ pub(super) fn look(parts: &Parts<'_>, of: &Rollout, share: f64, id: u64) -> Resu
         return begin(parts, of, now, format!("nobody looked for {seconds} s: what was counted meanwhile is left out"));
     }
     let reading = read(parts, of, (since, now), mark.cursor.as_deref())?;
-    let measured = measure::window(&reading, &of.setup.frozen, &of.setup.policy, id, share)
+    let before = parts.store.read(|view| table::windows(view, &of.uid, of.state.attempt))?;
+    let earlier: Vec<&[(f64, u64)]> = before.iter().filter_map(|t| Some(t.latency.as_ref()?.stable.as_slice())).collect();
+    let marks = of.setup.frozen.marks(&of.setup.policy, &earlier);
+    let measured = measure::window(&reading, &marks, &of.setup.policy, id, share)
         .context(|| format!("{} answered what cannot be", parts.source.describe()))?;
     let left_out = measured.left_out.into_iter().chain(reading.missing.clone()).collect();
     let seen = Seen { attempt: of.state.attempt, step: of.state.step, window: measured.window, left_out };
-    let before = parts.store.read(|view| table::windows(view, &of.uid, of.state.attempt))?;
     let mut judgement = decide(of, before.into_iter().filter_map(|t| t.seen).chain([seen.clone()]).collect());
     if let (Some(missing), Decision::Collect | Decision::Hold(Hold::NoData)) = (&reading.missing, judgement.decision) {
         // That nobody was counted does not say that nobody came.
@@ -127,16 +129,12 @@ pub(super) fn decide(of: &Rollout, all: Vec<Seen>) -> Judgement {
     let step = |seen: &Seen| seen.step == of.state.step;
     let whole: Vec<Window> =
         all.iter().map(|seen| if step(seen) { seen.window.clone() } else { without(seen, &timeless) }).collect();
-    let ever = judge(policy, &whole);
+    let ever = judge_on(policy, &whole);
     if ever.decision == Decision::RollBack {
         return ever;
     }
     let now: Vec<Window> = all.into_iter().filter(step).map(|seen| seen.window).collect();
-    let judged = judge(policy, &now);
-    if judged.decision != Decision::Hold(Hold::BothBroken) {
-        return judged;
-    }
-    since_both_broke(policy, &now).unwrap_or(judged)
+    judge_on(policy, &now)
 }
 
 /// The metrics that are only of their step: whose evidence does not start anew with each window, so that old good days would outvote
