@@ -8,6 +8,7 @@ pub(in crate::adapters) mod counted;
 
 use super::http::{Http, Policy, Refused, Request};
 use crate::base::error::{Context, Error, Result};
+use crate::base::name::Name;
 use crate::base::quantity::Bytes;
 use crate::base::random::Random;
 use crate::base::version::Version;
@@ -223,7 +224,7 @@ impl Target for Gateway {
     }
 
     fn scale(&self, arms: &Arms, _: Weight) -> Asked<()> {
-        if let Some(stable) = &arms.stable {
+        if let Some(stable) = arms.stable.as_ref().filter(|arm| arm.is_told()) {
             self.start(stable)?;
         }
         self.start(&arms.canary).map(drop)
@@ -259,7 +260,7 @@ impl Target for Gateway {
         self.route(&Routes { stable, canary, weight, shadow }, guard).map(drop)
     }
 
-    fn knows(&self) -> Asked<Vec<Arm>> {
+    fn knows(&self, _: &Name) -> Asked<Vec<Arm>> {
         let Versions { versions, previous } = self.ask(Method::GET, "v1/versions", None, None)?;
         let answering = versions.into_iter().map(|found| Arm { version: found.version, digest: found.digest });
         Ok(answering.chain(previous).collect())

@@ -1,9 +1,10 @@
 //! `kf rollback --emergency` where the state cannot be used, and the entries that it leaves.
 
 use super::canary::drive::rest_of;
-use crate::base::error::{Error, Kind, Result};
+use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
+use crate::base::text::count;
 use crate::base::version::Version;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
@@ -99,7 +100,7 @@ pub(super) fn go_back(cx: &Cx, asked: &Asked<'_>, state: &Error) -> Result<Exit>
     let found = look(target.as_ref(), asked.name)?;
     expected(asked, &found)?;
     // Whoever asks twice goes back once: further back only by name.
-    let before = pending(cx, asked.name, &place.name);
+    let before = pending(cx, asked.name, &place.name, found.serves());
     let to = asked.to.or_else(|| before.as_ref().map(|entry| entry.to));
     let way = way(&found, asked.name, to)?;
     let (from, to) = match way {
@@ -133,11 +134,13 @@ pub(super) fn go_back(cx: &Cx, asked: &Asked<'_>, state: &Error) -> Result<Exit>
     cx.out.emit(&moved)
 }
 
-/// The newest entry about a model on a target that the state does not know of yet.
-fn pending(cx: &Cx, model: &Name, target: &Name) -> Option<Entry> {
+/// The newest entry about a model on a target that the state does not know of yet. One that failed says where nobody got to, unless
+/// that serves all the same.
+fn pending(cx: &Cx, model: &Name, target: &Name, serves: Option<Version>) -> Option<Entry> {
     let (files, key) = (folder(cx).and_then(|dir| journal::files(&dir)).ok()?, cx.log_verifier().ok().flatten());
     let read = files.iter().rev().filter_map(|path| journal::read(path, key.as_ref()).ok());
-    read.map(|kept| kept.entry).find(|entry| entry.model == *model && entry.target == *target)
+    let came = |entry: &Entry| !matches!(entry.outcome, Outcome::Failed(_)) || serves == Some(entry.to);
+    read.map(|kept| kept.entry).find(|entry| entry.model == *model && entry.target == *target && came(entry))
 }
 
 fn expected(asked: &Asked<'_>, found: &Found) -> Result<()> {
@@ -160,7 +163,8 @@ fn keep(cx: &Cx, entry: &Entry, moved: &mut Moved) {
     }
 }
 
-fn folder(cx: &Cx) -> Result<PathBuf> {
+/// Where the entries are.
+pub(super) fn folder(cx: &Cx) -> Result<PathBuf> {
     Ok(cx.kf_dir()?.join("emergency"))
 }
 
@@ -172,6 +176,19 @@ pub(super) fn waiting(cx: &Cx) -> Result<usize> {
     Ok(journal::files(&folder(cx)?)?.len())
 }
 
+/// Makes sure that nothing waits for a state that is about to be left.
+///
+/// # Errors
+/// When something does.
+pub(super) fn nothing_waits(cx: &Cx) -> Result<()> {
+    let files = journal::files(&folder(cx)?)?;
+    let Some(first) = files.first() else { return Ok(()) };
+    let what = format!("{} not in this state yet, so it is not moved", count(files.len(), "emergency rollback"));
+    Err(Error::new(what)
+        .hint("`kf status` takes them in, or says why it cannot; then move the state")
+        .hint(format!("one that tells nothing is set aside: `mv '{0}' '{0}.aside'`", first.display())))
+}
+
 /// Takes in what was done past the state. What cannot be taken in is told of, and keeps no command from its work.
 pub(super) fn take_in(cx: &Cx) {
     // Whoever has no repository here has no entries.
@@ -181,12 +198,17 @@ pub(super) fn take_in(cx: &Cx) {
     }
     let key = cx.log_verifier().ok().flatten();
     for path in files {
-        let taken = journal::read(&path, key.as_ref()).and_then(|kept| take_one(cx, &kept));
-        if let Err(e) = taken {
+        let taken = journal::read(&path, key.as_ref())
+            .map_err(|e| (e, true))
+            .and_then(|kept| take_one(cx, &kept).map_err(|e| (e, false)));
+        // Somebody else may have taken it in meanwhile.
+        if let Err((e, tells_nothing)) = taken
+            && path.exists()
+        {
             let hints: String = e.hints().iter().map(|hint| format!("; {hint}")).collect();
             cx.warn(&format!("an emergency rollback is not in the state yet: {e}{hints}"));
             // The next one may be about the same traffic: they are taken in in their order.
-            if e.kind() != Kind::Broken {
+            if !tells_nothing {
                 return;
             }
         }

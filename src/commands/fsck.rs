@@ -125,7 +125,8 @@ fn check(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(if args.repair { Mode::Write } else { Mode::Read })?;
     let objects = cx.objects()?;
     let keys: Vec<_> = cx.log_verifier()?.into_iter().collect();
-    let options = Options { quick: args.quick, repair: args.repair && !cx.global.dry_run, jobs: cx.jobs(), keys: &keys };
+    let (repair, journal) = (args.repair && !cx.global.dry_run, super::emergency::folder(cx)?);
+    let options = Options { quick: args.quick, repair, jobs: cx.jobs(), keys: &keys, journal: Some(&journal) };
     let bar = progress::things(&cx.out, "checking", 0);
     let mut progress = |done, total| {
         bar.set_length(total);

@@ -17,6 +17,7 @@ use crate::domain::audit::verify;
 use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
 use crate::domain::{alert, drift, eval, flag, ingest, monitor, registry, rollout};
+use crate::release::emergency::check::check as past;
 use crate::store::check::{Entry, Finding, Stored, Tile, entries, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::Objects;
@@ -26,6 +27,7 @@ use content::Named;
 use serde::Serialize;
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Microseconds of a day: what is older and still a temporary belongs to a process that died.
 const DAY: i64 = 86_400_000_000;
@@ -41,6 +43,8 @@ pub struct Options<'a> {
     pub jobs: usize,
     /// The public keys that may have signed checkpoints of the log.
     pub keys: &'a [VerifierKey],
+    /// Where what was done past the state lies.
+    pub journal: Option<&'a Path>,
 }
 
 /// The audit log in sum.
@@ -129,6 +133,9 @@ pub fn check(
     let seen = store.read(|view| see(view, objects, options, &mut findings))?;
     let mut content = contents(store, objects, &seen, options, progress, waiting)?;
     findings.append(&mut content.findings);
+    let waiting = |dir| store.read(|view| past(view, dir, options.keys));
+    let waiting = part("emergency rollbacks", options.journal.map_or(Ok(Vec::new()), waiting), &mut findings)?;
+    findings.extend(waiting);
     let repaired = match mend {
         true => repair(store, objects, &seen.tiles, &content, now)?,
         false => Repaired::default(),

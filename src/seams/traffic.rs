@@ -24,6 +24,18 @@ pub struct Arm {
     pub digest: Digest,
 }
 
+impl Arm {
+    /// A version of which nobody can tell the digest: it bears that of no bytes, which no manifest has.
+    pub fn untold(version: Version) -> Self {
+        Self { version, digest: Digest::of(b"") }
+    }
+
+    /// Whether its digest is known: only by that a version can be started.
+    pub fn is_told(&self) -> bool {
+        self.digest != Digest::of(b"")
+    }
+}
+
 /// The two versions of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arms {
@@ -149,8 +161,8 @@ pub trait Target: Send + Sync {
     fn copies(&self, arms: &Arms, part: Weight) -> Asked<bool>;
 
     /// The versions that it has, or had, answer with the digests of their manifests, as far as it knows itself, for who cannot ask the
-    /// state: those that run, and what served last before.
-    fn knows(&self) -> Asked<Vec<Arm>> {
+    /// state: those that run or need no more than to be started again, and what served last before.
+    fn knows(&self, _model: &Name) -> Asked<Vec<Arm>> {
         Ok(Vec::new())
     }
 

@@ -12,48 +12,73 @@ use serde_json::{Value, json as value};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The command.
+pub(crate) const EMERGENCY: [&str; 3] = ["rollback", "bot", "--emergency"];
+
 /// The entries that wait.
-fn entries(s: &Sandbox) -> Vec<PathBuf> {
+pub(crate) fn entries(s: &Sandbox) -> Vec<PathBuf> {
     let listed = std::fs::read_dir(s.work().join(".kf/emergency")).into_iter().flatten().flatten();
     // Who is killed while it writes leaves a part of a file, which is no entry.
     listed.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "entry")).collect()
 }
 
 /// The events of emergencies.
-fn events(s: &Sandbox) -> Vec<Value> {
+pub(crate) fn events(s: &Sandbox) -> Vec<Value> {
     let log = json(&ok(s, ["audit", "log", "--format", "json"]));
     let all = log["entries"].as_array().cloned().expect("entries");
     all.into_iter().filter(|event| event["action"] == "rollback.emergency").collect()
 }
 
-/// A state that cannot be read as long as this lives; then it is as it was.
-struct Damaged<'a>(&'a Sandbox);
+/// What becomes of a state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    /// Its file is overwritten.
+    Damaged,
+    /// Its file is gone.
+    Missing,
+    /// Somebody else writes.
+    Locked,
+}
 
-impl<'a> Damaged<'a> {
-    fn state(s: &'a Sandbox) -> Self {
-        // Whatever lies beside the file is of it.
-        for end in ["", "-wal", "-shm"] {
-            let path = s.work().join(format!(".kf/state.db{end}"));
-            if path.exists() {
-                std::fs::rename(&path, s.work().join(format!("kept.db{end}"))).expect("set aside");
-            }
-        }
+/// A state that cannot be used as long as this lives; then it is as it was.
+pub(crate) struct Lost<'a> {
+    aside: Option<&'a Sandbox>,
+    _writer: Option<rusqlite::Connection>,
+}
+
+/// The state file, and whatever lies beside it and is of it; and where they are meanwhile.
+fn files(s: &Sandbox) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let work = s.work();
+    ["", "-wal", "-shm"].into_iter().map(move |end| (work.join(format!(".kf/state.db{end}")), work.join(format!("kept.db{end}"))))
+}
+
+/// Takes the state away.
+pub(crate) fn losing(s: &Sandbox, how: How) -> Lost<'_> {
+    if matches!(how, How::Locked) {
+        let db = rusqlite::Connection::open(s.work().join(".kf/state.db")).expect("the state");
+        db.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock");
+        return Lost { aside: None, _writer: Some(db) };
+    }
+    for (path, kept) in files(s).filter(|(path, _)| path.exists()) {
+        std::fs::rename(path, kept).expect("set aside");
+    }
+    if matches!(how, How::Damaged) {
         s.write(".kf/state.db", "this is no database ".repeat(500));
-        Self(s)
     }
+    Lost { aside: Some(s), _writer: None }
 }
 
-impl Drop for Damaged<'_> {
+impl Drop for Lost<'_> {
     fn drop(&mut self) {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(self.0.work().join(format!(".kf/state.db{end}")));
-            let _ =
-                std::fs::rename(self.0.work().join(format!("kept.db{end}")), self.0.work().join(format!(".kf/state.db{end}")));
+        for (path, kept) in self.aside.into_iter().flat_map(files) {
+            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::rename(kept, path);
         }
     }
 }
 
-fn moved(run: &Run) -> Value {
+#[track_caller]
+pub(crate) fn moved(run: &Run) -> Value {
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.stderr.contains("the state cannot be used"), "{run}");
     let document = json(run);
@@ -67,8 +92,7 @@ fn a_canary_is_taken_back_while_the_state_is_locked_and_the_state_hears_of_it_on
     let place = repository(s);
     let _gateway = Gateway::serving(s);
     canary_at_30(s, &place);
-    let db = rusqlite::Connection::open(s.work().join(".kf/state.db")).expect("the state");
-    db.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock");
+    let locked = losing(s, How::Locked);
     let args = ["rollback", "bot", "--emergency", "--reason", "wrong language", "--ticket", "INC-9", "--format", "json"];
     let done = moved(&kf(s, &args));
     let said = ["from", "to", "changed", "signed"].map(|key| done[key].clone());
@@ -77,7 +101,7 @@ fn a_canary_is_taken_back_while_the_state_is_locked_and_the_state_hears_of_it_on
     let kept = entries(s);
     assert_eq!(kept.len(), 1, "{kept:?}");
     let text = std::fs::read_to_string(&kept[0]).expect("an entry");
-    drop(db);
+    drop(locked);
     let next = kf(s, &["list"]);
     assert!(next.code == Some(0) && next.stderr.contains("is in the audit log now"), "{next}");
     assert_eq!((phase(s)["phase"].as_str(), entries(s).len()), (Some("rolled-back"), 0));
@@ -101,7 +125,7 @@ fn what_served_before_comes_back_while_the_state_is_damaged() {
     let users = Users::of(place.users);
     let released = kf(s, &["canary", "start", "bot@1.0.1"]);
     assert_eq!((released.code, place.get("/").1.as_str()), (Some(0), "1.0.1"), "{released}");
-    let damaged = Damaged::state(s);
+    let damaged = losing(s, How::Damaged);
     let wrong = kf(s, &["rollback", "bot", "--emergency", "--expect", "1.0.0"]);
     assert!(wrong.code == Some(1) && wrong.stderr.contains("the target shows bot@1.0.1"), "{wrong}");
     let dry = kf(s, &["rollback", "bot", "--emergency", "--dry-run", "--format", "json"]);
@@ -141,7 +165,7 @@ fn whoever_is_killed_on_the_way_back_is_followed() {
     let place = repository(s);
     let _gateway = Gateway::serving(s);
     canary_at_30(s, &place);
-    let damaged = Damaged::state(s);
+    let damaged = losing(s, How::Damaged);
     for round in 1..12_u64 {
         let driver = Driver::start(s, &["rollback", "bot", "--emergency"]);
         std::thread::sleep(Duration::from_millis(25 * round));

@@ -517,7 +517,7 @@ fn an_edit_of_any_column_of_any_row_is_found() {
         let objects = Objects::files(&s.root().join("no-objects")).expect("objects");
         let keys = [key];
         let check = || {
-            let options = Options { quick: false, repair: false, jobs: 2, keys: &keys };
+            let options = Options { quick: false, repair: false, jobs: 2, keys: &keys, journal: None };
             let report = fsck::check(&store, &objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked");
             // That the objects are elsewhere is not what is looked for.
             let told = report.findings.into_iter().filter(|f| !f.subject.starts_with("object "));

@@ -10,7 +10,7 @@ use crate::support::{skip, wait_until};
 use serde_json::{Value, json as value};
 
 /// `[target.prod]` and a plan; who counts is a program that prints what a test wrote about a version.
-fn config(cluster: &Cluster, keys: &str, steps: &str) -> String {
+pub(crate) fn config(cluster: &Cluster, keys: &str, steps: &str) -> String {
     format!(
         "[rollout.bot]\nsteps = [{steps}]\nwindow = \"1s\"\nmonitor = \"3s\"\nmin-requests = 20\n\
          [rollout.bot.source]\nkind = \"command\"\ncommand = [\"sh\", \"count.sh\"]\n{}",
@@ -19,7 +19,7 @@ fn config(cluster: &Cluster, keys: &str, steps: &str) -> String {
 }
 
 /// What versions did in a window, of which `stable` requests are those of the old one; every second one of 1.0.2 fails.
-fn figures(version: &str, stable: u64) -> String {
+pub(crate) fn figures(version: &str, stable: u64) -> String {
     let did = |n: u64, errors: u64| value!({"requests": n, "errors": errors, "latency": [{"most": 0.5, "n": n}, {"n": 0}]});
     let bad = if version == "1.0.2" { 50 } else { 0 };
     value!({"schema": "kf.counted/1", "stable": did(stable, 0), "canary": did(100, bad)}).to_string()
@@ -27,7 +27,7 @@ fn figures(version: &str, stable: u64) -> String {
 
 /// A repository with bot 1.0.0 in production, whose next version is good and the one after that bad. `part` prints what the old version
 /// has of the traffic, 0 for nothing.
-fn repository(config: &str, part: &str) -> Sandbox {
+pub(crate) fn repository(config: &str, part: &str) -> Sandbox {
     let s = Sandbox::new();
     s.repository(&format!("[model.bot]\ntype = \"config\"\npath = \"bot\"\n[policy]\nskip-staging = true\n{config}"));
     write_bot(&s);
@@ -46,17 +46,17 @@ fn kf(s: &Sandbox, args: &[&str]) -> Run {
     s.finish(s.command(env!("CARGO_BIN_EXE_kf")).env_remove("KF_CLOCK").args(args))
 }
 
-fn production(s: &Sandbox) -> Value {
+pub(crate) fn production(s: &Sandbox) -> Value {
     json(&ok(s, ["show", "bot@production", "--format", "json"]))["version"].clone()
 }
 
 /// What a Deployment is to run, and on how many pods.
-fn runs(cluster: &Cluster, track: &str) -> (Value, Value) {
+pub(crate) fn runs(cluster: &Cluster, track: &str) -> (Value, Value) {
     let part = |pointer: &str| cluster.part(&format!("deployment/bot-{track}"), pointer);
     (part("/spec/template/spec/containers/0/image"), part("/spec/replicas"))
 }
 
-fn image(version: &str, replicas: u32) -> (Value, Value) {
+pub(crate) fn image(version: &str, replicas: u32) -> (Value, Value) {
     (value!(format!("registry.example.org/bot:{version}")), value!(replicas))
 }
 

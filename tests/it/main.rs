@@ -27,6 +27,8 @@ mod drift_judged;
 mod drift_texts;
 mod dry_run;
 mod emergency;
+mod emergency_state;
+mod emergency_targets;
 mod eval;
 mod every;
 mod examples;

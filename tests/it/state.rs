@@ -196,7 +196,7 @@ fn evaluate(store: &Store, reference: &str) {
 }
 
 fn check(store: &Store, objects: &Objects, repair: bool) -> fsck::Report {
-    let options = fsck::Options { quick: false, repair, jobs: 4, keys: &[] };
+    let options = fsck::Options { quick: false, repair, jobs: 4, keys: &[], journal: None };
     fsck::check(store, objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked")
 }
 

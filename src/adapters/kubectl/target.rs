@@ -9,7 +9,7 @@ use super::rights::{always, judged, question};
 use super::run::Kubectl;
 use super::service::ServiceSwitch;
 use super::track::{
-    Images, Roles, check_apart, check_stable, put, ready_replicas, refused, replicas, roles, runs, scaled, version,
+    Images, Roles, check_apart, check_stable, known, put, ready_replicas, refused, replicas, roles, runs, scaled, version,
 };
 use super::way::{Change, Effect, Step, Way, missing, nearest, other_than, share};
 use super::weights::Weighted;
@@ -18,7 +18,7 @@ use crate::base::name::Name;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
 use crate::config::{KubernetesTarget, SplitBy, Splits};
-use crate::seams::traffic::{Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
 use serde_json::Value;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -303,7 +303,7 @@ impl Target for Kubernetes {
         let (images, roles) = (self.images(&arms.model), self.roles(arms, &world)?);
         check_stable(arms, &world, &images, roles)?;
         let busy = self.busy(&world, roles.canary)?;
-        put(&world.deployments[roles.canary], &arms.canary, &images, busy)?;
+        put(&world.deployments[roles.canary], arms, &images, busy)?;
         self.kubectl.patch(&self.deployment(roles.canary), &rehearsal(&world.deployments[roles.canary]), true)?;
         // The first object of a way is the one that it changes; Deployments themselves were just tried.
         if let (Some(object), Some(shown)) = (self.way.objects().first(), world.others.first())
@@ -336,7 +336,7 @@ impl Target for Kubernetes {
         }
         let busy = self.busy(&world, roles.canary)?;
         let deployment = &world.deployments[roles.canary];
-        let ops = put(deployment, &arms.canary, &images, busy)?;
+        let ops = put(deployment, arms, &images, busy)?;
         let to = replicas(deployment).max(canary);
         self.scale_one(&mut world, roles.canary, to, ops)
     }
@@ -457,6 +457,10 @@ impl Target for Kubernetes {
         let (world, in_force) = self.in_force(self.world()?)?;
         let roles = self.roles(arms, &world)?;
         Ok(in_force && self.way.shadow(&world, roles, part)? == Step::Done)
+    }
+
+    fn knows(&self, model: &Name) -> Asked<Vec<Arm>> {
+        Ok(known(&self.world()?, &self.images(model)))
     }
 
     fn settle(&self, arms: &Arms, keep: Keep) -> Asked<()> {

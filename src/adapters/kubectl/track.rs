@@ -18,6 +18,11 @@ pub(super) const VERSION: &str = "kf.dev/version";
 /// The annotation with the digest of its manifest.
 pub(super) const DIGEST: &str = "kf.dev/digest";
 
+/// The annotation of a Deployment with the version that served when its own was put there.
+const REPLACES: &str = "kf.dev/replaces";
+/// The annotation with the digest of that one's manifest.
+const REPLACES_DIGEST: &str = "kf.dev/replaces-digest";
+
 /// The parts of the traffic of the two Deployments, relative to each other, where one rule sets them.
 pub(super) type Parts = [u64; 2];
 
@@ -124,14 +129,58 @@ pub(super) fn version(deployment: &Value, images: &Images) -> Option<Version> {
     runs.or_else(|| written.filter(|v| images.of(*v).as_deref() == Some(image)))
 }
 
-/// True when the pods of a Deployment are to run just this.
+/// True when the pods of a Deployment are to run just this; of what is not told the version has to do.
 pub(super) fn runs(deployment: &Value, arm: &Arm, images: &Images) -> bool {
     let written = &deployment["spec"]["template"]["metadata"]["annotations"];
-    let digest = written[DIGEST].as_str().and_then(|d| d.parse::<Digest>().ok());
-    version(deployment, images) == Some(arm.version) && digest == Some(arm.digest) && written[VERSION].is_string()
+    let told = !arm.is_told() || (digest(&written[DIGEST]) == Some(arm.digest) && written[VERSION].is_string());
+    version(deployment, images) == Some(arm.version) && told
 }
 
-/// Which Deployment is whose: by the versions that they run, and where those do not tell, by the traffic.
+fn digest(annotation: &Value) -> Option<Digest> {
+    annotation.as_str().and_then(|d| d.parse().ok())
+}
+
+/// The version that a Deployment runs, with its digest where kf put it there.
+fn runs_now(deployment: &Value, images: &Images) -> Option<Arm> {
+    let version = version(deployment, images)?;
+    let written = &deployment["spec"]["template"]["metadata"]["annotations"];
+    // Of an image that somebody set past kf the digest is not told.
+    let told = digest(&written[DIGEST]).filter(|_| written[VERSION] == version.to_string().as_str());
+    Some(told.map_or_else(|| Arm::untold(version), |digest| Arm { version, digest }))
+}
+
+/// What served when the version of a Deployment was put there.
+fn replaced(deployment: &Value) -> Option<Arm> {
+    let written = &deployment["metadata"]["annotations"];
+    let version = written[REPLACES].as_str()?.parse().ok()?;
+    Some(Arm { version, digest: digest(&written[REPLACES_DIGEST])? })
+}
+
+/// The versions that the Deployments tell of: those they run, also on no pod, and those that these replaced.
+pub(super) fn known(world: &World, images: &Images) -> Vec<Arm> {
+    let before = world.deployments.iter().filter_map(replaced);
+    let run = world.deployments.iter().filter_map(|deployment| runs_now(deployment, images));
+    let mut known: Vec<Arm> = Vec::new();
+    for arm in before.chain(run) {
+        if !known.iter().any(|other| other.version == arm.version) {
+            known.push(arm);
+        }
+    }
+    known
+}
+
+/// The Deployment with the version that is newer here, by what kf wrote when it put it there; `None` when that tells nothing, or of both.
+fn newer(world: &World, images: &Images) -> Option<usize> {
+    let [first, second] = &world.deployments;
+    let came = |one: &Value, other: &Value| replaced(one).is_some_and(|before| version(other, images) == Some(before.version));
+    match [came(first, second), came(second, first)] {
+        [true, false] => Some(0),
+        [false, true] => Some(1),
+        _ => None,
+    }
+}
+
+/// Which Deployment is whose: by the versions that they run; where those do not tell, by what kf wrote, and then by the traffic.
 pub(super) fn roles(arms: &Arms, world: &World, images: &Images, parts: &[Parts]) -> Asked<Roles> {
     let runs = [0, 1].map(|i| version(&world.deployments[i], images));
     let only = |wanted: Version| match runs.map(|v| v == Some(wanted)) {
@@ -147,6 +196,10 @@ pub(super) fn roles(arms: &Arms, world: &World, images: &Images, parts: &[Parts]
     }
     let stable = arms.stable.as_ref().and_then(|arm| only(arm.version));
     if let Some(canary) = only(arms.canary.version).or_else(|| stable.map(|s| 1 - s)) {
+        return Ok(Roles::with_canary(canary));
+    }
+    // Whoever can tell nothing of the canary asks what there is.
+    if let Some(canary) = newer(world, images).filter(|_| !arms.canary.is_told()) {
         return Ok(Roles::with_canary(canary));
     }
     let sum = |i: usize| parts.iter().map(|p| p[i]).sum::<u64>();
@@ -178,10 +231,16 @@ pub(super) fn check_stable(arms: &Arms, world: &World, images: &Images, roles: R
     }
 }
 
-/// The parts of a JSON patch that put a version on the pods of a Deployment; none when it is there.
-pub(super) fn put(deployment: &Value, arm: &Arm, images: &Images, busy: bool) -> Asked<Vec<Value>> {
+/// The parts of a JSON patch that put the canary on the pods of a Deployment; none when it is there.
+pub(super) fn put(deployment: &Value, arms: &Arms, images: &Images, busy: bool) -> Asked<Vec<Value>> {
+    let arm = &arms.canary;
     if runs(deployment, arm, images) {
-        return Ok(Vec::new());
+        let marks = remembered(deployment, arms, images);
+        return Ok(if marks.is_empty() { Vec::new() } else { annotate("/metadata", &deployment["metadata"], &marks) });
+    }
+    if !arm.is_told() {
+        let message = format!("nothing tells the digest of {}, so it is put on no Deployment", arm.version);
+        return refused(message, "name a version that one of the Deployments runs");
     }
     if busy {
         let message = format!(
@@ -197,7 +256,8 @@ pub(super) fn put(deployment: &Value, arm: &Arm, images: &Images, busy: bool) ->
         return refused(message, format!("`kubectl rollout resume deployment {}`", name(deployment)));
     }
     let marks = [(VERSION, arm.version.to_string()), (DIGEST, arm.digest.to_string())];
-    let mut ops = annotate("/metadata", &deployment["metadata"], &marks);
+    let before = remembered(deployment, arms, images);
+    let mut ops = annotate("/metadata", &deployment["metadata"], &[marks.as_slice(), &before].concat());
     let template = &deployment["spec"]["template"];
     if !template["metadata"].is_object() {
         ops.push(set("/spec/template/metadata", json!({})));
@@ -210,6 +270,21 @@ pub(super) fn put(deployment: &Value, arm: &Arm, images: &Images, busy: bool) ->
         ops.push(set(&format!("{path}/image"), json!(image)));
     }
     Ok(ops)
+}
+
+/// The annotations that say beside the canary what it replaces, for who has to go back and cannot ask the state; none when they are
+/// there. On a way back to what runs there already the other version does not replace it: what is written stays.
+fn remembered(deployment: &Value, arms: &Arms, images: &Images) -> Vec<(&'static str, String)> {
+    let comes = version(deployment, images) != Some(arms.canary.version);
+    match &arms.stable {
+        Some(before) if before.is_told() && (comes || before.version < arms.canary.version) => {
+            let marks = [(REPLACES, before.version.to_string()), (REPLACES_DIGEST, before.digest.to_string())];
+            if replaced(deployment).as_ref() == Some(before) { Vec::new() } else { marks.into() }
+        }
+        // What an older version replaced says nothing of this one.
+        _ if comes && replaced(deployment).is_some() => vec![(REPLACES, String::new())],
+        _ => Vec::new(),
+    }
 }
 
 /// A patch that sets the number of pods, and what else `ops` say, unless somebody changed the Deployment meanwhile.

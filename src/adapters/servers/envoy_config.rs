@@ -222,7 +222,7 @@ mod tests {
     fn split(weight: u16) -> Split {
         let weight = Weight::from_hundredths(weight).expect("a weight");
         let (stable, canary) = (Some(Version::new(1, 0, 0)), Some(Version::new(1, 1, 0)));
-        Split { generation: 7, stable, canary, weight, shadow: Weight::NONE }
+        Split { generation: 7, stable, canary, weight, shadow: Weight::NONE, replaced: None }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
-use crate::seams::traffic::{Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
 use crate::store::objects::atomic::write_file;
 use split::{Split, Written};
 use std::fs::{File, TryLockError};
@@ -133,6 +133,11 @@ fn old_of(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// What served before, as the file says, or else the server.
+fn replaced(written: Option<&Written>, running: Option<&Split>) -> Option<Arm> {
+    written.map(|written| &written.split).or(running).and_then(|split| split.replaced.clone())
+}
+
 /// Waits until `ready` gives something, at most so long.
 fn wait_for<T>(limit: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
     let began = Instant::now();
@@ -191,11 +196,12 @@ impl<S: Server> Served<S> {
         let canary = arms.canary.version;
         let generation = Split::after(written.map(|w| &w.split), running);
         let shadow = written.map_or(Weight::NONE, |w| if w.split.canary == Some(canary) { w.split.shadow } else { Weight::NONE });
+        let replaced = replaced(written, running);
         // What became the stable one at the end of its rollout has all of the traffic already.
         if weight == Weight::FULL && running.is_some_and(|split| split.stable == Some(canary) && split.canary.is_none()) {
-            return Split { generation, ..Split::of(Some(canary)) };
+            return Split { generation, replaced, ..Split::of(Some(canary)) };
         }
-        Split { generation, stable, canary: Some(canary), weight, shadow }
+        Split { generation, stable, canary: Some(canary), weight, shadow, replaced }
     }
 
     /// Has the server do what `wanted` says, and waits until it answers so; nothing, when it does already.
@@ -410,6 +416,10 @@ impl<S: Server> Target for Served<S> {
         Ok(made == part)
     }
 
+    fn knows(&self, _: &Name) -> Asked<Vec<Arm>> {
+        Ok(self.written()?.and_then(|written| written.split.replaced).into_iter().collect())
+    }
+
     fn settle(&self, arms: &Arms, keep: Keep) -> Asked<()> {
         let stable = arms.stable.as_ref();
         let (winner, loser) = match keep {
@@ -421,7 +431,10 @@ impl<S: Server> Target for Served<S> {
         let (written, running) = (self.written()?, self.must_run()?);
         self.has_all(arms, winner, &running)?;
         let generation = Split::after(written.as_ref().map(|w| &w.split), Some(&running));
-        let wanted = Split { generation, ..Split::of(winner) };
+        // Only what was really replaced is remembered, and only when it could be started again.
+        let before = stable.filter(|arm| keep == Keep::Canary && arm.is_told() && Some(arm.version) != winner).cloned();
+        let replaced = before.or_else(|| replaced(written.as_ref(), Some(&running)));
+        let wanted = Split { generation, replaced, ..Split::of(winner) };
         self.bring(&wanted, written.as_ref(), Some(&running))?;
         self.server.prune(&wanted)?;
         drop(held);

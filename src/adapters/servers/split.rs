@@ -3,6 +3,7 @@
 use crate::base::error::{Context, Result};
 use crate::base::version::Version;
 use crate::base::weight::Weight;
+use crate::seams::traffic::Arm;
 use serde::{Deserialize, Serialize};
 
 /// The header by which kf asks what answers, with the name of the target as its value.
@@ -28,6 +29,9 @@ pub struct Split {
     pub weight: Weight,
     /// The part of the requests of which the canary gets a copy, likewise.
     pub shadow: Weight,
+    /// What served before the stable version, for who has to go back to it and cannot ask the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Arm>,
 }
 
 /// What a file says.
@@ -46,7 +50,7 @@ pub struct Written {
 impl Split {
     /// All of the traffic to one version.
     pub(super) fn of(stable: Option<Version>) -> Self {
-        Self { generation: 0, stable, canary: None, weight: Weight::NONE, shadow: Weight::NONE }
+        Self { generation: 0, stable, canary: None, weight: Weight::NONE, shadow: Weight::NONE, replaced: None }
     }
 
     /// The generation after both of these.

@@ -8,10 +8,11 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
+use crate::commands::emergency;
 use crate::commands::gc::waiting;
 use crate::config::{self, Project, Vocabulary};
 use crate::release::move_state::{self, Artifacts, Progress, Request};
-use crate::store::Mode;
+use crate::store::{self, Mode};
 use serde::Serialize;
 use std::path::Path;
 
@@ -92,6 +93,10 @@ impl Report for Moved {
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let wanted = wanted(cx, args)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
+    // A source that is sealed takes nothing in: the move goes on, and what waits is for the new place.
+    if store.read(|view| store::meta(view.db(), store::META_MOVED_TO))?.is_none() {
+        emergency::nothing_waits(cx)?;
+    }
     let target = cx.settings_for(cx.target_of(&wanted.state.place)?)?;
     let new_objects = args.artifacts.as_ref().map(|_| cx.objects_of(&wanted.artifacts)).transpose()?;
     let scratch = cx.kf_dir()?.join("cache");
@@ -107,6 +112,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         Progress::Rows(_, rows) => bar.set_position(rows),
     })?;
     bar.finish_and_clear();
+    if emergency::waiting(cx)? > 0 {
+        cx.warn("an emergency rollback came meanwhile: once mlops.toml names the new place, the next command takes it in there");
+    }
     cx.out.emit(&Moved { report, settings: settings(args) })
 }
 

@@ -1,6 +1,5 @@
 //! What a target shows, where that goes back to, and moving the traffic there: without the state.
 
-use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::name::Name;
 use crate::base::version::Version;
@@ -47,20 +46,35 @@ impl Found {
         if self.weight == Weight::FULL { self.canary } else { self.stable }
     }
 
-    /// A version as the target is told of it. By the digest it only knows what it is to start: of a version that it does not know
-    /// itself there is none, and it must be running.
+    /// A version as the target is told of it: one that it does not know itself must be running.
     fn arm(&self, version: Version) -> Arm {
-        let digest = self.digest(version).unwrap_or_else(|| Digest::of(b""));
-        Arm { version, digest }
+        self.known(version).cloned().unwrap_or_else(|| Arm::untold(version))
     }
 
-    fn digest(&self, version: Version) -> Option<Digest> {
-        self.known.iter().find(|arm| arm.version == version).map(|arm| arm.digest)
+    fn known(&self, version: Version) -> Option<&Arm> {
+        self.known.iter().find(|arm| arm.version == version)
     }
 
-    fn arms(&self, model: &Name, canary: Version) -> Arms {
-        let stable = self.stable.filter(|stable| *stable != canary).map(|stable| self.arm(stable));
+    fn arms(&self, model: &Name, stable: Option<Version>, canary: Version) -> Arms {
+        let stable = stable.filter(|stable| *stable != canary).map(|stable| self.arm(stable));
         Arms { model: model.clone(), stable, canary: self.arm(canary) }
+    }
+
+    /// The commands with which a person goes to one of the versions that are shown; with none of them, what such a command is like.
+    fn commands(&self, model: &Name) -> String {
+        let mut shown: Vec<Version> = self.known.iter().map(|arm| arm.version).chain(self.stable).chain(self.canary).collect();
+        shown.sort_unstable();
+        shown.dedup();
+        let serves = self.serves();
+        let all: Vec<String> = shown
+            .into_iter()
+            .filter(|version| Some(*version) != serves)
+            .map(|version| format!("`kf rollback {model} --emergency --to {version}`"))
+            .collect();
+        match all.is_empty() {
+            true => format!("`kf rollback {model} --emergency --to VERSION`, with a version that runs there"),
+            false => all.join(" or "),
+        }
     }
 }
 
@@ -69,13 +83,13 @@ impl Found {
 /// # Errors
 /// When it does not answer.
 pub fn look(target: &dyn Target, model: &Name) -> Result<Found> {
-    let known = target.knows().map_err(Fault::into_error)?;
+    let known = target.knows(model).map_err(Fault::into_error)?;
     // Of both versions nothing is known: a target names them itself.
     let mut found = Found { stable: None, canary: None, weight: Weight::NONE, known };
-    let seen = target.read(&found.arms(model, Version::new(0, 0, 0))).map_err(Fault::into_error)?;
+    let seen = target.read(&found.arms(model, None, Version::new(0, 0, 0))).map_err(Fault::into_error)?;
     (found.stable, found.canary) = (seen.stable, seen.canary);
     if let Some(canary) = seen.canary {
-        found.weight = target.read(&found.arms(model, canary)).map_err(Fault::into_error)?.weight;
+        found.weight = target.read(&found.arms(model, found.stable, canary)).map_err(Fault::into_error)?.weight;
     }
     Ok(found)
 }
@@ -84,21 +98,35 @@ pub fn look(target: &dyn Target, model: &Name) -> Result<Found> {
 /// the one that serves, since what is above it was taken back from.
 ///
 /// # Errors
-/// When there is none, or it is the one on trial.
+/// When there is none, or it is the one on trial; when what is on trial is the older of the two, which may be a way back or a new
+/// version of an older line.
 pub fn way(found: &Found, model: &Name, to: Option<Version>) -> Result<Way> {
     let serves = found.serves();
     let beside = found.stable.filter(|_| found.canary.is_some());
+    if let (None, Some(stable), Some(canary)) = (to, beside, found.canary)
+        && canary < stable
+    {
+        let what = format!("the target shows {model}@{canary} beside {model}@{stable}: only who began that knows where back is");
+        let to = |version| format!("`kf rollback {model} --emergency --to {version}`");
+        return Err(Error::new(what).hint(format!(
+            "name the one that is to have all of the traffic: {} or {}",
+            to(canary),
+            to(stable)
+        )));
+    }
     let below = || found.known.iter().map(|arm| arm.version).filter(|v| serves.is_none_or(|serves| *v < serves)).max();
     let Some(to) = to.or(beside).or_else(below) else {
         let serves = serves.map_or_else(|| "nothing".to_owned(), |v| format!("{model}@{v}"));
         return Err(Error::new(format!("the target shows {serves}, and no version of {model} that served before"))
-            .hint(format!("name it: `kf rollback {model} --emergency --to VERSION`; it must be known there, or run")));
+            .hint(format!("name it: {}", found.commands(model))));
     };
     let on_trial = found.canary.filter(|_| found.weight > Weight::NONE);
     match on_trial {
-        Some(canary) if canary == to && found.weight < Weight::FULL => {
-            Err(Error::new(format!("{model}@{to} is the version on trial, with {} of the traffic", found.weight))
-                .hint(format!("without `--to` all of it goes to {model}@{}", beside.map(|v| v.to_string()).unwrap_or_default())))
+        Some(canary) if canary == to && found.weight < Weight::FULL && beside.is_some_and(|stable| stable < canary) => {
+            Err(Error::new(format!("{model}@{to} is the version on trial, with {} of the traffic", found.weight)).hint(format!(
+                "`kf rollback {model} --emergency` gives all of it to {model}@{}",
+                beside.map(|v| v.to_string()).unwrap_or_default()
+            )))
         }
         Some(from) if found.stable == Some(to) => Ok(Way::Back { from, to }),
         _ if serves == Some(to) => Ok(Way::There(to)),
@@ -114,20 +142,20 @@ pub fn go(target: &dyn Target, model: &Name, (found, way): (&Found, &Way), rest:
     match *way {
         Way::There(_) => Ok(()),
         Way::Back { from, .. } => {
-            let arms = found.arms(model, from);
+            let arms = found.arms(model, found.stable, from);
             set(target, &arms, Weight::NONE, rest)?;
             // Users are served by now; what is left running is stopped by the next rollout, if not now.
             let _ = target.settle(&arms, Keep::Stable);
             Ok(())
         }
-        Way::Over { to, .. } => {
-            let arms = found.arms(model, to);
-            if found.digest(to).is_some() {
-                again(rest, || target.scale(&arms, Weight::FULL).map(Some))?;
+        Way::Over { from, to } => {
+            let arms = found.arms(model, from, to);
+            if found.known(to).is_some() {
+                again(rest, || target.scale(&arms, Weight::FULL).map(Ok))?;
             }
             again(rest, || match target.ready(&arms, Weight::FULL)? {
-                Ready::Yes => Ok(Some(())),
-                Ready::NotYet(_) => Ok(None),
+                Ready::Yes => Ok(Ok(())),
+                Ready::NotYet(why) => Ok(Err(why)),
                 Ready::Never(why) => Err(Fault::Refused(Error::new(why))),
             })?;
             set(target, &arms, Weight::FULL, rest)?;
@@ -142,24 +170,26 @@ fn set(target: &dyn Target, arms: &Arms, weight: Weight, rest: &mut dyn FnMut() 
     again(rest, || {
         let seen = target.read(arms)?;
         if seen.weight == weight && seen.taken.is_none() {
-            return Ok(Some(()));
+            return Ok(Ok(()));
         }
         target.write(arms, weight, &seen.guard)?;
-        Ok(None)
+        let (model, canary) = (&arms.model, arms.canary.version);
+        Ok(Err(format!("{} showed {} for {model}@{canary}, not {weight}", target.describe(), seen.weight)))
     })
 }
 
-/// Tries until something comes of it, the target says no, or there is no more time.
-fn again<T>(rest: &mut dyn FnMut() -> bool, mut attempt: impl FnMut() -> Asked<Option<T>>) -> Result<T> {
+/// Tries until something comes of it, the target says no, or there is no more time; then why nothing did is the error.
+fn again<T>(rest: &mut dyn FnMut() -> bool, mut attempt: impl FnMut() -> Asked<std::result::Result<T, String>>) -> Result<T> {
     loop {
         let why = match attempt() {
-            Ok(Some(done)) => return Ok(done),
-            Ok(None) => None,
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(why)) => Error::new(format!("it waits for the target: {why}"))
+                .hint("ask again when that is mended, for longer with `--max-wait`, or name another version with `--to`"),
             Err(Fault::Refused(e)) => return Err(e),
-            Err(fault) => Some(fault.into_error()),
+            Err(fault) => fault.into_error(),
         };
         if !rest() {
-            return Err(why.unwrap_or_else(|| Error::new("the target does not show it yet")));
+            return Err(why);
         }
     }
 }
@@ -167,6 +197,7 @@ fn again<T>(rest: &mut dyn FnMut() -> bool, mut attempt: impl FnMut() -> Asked<O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::digest::Digest;
 
     fn v(minor: u32) -> Version {
         Version::new(1, minor, 0)
@@ -195,6 +226,34 @@ mod tests {
         let over = way_of(&found(Some(1), Some(2), 30.0, &[0, 1, 2]), Some(0)).expect("a way");
         assert_eq!(over, Way::Over { from: Some(v(1)), to: v(0) });
         assert!(way_of(&found(Some(1), Some(2), 30.0, &[1, 2]), Some(2)).is_err(), "a trial is no way back");
+    }
+
+    /// A way back that is under way looks like a new version of an older line.
+    #[test]
+    fn what_is_on_trial_below_what_serves_is_left_to_a_person() {
+        for percent in [0.0, 40.0, 100.0] {
+            let seen = found(Some(2), Some(1), percent, &[1, 2]);
+            let e = way_of(&seen, None).expect_err("nobody knows");
+            let hints = e.hints().concat();
+            assert!(hints.contains("--emergency --to 1.1.0` or `kf rollback bot --emergency --to 1.2.0`"), "{hints}");
+            let (old, new) = (way_of(&seen, Some(1)).expect("a way"), way_of(&seen, Some(2)).expect("a way"));
+            let (down, up) = (Way::Over { from: Some(v(2)), to: v(1) }, Way::Back { from: v(1), to: v(2) });
+            let wanted = match percent {
+                100.0 => (Way::There(v(1)), up),
+                0.0 => (down, Way::There(v(2))),
+                _ => (down, up),
+            };
+            assert_eq!((old, new), wanted, "{percent}");
+        }
+    }
+
+    #[test]
+    fn who_has_to_name_a_version_is_told_the_command() {
+        let told = |found: &Found| way_of(found, None).expect_err("nothing below").hints().concat();
+        let seen = told(&found(Some(2), None, 0.0, &[2, 4, 3]));
+        assert_eq!(seen, "name it: `kf rollback bot --emergency --to 1.3.0` or `kf rollback bot --emergency --to 1.4.0`");
+        let none = told(&found(Some(2), None, 0.0, &[2]));
+        assert_eq!(none, "name it: `kf rollback bot --emergency --to VERSION`, with a version that runs there");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What was done past the state, in files beside it: `.kf/emergency/ID.entry`, one for each time, replaced as a whole.
 //!
 //! An entry is one line of JSON; where this host has the log key it is a signed note around that line
-//! (<https://c2sp.org/signed-note>). An entry that says it is signed by a key that is known here and is not, is refused.
+//! (<https://c2sp.org/signed-note>), and says by which key. An entry that says it is signed by a key that is known here and is not, is
+//! refused: no byte of it can be changed, and its signature cannot be left out.
 
-use crate::base::digest::Digest;
+use crate::base::digest::{Digest, hex};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
 use crate::base::time::Timestamp;
@@ -53,6 +54,8 @@ pub struct Entry {
     pub to: Version,
     /// What came of it.
     pub outcome: Outcome,
+    /// The log key that it is signed with; `None` where this host has none.
+    pub key: Option<String>,
 }
 
 /// What came of it.
@@ -112,6 +115,7 @@ impl Entry {
             from,
             to,
             outcome: Outcome::Begun,
+            key: None,
         }
     }
 
@@ -127,7 +131,8 @@ impl Entry {
 /// When it cannot be written.
 pub fn write(dir: &Path, entry: &Entry, key: Option<&SignerKey>) -> Result<PathBuf> {
     let trouble = || format!("cannot write down in {} what is done past the state", dir.display());
-    let mut text = serde_json::to_string(entry).context(trouble)?;
+    let entry = Entry { key: key.map(|key| label(key.public())), ..entry.clone() };
+    let mut text = serde_json::to_string(&entry).context(trouble)?;
     text.push('\n');
     if let Some(key) = key {
         text = Note::sign(&text, &[key]).context(trouble)?.to_string();
@@ -178,7 +183,20 @@ fn parsed(bytes: &[u8], known: Option<&VerifierKey>) -> Result<(Entry, Proof), S
         }
     };
     let entry: Entry = serde_json::from_str(&line).map_err(|e| e.to_string())?;
-    if entry.schema == SCHEMA { Ok((entry, proof)) } else { Err(format!("its form is {}", entry.schema)) }
+    if entry.schema != SCHEMA {
+        return Err(format!("its form is {}", entry.schema));
+    }
+    // Whoever takes a signature away, or makes it that of a key that nobody knows, leaves what the entry says of itself.
+    let says = entry.key.as_deref().filter(|says| known.is_some_and(|known| label(known) == *says));
+    match (says, &proof) {
+        (Some(says), Proof::Claimed) => Err(format!("it says that {says} signed it, and bears no signature of that key")),
+        _ => Ok((entry, proof)),
+    }
+}
+
+/// How a key is named: one of the same name may have come after it.
+fn label(key: &VerifierKey) -> String {
+    format!("{}+{}", key.name(), hex(&key.id()))
 }
 
 fn proved(note: &Note, known: Option<&VerifierKey>) -> Result<Proof, String> {
@@ -190,12 +208,15 @@ fn proved(note: &Note, known: Option<&VerifierKey>) -> Result<Proof, String> {
     }
 }
 
-/// Takes an entry away that was taken in.
+/// Takes an entry away that was taken in, if nobody else has.
 ///
 /// # Errors
 /// When it cannot be removed; it is known again then.
 pub fn remove(kept: &Kept) -> Result<()> {
-    std::fs::remove_file(&kept.path).context(|| format!("cannot remove {}", kept.path.display()))
+    match std::fs::remove_file(&kept.path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| format!("cannot remove {}", kept.path.display())),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -243,5 +264,26 @@ mod tests {
             let e = read(&path, Some(key(1).public())).expect_err("refused");
             assert_eq!(e.kind(), Kind::Broken);
         }
+    }
+
+    #[test]
+    fn no_byte_of_a_signed_one_can_be_changed_nor_its_signature_left_out() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (mine, other) = (key(1), key(2));
+        let path = write(place.path(), &entry(), Some(&mine)).expect("written");
+        let whole = std::fs::read(&path).expect("bytes");
+        let refused = |bytes: &[u8]| parsed(bytes, Some(mine.public())).is_err();
+        for at in 0..whole.len() {
+            for flip in [1, 2, 0x20] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= flip;
+                assert!(refused(&bytes), "{}", String::from_utf8_lossy(&bytes));
+            }
+        }
+        let text = String::from_utf8(whole).expect("text");
+        let (line, _) = text.split_once("\n\n").expect("signatures");
+        assert!(refused(format!("{line}\n").as_bytes()), "without its signature");
+        // Whoever has another key cannot tell.
+        assert_eq!(parsed(text.as_bytes(), Some(other.public())).map(|(_, proof)| proof), Ok(Proof::Claimed));
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::rollout::table as rollout;
 use crate::release::rollback::{Request, moving, roll_back};
 use crate::release::rollout::back::tell;
 use crate::release::rollout::order;
-use crate::store::{Tx, check};
+use crate::store::{Tx, View, check};
 use serde_json::json;
 
 /// The action of the event.
@@ -30,8 +30,7 @@ pub type Left = Option<String>;
 /// When the state cannot be written.
 pub fn take_in(tx: &Tx<'_>, kept: &Kept, alerts: &[Name]) -> Result<Left> {
     let entry = &kept.entry;
-    let before = check::entries(tx.view(), ACTION)?;
-    if before.iter().any(|known| known.text(ID) == Some(entry.id.as_str())) {
+    if is_in(tx.view(), entry)? {
         return Ok(None);
     }
     let because = Because { ticket: entry.ticket.as_deref(), reason: entry.reason.as_deref() };
@@ -45,6 +44,15 @@ pub fn take_in(tx: &Tx<'_>, kept: &Kept, alerts: &[Name]) -> Result<Left> {
         tell(tx, (&entry.model, &entry.target), (entry.from, entry.to), (alerts, entry.reason.as_deref()))?;
     }
     Ok(left)
+}
+
+/// Whether an entry is in the audit log.
+///
+/// # Errors
+/// When that cannot be read.
+pub fn is_in(view: View<'_>, entry: &Entry) -> Result<bool> {
+    let before = check::entries(view, ACTION)?;
+    Ok(before.iter().any(|known| known.text(ID) == Some(entry.id.as_str())))
 }
 
 fn event(kept: &Kept) -> Event {

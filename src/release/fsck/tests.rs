@@ -7,7 +7,7 @@ use crate::domain::registry::retention::Rules;
 use crate::release::gc;
 use crate::release::testing::Bench;
 
-const READ: Options<'_> = Options { quick: false, repair: false, jobs: 3, keys: &[] };
+const READ: Options<'_> = Options { quick: false, repair: false, jobs: 3, keys: &[], journal: None };
 const QUICK: Options<'_> = Options { quick: true, ..READ };
 const REPAIR: Options<'_> = Options { repair: true, ..READ };
 

@@ -25,7 +25,7 @@ fn is_there(bench: &Bench, reference: &str) -> bool {
 }
 
 fn is_sound(bench: &Bench) {
-    let options = fsck::Options { quick: false, repair: false, jobs: 2, keys: &[] };
+    let options = fsck::Options { quick: false, repair: false, jobs: 2, keys: &[], journal: None };
     let report = fsck::check(&bench.store, &bench.objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked");
     assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Pass));
 }

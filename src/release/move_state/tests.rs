@@ -47,7 +47,7 @@ fn moved_store(bench: &Bench) -> Store {
 }
 
 fn is_sound(store: &Store, objects: &Objects) {
-    let options = fsck::Options { quick: false, repair: false, jobs: 2, keys: &[] };
+    let options = fsck::Options { quick: false, repair: false, jobs: 2, keys: &[], journal: None };
     let report = fsck::check(store, objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked");
     assert_eq!((report.findings, report.verdict), (Vec::new(), Verdict::Pass));
 }
