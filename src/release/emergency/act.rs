@@ -60,7 +60,7 @@ impl Found {
 
     fn arms(&self, model: &Name, canary: Version) -> Arms {
         let stable = self.stable.filter(|stable| *stable != canary).map(|stable| self.arm(stable));
-        Arms { model: model.clone(), stable, canary: self.arm(canary) }
+        Arms { model: model.clone(), stable, canary: self.arm(canary), back: false }
     }
 }
 
@@ -121,7 +121,7 @@ pub fn go(target: &dyn Target, model: &Name, (found, way): (&Found, &Way), rest:
             Ok(())
         }
         Way::Over { to, .. } => {
-            let arms = found.arms(model, to);
+            let arms = Arms { back: true, ..found.arms(model, to) };
             if found.digest(to).is_some() {
                 again(rest, || target.scale(&arms, Weight::FULL).map(Some))?;
             }
@@ -140,12 +140,8 @@ pub fn go(target: &dyn Target, model: &Name, (found, way): (&Found, &Way), rest:
 /// Sets a weight, until the target shows it.
 fn set(target: &dyn Target, arms: &Arms, weight: Weight, rest: &mut dyn FnMut() -> bool) -> Result<()> {
     again(rest, || {
-        let seen = target.read(arms)?;
-        if seen.weight == weight && seen.taken.is_none() {
-            return Ok(Some(()));
-        }
-        target.write(arms, weight, &seen.guard)?;
-        Ok(None)
+        let seen = target.shift(arms, weight)?;
+        Ok((seen.weight == weight && seen.taken.is_none()).then_some(()))
     })
 }
 
