@@ -87,6 +87,12 @@ impl Cx {
         Ok(self.kf_dir()?.join("cache").join("vectors"))
     }
 
+    /// Where a program may keep what it could learn again; nowhere when nothing may be written.
+    pub(crate) fn program_cache(&self, program: &str) -> Result<Option<PathBuf>> {
+        let dir = self.kf_dir()?.join("cache").join(program);
+        Ok(Some(dir).filter(|_| !self.global.dry_run))
+    }
+
     /// Opens the state.
     pub(crate) fn store(&self, mode: Mode) -> Result<Store> {
         if matches!(mode, Mode::Read) {

@@ -78,7 +78,10 @@ impl Cx {
             Splitter::Gateway(gateway) => Box::new(self.gateway(place, gateway)?),
             Splitter::Nginx(nginx) => Box::new(Nginx::open(place, nginx, root, Random::System)?),
             Splitter::Envoy(envoy) => Box::new(Envoy::open(place, envoy, root, Random::System)?),
-            Splitter::Kubernetes(cluster) => Box::new(Kubernetes::new(cluster, place.timeout, root)),
+            Splitter::Kubernetes(cluster) => {
+                let cache = self.program_cache("kubectl")?;
+                Box::new(Kubernetes::new(cluster, place.timeout, root, cache.as_deref()))
+            }
         })
     }
 

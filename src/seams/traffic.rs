@@ -45,6 +45,9 @@ pub struct Arms {
     pub stable: Option<Arm>,
     /// What is to serve.
     pub canary: Arm,
+    /// True on a way back: the canary served before and is to have all of it again, and what only makes a release risky does not
+    /// stop that.
+    pub back: bool,
 }
 
 /// What a target shows.
@@ -130,7 +133,8 @@ pub trait Target: Send + Sync {
         Ok(())
     }
 
-    /// Whether rights, configuration and the stable version are as a rollout needs them; changes nothing.
+    /// Whether rights, configuration and the stable version are as a rollout needs them; changes nothing. On a way back only whether
+    /// it is the right place at all: users wait for it, and each step of it says itself what is in its way.
     fn preflight(&self, arms: &Arms) -> Asked<()>;
 
     /// What else a release should not begin with, as an error, and what this target cannot tell of itself, for people: that what is
@@ -153,6 +157,26 @@ pub trait Target: Send + Sync {
 
     /// Sets the canary's part, if the target still is what `guard` saw. Whether it took effect [`Self::read`] tells.
     fn write(&self, arms: &Arms, weight: Weight, guard: &str) -> Asked<()>;
+
+    /// Sets the canary's part, whatever it was, and gives what the target shows then. What the target took away itself is only
+    /// left to it while nothing is to go there.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`] and [`Self::write`]; [`Fault::Conflict`] when somebody changed it between the look and the change.
+    fn shift(&self, arms: &Arms, weight: Weight) -> Asked<Seen> {
+        let seen = self.read(arms)?;
+        let there = seen.weight == weight && seen.taken.is_none();
+        if there || (seen.taken.is_some() && weight > Weight::NONE) {
+            return Ok(seen);
+        }
+        self.write(arms, weight, &seen.guard)?;
+        self.read(arms)
+    }
+
+    /// What may yet undo a way back that has arrived, for people; asked after it, when nobody waits any more.
+    fn undone_by(&self, _arms: &Arms) -> Asked<Option<String>> {
+        Ok(None)
+    }
 
     /// Sends copies of this part of the requests to the canary, whose answers nobody gets; [`Weight::NONE`] ends it.
     fn shadow(&self, arms: &Arms, part: Weight) -> Asked<()>;

@@ -1,11 +1,12 @@
 //! Whole rollouts through nginx and Envoy, the real ones, with what users of them count by: a bad version is taken back by the judge, a good
-//! one promoted, and the way back is there; nobody loses a request.
+//! one promoted, and the way back is there, step by step and blue-green; nobody loses a request.
 
-use crate::support::front::{Front, Kind, NEW, NEXT, OLD, block};
+use crate::support::front::{Front, Kind, LAST, NEW, NEXT, OLD, block, both};
 use crate::support::prometheus::Server;
 use crate::support::rollout::{Asked, Users, in_production, live, proof};
 use crate::support::sandbox::Sandbox;
-use crate::support::skip;
+use crate::support::{program, say, skip};
+use kf::base::weight::Weight;
 
 /// A plan in short steps. Answers that take less than a millisecond are no measure of which version is slower.
 const PLAN: &str = "[rollout.bot]\nsteps = [{ weight = 30, hold = \"1s\" }, { weight = 60, hold = \"1s\" }, { weight = 100 }]\n\
@@ -94,4 +95,67 @@ fn envoy_by_prometheus() {
     };
     let source = block("toml", "envoy_cluster_upstream").replace("http://127.0.0.1:9090", &server.url());
     story(front, &source);
+}
+
+/// Asks the version once, where nobody else does.
+const SMOKE: &str = "import os, urllib.request; urllib.request.urlopen(os.environ['KF_PREVIEW_URL'] + '/v1/ask')";
+
+/// Blue-green: a version that its smoke test refuses, one that all users get, and one whose faults only users meet, which goes back.
+fn switches(mut front: Front, source: &str) {
+    let s = &repository(&mut front, source);
+    let python = program("python3", &[]).expect("python3 is on the PATH").display().to_string();
+    let tested = format!("monitor = \"4s\"\nsmoke = {:?}\n", [&python, "-c", SMOKE]);
+    let plan = s.read("mlops.toml").replace("monitor = \"1s\"\n", &tested).replace("timeout = \"300ms\"\n", "");
+    s.write("mlops.toml", plan);
+    front.target().scale(&both(), Weight::NONE).expect("the first file");
+    front.run();
+    let users = Users::trying(front.port, if front.kind == Kind::Nginx { 5 } else { 1 });
+    let deploy = |version: &str| {
+        register(s, version);
+        live(s, &["deploy", &format!("bot@{version}"), "--strategy", "blue-green"])
+    };
+    front.up_failing(NEW, 1);
+    let refused = deploy("1.1.0");
+    assert!(refused.code == Some(3) && refused.stdout.contains("the smoke test says no"), "{refused}{}", front.log());
+    assert_eq!((front.ask(""), in_production(s)), ("1.0.0".to_owned(), "1.0.0".to_owned()));
+
+    front.up(NEXT);
+    let good = deploy("1.2.0");
+    assert_eq!((good.code, in_production(s)), (Some(0), "1.2.0".to_owned()), "{good}{}", front.log());
+    assert_eq!(front.ask(""), "1.2.0");
+
+    // Every third answer fails: the smoke test gets the first one.
+    front.up_failing(LAST, 3);
+    let bad = deploy("1.3.0");
+    assert!(bad.code == Some(3) && bad.stdout.contains("was taken back: error-rate"), "{bad}{}", front.log());
+    assert_eq!((front.ask(""), in_production(s)), ("1.2.0".to_owned(), "1.2.0".to_owned()));
+    assert_eq!(proof(s)["check"], "error-rate");
+
+    let Asked { all, lost, answers } = users.end();
+    say(&format!("{:?}: {lost} lost of {all} during two switches and one back", front.kind));
+    assert!(all > 100 && lost == 0, "{lost} of {all} got no answer");
+    let answer = |status: u16, version: &str| (status, version.to_owned());
+    let expected = [answer(200, "1.0.0"), answer(200, "1.2.0"), answer(200, "1.3.0"), answer(500, "1.3.0")];
+    assert_eq!(answers.into_iter().collect::<Vec<_>>(), expected, "of versions that were switched to, and of nobody else");
+    s.works(["fsck"]);
+}
+
+#[test]
+fn blue_green_through_nginx() {
+    match Front::stopped(Kind::Nginx) {
+        Ok(front) => {
+            let log = front.dir.display().to_string();
+            switches(front, &block("toml", "answers.jsonl").replace("/var/log/nginx", &log));
+        }
+        Err(why) => skip(&why),
+    }
+}
+
+/// By what Envoy itself counts.
+#[test]
+fn blue_green_through_envoy() {
+    match Front::stopped(Kind::Envoy) {
+        Ok(front) => switches(front, ""),
+        Err(why) => skip(&why),
+    }
 }

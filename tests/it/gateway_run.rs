@@ -160,7 +160,7 @@ fn arm(s: &Sandbox, version: &str) -> Arm {
 }
 
 fn arms(s: &Sandbox, stable: &str, canary: &str) -> Arms {
-    Arms { model: "bot".parse().expect("a name"), stable: Some(arm(s, stable)), canary: arm(s, canary) }
+    Arms { model: "bot".parse().expect("a name"), stable: Some(arm(s, stable)), canary: arm(s, canary), back: false }
 }
 
 fn seen(target: &dyn Target, arms: &Arms) -> Seen {

@@ -54,6 +54,8 @@ pub(crate) const HTTP_ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1\nk
     parentRefs: [{name: front}]\n  rules:\n  - matches: [{headers: [{name: x-kf-version, value: canary}]}]\n    \
     backendRefs: [{name: bot-green, port: 8000}]\n  \
     - backendRefs: [{name: bot-blue, port: 8000, weight: 100}, {name: bot-green, port: 8000, weight: 0}]\n";
+pub(crate) const AUTOSCALER: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: bot}\n\
+    spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: bot-blue}, minReplicas: 2, maxReplicas: 9}\n";
 const INGRESS: &str = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: bot}\nspec:\n  ingressClassName: nginx\n  \
     rules:\n  - host: bot.example.org\n    http: {paths: [\
     {path: /, pathType: Prefix, backend: {service: {name: bot-blue, port: {number: 8000}}}}, \
@@ -199,9 +201,7 @@ fn the_two_deployments_change_places_by_replicas() {
 
 #[test]
 fn replicas_that_an_autoscaler_changes_are_no_split() {
-    let hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: bot}\n\
-        spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: bot-blue}, minReplicas: 2, maxReplicas: 9}\n";
-    with(Cluster::new(), [4, 0], &format!("{BOTH}{hpa}"), |cluster| {
+    with(Cluster::new(), [4, 0], &format!("{BOTH}---\n{AUTOSCALER}"), |cluster| {
         let said = told(cluster.target(BY_DEPLOYMENT).preflight(&arms("1.0.0", "1.1.0")).expect_err("it fights"));
         assert_eq!(said, "HorizontalPodAutoscaler `bot` changes the replicas that the traffic is split by");
     });
@@ -292,6 +292,24 @@ fn routes_copy_requests_to_the_canary_and_end_it() {
             assert_eq!(read(&target, &arms).weight, Weight::NONE);
         });
     }
+}
+
+/// A rule of a VirtualService can copy to one place only, which may be somebody else's.
+#[test]
+fn copies_that_somebody_else_sends_are_left_alone() {
+    let theirs = VIRTUAL_SERVICE.to_owned() + "    mirror: {host: audit}\n    mirrorPercentage: {value: 3}\n";
+    with(Cluster::new(), [2, 0], &theirs, |cluster| {
+        let (target, arms) = (cluster.target(&by_route("virtualservice")), arms("1.0.0", "1.1.0"));
+        target.scale(&arms, Weight::NONE).unwrap_or_else(|fault| panic!("{}", told(fault)));
+        await_ready(&target, &arms, 0.0);
+        let said = told(target.shadow(&arms, weight(10.0)).expect_err("it is somebody else's"));
+        assert_eq!(said, "`mirror` is set in `/spec/http/0` of the VirtualService, and not by kf");
+        target.shadow(&arms, Weight::NONE).unwrap_or_else(|fault| panic!("{}", told(fault)));
+        let shows = |part: f64| target.copies(&arms, weight(part)).unwrap_or_else(|fault| panic!("{}", told(fault)));
+        assert_eq!((shows(10.0), shows(0.0)), (false, true));
+        assert_eq!(cluster.part("virtualservice/bot", "/spec/http/0/mirror/host"), "audit");
+        assert_eq!(cluster.part("virtualservice/bot", "/spec/http/0/mirrorPercentage/value"), json!(3));
+    });
 }
 
 /// Pods on which users are get no other version, and what runs must be what the registry says.

@@ -1,13 +1,14 @@
 //! A cluster in which things go wrong: pods that never come up, rights that are missing, servers that do not answer, changes whose
 //! answer is lost, a `kubectl` that is none.
 
-use crate::kubernetes::{BOTH, BY_DEPLOYMENT, BY_SERVICE, HTTP_ROUTE, SERVICE, read, shift, shown, told, with};
+use crate::kubernetes::{AUTOSCALER, BOTH, BY_DEPLOYMENT, BY_SERVICE, HTTP_ROUTE, SERVICE, read, shift, shown, told, with};
 use crate::kubernetes_page::from_page;
 use crate::support::kube::{Cluster, arms, await_ready, script, weight};
 use crate::support::wait_until;
 use kf::base::weight::Weight;
-use kf::seams::traffic::{Fault, Ready, Target};
+use kf::seams::traffic::{Arms, Fault, Ready, Target};
 use serde_json::json;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const BY_HTTPROUTE: &str = "by = \"httproute\"\nroute = \"bot\"\nservices = [\"bot-blue\", \"bot-green\"]\n";
@@ -303,20 +304,77 @@ fn what_is_not_there_is_told_by_name() {
     });
 }
 
+fn refusal<T>(fault: Fault) -> T {
+    panic!("{}", told(fault))
+}
+
+/// What a release must not begin with is no reason to stay with a version that is to go: an autoscaler, a Deployment that somebody
+/// changed, a gateway that refuses.
+#[test]
+fn a_way_back_is_not_stopped_by_what_is_only_a_risk() {
+    with(Cluster::fake(), [4, 0], BOTH, |cluster| {
+        let target = cluster.target(BY_DEPLOYMENT);
+        shift(&target, &arms("1.0.0", "1.1.0"), 100.0);
+        cluster.create(AUTOSCALER);
+        let way_back = Arms { back: true, ..arms("1.1.0", "1.0.0") };
+        assert!(target.preflight(&arms("1.1.0", "1.0.0")).is_err(), "no release begins so");
+        target.preflight(&way_back).unwrap_or_else(refusal);
+        target.scale(&way_back, Weight::FULL).unwrap_or_else(refusal);
+        await_ready(&target, &way_back, 100.0);
+        // The autoscaler finds that two pods are enough, and goes on finding it.
+        cluster.patch("deployment/bot-blue", &json!([{"op": "replace", "path": "/spec/replicas", "value": 2}]));
+        let arrived = || target.shift(&way_back, Weight::FULL).unwrap_or_else(refusal).weight == Weight::FULL;
+        assert!(wait_until(30, arrived));
+        assert_eq!(cluster.part("deployment/bot-green", "/spec/replicas"), json!(0));
+        let named = target.undone_by(&way_back).unwrap_or_else(refusal);
+        assert!(named.is_some_and(|what| what.contains("`bot` may give Deployment `bot-blue`")));
+    });
+    with(Cluster::fake(), [2, 0], HTTP_ROUTE, |cluster| {
+        let target = cluster.target(BY_HTTPROUTE);
+        shift(&target, &arms("1.0.0", "1.1.0"), 100.0);
+        let image = "/spec/template/spec/containers/0/image";
+        let other = json!([{"op": "replace", "path": image, "value": "elsewhere.example.org/bot:mine"}]);
+        cluster.patch("deployment/bot-green", &other);
+        cluster.plan("gateway", &json!({"mode": "refuse"}));
+        let way_back = Arms { back: true, ..arms("1.1.0", "1.0.0") };
+        assert!(wait_until(20, || target.preflight(&arms("1.1.0", "1.0.0")).is_err()));
+        target.preflight(&way_back).unwrap_or_else(refusal);
+        target.scale(&way_back, Weight::FULL).unwrap_or_else(refusal);
+        await_ready(&target, &way_back, 100.0);
+        assert!(wait_until(20, || target.shift(&way_back, Weight::FULL).unwrap_or_else(refusal).weight == Weight::FULL));
+    });
+}
+
+/// What `kubectl` learns of a cluster is kept where kf says, or nowhere.
+#[test]
+fn nothing_is_kept_in_the_home() {
+    with(Cluster::fake(), [1, 0], SERVICE, |cluster| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (home, cache, program) = (dir.path().join("home"), dir.path().join("cache"), dir.path().join("kubectl"));
+        std::fs::create_dir(&home).expect("made");
+        script(&program, &format!("#!/bin/sh\nHOME='{}' exec '{}' \"$@\"\n", home.display(), cluster.counting().0.display()));
+        let kept = |dir: &Path| std::fs::read_dir(dir).map_or(0, Iterator::count);
+        let arms = arms("1.0.0", "1.1.0");
+        assert_eq!(read(&cluster.target_by(&program, BY_SERVICE), &arms).weight, Weight::NONE);
+        assert_eq!((kept(&home), kept(&cache)), (0, 0));
+        let target = cluster.target_keeping(&program, BY_SERVICE, Some(&cache));
+        assert_eq!(read(&target, &arms).weight, Weight::NONE);
+        assert!(kept(&home) == 0 && kept(&cache) > 0, "{} and {}", kept(&home), kept(&cache));
+    });
+}
+
 /// A way back has few calls: a call of `kubectl` costs 0.1 to 0.2 s, and users wait for it.
 #[test]
 fn the_way_back_takes_few_calls() {
     for (keys, manifest, percent, most) in
-        [(BY_HTTPROUTE, HTTP_ROUTE, 5.0, 4), (BY_SERVICE, SERVICE, 100.0, 10), (BY_DEPLOYMENT, BOTH, 50.0, 10)]
+        [(BY_HTTPROUTE, HTTP_ROUTE, 5.0, 3), (BY_SERVICE, SERVICE, 100.0, 4), (BY_DEPLOYMENT, BOTH, 50.0, 5)]
     {
         with(Cluster::fake(), [4, 0], manifest, |cluster| {
             let arms = arms("1.0.0", "1.1.0");
             shift(&cluster.target(keys), &arms, percent);
             let (program, log) = cluster.counting();
             let target = cluster.target_by(&program, keys);
-            let guard = read(&target, &arms).guard;
-            target.write(&arms, Weight::NONE, &guard).unwrap_or_else(|fault| panic!("{}", told(fault)));
-            let seen = read(&target, &arms);
+            let seen = target.shift(&arms, Weight::NONE).unwrap_or_else(|fault| panic!("{}", told(fault)));
             assert!(shown(&seen).1 < percent / 100.0, "{seen:?}");
             let calls = std::fs::read_to_string(log).expect("the calls");
             assert!(calls.lines().count() <= most, "{keys}: {calls}");

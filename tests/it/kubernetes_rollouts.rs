@@ -1,7 +1,7 @@
 //! Whole rollouts in a cluster by the binary and the real `kubectl`: a good version arrives, a bad one is taken back, and after the end
 //! `kf rollback` goes back.
 
-use crate::kubernetes::{BOTH, BY_DEPLOYMENT, HTTP_ROUTE, by_route, with};
+use crate::kubernetes::{AUTOSCALER, BOTH, BY_DEPLOYMENT, HTTP_ROUTE, by_route, with};
 use crate::kubernetes_page::from_page;
 use crate::repo::{json, next_bot, ok, write_bot};
 use crate::support::kube::Cluster;
@@ -60,8 +60,19 @@ pub(crate) fn image(version: &str, replicas: u32) -> (Value, Value) {
     (value!(format!("registry.example.org/bot:{version}")), value!(replicas))
 }
 
-/// The three ends of a release, and how often `kubectl` is called on the way back, at most.
-fn story(cluster: &Cluster, [config, part]: [&str; 2], start: &[&str], calls: usize) -> String {
+/// What a way back may cost: calls of `kubectl` before the one that changes what users get, and in all. Pods that are not up at the
+/// first look take more of both.
+struct Back<'a> {
+    /// What is changed by that call.
+    object: &'a str,
+    before: usize,
+    all: usize,
+    /// What somebody else made meanwhile, and what kf says of that.
+    meanwhile: Option<(&'a str, &'a str)>,
+}
+
+/// The three ends of a release, and what its way back costs.
+fn story(cluster: &Cluster, [config, part]: [&str; 2], start: &[&str], way_back: &Back<'_>) -> String {
     let (s, log) = (&repository(config, part), cluster.counting().1);
     next_bot(s, 6);
     let started = |reference: &str| kf(s, &[start, &[reference]].concat());
@@ -80,12 +91,19 @@ fn story(cluster: &Cluster, [config, part]: [&str; 2], start: &[&str], calls: us
     assert_eq!((runs(cluster, "green"), runs(cluster, "blue")), (image("1.0.1", all), image("1.0.2", 0)));
 
     std::fs::remove_file(&log).expect("the calls");
+    if let Some((manifest, _)) = way_back.meanwhile {
+        cluster.create(manifest);
+    }
     let back = kf(s, &["rollback", "bot", "--reason", "a test"]);
     assert_eq!((back.code, production(s)), (Some(0), value!("1.0.0")), "{back}");
     assert_eq!((runs(cluster, "blue"), runs(cluster, "green").1), (image("1.0.0", all), value!(0)));
     let made = std::fs::read_to_string(&log).expect("the calls");
     // A live cluster takes its time for pods, which kf looks at again and again.
-    assert!(cluster.is_live() || made.lines().count() <= calls, "{} calls: {made}", made.lines().count());
+    let before = made.lines().position(|call| call == format!("patch {}", way_back.object)).expect("it is changed");
+    let few = before <= way_back.before && made.lines().count() <= way_back.all;
+    assert!(cluster.is_live() || few, "{before} of {} calls come before: {made}", made.lines().count());
+    let said = way_back.meanwhile.map_or("", |(_, said)| said);
+    assert!(back.to_string().contains(said), "{back}");
     ok(s, ["fsck"]);
     good.stdout + &good.stderr
 }
@@ -107,7 +125,8 @@ fn by_the_selector_of_a_service() {
     let ours = cluster.table(&cluster.counting().0, "");
     let (place, _) = ours.split_once("deployments = ").expect("where the cluster is");
     let start = ["deploy", "--strategy", "blue-green"];
-    story(&cluster, [&format!("{place}{rest}"), "echo 0"], &start, 40);
+    let way_back = Back { object: "services/bot", before: 8, all: 14, meanwhile: None };
+    story(&cluster, [&format!("{place}{rest}"), "echo 0"], &start, &way_back);
     assert_eq!(cluster.part("service/bot", "/spec/selector"), value!({"app": "bot", "track": "blue"}));
 }
 
@@ -117,7 +136,20 @@ const STEPS: &str = "{ weight = 25, hold = \"1s\" }, { weight = 100 }";
 fn by_replicas() {
     with(Cluster::new(), [4, 0], BOTH, |cluster| {
         let part = cluster.typed("get deployment bot-blue --output=jsonpath={.spec.replicas}");
-        story(&cluster, [&config(&cluster, BY_DEPLOYMENT, STEPS), &part], &["canary", "start"], 40);
+        let said = "HorizontalPodAutoscaler `bot` may give Deployment `bot-blue` another number of pods again, unless that is 0";
+        let way_back = Back { object: "deployments.apps/bot-green", before: 8, all: 18, meanwhile: Some((AUTOSCALER, said)) };
+        story(&cluster, [&config(&cluster, BY_DEPLOYMENT, STEPS), &part], &["canary", "start"], &way_back);
+    });
+}
+
+const HTTP_ROUTES: &str = "httproutes.gateway.networking.k8s.io/bot";
+
+#[test]
+fn by_the_weights_of_an_httproute() {
+    with(Cluster::fake(), [2, 0], HTTP_ROUTE, |cluster| {
+        let part = cluster.typed("get httproute bot --output=jsonpath={.spec.rules[1].backendRefs[0].weight}");
+        let way_back = Back { object: HTTP_ROUTES, before: 10, all: 16, meanwhile: None };
+        story(&cluster, [&config(&cluster, &by_route("httproute"), STEPS), &part], &["canary", "start"], &way_back);
     });
 }
 
@@ -131,7 +163,8 @@ fn by_the_weights_of_an_httproute_that_no_gateway_reports_on() {
         // Whoever reported on the route until now was of another gateway.
         cluster.patch("httproute/bot", &value!([{"op": "replace", "path": "/spec/parentRefs/0/name", "value": "nobody"}]));
         let part = cluster.typed("get httproute bot --output=jsonpath={.spec.rules[1].backendRefs[0].weight}");
-        let said = story(&cluster, [&config(&cluster, &by_route("httproute"), STEPS), &part], &["canary", "start"], 40);
+        let way_back = Back { object: HTTP_ROUTES, before: 10, all: 14, meanwhile: None };
+        let said = story(&cluster, [&config(&cluster, &by_route("httproute"), STEPS), &part], &["canary", "start"], &way_back);
         assert!(said.contains("no gateway reports on HTTPRoute `bot`"), "{said}");
         let weights = [0, 1].map(|i| cluster.part("httproute/bot", &format!("/spec/rules/1/backendRefs/{i}/weight")));
         assert_eq!(weights, [value!(100), value!(0)]);

@@ -113,6 +113,9 @@ fn copies_are_sent_and_ended() {
         target.shadow(&both(), percent(50.0)).expect("written");
         let shows = |part: f64| target.copies(&both(), percent(part)).expect("asked");
         assert_eq!((front.seen().weight, shows(50.0), shows(0.0)), (Weight::NONE, true, false));
+        for headers in ["X-Kf-Version: canary\r\n", "X-Kf-Version: 1.1.0\r\n", "Cookie: kf-version=canary\r\n"] {
+            assert_eq!(front.ask(headers), OLD.to_string(), "nobody gets the answers of a shadow: {headers}");
+        }
         let ask = |n: usize| (0..n).for_each(|_| assert_eq!(front.ask(""), OLD.to_string()));
         ask(400);
         // Five standard deviations of a binomial around 200, sqrt(400 * 0.25) = 10.
@@ -123,5 +126,9 @@ fn copies_are_sent_and_ended() {
         let before = front.version(NEW).copies();
         (0..50).for_each(|_| drop(front.ask("X-Kf-Version: stable\r\n")));
         assert_eq!(front.version(NEW).copies(), before);
+        front.set(0.0).expect("taken back");
+        target.shadow(&both(), percent(1.0)).expect("written");
+        target.shadow(&both(), Weight::NONE).expect("written");
+        assert_eq!(front.ask("X-Kf-Version: canary\r\n"), OLD.to_string(), "nor when the copies have ended");
     });
 }

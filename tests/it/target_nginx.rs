@@ -108,6 +108,9 @@ fn copies_go_where_the_page_says() {
         target.shadow(&both(), percent(50.0)).expect("written");
         let shows = |part: f64| target.copies(&both(), percent(part)).expect("asked");
         assert_eq!((shows(50.0), shows(10.0), shows(0.0)), (true, false, false));
+        for headers in ["X-Kf-Version: canary\r\n", "X-Kf-Version: 1.1.0\r\n", "Cookie: kf-version=canary\r\n"] {
+            assert_eq!(front.ask(headers), OLD.to_string(), "nobody gets the answers of a shadow: {headers}");
+        }
         let copies = |n: usize| {
             let before = front.version(NEW).copies();
             (0..n).for_each(|_| assert_eq!(front.ask(""), OLD.to_string()));
@@ -118,5 +121,6 @@ fn copies_go_where_the_page_says() {
         assert!((150..=250).contains(&found), "{found} copies");
         target.shadow(&both(), Weight::NONE).expect("written");
         assert_eq!((copies(50), shows(0.0)), (0, true));
+        assert_eq!(front.ask("X-Kf-Version: canary\r\n"), OLD.to_string(), "nor when the copies have ended");
     });
 }

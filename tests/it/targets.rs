@@ -230,6 +230,31 @@ fn a_version_that_does_not_answer_gets_no_traffic() {
     });
 }
 
+/// What is to go need not answer, and what somebody wrote into the file for it is no reason to stay.
+#[test]
+fn the_way_back_from_a_version_that_is_dead_is_open() {
+    with_each(|mut front| {
+        front.set(100.0).expect("written");
+        let target = front.target();
+        target.settle(&both(), Keep::Canary).expect("settled");
+        front.down(NEW);
+        let text = std::fs::read_to_string(front.file()).expect("the file");
+        let edited = match front.kind {
+            Kind::Nginx => format!("{text}# mine\n"),
+            Kind::Envoy => text.replace("\"timeout\": \"0s\"", "\"timeout\": \"9s\""),
+        };
+        std::fs::write(front.dir.join("mine"), edited).expect("written");
+        std::fs::rename(front.dir.join("mine"), front.file()).expect("renamed");
+        assert!(unclear(target.preflight(&arms(Some(NEW), OLD))).contains("bot@1.1.0 cannot take traffic"));
+        let back = Arms { back: true, ..arms(Some(NEW), OLD) };
+        target.preflight(&back).expect("a way back");
+        target.scale(&back, Weight::FULL).expect("nothing to start");
+        assert_eq!(target.ready(&back, Weight::FULL).expect("asked"), Ready::Yes);
+        assert_eq!(target.shift(&back, Weight::FULL).expect("written").weight, Weight::FULL);
+        assert_eq!(new_ones(&front, 30), 0);
+    });
+}
+
 #[test]
 fn a_server_that_starts_again_keeps_its_weights() {
     with_each(|mut front| {

@@ -89,7 +89,7 @@ impl Kind for HttpRoute {
         all.into_iter().find(|effect| *effect != Effect::Seen).unwrap_or(Effect::Seen)
     }
 
-    fn copies(rule: &Value, path: &str, to: &Value, part: Weight, ours: &dyn Fn(&str) -> bool) -> Vec<Value> {
+    fn copies(rule: &Value, path: &str, to: &Value, part: Weight, ours: &dyn Fn(&str) -> bool) -> Asked<Vec<Value>> {
         let filters = &rule["filters"];
         let target = |f: &Value| f["requestMirror"]["backendRef"]["name"].as_str().map(str::to_owned);
         let at = list(filters).iter().position(|f| f["type"] == "RequestMirror" && target(f).is_some_and(|name| ours(&name)));
@@ -97,14 +97,14 @@ impl Kind for HttpRoute {
         // The server adds defaults to the backend, so it is compared by its name.
         let same =
             |f: &Value| target(f) == target(&wanted) && f["requestMirror"]["fraction"] == wanted["requestMirror"]["fraction"];
-        match at {
+        Ok(match at {
             Some(at) if part == Weight::NONE => vec![remove(&format!("{path}/filters/{at}"))],
             Some(at) if same(&filters[at]) => Vec::new(),
             Some(at) => vec![json!({"op": "replace", "path": format!("{path}/filters/{at}"), "value": wanted})],
             None if part == Weight::NONE => Vec::new(),
             None if filters.is_array() => vec![set(&format!("{path}/filters/-"), wanted)],
             None => vec![set(&format!("{path}/filters"), json!([wanted]))],
-        }
+        })
     }
 }
 
@@ -163,6 +163,7 @@ mod tests {
         let ours = |name: &str| name.starts_with("bot-");
         let copies = |rule: &Value, percent| {
             HttpRoute::copies(rule, "/spec/rules/0", &to, Weight::from_percent(percent).expect("a weight"), &ours)
+                .expect("allowed")
         };
         let filter = json!({"type": "RequestMirror", "requestMirror": {
             "backendRef": {"name": "bot-green", "port": 8000}, "fraction": {"numerator": 1_000, "denominator": 10_000}}});

@@ -20,6 +20,8 @@ const OUTPUT_MAX: Bytes = Bytes(64 << 20);
 const REQUESTS: u32 = 2;
 /// Asks whether the API server has read all that it answers by; everybody may (`system:public-info-viewer`).
 const READY: [&str; 3] = ["get", "--raw", "/readyz"];
+/// A cache in which nothing can be kept: no folder can be made there.
+const NO_CACHE: &str = "/dev/null";
 /// What starting the program may take besides.
 const STARTING: Duration = Duration::from_secs(2);
 
@@ -32,13 +34,15 @@ pub(super) struct Kubectl {
 }
 
 impl Kubectl {
-    /// For a target whose requests may take `timeout`; relative paths are under `root`.
-    pub(super) fn new(target: &KubernetesTarget, timeout: Duration, root: &Path) -> Self {
+    /// For a target whose requests may take `timeout`; relative paths are under `root`. What `kubectl` keeps of a cluster goes to
+    /// `cache`, nowhere without one; never to the home of who calls.
+    pub(super) fn new(target: &KubernetesTarget, timeout: Duration, root: &Path, cache: Option<&Path>) -> Self {
         let millis = timeout.as_millis().max(1);
         let mut always = vec![
             format!("--context={}", target.context),
             format!("--namespace={}", target.namespace),
             format!("--request-timeout={millis}ms"),
+            format!("--cache-dir={}", cache.unwrap_or(Path::new(NO_CACHE)).display()),
         ];
         if let Some(path) = &target.kubeconfig {
             always.push(format!("--kubeconfig={}", root.join(path).display()));

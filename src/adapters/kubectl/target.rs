@@ -1,21 +1,19 @@
 //! The target: what it reads, and the changes that the way to split asks for, one after the other.
 
 use super::deployment::Ratio;
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::ingress::CanaryIngress;
-use super::object::{World, is, name, rehearsal, selector_text};
+use super::object::{World, is, name, observed, selector_text};
 use super::pods::{self, Endpoints};
-use super::rights::{always, judged, question};
 use super::run::Kubectl;
 use super::service::ServiceSwitch;
 use super::track::{
-    Images, Roles, check_apart, check_stable, known, put, ready_replicas, refused, replicas, roles, runs, scaled, version,
+    Images, Roles, check_apart, check_stable, known, put, ready_replicas, refused, replicas, roles, runs, scaled,
 };
-use super::way::{Change, Effect, Step, Way, missing, nearest, other_than, share};
+use super::way::{Change, Effect, Step, Way, missing, share};
 use super::weights::Weighted;
 use crate::base::error::Error;
 use crate::base::name::Name;
-use crate::base::version::Version;
 use crate::base::weight::Weight;
 use crate::config::{KubernetesTarget, SplitBy, Splits};
 use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
@@ -25,6 +23,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 mod checks;
+mod shift;
 
 /// Changes of one call, at most: replicas need three, and one may be undone meanwhile.
 const CHANGES_MAX: usize = 6;
@@ -47,8 +46,9 @@ impl std::fmt::Debug for Kubernetes {
 }
 
 impl Kubernetes {
-    /// The cluster of a target. One request may take `timeout`; relative paths are under `root`. Asks nobody yet.
-    pub fn new(target: &KubernetesTarget, timeout: Duration, root: &Path) -> Self {
+    /// The cluster of a target. One request may take `timeout`; relative paths are under `root`; `kubectl` may keep what it learns of
+    /// the cluster in `cache`. Asks nobody yet.
+    pub fn new(target: &KubernetesTarget, timeout: Duration, root: &Path, cache: Option<&Path>) -> Self {
         let (namespace, deployments) = (target.namespace.clone(), target.deployments.clone());
         let way: Box<dyn Way> = match &target.splits {
             Splits::Service { service, label } => Box::new(ServiceSwitch { service: service.clone(), label: label.clone() }),
@@ -68,7 +68,7 @@ impl Kubernetes {
                 Box::new(Weighted::<super::httproute::HttpRoute> { kind: PhantomData, route, namespace, services })
             }
         };
-        Self { target: target.clone(), kubectl: Kubectl::new(target, timeout, root), way }
+        Self { target: target.clone(), kubectl: Kubectl::new(target, timeout, root, cache), way }
     }
 
     fn images(&self, model: &Name) -> Images {
@@ -102,8 +102,8 @@ impl Kubernetes {
         self.kubectl.get(&["pods".to_owned(), format!("--selector={selector}")])
     }
 
-    /// The pods of a Deployment, the ready endpoints of a Service, and how many of them are these pods.
-    fn endpoints(&self, service: &str, deployment: &Value) -> Asked<(Vec<Value>, Endpoints)> {
+    /// The ready endpoints of a Service, and how many of them are pods of a Deployment.
+    fn endpoints(&self, service: &str, deployment: &Value) -> Asked<Endpoints> {
         let selector = format!("--selector=kubernetes.io/service-name={service}");
         let slices = || self.kubectl.get(&["endpointslices.discovery.k8s.io".to_owned(), selector]);
         // Both at once: on the way back each call counts.
@@ -113,8 +113,12 @@ impl Kubernetes {
             (slices.join(), pods)
         });
         let (slices, pods) = (slices.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?, pods?);
-        let found = pods::endpoints(&slices, &pods);
-        Ok((pods, found))
+        Ok(pods::endpoints(&slices, &pods))
+    }
+
+    /// True when replicas are the split.
+    fn by_replicas(&self) -> bool {
+        matches!(self.target.splits, Splits::Deployment { .. })
     }
 
     /// How many pods a version has at full scale.
@@ -180,28 +184,6 @@ impl Kubernetes {
         ))))
     }
 
-    /// What was switched must have endpoints; otherwise it is put back.
-    fn verify(&self, arms: &Arms, world: &World, before: &World, roles: Roles, weight: Weight) -> Asked<()> {
-        let Splits::Service { service, .. } = &self.target.splits else { return Ok(()) };
-        let gets = if weight == Weight::NONE { roles.stable } else { roles.canary };
-        let until = Instant::now() + self.kubectl.timeout();
-        loop {
-            if self.endpoints(service, &world.deployments[gets])?.1.own > 0 {
-                return Ok(());
-            }
-            if Instant::now() >= until {
-                break;
-            }
-            std::thread::sleep(LOOK);
-        }
-        let was = nearest(self.set(before, roles)?);
-        let message = format!("Service `{service}` has no ready endpoint of Deployment `{}`", name(&world.deployments[gets]));
-        if was != weight {
-            self.carry_out(self.world()?, |world| self.way.step(world, self.roles(arms, world)?, was))?;
-        }
-        refused(format!("{message}, so it was put back"), format!("`kubectl describe service {service}` shows its endpoints"))
-    }
-
     /// A patch of one Deployment, whatever the way.
     fn scale_one(&self, world: &mut World, track: usize, to: u64, ops: Vec<Value>) -> Asked<()> {
         let Some(patch) = scaled(&world.deployments[track], to, ops) else { return Ok(()) };
@@ -222,8 +204,7 @@ impl Kubernetes {
     /// Starts the Deployment that all of the traffic is to come back to, when somebody stopped it, and waits a moment for it.
     fn wake(&self, arms: &Arms, world: &mut World, roles: Roles) -> Asked<()> {
         // Replicas that are the split are no more than its next change.
-        let by_replicas = matches!(self.target.splits, Splits::Deployment { .. });
-        if by_replicas || arms.stable.is_none() || replicas(&world.deployments[roles.stable]) > 0 {
+        if self.by_replicas() || arms.stable.is_none() || replicas(&world.deployments[roles.stable]) > 0 {
             return Ok(());
         }
         check_stable(arms, world, &self.images(&arms.model), roles)?;
@@ -236,27 +217,28 @@ impl Kubernetes {
         Ok(())
     }
 
-    /// Whether one of the two versions can take its part.
-    fn up(&self, world: &World, track: usize, least: u64, version: Version) -> Asked<Ready> {
-        let deployment = &world.deployments[track];
-        let Some(service) = self.way.service_of(track) else {
-            return Ok(pods::ready(deployment, least, version, &self.pods(deployment)?));
+    /// Whether the canary can take its part.
+    fn up(&self, world: &World, track: usize, arms: &Arms) -> Asked<Ready> {
+        let (deployment, version) = (&world.deployments[track], arms.canary.version);
+        let by_numbers = pods::ready(deployment, 1, version, &[]);
+        let service = match (&by_numbers, self.way.service_of(track)) {
+            // Of numbers that say yes pods tell no more, nor of those of the template before.
+            (Ready::Yes, None) => return Ok(by_numbers),
+            (Ready::Yes, Some(service)) => service,
+            _ if !observed(deployment) => return Ok(by_numbers),
+            _ => return Ok(pods::ready(deployment, 1, version, &self.pods(deployment)?)),
         };
-        let (pods, found) = self.endpoints(service, deployment)?;
-        let ready = pods::ready(deployment, least, version, &pods);
-        if ready != Ready::Yes {
-            return Ok(ready);
-        }
+        let found = self.endpoints(service, deployment)?;
+        let name = name(deployment);
         Ok(match found {
             Endpoints { own: 0, .. } => {
-                Ready::NotYet(format!("Service `{service}` has no ready endpoint of Deployment `{}`", name(deployment)))
+                Ready::NotYet(format!("Service `{service}` has no ready endpoint of Deployment `{name}`"))
             }
             // Of pods that are just gone the slices tell a moment longer.
-            Endpoints { own, all } if own < all => Ready::NotYet(format!(
-                "Service `{service}` has other endpoints than the pods of Deployment `{}`, too: {own} of {all} are its own",
-                name(deployment)
+            Endpoints { own, all } if own < all && !arms.back => Ready::NotYet(format!(
+                "Service `{service}` has other endpoints than the pods of Deployment `{name}`, too: {own} of {all} are its own"
             )),
-            _ => ready,
+            _ => Ready::Yes,
         })
     }
 
@@ -289,29 +271,7 @@ impl Target for Kubernetes {
     }
 
     fn preflight(&self, arms: &Arms) -> Asked<()> {
-        let rights = [always(&self.target.deployments), self.way.rights()].concat();
-        match self.kubectl.create(&question(&rights, &self.target.namespace)) {
-            Ok(answers) => judged(&rights, &self.target.namespace, &answers)?,
-            // Who may not even ask finds out by the rehearsals below.
-            Err(failure) if failure.kind == Kind::Forbidden => {}
-            Err(failure) => return Err(failure.into_fault()),
-        }
-        let world = self.world()?;
-        self.way.check(&world)?;
-        self.accepted(&world)?;
-        self.no_autoscaler()?;
-        let (images, roles) = (self.images(&arms.model), self.roles(arms, &world)?);
-        check_stable(arms, &world, &images, roles)?;
-        let busy = self.busy(&world, roles.canary)?;
-        put(&world.deployments[roles.canary], arms, &images, busy)?;
-        self.kubectl.patch(&self.deployment(roles.canary), &rehearsal(&world.deployments[roles.canary]), true)?;
-        // The first object of a way is the one that it changes; Deployments themselves were just tried.
-        if let (Some(object), Some(shown)) = (self.way.objects().first(), world.others.first())
-            && !matches!(self.target.splits, Splits::Deployment { .. })
-        {
-            self.kubectl.patch(object, &rehearsal(shown), true)?;
-        }
-        Ok(())
+        if arms.back { Ok(()) } else { self.fits(arms) }
     }
 
     fn doubt(&self, _arms: &Arms) -> Asked<Option<String>> {
@@ -330,7 +290,9 @@ impl Target for Kubernetes {
         let roles = self.roles(arms, &world)?;
         let images = self.images(&arms.model);
         let [stable, canary] = self.way.scale(self.full(&world), weight);
-        if arms.stable.is_some() && replicas(&world.deployments[roles.stable]) < stable {
+        // Nobody starts again what users are taken away from.
+        let grows = !arms.back && replicas(&world.deployments[roles.stable]) < stable;
+        if arms.stable.is_some() && grows {
             check_stable(arms, &world, &images, roles)?;
             self.scale_one(&mut world, roles.stable, stable, Vec::new())?;
         }
@@ -343,7 +305,9 @@ impl Target for Kubernetes {
 
     fn ready(&self, arms: &Arms, weight: Weight) -> Asked<Ready> {
         let world = self.world()?;
-        if let Effect::Never(why) = self.way.effect(&world) {
+        if let Effect::Never(why) = self.way.effect(&world)
+            && !arms.back
+        {
             return Ok(Ready::Never(why));
         }
         let roles = self.roles(arms, &world)?;
@@ -356,7 +320,7 @@ impl Target for Kubernetes {
         }
         let [_, canary] = self.way.scale(self.full(&world), weight);
         if canary > 0 {
-            let ready = self.up(&world, roles.canary, 1, arms.canary.version)?;
+            let ready = self.up(&world, roles.canary, arms)?;
             if ready != Ready::Yes {
                 return Ok(ready);
             }
@@ -380,62 +344,25 @@ impl Target for Kubernetes {
     }
 
     fn read(&self, arms: &Arms) -> Asked<Seen> {
-        let (world, in_force) = self.in_force(self.world()?)?;
-        let roles = self.roles(arms, &world)?;
-        let set = self.set(&world, roles)?;
-        let mut share = set;
-        if let Some(service) = self.way.counted_at() {
-            let (_, found) = self.endpoints(service, &world.deployments[roles.canary])?;
-            if found.all > 0 {
-                #[expect(clippy::cast_precision_loss, reason = "far below 2^53 pods")]
-                let counted = found.own as f64 / found.all as f64;
-                share = counted;
-            }
-        }
-        let asked = self.way.asked(&world, roles).unwrap_or_else(|| nearest(set));
-        // None and all are only shown when nobody, or everybody, is really sent there.
-        let arrived = (asked != Weight::NONE || share == 0.0) && (asked != Weight::FULL || share >= 1.0);
-        let weight = if arrived { asked } else { nearest(share) };
-        let images = self.images(&arms.model);
-        let shown = |track: usize| Some(&world.deployments[track]).filter(|d| replicas(d) > 0).and_then(|d| version(d, &images));
-        Ok(Seen {
-            weight: if in_force { weight } else { other_than(weight) },
-            share,
-            stable: shown(roles.stable),
-            canary: shown(roles.canary),
-            taken: None,
-            guard: self.way.guard(&world),
-        })
+        self.shown(arms, self.world()?, None)
     }
 
     fn write(&self, arms: &Arms, weight: Weight, guard: &str) -> Asked<()> {
-        self.way.allows(weight)?;
-        let mut world = self.world()?;
-        let roles = self.roles(arms, &world)?;
-        if weight == Weight::NONE {
-            self.wake(arms, &mut world, roles)?;
-        }
-        if self.way.step(&world, roles, weight)? == Step::Done {
-            return Ok(());
-        }
-        if self.way.guard(&world) != guard {
-            let now = nearest(self.set(&world, roles)?);
-            let message =
-                format!("{} was changed by somebody else: it has {now} on {} now", self.describe(), arms.canary.version);
-            return Err(Fault::Conflict(Error::new(message)));
-        }
-        if weight > nearest(self.set(&world, roles)?) {
-            self.accepted(&world)?;
-        }
-        if weight > Weight::NONE && !runs(&world.deployments[roles.canary], &arms.canary, &self.images(&arms.model)) {
-            let name = name(&world.deployments[roles.canary]);
-            return refused(
-                format!("Deployment `{name}` does not run {}", arms.canary.version),
-                "start it again: `kf canary retry`",
-            );
-        }
-        let after = self.carry_out(world.clone(), |world| self.way.step(world, roles, weight))?;
-        self.verify(arms, &after, &world, roles, weight)
+        self.moved(arms, weight, Some(guard)).map(drop)
+    }
+
+    fn shift(&self, arms: &Arms, weight: Weight) -> Asked<Seen> {
+        let (world, counted) = self.moved(arms, weight, None)?;
+        self.shown(arms, world, counted)
+    }
+
+    fn undone_by(&self, _arms: &Arms) -> Asked<Option<String>> {
+        let may = |(hpa, deployment)| {
+            format!(
+                "HorizontalPodAutoscaler `{hpa}` may give Deployment `{deployment}` another number of pods again, unless that is 0"
+            )
+        };
+        Ok(self.autoscaler()?.map(may))
     }
 
     fn shadow(&self, arms: &Arms, part: Weight) -> Asked<()> {
@@ -456,7 +383,8 @@ impl Target for Kubernetes {
     fn copies(&self, arms: &Arms, part: Weight) -> Asked<bool> {
         let (world, in_force) = self.in_force(self.world()?)?;
         let roles = self.roles(arms, &world)?;
-        Ok(in_force && self.way.shadow(&world, roles, part)? == Step::Done)
+        // What stands in the way of copies is told by who sets them.
+        Ok(in_force && self.way.shadow(&world, roles, part).is_ok_and(|step| step == Step::Done))
     }
 
     fn knows(&self, model: &Name) -> Asked<Vec<Arm>> {

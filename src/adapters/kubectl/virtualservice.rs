@@ -8,6 +8,11 @@ use crate::base::weight::Weight;
 use crate::seams::traffic::Asked;
 use serde_json::{Value, json};
 
+/// The fields of a rule by which kf has copies made.
+const OURS: [&str; 2] = ["mirror", "mirrorPercentage"];
+/// Those by which others may.
+const THEIRS: [&str; 3] = ["mirrors", "mirrorPercent", "mirror_percent"];
+
 /// The kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VirtualService;
@@ -48,17 +53,23 @@ impl Kind for VirtualService {
         Effect::Seen
     }
 
-    fn copies(rule: &Value, path: &str, to: &Value, part: Weight, _ours: &dyn Fn(&str) -> bool) -> Vec<Value> {
-        let to = &to["destination"];
+    fn copies(rule: &Value, path: &str, to: &Value, part: Weight, ours: &dyn Fn(&str) -> bool) -> Asked<Vec<Value>> {
+        let (to, is_ours) = (&to["destination"], rule["mirror"]["host"].as_str().is_some_and(ours));
         if part == Weight::NONE {
-            let there = ["mirror", "mirrorPercentage"].into_iter().filter(|key| !rule[*key].is_null());
-            return there.map(|key| remove(&format!("{path}/{key}"))).collect();
+            let there = OURS.into_iter().filter(|key| is_ours && !rule[*key].is_null());
+            return Ok(there.map(|key| remove(&format!("{path}/{key}"))).collect());
+        }
+        // There is one place for copies in a rule, and it may be somebody else's.
+        let kept = if is_ours { &[][..] } else { &OURS[..] };
+        if let Some(field) = kept.iter().chain(&THEIRS).find(|key| !rule[**key].is_null()) {
+            let message = format!("`{field}` is set in `{path}` of the VirtualService, and not by kf");
+            return refused(message, "take it out for the shadow: a rule of a VirtualService can copy to one place only");
         }
         if rule["mirror"] == *to && rule["mirrorPercentage"]["value"].as_f64() == Some(part.percent()) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let percent = json!({"value": part.percent()});
-        vec![set(&format!("{path}/mirror"), to.clone()), set(&format!("{path}/mirrorPercentage"), percent)]
+        Ok(vec![set(&format!("{path}/mirror"), to.clone()), set(&format!("{path}/mirrorPercentage"), percent)])
     }
 }
 
@@ -79,14 +90,27 @@ mod tests {
     #[test]
     fn copies_go_to_the_canary_and_end() {
         let to = json!({"destination": {"host": "bot-green"}, "weight": 0});
-        let copies = |rule: &Value, percent| {
-            VirtualService::copies(rule, "/spec/http/0", &to, Weight::from_percent(percent).expect("a weight"), &|_| true)
+        let ours = |host: &str| host.starts_with("bot-");
+        let asked = |rule: &Value, percent| {
+            VirtualService::copies(rule, "/spec/http/0", &to, Weight::from_percent(percent).expect("a weight"), &ours)
         };
+        let copies = |rule: &Value, percent| asked(rule, percent).expect("allowed");
         let set_both = copies(&json!({}), 12.5);
         assert_eq!((&set_both[0]["value"], &set_both[1]["value"]), (&json!({"host": "bot-green"}), &json!({"value": 12.5})));
         let mirrored = json!({"mirror": {"host": "bot-green"}, "mirrorPercentage": {"value": 12.5}});
         assert!(copies(&mirrored, 12.5).is_empty());
         assert_eq!(copies(&mirrored, 0.0), [remove("/spec/http/0/mirror"), remove("/spec/http/0/mirrorPercentage")]);
         assert!(copies(&json!({}), 0.0).is_empty());
+        for (field, value) in [
+            ("mirror", json!({"host": "audit"})),
+            ("mirrors", json!([{"destination": {"host": "audit"}}])),
+            ("mirrorPercentage", json!({"value": 3.0})),
+            ("mirrorPercent", json!(3)),
+        ] {
+            let theirs = json!({field: value});
+            let told = asked(&theirs, 12.5).expect_err("somebody else's").into_error().to_string();
+            assert_eq!(told, format!("`{field}` is set in `/spec/http/0` of the VirtualService, and not by kf"));
+            assert!(copies(&theirs, 0.0).is_empty(), "what kf did not set it leaves");
+        }
     }
 }

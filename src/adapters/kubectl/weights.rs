@@ -46,8 +46,8 @@ pub(super) trait Kind: Send + Sync {
     fn effect(route: &Value) -> Effect;
 
     /// The parts of a JSON patch after which a rule (at `path`) copies this part of its requests to the backend `to`, and to no
-    /// other of those that `ours` tells; none when it does.
-    fn copies(rule: &Value, path: &str, to: &Value, part: Weight, ours: &dyn Fn(&str) -> bool) -> Vec<Value>;
+    /// other of those that `ours` tells; none when it does. Copies that somebody else sends elsewhere stay.
+    fn copies(rule: &Value, path: &str, to: &Value, part: Weight, ours: &dyn Fn(&str) -> bool) -> Asked<Vec<Value>>;
 }
 
 /// A route that splits between two Services.
@@ -209,7 +209,7 @@ impl<K: Kind> Way for Weighted<K> {
             let to = &value[K::SHAPE.backends][rule.places[roles.canary]];
             K::copies(value, &K::SHAPE.path(rule.index), to, part, &ours)
         };
-        let ops: Vec<Value> = rules.iter().flat_map(copies).collect();
+        let ops = rules.iter().map(copies).collect::<Asked<Vec<_>>>()?.concat();
         if ops.is_empty() {
             return Ok(Step::Done);
         }

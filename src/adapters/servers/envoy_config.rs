@@ -63,7 +63,7 @@ impl Config {
             "direct_response": {"status": 200},
             "response_headers_to_add": [header(GENERATION, &split.line())],
         })];
-        let named = [("canary", split.canary), ("stable", split.rest())];
+        let named = [("canary", split.named()), ("stable", split.rest())];
         let named: Vec<_> = named.into_iter().filter_map(|(role, version)| Some((role, version?))).collect();
         let value = |role: &str, version: Version| format!("(?:{role}|{})", version.to_string().replace('.', "\\."));
         let by_header = named.iter().map(|(role, v)| (pattern(VERSION_HEADER, value(role, *v)), *v));

@@ -313,6 +313,9 @@ impl<S: Server> Target for Served<S> {
     fn preflight(&self, arms: &Arms) -> Asked<()> {
         self.versions.apart(arms).map_err(refused)?;
         self.server.check()?;
+        if arms.back {
+            return Ok(());
+        }
         if let Some(arm) = &arms.stable {
             unready(&arms.model, arm.version, self.versions.standing(&arms.model, arm.version)?)?;
         }
@@ -381,7 +384,7 @@ impl<S: Server> Target for Served<S> {
         if written.as_ref().map_or(NO_FILE, |w| &w.guard) != guard {
             return Err(Fault::Conflict(Error::new(format!("`{place}` was changed meanwhile"))));
         }
-        if weight > Weight::NONE && written.as_ref().is_some_and(|w| w.edited) {
+        if weight > Weight::NONE && !arms.back && written.as_ref().is_some_and(|w| w.edited) {
             let hint = format!(
                 "take the change back (`{place}.old` is what was there before), or take the canary back, which overwrites it"
             );
@@ -402,7 +405,9 @@ impl<S: Server> Target for Served<S> {
         let _held = self.hold()?;
         let (written, running) = (self.written()?, self.must_run()?);
         let now = running.part_of(arms.canary.version);
-        let wanted = Split { shadow: part, ..self.next(written.as_ref(), Some(&running), arms, now) };
+        let mut wanted = Split { shadow: part, ..self.next(written.as_ref(), Some(&running), arms, now) };
+        // Of a shadow whose copies end nothing is left: nobody may name it, then neither.
+        wanted.canary = wanted.canary.filter(|_| part > Weight::NONE || now > Weight::NONE);
         self.bring(&wanted, written.as_ref(), Some(&running))
     }
 

@@ -51,7 +51,7 @@ impl Conf {
         let (stable, canary) = (place(split.rest()), place(split.canary));
         self.upstreams(&mut body, stable, canary);
         self.session(&mut body, split);
-        self.choice(&mut body, stable, canary);
+        self.choice(&mut body, stable, place(split.named()));
         self.facts(&mut body, split, stable, canary);
         format!("{MARK}{} {}\n{body}", split.line(), Digest::of(body.as_bytes()))
     }

@@ -73,6 +73,11 @@ impl Split {
         self.stable.or_else(|| self.canary.filter(|_| self.weight > Weight::NONE))
     }
 
+    /// What a request may name: a shadow, whose answers nobody is to get, only by having copies made.
+    pub(super) fn named(&self) -> Option<Version> {
+        self.canary.filter(|_| self.shadow == Weight::NONE || self.weight > Weight::NONE)
+    }
+
     /// By what the buckets of sessions are salted: new for each pair of versions, so that not always the same users try first.
     pub(super) fn salt(&self) -> String {
         let word = |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |v| v.to_string());

@@ -74,7 +74,8 @@ pub struct Setup {
 impl Setup {
     /// Both versions, as a target is told of them.
     pub fn arms(&self) -> Arms {
-        Arms { model: self.model.clone(), stable: self.stable.clone(), canary: self.canary.clone() }
+        let back = self.strategy == Strategy::Rollback;
+        Arms { model: self.model.clone(), stable: self.stable.clone(), canary: self.canary.clone(), back }
     }
 
     /// With what of the stable version durations are compared, a line for each limit that follows from it.

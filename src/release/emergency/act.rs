@@ -57,7 +57,7 @@ impl Found {
 
     fn arms(&self, model: &Name, stable: Option<Version>, canary: Version) -> Arms {
         let stable = stable.filter(|stable| *stable != canary).map(|stable| self.arm(stable));
-        Arms { model: model.clone(), stable, canary: self.arm(canary) }
+        Arms { model: model.clone(), stable, canary: self.arm(canary), back: false }
     }
 
     /// The commands with which a person goes to one of the versions that are shown; with none of them, what such a command is like.
@@ -149,7 +149,7 @@ pub fn go(target: &dyn Target, model: &Name, (found, way): (&Found, &Way), rest:
             Ok(())
         }
         Way::Over { from, to } => {
-            let arms = found.arms(model, from, to);
+            let arms = Arms { back: true, ..found.arms(model, from, to) };
             if found.known(to).is_some() {
                 again(rest, || target.scale(&arms, Weight::FULL).map(Ok))?;
             }
@@ -168,13 +168,12 @@ pub fn go(target: &dyn Target, model: &Name, (found, way): (&Found, &Way), rest:
 /// Sets a weight, until the target shows it.
 fn set(target: &dyn Target, arms: &Arms, weight: Weight, rest: &mut dyn FnMut() -> bool) -> Result<()> {
     again(rest, || {
-        let seen = target.read(arms)?;
+        let seen = target.shift(arms, weight)?;
         if seen.weight == weight && seen.taken.is_none() {
             return Ok(Ok(()));
         }
-        target.write(arms, weight, &seen.guard)?;
         let (model, canary) = (&arms.model, arms.canary.version);
-        Ok(Err(format!("{} showed {} for {model}@{canary}, not {weight}", target.describe(), seen.weight)))
+        Ok(Err(format!("{} shows {} for {model}@{canary}, not {weight}", target.describe(), seen.weight)))
     })
 }
 

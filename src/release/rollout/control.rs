@@ -111,7 +111,9 @@ impl<'a> Controller<'a> {
     /// One thing; for how long to wait when there is nothing more to do now, and for what.
     fn step(&mut self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<(Option<String>, Duration)>> {
         let action = pending(&of.setup.plan, &of.state);
-        let watched = of.state.observed > Weight::NONE && !of.state.phase.leaves();
+        // On a way back nothing is judged, and each of its steps looks for itself.
+        let judged = of.setup.strategy != Strategy::Rollback && !of.state.phase.leaves();
+        let watched = of.state.observed > Weight::NONE && judged;
         let window = match watched || action == Some(Action::Observe) {
             true => match self.watch(of, told)? {
                 None => return Ok(None),
@@ -251,13 +253,20 @@ impl<'a> Controller<'a> {
                 Err(fault) => failed(fault),
             },
             Action::Test { smoke, load } => self.test(of, (smoke, load))?,
-            Action::SetWeight(weight) => traffic::set(target, of, weight),
+            Action::SetWeight(weight) => {
+                let did = traffic::set(target, of, weight);
+                if arms.back && matches!(did, Did::Happened(Event::Observed(seen)) if seen == weight) {
+                    self.undone_by(of, told)?;
+                }
+                did
+            }
             Action::SetStage => return self.set_stage(of, told),
             Action::Retire => done(target.settle(&arms, Keep::Canary)),
             Action::Restore => match traffic::set(target, of, Weight::NONE) {
                 Did::Happened(Event::Observed(Weight::NONE)) => {
                     // Users are served by now; what is left running is stopped by the next rollout, if not now.
                     let _ = target.settle(&arms, Keep::Stable);
+                    self.undone_by(of, told)?;
                     Did::Happened(Event::Observed(Weight::NONE))
                 }
                 other => other,
@@ -271,8 +280,7 @@ impl<'a> Controller<'a> {
     fn preflight(&self, of: &Rollout, told: &mut Vec<String>) -> Result<Did> {
         let (target, arms) = (self.parts.target, of.setup.arms());
         let able = traffic::can_be_had(target, of).and_then(|()| target.preflight(&arms));
-        let back = of.setup.strategy == Strategy::Rollback;
-        match able.and_then(|()| if back { Ok(None) } else { target.doubt(&arms) }) {
+        match able.and_then(|()| if arms.back { Ok(None) } else { target.doubt(&arms) }) {
             Ok(None) => Ok(done(Ok(()))),
             Ok(Some(doubt)) => {
                 self.remark(of, &of.state, doubt.clone())?;
@@ -281,6 +289,14 @@ impl<'a> Controller<'a> {
             }
             Err(fault) => Ok(failed(fault)),
         }
+    }
+
+    /// Says what may yet undo a way back that has arrived, as far as the target can be asked.
+    fn undone_by(&self, of: &Rollout, told: &mut Vec<String>) -> Result<()> {
+        let Ok(Some(what)) = self.parts.target.undone_by(&of.setup.arms()) else { return Ok(()) };
+        self.remark(of, &of.state, what.clone())?;
+        told.push(what);
+        Ok(())
     }
 
     fn test(&mut self, of: &Rollout, asked: (bool, bool)) -> Result<Did> {

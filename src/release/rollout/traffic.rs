@@ -100,21 +100,11 @@ fn copy(target: &dyn Target, arms: &Arms, part: Weight) -> Asked<Did> {
 fn users(target: &dyn Target, arms: &Arms, weight: Weight) -> Did {
     let mut last = None;
     for _ in 0..CONFLICTS {
-        let seen = match target.read(arms) {
+        match target.shift(arms, weight) {
             Ok(Seen { taken: Some(why), .. }) if weight > Weight::NONE => return Did::Happened(Event::Taken(why)),
-            Ok(seen) if seen.weight == weight && seen.taken.is_none() => return Did::Happened(Event::Observed(weight)),
-            Ok(seen) => seen,
-            Err(fault) => return failed(fault),
-        };
-        match target.write(arms, weight, &seen.guard) {
-            Ok(()) => {
-                return match target.read(arms) {
-                    Ok(seen) if seen.weight == weight => Did::Happened(Event::Observed(weight)),
-                    Ok(Seen { taken: Some(why), .. }) => Did::Happened(Event::Taken(why)),
-                    Ok(seen) => Did::NotYet(format!("the target shows {} and not yet {weight}", seen.weight)),
-                    Err(fault) => failed(fault),
-                };
-            }
+            Ok(seen) if seen.weight == weight => return Did::Happened(Event::Observed(weight)),
+            Ok(Seen { taken: Some(why), .. }) => return Did::Happened(Event::Taken(why)),
+            Ok(seen) => return Did::NotYet(format!("the target shows {} and not yet {weight}", seen.weight)),
             Err(Fault::Conflict(e)) => last = Some(Fault::Conflict(e)),
             Err(fault) => return failed(fault),
         }

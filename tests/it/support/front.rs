@@ -146,6 +146,8 @@ pub(crate) const OLD: Version = Version::new(1, 0, 0);
 pub(crate) const NEW: Version = Version::new(1, 1, 0);
 /// The one after the new one.
 pub(crate) const NEXT: Version = Version::new(1, 2, 0);
+/// And the one after that.
+pub(crate) const LAST: Version = Version::new(1, 3, 0);
 
 fn arm(version: Version) -> Arm {
     Arm { version, digest: Digest::of(version.to_string().as_bytes()) }
@@ -153,7 +155,7 @@ fn arm(version: Version) -> Arm {
 
 /// From one version to another.
 pub(crate) fn arms(stable: Option<Version>, canary: Version) -> Arms {
-    Arms { model: "bot".parse().expect("a name"), stable: stable.map(arm), canary: arm(canary) }
+    Arms { model: "bot".parse().expect("a name"), stable: stable.map(arm), canary: arm(canary), back: false }
 }
 
 /// From the old version to the new one.
@@ -225,7 +227,7 @@ impl Front {
         // Below the range from which the ends of connections are taken: those stay taken for a minute.
         let ports = (0..100)
             .map(|_| (1_000 + free_port() % 2_200).to_string())
-            .find(|tens| (0..3).all(|n| TcpListener::bind(("127.0.0.1", format!("{tens}{n}").parse().expect("a port"))).is_ok()));
+            .find(|tens| (0..4).all(|n| TcpListener::bind(("127.0.0.1", format!("{tens}{n}").parse().expect("a port"))).is_ok()));
         let ports = ports.ok_or("no free ports")?;
         let front = Self { kind, dir, port: free_port(), program, admin: free_port(), ports, ups: BTreeMap::new(), daemon: None };
         std::fs::write(front.conf(), front.configuration()).map_err(|e| e.to_string())?;

@@ -180,7 +180,7 @@ impl Cluster {
     /// A program that writes down each call before it is `kubectl`.
     pub(crate) fn counting(&self) -> (PathBuf, PathBuf) {
         let (file, log) = (self.dir.path().join("counting"), self.dir.path().join("calls"));
-        let text = format!("#!/bin/sh\necho \"$1\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), self.kubectl.display());
+        let text = format!("#!/bin/sh\necho \"$1 $2\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), self.kubectl.display());
         script(&file, &text);
         (file, log)
     }
@@ -194,6 +194,12 @@ impl Cluster {
     /// The same, through another program.
     #[track_caller]
     pub(crate) fn target_by(&self, kubectl: &Path, more: &str) -> Kubernetes {
+        self.target_keeping(kubectl, more, None)
+    }
+
+    /// The same, with a place where the program may keep things.
+    #[track_caller]
+    pub(crate) fn target_keeping(&self, kubectl: &Path, more: &str, cache: Option<&Path>) -> Kubernetes {
         let head = "[project]\nname = \"shop\"\n[model.bot]\ntype = \"other\"\npath = \"bot\"\n";
         let text = format!("{head}{}", self.table(kubectl, more));
         let none: [(&str, &str); 0] = [];
@@ -201,7 +207,7 @@ impl Cluster {
         let project = loaded.unwrap_or_else(|e| panic!("{e}")).project;
         let target = project.target("prod").expect("a target");
         let Splitter::Kubernetes(cluster) = &target.splitter else { panic!("{target:?}") };
-        Kubernetes::new(cluster, target.timeout, Path::new("/"))
+        Kubernetes::new(cluster, target.timeout, Path::new("/"), cache)
     }
 }
 
@@ -234,7 +240,7 @@ pub(crate) fn arm(version: &str) -> Arm {
 
 /// A rollout of `bot`.
 pub(crate) fn arms(stable: &str, canary: &str) -> Arms {
-    Arms { model: "bot".parse().expect("a name"), stable: Some(arm(stable)), canary: arm(canary) }
+    Arms { model: "bot".parse().expect("a name"), stable: Some(arm(stable)), canary: arm(canary), back: false }
 }
 
 /// Waits until a target says ready, as a controller does.
