@@ -10,7 +10,7 @@ use crate::base::quantity::Bytes;
 use crate::base::random::Random;
 use crate::base::time::Timestamp;
 use crate::config::secret::Secret;
-use crate::domain::alert::incident::{mark_of_id, mark_of_key, opened, said, title};
+use crate::domain::alert::incident::{added, mark_of_id, mark_of_key, opened, title};
 use crate::seams::notifier::{Act, Message, Notifier, Told};
 use crate::store::runtime::block_on;
 use reqwest::Method;
@@ -67,7 +67,7 @@ impl Issues {
     async fn go_on(&self, issue: &Issue, act: Act, message: &Message) -> Result<String> {
         let number = issue.number.to_string();
         if !issue.text.contains(&mark_of_id(&message.id)) && !self.is_said(&number, message).await? {
-            self.ask(Method::POST, &[&number, "comments"], &[], Some(&json!({"body": said(message)}))).await?;
+            self.ask(Method::POST, &[&number, "comments"], &[], Some(&json!({"body": added(message)}))).await?;
         }
         if act == Act::Resolve {
             let closed = json!({"state": "closed", "state_reason": "completed"});

@@ -6,7 +6,7 @@
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::time::Timestamp;
-use crate::domain::alert::incident::{OVER, mark_of_id, mark_of_key, opened, said, title};
+use crate::domain::alert::incident::{OVER, added, mark_of_id, mark_of_key, opened, title};
 use crate::seams::notifier::{Act, Message, Notifier, Told};
 use crate::store::objects::atomic::{shown, sync_dir};
 use std::fs::Permissions;
@@ -68,7 +68,7 @@ impl IncidentFiles {
         let (path, text) = match (open, message.act) {
             (Some((path, text)), act) => {
                 let over = if act == Act::Resolve { format!("\n{OVER}\n") } else { String::new() };
-                (path, format!("{}\n\n{}{over}", text.trim_end(), said(message)))
+                (path, format!("{}\n\n{}{over}", text.trim_end(), added(message)))
             }
             (None, Act::Trigger) => (self.dir.join(name(message)), format!("# {}\n\n{}", title(message), opened(message))),
             (None, Act::Resolve) => return Ok("no incident is open".to_owned()),
@@ -164,11 +164,12 @@ mod tests {
         assert!(first.starts_with("2026-11-21-rollout-bot-") && first.ends_with(".md"), "{first}");
         let path = dir.join(first);
         std::fs::write(&path, std::fs::read_to_string(&path).expect("text") + "\nwhat people found\n").expect("written");
-        told("3", Act::Resolve);
+        files.write(&Message { title: "bot@1.1.1 is in production".into(), ..message("3", Act::Resolve) }).expect("written");
         let text = std::fs::read_to_string(&path).expect("text");
         let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what} in {text}"));
         assert!(at("# bot@1.1.0 was taken back") < at("message 1") && at("message 2") < at("what people found"));
         assert!(at("what people found") < at("message 3") && at("message 3") < at(OVER));
+        assert!(at("what people found") < at("\nbot@1.1.1 is in production\nmessage 3"), "each says what it is about: {text}");
         assert_eq!(text.matches("message 1").count(), 1, "told twice, written once");
         told("4", Act::Trigger);
         assert_eq!(names(&dir).len(), 2, "what is over begins anew");

@@ -201,6 +201,16 @@ impl Program {
     }
 }
 
+/// The file that [`Program::start`] would run for a program in the directory `dir`, with `path` as `PATH`; it is not run.
+pub fn find(program: &str, dir: &Path, path: &OsStr) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let runs = |file: &PathBuf| std::fs::metadata(file).is_ok_and(|is| is.is_file() && is.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        return Some(dir.join(program)).filter(runs);
+    }
+    std::env::split_paths(path).map(|place| dir.join(place).join(program)).find(runs)
+}
+
 /// True when a process of this number runs on this machine, whosever it is.
 pub fn is_alive(pid: i64) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);

@@ -1,5 +1,7 @@
 //! `kf doctor`: what of this machine kf can use, and what is wrong.
 
+mod programs;
+
 use crate::adapters::process::Program;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
@@ -18,7 +20,7 @@ use crate::store::{Mode, Store, View, log, outbox};
 use serde::Serialize;
 use std::time::Duration;
 
-/// Check tools, state, permissions, clock and configuration of this machine
+/// Check tools, state, permissions, clock, configuration and the programs that it names on this machine
 #[derive(clap::Args, Debug)]
 #[command(
     after_long_help = "Examples:\n  kf doctor\n  kf doctor --format json\n\nExits 3 when something that kf needs here is broken; what is not set up, such as a repository, is told."
@@ -103,6 +105,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             checks.extend(document_checks(cx, loaded));
             checks.extend(qdrant_check(cx).unwrap_or_else(Some));
             checks.extend(neo4j_check(cx).unwrap_or_else(Some));
+            checks.extend(programs::checks(cx, loaded));
             checks.extend(loaded.project.alerts.iter().map(|alerts| channel_check(cx, loaded, alerts)));
         }
         Err(e) => checks.push(troubled("configuration", &e)),

@@ -6,13 +6,15 @@ use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::monitor::health::{Health, Standing, Status};
-use crate::release::health::{Probe, Surroundings, ask, probes};
+use crate::release::health::{Probe, Surroundings, ask, probes, targets};
 
 /// Ask what the system stands on whether it answers
 ///
 /// Asked at the same time, and at most for `health.timeout`, are the api (`[system]` of kind `http`), the database that holds the state,
 /// the vector_db, the graph_db, the llm_api (the endpoint of `[embedder]`) and the cache, and whatever `[health.checks.NAME]` names:
-/// an address (`http://`, `https://`, `tcp://HOST:PORT`) or a program. What is not configured is told as such and is not unhealthy.
+/// an address (`http://`, `https://`, `tcp://HOST:PORT`) or a program; and as target_NAME the gateway, nginx or Envoy of each
+/// `[target.NAME]`. A cluster is asked only by a `[health.checks.target_NAME]`. What is not configured is told as such and is not
+/// unhealthy.
 #[derive(clap::Args, Debug)]
 #[command(
     after_long_help = "Examples:\n  kf health\n  kf health --format json\n  kf health -q || echo degraded\n\nExits 3 when something that is configured does not answer. `kf monitor export probes` prints probes for Kubernetes."
@@ -45,19 +47,24 @@ impl Report for Health {
     }
 }
 
-/// Everything that can be asked here.
+/// Everything that can be asked here but what splits traffic: a gateway asks this about what it stands on.
 pub(super) fn probes_of(cx: &Cx) -> Result<Vec<Probe>> {
+    found_by(cx, probes)
+}
+
+fn found_by(cx: &Cx, find: fn(&Surroundings<'_>) -> Vec<Probe>) -> Result<Vec<Probe>> {
     let loaded = cx.project()?;
-    let around = Surroundings {
+    Ok(find(&Surroundings {
         project: &loaded.project,
         root: &loaded.root,
         state: &|| cx.settings_to_read(),
         secret: &|reference| cx.secret(reference),
-    };
-    Ok(probes(&around))
+    }))
 }
 
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
-    let found = ask(probes_of(cx)?, cx.project()?.project.health.timeout);
+    let mut all = probes_of(cx)?;
+    all.extend(found_by(cx, targets)?);
+    let found = ask(all, cx.project()?.project.health.timeout);
     cx.out.emit(&Health::of(found, env!("CARGO_PKG_VERSION")))
 }

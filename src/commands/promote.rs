@@ -192,7 +192,13 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         promote(tx, &loaded.project, &loaded.root, &request)
     });
     bar.finish_and_clear();
-    emit(cx, done?, args.to)
+    let done = done?;
+    if done.changed && done.gates.is_empty() {
+        let to = args.to;
+        cx.out
+            .note(&format!("note: no gate of {to} is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml"));
+    }
+    emit(cx, done, args.to)
 }
 
 /// Says what came of a promotion.

@@ -1,6 +1,6 @@
 //! `kf status`: one screen: what stands where, what waits, whether the log was checked.
 
-use super::canary::doc::RolloutDoc;
+use super::canary::glance::{TakenBack, UnderWay};
 use super::version_doc::VersionDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -19,12 +19,11 @@ use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::monitor::table as monitor;
 use crate::domain::monitor::watch::title;
 use crate::domain::registry::table;
-use crate::domain::rollout::table as rollout;
 use crate::release::gates;
 use crate::store::{self, Mode, View, log};
 use serde::Serialize;
 
-/// Show models by stage, gates that wait, and the state of the audit log
+/// Show models by stage, gates that wait, rollouts, and the state of the audit log
 #[derive(clap::Args, Debug)]
 #[command(
     after_long_help = "Examples:\n  kf status\n  kf status --format json\n\nExits 3 while the state does not know of an emergency rollback."
@@ -36,6 +35,8 @@ struct Waiting {
     version: VersionDoc,
     to: Stage,
     verdict: Verdict,
+    /// How many gates guard that stage.
+    gates: usize,
     open: Vec<String>,
 }
 
@@ -88,7 +89,9 @@ struct Status {
     versions: Vec<VersionDoc>,
     waiting: Vec<Waiting>,
     /// Those that have not ended, the oldest first.
-    rollouts: Vec<RolloutDoc>,
+    rollouts: Vec<UnderWay>,
+    /// Versions whose rollout ended without them.
+    taken_back: Vec<TakenBack>,
     drift: Vec<DriftState>,
     episodes: Vec<OpenEpisode>,
     documents: Documents,
@@ -134,15 +137,12 @@ impl Report for Status {
             }
             blocks.push(t.into());
         }
-        let lines = self.waiting.iter().map(|w| {
-            let open = w.open.join(", ");
-            let why = if open.is_empty() { "every gate passes".to_owned() } else { format!("{} on {open}", w.verdict) };
-            format!("gates   {} → {}: {why}", w.version.reference(), w.to)
-        });
-        let mut lines: Vec<String> = lines.collect();
-        lines.extend(
-            self.rollouts.iter().map(|rollout| format!("rollout {}: `kf canary status {}`", rollout.told(), rollout.model)),
-        );
+        // Of a version that was taken back it matters what came of it, and not that its gates let it through.
+        let is_back = |v: &VersionDoc| self.taken_back.iter().any(|b| (&b.model, b.version) == (&v.name, v.version));
+        let waiting = self.waiting.iter().filter(|w| !(w.open.is_empty() && is_back(&w.version)));
+        let mut lines: Vec<String> = waiting.map(Waiting::words).collect();
+        let rollouts = self.rollouts.iter().map(UnderWay::words).chain(self.taken_back.iter().map(TakenBack::words));
+        lines.extend(rollouts.map(|[what, next]| format!("rollout {what}\n        {next}")));
         lines.extend(self.drift.iter().map(|drift| format!("drift   {}", drift.words())));
         lines.extend(OpenEpisode::words(&self.episodes).map(|words| format!("monitor {words}")));
         lines.extend(self.documents.words().map(|words| format!("search  {words}")));
@@ -169,6 +169,18 @@ impl Report for Status {
 
     fn exit(&self) -> Exit {
         if self.emergencies > 0 { Exit::No } else { Exit::Ok }
+    }
+}
+
+impl Waiting {
+    /// One line.
+    fn words(&self) -> String {
+        let why = match (self.gates, self.open.join(", ")) {
+            (0, _) => "no gate is configured, so nothing is checked: `[gates.NAME]` in mlops.toml".to_owned(),
+            (_, open) if open.is_empty() => "every gate passes".to_owned(),
+            (_, open) => format!("{} on {open}", self.verdict),
+        };
+        format!("gates   {} → {}: {why}", self.version.reference(), self.to)
     }
 }
 
@@ -280,9 +292,9 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
         let mut waiting = Vec::new();
         for row in rows.iter().filter(|r| r.stage == Stage::Staging) {
             let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production, None)?;
-            let verdict = gates::overall(&judged);
+            let (verdict, gates) = (gates::overall(&judged), judged.len());
             let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
-            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, open });
+            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, gates, open });
         }
         let (unsent, failed) = counts(view, store.now().plus_micros(-FAILED_SHOWN))?;
         let head = log::head(view.db())?;
@@ -294,7 +306,8 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
-            rollouts: rollout::open(view)?.iter().map(|r| RolloutDoc::read(view, r)).collect::<Result<_>>()?,
+            rollouts: UnderWay::all(view, store.now())?,
+            taken_back: TakenBack::all(view, &rows)?,
             drift: DriftState::all(view, store.now())?,
             episodes: OpenEpisode::all(view)?,
             documents: Documents::read(view)?,

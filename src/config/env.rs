@@ -47,6 +47,7 @@ variables! {
     GITHUB_STEP_SUMMARY = "GITHUB_STEP_SUMMARY", "The file that takes Markdown for the summary of a GitHub step; counts where `GITHUB_ACTIONS` is `true`.";
     GITHUB_OUTPUT = "GITHUB_OUTPUT", "The file that takes the outputs of a GitHub step; counts where `GITHUB_ACTIONS` is `true`.";
     COLUMNS = "COLUMNS", "Width of tables in characters, when it cannot be asked of the terminal.";
+    PATH = "PATH", "Where programs are that are named without a `/`.";
     HOME = "HOME", "The home directory.";
     USER = "USER", "Who acts, when neither `--as` nor `KF_AS` nor Git says so.";
     PAGER = "PAGER", "The program that shows long lists on a terminal.";

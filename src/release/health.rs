@@ -1,8 +1,12 @@
 //! Whether what this system stands on answers: what the configuration names, all asked at the same time, each for as long as all may take.
 //!
 //! The names are those of the specification (`api`, `database`, `vector_db`, `graph_db`, `llm_api`, `cache`), then those of
-//! `[health.checks.NAME]` in their order; one of the six that is named there is asked as it says there. Nothing is changed and no
-//! question is put to a model: asking every ten seconds must cost nothing.
+//! `[health.checks.NAME]` in their order; one of the six that is named there is asked as it says there. [`targets`] is about what
+//! splits traffic. Nothing is changed and no question is put to a model: asking every ten seconds must cost nothing.
+
+mod targets;
+
+pub use targets::targets;
 
 use crate::adapters::neo4j::Neo4j;
 use crate::adapters::probe;

@@ -97,3 +97,33 @@ fn the_key_of_another_log_is_told_from_the_right_one() {
         assert!(run.stdout.contains("`kf audit key --generate` makes a key for this log"), "{run}");
     });
 }
+
+/// Programs of targets and plans are looked for and not run.
+#[test]
+fn programs_that_releases_need_are_looked_for() {
+    let s = &Sandbox::new();
+    init(s);
+    s.write("bot/prompt.md", "Answer.");
+    s.write(
+        "mlops.toml",
+        "[project]\nname = \"shop\"\n[model.bot]\ntype = \"config\"\npath = \"bot\"\n[target.local]\ncommand = [\"./serve.sh\"]\n[target.far]\nkind = \"gateway\"\n\
+         admin = \"127.0.0.1:9999\"\nlisten = \"127.0.0.1:9998\"\nurl = \"http://{version}.internal:80\"\n\
+         [rollout.bot]\nsmoke = [\"sh\", \"-c\", \"touch ran\"]\nload = [\"no-such-k6\", \"run\"]\n",
+    );
+    let run = ends(s, 3, ["doctor"]);
+    let found = checks(&ends(s, 3, ["doctor", "--format", "json"]));
+    let is = |what: &str, health: &str, told: &str| assert_eq!(found[what], (health.to_owned(), told.to_owned()));
+    is("target.local", "broken", "gateway: `./serve.sh` cannot be run here");
+    is("target.far", "ok", "gateway: kf runs no program for it");
+    is("rollout.bot", "broken", "its programs: `no-such-k6` cannot be run here");
+    assert!(run.stdout.contains("hint: rollout.bot: install `no-such-k6` or add its folder to PATH"), "{run}");
+    s.write("serve.sh", "#!/bin/sh\ntouch ran\n");
+    assert_eq!(checks(&ends(s, 3, ["doctor", "--format", "json"]))["target.local"].0, "broken", "it is no program yet");
+    let file = std::fs::File::open(s.work().join("serve.sh")).expect("a file");
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    s.write("mlops.toml", s.read("mlops.toml").replace("no-such-k6", "sh"));
+    let found = checks(&ok(s, ["doctor", "--format", "json"]));
+    assert_eq!(found["target.local"].1, "gateway: `./serve.sh` is here");
+    assert_eq!(found["rollout.bot"].1, "its programs: `sh` is here");
+    assert!(!s.work().join("ran").exists(), "nothing was run");
+}

@@ -1,7 +1,8 @@
 //! `kf health`.
 
 use crate::repo::{ends, json, ok, on_both};
-use crate::schemas::{complaints, validator};
+use crate::schemas::{complaints, fit, validator};
+use crate::support::gateway::{Gateway, configure, repository};
 use crate::support::sandbox::Sandbox;
 use crate::support::{free_port, serve, skip};
 use axum::http::{HeaderMap, StatusCode};
@@ -111,6 +112,44 @@ fn a_broken_database_is_degraded_and_one_that_is_not_there_yet_is_told() {
         "[project]\nname = \"shop\"\n[state]\nurl = \"postgres://kf@127.0.0.1:1/kf\"\n[health]\ntimeout = \"20s\"\n",
     );
     assert_eq!(json(&ends(&s, 3, ["health", "--format", "json"]))["checks"]["database"], false);
+}
+
+/// A gateway that was killed is degraded; so is nginx where nobody answers. A cluster is asked only by a check of its name.
+#[test]
+fn what_splits_traffic_is_asked() {
+    let (s, address, nobody) = (&Sandbox::new(), service(), free_port());
+    let place = repository(s);
+    let cluster = "[target.far]\nkind = \"kubernetes\"\nby = \"service\"\ncontext = \"prod\"\nservice = \"bot\"\ndeployments = [\"a\", \"b\"]\n";
+    let behind = "url = \"http://127.0.0.1:9{major}{minor}{patch}\"\n";
+    let web = format!("[target.web]\nkind = \"nginx\"\nfile = \"web.conf\"\nprobe = \"http://{address}/ready\"\n{behind}");
+    let edge = format!(
+        "[target.edge]\nkind = \"envoy\"\ndir = \"edge\"\nadmin = \"{address}\"\nprobe = \"http://{address}/\"\n{behind}"
+    );
+    configure(s, &place, &format!("{cluster}{web}{edge}"));
+    let mut gateway = Gateway::serving(s);
+    let health = json(&ok(s, ["health", "--format", "json"]));
+    let of = |health: &Value| ["local", "far", "web", "edge"].map(|name| health["checks"][format!("target_{name}")].clone());
+    assert_eq!(of(&health), [json!(true), Value::Null, json!(true), json!(true)], "{health}");
+    let told = |health: &Value| health["details"]["target_local"]["told"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(told(&health), format!("the gateway at 127.0.0.1:{} serves bot@1.0.0", place.admin));
+    assert_eq!(health["details"]["target_far"]["standing"], "not-asked");
+    gateway.child.kill().expect("killed");
+    gateway.ended();
+    configure(
+        s,
+        &place,
+        &format!(
+            "[health.checks.target_far]\ncommand = [\"true\"]\n{cluster}{}",
+            web.replace(&address.to_string(), &format!("127.0.0.1:{nobody}"))
+        ),
+    );
+    let down = json(&ends(s, 3, ["health", "--format", "json"]));
+    assert_eq!(of(&down), [json!(false), json!(true), json!(false), Value::Null], "{down}");
+    assert_eq!(
+        (down["status"].as_str(), down["details"]["target_local"]["hint"].as_str()),
+        (Some("degraded"), Some("`kf gateway run --target local` starts it"))
+    );
+    fit("health", &[health, down]);
 }
 
 #[test]

@@ -21,10 +21,14 @@ fn by_way_of_staging_and_the_replaced_version_is_archived() {
         ");
         assert_snapshot!(s.kf(["promote", "bot@1.0.0", "--to", "staging"]), @"
         bot@1.0.0: development → staging
+        -- stderr --
+        note: no gate of staging is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml
         -- exit status: 0 --
         ");
         assert_snapshot!(s.kf(["promote", "bot@1.0.0", "--to", "production", "--ticket", "OPS-7", "--reason", "go"]), @"
         bot@1.0.0: staging → production
+        -- stderr --
+        note: no gate of production is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml
         -- exit status: 0 --
         ");
         assert_snapshot!(refused(s, 0, ["promote", "bot@1.0.0", "--to", "production"]), @"
@@ -35,11 +39,14 @@ fn by_way_of_staging_and_the_replaced_version_is_archived() {
         assert_snapshot!(refused(s, 0, ["promote", "bot", "--to", "production", "--dry-run"]), @"
         bot@1.0.1: staging → production; 1.0.0 is archived
         -- stderr --
+        note: no gate of production is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml
         dry run: nothing was changed
         -- exit status: 0 --
         ");
         assert_snapshot!(s.kf(["promote", "bot", "--to", "production"]), @"
         bot@1.0.1: staging → production; 1.0.0 is archived
+        -- stderr --
+        note: no gate of production is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml
         -- exit status: 0 --
         ");
         assert_snapshot!(s.kf(["status"]).stdout.lines().skip(1).collect::<Vec<_>>().join("\n"), @"

@@ -1,6 +1,7 @@
 //! `kf status`.
 
 use crate::repo::{ends, json, next_bot, ok, on_both, release, with_bot};
+use crate::schemas::fit;
 use crate::story;
 use crate::support::sandbox::{Engine, Sandbox};
 use crate::support::skip;
@@ -50,6 +51,54 @@ fn open_episodes_are_told_until_they_close() {
         ok(s, ["monitor", "check"]);
         assert!(!ok(s, ["status"]).stdout.contains("monitor"), "nothing is open");
     });
+}
+
+/// A rollout of the bot that a person paused, one of the embedder that was taken back: what to type next, and no word of gates that pass.
+#[test]
+fn rollouts_are_told_while_they_last_and_after_they_took_a_version_back() {
+    on_both(|s| {
+        story::tell(s);
+        s.write("bot/routing.yaml", "routes: []\n");
+        ok(s, ["register", "embedder", "bot/routing.yaml", "--type", "embedding", "--bump", "patch"]);
+        story::rollouts(s);
+        let told = ok(s, ["status"]).stdout;
+        let lines: Vec<&str> = told.lines().collect();
+        let after = |begin: &str| {
+            let at = lines.iter().position(|l| l.starts_with(begin)).unwrap_or_else(|| panic!("no `{begin}` in {told}"));
+            [lines[at], lines[at + 1]]
+        };
+        let paused = "rollout bot@1.0.1 against bot@1.0.0: awaiting approval, held (paused), step 1 of 2, 0 % of edge";
+        assert_eq!(
+            after("rollout bot"),
+            [paused, "        paused; process 1 on elsewhere drives it: `kf canary resume bot` or `kf canary abort bot`"]
+        );
+        let [back, next] = after("rollout embedder");
+        assert_eq!(back, "rollout embedder@1.0.1 was taken back: aborted: slow");
+        assert!(next.ends_with(
+            "Z: `kf canary explain embedder` says why; `kf canary retry embedder` starts it again from the first step"
+        ));
+        let doc = json(&ok(s, ["status", "--format", "json"]));
+        let (open, back) = (&doc["rollouts"][0], &doc["taken_back"][0]);
+        assert_eq!(
+            (open["stable"].as_str(), open["next"].as_str()),
+            (Some("1.0.0"), Some("`kf canary resume bot` or `kf canary abort bot`"))
+        );
+        assert_eq!((back["version"].as_str(), back["why"].as_str()), (Some("1.0.1"), Some("aborted: slow")));
+        fit("status", std::slice::from_ref(&doc));
+    });
+}
+
+#[test]
+fn a_stage_without_gates_is_not_said_to_pass_them() {
+    let s = &Sandbox::new();
+    with_bot(s);
+    let run = ok(s, ["promote", "bot", "--to", "staging"]);
+    assert_eq!(run.stderr.lines().filter(|l| l.starts_with("note: no gate of staging is configured")).count(), 1, "{run}");
+    let told = ok(s, ["status"]).stdout;
+    assert!(told.contains("gates   bot@1.0.0 → production: no gate is configured") && !told.contains("passes"), "{told}");
+    assert_eq!(json(&ok(s, ["status", "--format", "json"]))["waiting"][0]["gates"], 0);
+    assert_eq!(ok(s, ["promote", "bot", "--to", "production", "--quiet"]).stderr, "");
+    assert_eq!(ok(s, ["promote", "bot", "--to", "production"]).stderr, "", "nothing was changed");
 }
 
 #[test]

@@ -29,6 +29,20 @@ pub(super) struct Door {
     timeout: Duration,
 }
 
+/// What answers where users come in, asked once, as kf asks: it is not counted as a request of theirs.
+///
+/// # Errors
+/// When nothing does within this time, or it says that it is broken (5xx).
+pub fn answers(target: Name, probe: &str, timeout: Duration) -> Result<String> {
+    let door = Door::new(client(timeout, Random::System)?, probe, target, timeout)?;
+    let request = Request::new(Method::GET, door.url.clone()).header(PROBE, door.target.as_str())?;
+    let answer = block_on(door.http.answer(&request))??;
+    match answer.status {
+        broken @ 500.. => Err(Error::new(format!("{} answers {broken}", door.url))),
+        status => Ok(format!("{} answers {status}", door.url)),
+    }
+}
+
 /// The client for everything that is asked of a target: once, and no longer than `timeout`.
 pub(super) fn client(timeout: Duration, random: Random) -> Result<Arc<Http>> {
     let policy = Policy { attempts: 1, timeout, body_max: BODY_MAX, body_wait: Some(BODY_WAIT), ..Policy::default() };

@@ -20,6 +20,7 @@ mod nginx_conf;
 mod split;
 mod versions;
 
+pub use door::answers;
 pub use envoy::Envoy;
 pub use nginx::Nginx;
 

@@ -159,21 +159,28 @@ impl RolloutDoc {
             Phase::Finished => format!("{reference} is in production with all of the traffic of {}", self.target),
             Phase::RolledBack => format!("{reference} was taken back: {}", self.why()),
             Phase::Failed => format!("{reference} could not be released: {}", self.reason),
-            phase => {
-                let held = self.held.map(|h| format!(", held ({})", word(&h))).unwrap_or_default();
-                let of = self.steps.len();
-                let what = if self.shadow { " in copies" } else { "" };
-                let Self { step, weight, target, .. } = self;
-                format!("{reference}: {}{held}, step {step} of {of}, {weight} % of {target}{what}", word(&phase))
-            }
+            _ => format!("{reference}: {}", self.place()),
         }
+    }
+
+    /// How far one is that has not ended.
+    pub(super) fn place(&self) -> String {
+        let held = self.held.map(|h| format!(", held ({})", word(&h))).unwrap_or_default();
+        let of = self.steps.len();
+        let what = if self.shadow { " in copies" } else { "" };
+        let Self { phase, step, weight, target, .. } = self;
+        format!("{}{held}, step {step} of {of}, {weight} % of {target}{what}", word(phase))
+    }
+
+    /// What it is held against.
+    pub(super) fn against(&self) -> String {
+        self.stable.map_or_else(|| "nothing yet".to_owned(), |v| format!("{}@{v}", self.model))
     }
 
     /// What it stands on, for people.
     fn lines(&self) -> Vec<String> {
-        let against = self.stable.map_or_else(|| "nothing yet".to_owned(), |v| format!("{}@{v}", self.model));
-        let mut lines =
-            vec![format!("{} {} against {against}, plan {}, rollout {}", self.strategy, self.reference(), self.plan, self.short)];
+        let Self { strategy, plan, short, .. } = self;
+        let mut lines = vec![format!("{strategy} {} against {}, plan {plan}, rollout {short}", self.reference(), self.against())];
         lines.push(self.told());
         if let Some(step) = self.steps.get(self.step - 1).filter(|_| self.open) {
             let hold = lasting(step.hold_seconds);
@@ -192,6 +199,12 @@ pub(super) fn exit_of(r: &Rollout, ordered: bool) -> Exit {
         _ if r.state.phase == Phase::AwaitingApproval || r.state.held.is_some() => Exit::Inconclusive,
         _ => Exit::Ok,
     }
+}
+
+/// Who drives a rollout now.
+pub(super) fn driver(view: View<'_>, r: &Rollout, now: Timestamp) -> Result<Option<String>> {
+    let lease = crate::domain::rollout::lease::lease(view, &r.uid)?.filter(|l| r.open && l.until > now);
+    Ok(lease.map(|l| format!("process {} on {}", l.pid, l.host)))
 }
 
 /// The move that turned a rollout back in its last attempt.
@@ -250,8 +263,7 @@ impl Stands {
                 findings: tick.judgement.map(|j| j.findings).unwrap_or_default(),
             }
         });
-        let lease = crate::domain::rollout::lease::lease(view, &r.uid)?.filter(|l| r.open && l.until > now);
-        let driven_by = lease.map(|l| format!("process {} on {}", l.pid, l.host));
+        let driven_by = driver(view, r, now)?;
         let ordered = r.state.phase == Phase::RolledBack && turned_back(view, r)?.is_some_and(|m| m.what == "abort");
         let exit = exit_of(r, ordered);
         Ok(Self {
@@ -302,7 +314,8 @@ impl Report for Stands {
         let mut lines: Vec<String> = self.compared.iter().map(|l| format!("compared: {l}")).collect();
         lines.extend(self.unjudged.iter().map(|l| format!("not judged: {l}")));
         lines.extend(self.waits.iter().map(|on| format!("waits for: {on}")));
-        lines.extend(self.next());
+        let next = self.of.next(self.driven_by.is_some() || self.dry);
+        lines.extend(next.map(|next| format!("hint: {next}")));
         if !lines.is_empty() {
             blocks.push(lines.join("\n").into());
         }
@@ -322,32 +335,29 @@ impl Report for Stands {
     }
 }
 
-impl Stands {
-    /// What to type next.
-    fn next(&self) -> Option<String> {
-        let of = &self.of;
-        let model = &of.model;
-        Some(match (of.phase, of.held) {
-            (Phase::Finished, _) if of.shadow => {
-                format!("hint: `kf canary start {}` gives it to users step by step", of.reference())
+impl RolloutDoc {
+    /// What to type next; `driven` is true when there is nobody to be sent for.
+    pub(super) fn next(&self, driven: bool) -> Option<String> {
+        let model = &self.model;
+        Some(match (self.phase, self.held) {
+            (Phase::Finished, _) if self.shadow => {
+                format!("`kf canary start {}` gives it to users step by step", self.reference())
             }
-            (_, Some(Held::Judge(Hold::NoData))) if of.shadow => {
-                "hint: it goes on by itself when copies arrive: of GET, HEAD and OPTIONS, and of what `proxy.shadow-paths` names"
+            (_, Some(Held::Judge(Hold::NoData))) if self.shadow => {
+                "it goes on by itself when copies arrive: of GET, HEAD and OPTIONS, and of what `proxy.shadow-paths` names"
                     .to_owned()
             }
             (Phase::Finished, _) => return None,
             (Phase::RolledBack | Phase::Failed, _) => {
-                format!(
-                    "hint: `kf canary explain {model}` says why; `kf canary retry {model}` starts it again from the first step"
-                )
+                format!("`kf canary explain {model}` says why; `kf canary retry {model}` starts it again from the first step")
             }
-            (Phase::AwaitingApproval, None) => format!("hint: `kf canary approve {model}` or `kf canary abort {model}`"),
+            (Phase::AwaitingApproval, None) => format!("`kf canary approve {model}` or `kf canary abort {model}`"),
             (_, Some(Held::Judge(_))) => {
-                format!("hint: it goes on by itself when that is over; `kf canary explain {model}` says more")
+                format!("it goes on by itself when that is over; `kf canary explain {model}` says more")
             }
-            (_, Some(_)) => format!("hint: `kf canary resume {model}` or `kf canary abort {model}`"),
-            _ if self.driven_by.is_none() && !self.dry => {
-                format!("hint: nobody drives it: `kf canary run {model}`, or `kf canary tick {model}` from cron")
+            (_, Some(_)) => format!("`kf canary resume {model}` or `kf canary abort {model}`"),
+            _ if !driven => {
+                format!("nobody drives it: `kf canary run {model}`, or `kf canary tick {model}` from cron")
             }
             _ => return None,
         })

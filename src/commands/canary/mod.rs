@@ -3,6 +3,7 @@
 pub(super) mod doc;
 pub(super) mod drive;
 mod explain;
+pub(super) mod glance;
 mod history;
 mod orders;
 mod run;

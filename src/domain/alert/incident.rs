@@ -21,16 +21,20 @@ pub fn title(message: &Message) -> String {
 
 /// The first text of an incident.
 pub fn opened(message: &Message) -> String {
-    format!("{}\n{}", mark_of_key(&message.key), said(message))
+    format!("{}\n{}", mark_of_key(&message.key), said(message, message.body.trim_end()))
 }
 
-/// What is said of an incident that is open.
-pub fn said(message: &Message) -> String {
+/// What is said of an incident that is open: with the title of then, because that of the incident tells how it began.
+pub fn added(message: &Message) -> String {
+    said(message, format!("{}\n{}", title(message), message.body).trim_end())
+}
+
+fn said(message: &Message, body: &str) -> String {
     let what = match message.act {
         Act::Trigger => format!("**{}** since {}", message.severity, message.at),
         Act::Resolve => format!("**Over** since {}", message.at),
     };
-    let mut text = format!("{}\n", message.body.trim_end());
+    let mut text = format!("{body}\n");
     for (name, value) in &message.facts {
         text.push_str(&format!("{name}: {value}\n"));
     }
@@ -96,6 +100,11 @@ mod tests {
         assert!(text.starts_with(&mark_of_key("kf/shop/ab12/rollout/bot")), "{text}");
         assert!(text.contains("**critical** since 2026-11-21T08:00:00Z: `rollout/bot` of `kf/shop`"), "{text}");
         assert!(text.contains("```text\nerrors 9 %\nversion: errors 9 %\n```"), "{text}");
+        let later = added(&message("bot\nwas taken back", "errors 9 %"));
+        assert!(
+            later.starts_with("<!-- kf-alert ") && later.contains("```text\nbot was taken back\nerrors 9 %\nversion"),
+            "{later}"
+        );
         assert_eq!(title(&message("a\nb\t c", "")), "a b c");
         assert_eq!(title(&message(" \n", "")), "rollout/bot");
     }
@@ -103,8 +112,8 @@ mod tests {
     proptest! {
         /// A reader of CommonMark finds all that an alert says in one code block.
         #[test]
-        fn nothing_that_is_said_becomes_markup(body in "[`~<>!a @#\\n-]{0,80}") {
-            let text = said(&message("t", &body));
+        fn nothing_that_is_said_becomes_markup(title in "[`~<>!a @#\\n-]{0,20}", body in "[`~<>!a @#\\n-]{0,80}") {
+            let text = added(&message(&title, &body));
             let mut blocks = Parser::new(&text).filter(|e| matches!(e, Event::Start(Tag::CodeBlock(_))));
             prop_assert!(blocks.next().is_some() && blocks.next().is_none(), "{}", text);
             let comments = Parser::new(&text).filter(|e| matches!(e, Event::Html(html) if html.contains("kf-"))).count();

@@ -1,6 +1,6 @@
 //! Whether what a system stands on answers, in the words of the specification: `healthy` or `degraded`, and true or false a check.
 //!
-//! What is not configured is null: nobody asked it, so it is neither. Invariant: degraded is what has a check that is false.
+//! What is not configured or not asked is null: it is neither. Invariant: degraded is what has a check that is false.
 
 use crate::base::name::words;
 use serde::Serialize;
@@ -25,6 +25,8 @@ words! {
         Failing = "failing",
         /// Nobody said where it is.
         Unset = "not-configured",
+        /// Asking it costs more than this may cost.
+        Unasked = "not-asked",
     }
 }
 
@@ -47,7 +49,7 @@ pub struct Found {
 pub struct Health {
     /// In a word.
     pub status: Status,
-    /// By name: true, false, or null for what is not configured.
+    /// By name: true, false, or null for what is not configured or not asked.
     pub checks: Map<String, Value>,
     /// The version of kf.
     pub version: String,
@@ -62,7 +64,7 @@ impl Health {
     pub fn of(found: Vec<Found>, version: &str) -> Self {
         let failing = found.iter().any(|f| f.standing == Standing::Failing);
         let word = |f: &Found| match f.standing {
-            Standing::Unset => Value::Null,
+            Standing::Unset | Standing::Unasked => Value::Null,
             standing => (standing == Standing::Healthy).into(),
         };
         Self {
@@ -92,13 +94,14 @@ mod tests {
     /// The shape of the specification: status, checks, version.
     #[test]
     fn what_is_not_configured_is_neither() {
-        let good = Health::of(vec![found("api", Standing::Unset), found("database", Standing::Healthy)], "1.2.3");
+        let parts = [("api", Standing::Unset), ("target_far", Standing::Unasked), ("database", Standing::Healthy)];
+        let good = Health::of(parts.map(|(name, standing)| found(name, standing)).into(), "1.2.3");
         let detail = |standing: &str| json!({"standing": standing, "told": "so", "hint": null});
         assert_eq!(
             serde_json::to_value(&good).expect("JSON"),
             json!({
-                "status": "healthy", "checks": {"api": null, "database": true}, "version": "1.2.3",
-                "details": {"api": detail("not-configured"), "database": detail("healthy")}
+                "status": "healthy", "checks": {"api": null, "target_far": null, "database": true}, "version": "1.2.3",
+                "details": {"api": detail("not-configured"), "target_far": detail("not-asked"), "database": detail("healthy")}
             })
         );
         let bad = Health::of(vec![found("cache", Standing::Failing), found("database", Standing::Healthy)], "1.2.3");

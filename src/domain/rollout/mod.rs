@@ -12,7 +12,7 @@
 //!
 //! * [`setup`]: what is frozen when a rollout starts.
 //! * [`table`], [`record`], [`check`]: its rows, their changes, and whether they say what the audit log says.
-//! * [`lease`]: who drives it.
+//! * [`lease`]: who drives it; [`outcome`]: what became of a version.
 //!
 //! A controller's tick: do what [`machine::pending`] says; for `Observe` write the window down under its id, give the windows
 //! to [`judge::judge`], and report the decision and the weight that the target shows to [`machine::advance`]; write the
@@ -25,6 +25,7 @@ pub mod lease;
 mod literal;
 pub mod machine;
 pub mod measure;
+pub mod outcome;
 pub mod plan;
 pub mod policy;
 mod reading;

@@ -334,6 +334,8 @@ fn a_bad_version_is_taken_back_with_its_numbers() {
     assert!(judged.findings.iter().any(|f| f.check == "error-rate" && f.evidence >= f.needed), "{judged:?}");
     let told = s.bench.store.read(|view| crate::domain::alert::table::unsent(view, false)).expect("alerts");
     assert!(told.iter().any(|d| d.of.alert.title.contains("is being taken back")), "{told:?}");
+    let last = told.iter().find(|d| d.of.alert.title.ends_with("was taken back")).expect("told of its end");
+    assert!(last.of.alert.facts.contains(&("weight".into(), "0".into())), "the weight of then: {last:?}");
     assert_eq!(s.wrong(), []);
 }
 

@@ -65,7 +65,7 @@ fn alert(of: &Rollout, state: &State, why: &str) -> Alert {
             fact("model", of.setup.model.as_str()),
             fact("version", &of.setup.canary.version.to_string()),
             fact("target", of.setup.target.as_str()),
-            fact("weight", &of.state.observed.percent().to_string()),
+            fact("weight", &state.observed.percent().to_string()),
         ],
     }
 }
