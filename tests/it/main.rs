@@ -92,4 +92,5 @@ mod targets;
 mod tenants;
 mod texts;
 mod trouble;
+mod way_back;
 mod writers;
