@@ -144,6 +144,8 @@ impl Gateway {
         match status {
             412 => Fault::Conflict(e),
             401 | 403 => Fault::Refused(e),
+            // What is starting is ready a moment later.
+            409 if said.as_ref().is_some_and(|said| said.contains(&format!("it is {}", Standing::Starting))) => Fault::Unclear(e),
             400..=499 => Fault::Refused(match said {
                 Some(said) => keeping(Error::new(format!("the gateway says no: {said}")), e),
                 None => e,
@@ -216,10 +218,12 @@ impl Target for Gateway {
         {
             return refused(
                 Error::new(format!("the {self} serves version {serves}, and {stable} is in production"))
-                    .hint(format!("`kf gateway status --target {}` shows what it does", self.target)),
+                    .hint(format!("bring that there first: `kf canary start {0}@{stable} --target {1}`, or `kf rollback {0} --to {stable} --target {1}`", arms.model, self.target)),
             );
         }
-        let busy = routes.canary.filter(|other| *other != arms.canary.version && routes.weight > Weight::NONE);
+        // Who leaves a version that somebody put on trial by hand names it as what serves.
+        let apart = |other: &Version| *other != arms.canary.version && Some(*other) != known;
+        let busy = routes.canary.filter(|other| apart(other) && routes.weight > Weight::NONE);
         busy.map_or(Ok(()), |other| refused(Error::new(format!("version {other} is on trial at the {self}"))))
     }
 
@@ -243,20 +247,34 @@ impl Target for Gateway {
         Ok(found.into_iter().find(|found| found.version == arms.canary.version).and_then(|found| found.endpoint))
     }
 
-    fn read(&self, _: &Arms) -> Asked<Seen> {
+    fn read(&self, arms: &Arms) -> Asked<Seen> {
         let Shown { table, effective, fuse } = self.shown()?;
         let Routes { stable, canary, .. } = table.routes();
+        let guard = table.generation.to_string();
+        // What serves already has all that the other one does not get, and no fuse of that one is its own.
+        if stable == Some(arms.canary.version) {
+            let rest = Weight::FULL.hundredths() - effective.hundredths();
+            let weight = Weight::from_hundredths(rest).unwrap_or(Weight::FULL);
+            return Ok(Seen { weight, share: weight.share(), stable, canary, taken: None, guard });
+        }
         let taken = fuse.map(|blown| blown.why);
-        Ok(Seen { weight: effective, share: effective.share(), stable, canary, taken, guard: table.generation.to_string() })
+        Ok(Seen { weight: effective, share: effective.share(), stable, canary, taken, guard })
     }
 
     fn write(&self, arms: &Arms, weight: Weight, guard: &str) -> Asked<()> {
         let Shown { table, .. } = self.shown()?;
         let before = table.routes();
         let canary = Some(arms.canary.version);
+        if before.stable == canary && weight == Weight::FULL {
+            return self
+                .route(&Routes { stable: canary, canary: None, weight: Weight::NONE, shadow: Weight::NONE }, guard)
+                .map(drop);
+        }
         // Copies go on while the same version is tried.
         let shadow = if before.canary == canary { before.shadow } else { Weight::NONE };
-        let stable = arms.stable.as_ref().map(|arm| arm.version).or(before.stable);
+        let known = arms.stable.as_ref().map(|arm| arm.version);
+        // Who gets all of the traffic does not wait until a version is ready that gets none of it: what serves stays beside it.
+        let stable = if weight == Weight::FULL { before.stable.or(known) } else { known.or(before.stable) };
         self.route(&Routes { stable, canary, weight, shadow }, guard).map(drop)
     }
 

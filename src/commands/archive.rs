@@ -9,6 +9,9 @@ use crate::cli::arg;
 use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::domain::registry::change::{Move, Way};
+use crate::domain::registry::table::VersionRow;
+use crate::domain::rollout::table::{self as rollout, Rollout};
+use crate::store::View;
 use clap_complete::engine::ArgValueCompleter;
 
 /// Retire a version; its files are kept until its retention ends
@@ -34,11 +37,25 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         reason: args.reason.as_deref(),
         detail: serde_json::Map::new(),
     };
-    moved::run(cx, &args.reference, &change, |version| {
+    moved::run(cx, &args.reference, &change, |view, version| {
         if version.stage == Stage::Production {
             return Err(Error::new(format!("{} is in production", version.reference()))
                 .hint(format!("promote another version first, or take it back: `kf rollback {}`", version.name)));
         }
-        Ok(())
+        unused(view, version)
     })
+}
+
+/// Refuses a version that a rollout under way gives users, or goes back to.
+fn unused(view: View<'_>, version: &VersionRow) -> Result<()> {
+    let used = |r: &Rollout| {
+        let setup = &r.setup;
+        let mut arms = setup.stable.iter().chain([&setup.canary]);
+        setup.model == version.name && arms.any(|arm| arm.digest == version.digest)
+    };
+    let Some(of) = rollout::open(view)?.into_iter().find(used) else { return Ok(()) };
+    let (reference, of_it, short) = (version.reference(), of.setup.reference(), of.short());
+    let part = if of.setup.canary.digest == version.digest { "on trial in" } else { "what serves beside the canary of" };
+    Err(Error::new(format!("{reference} is {part} a rollout that is under way ({short}, of {of_it})"))
+        .hint(format!("take that back first: `kf canary abort {}`", version.name)))
 }

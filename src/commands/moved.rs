@@ -10,7 +10,7 @@ use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
 use crate::domain::registry::change::{Move, move_to};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::store::Mode;
+use crate::store::{Mode, View};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ pub(super) fn run(
     cx: &Cx,
     reference: &Reference,
     change: &Move<'_>,
-    allowed: impl FnOnce(&VersionRow) -> Result<()>,
+    allowed: impl FnOnce(View<'_>, &VersionRow) -> Result<()>,
 ) -> Result<Exit> {
     let report = cx.store(Mode::Write)?.write(|tx| {
         let version = table::resolve(tx.view(), reference)?;
@@ -51,7 +51,7 @@ pub(super) fn run(
         if from == change.to {
             return Ok(MovedDoc { version: (&version).into(), from, to: change.to, changed: false });
         }
-        allowed(&version)?;
+        allowed(tx.view(), &version)?;
         move_to(tx, &version, change)?;
         let after = VersionDoc { stage: change.to, ..VersionDoc::from(&version) };
         Ok(MovedDoc { version: after, from, to: change.to, changed: true })

@@ -34,7 +34,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         reason: args.reason.as_deref(),
         detail: serde_json::Map::new(),
     };
-    moved::run(cx, &args.reference, &change, |version| {
+    moved::run(cx, &args.reference, &change, |_, version| {
         if version.stage != Stage::Archived {
             return Err(Error::new(format!("{} is in {}, not archived", version.reference(), version.stage))
                 .hint("only archived versions are restored; `kf promote` moves the others"));

@@ -48,6 +48,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether all files of a version are there; they are not read.
+    ///
+    /// # Errors
+    /// [`Kind::Broken`] when the manifest is damaged or a file is missing.
+    pub fn there(&self, version: &VersionRow) -> Result<()> {
+        self.ask(version)
+    }
+
     fn ask(&self, version: &VersionRow) -> Result<()> {
         for file in manifest_of(self.objects, version).map_err(graded)?.files() {
             match self.objects.stat(&file.digest)? {

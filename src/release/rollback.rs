@@ -69,7 +69,10 @@ pub fn roll_back(tx: &Tx<'_>, request: &Request<'_>) -> Result<RolledBack> {
 }
 
 /// The version to put back, which the audit log knows to have been in production; or the one that is there already.
-fn target(view: View<'_>, request: &Request<'_>) -> Result<VersionRow> {
+///
+/// # Errors
+/// Those of [`roll_back`].
+pub fn target(view: View<'_>, request: &Request<'_>) -> Result<VersionRow> {
     let model = table::model(view, request.name)?;
     let now = table::in_production(view, model.id)?;
     expect(request, now.as_ref())?;

@@ -95,4 +95,5 @@ mod targets;
 mod tenants;
 mod texts;
 mod trouble;
+mod way_back;
 mod writers;

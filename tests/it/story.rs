@@ -202,6 +202,7 @@ fn setup(model: &str, plan: Plan) -> Setup {
         alerts: Vec::new(),
         first_release: false,
         ticket: None,
+        staged: false,
     }
 }
 

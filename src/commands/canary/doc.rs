@@ -73,7 +73,14 @@ impl RolloutDoc {
             let said = table::said(view, &r.uid, m.seq)?;
             Ok(said.map_or_else(|| m.reason.clone(), |said| format!("{}: {said}", m.reason)))
         });
-        Ok(Self::of(r, cause.transpose()?))
+        let mut doc = Self::of(r, cause.transpose()?);
+        // Windows go on while it stands still; what it was refused for tells what to do.
+        if r.state.held == Some(Held::Refused)
+            && let Some(refused) = table::moves(view, &r.uid)?.pop()
+        {
+            doc.reason = refused.reason;
+        }
+        Ok(doc)
     }
 
     fn of(r: &Rollout, cause: Option<String>) -> Self {

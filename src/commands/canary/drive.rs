@@ -155,12 +155,17 @@ impl WayBack {
             _ => format!("the target {target} did not take {reference} back"),
         };
         let why = waits.unwrap_or(&of.reason);
+        let on = match of.state.held {
+            // Whoever drives it leaves it held; whoever asks for the way back once more lets it go on.
+            Some(_) => format!("`kf rollback {}` goes on with it when that is put right", of.setup.model),
+            None => format!("`kf canary run {}` goes on with it as soon as the target answers", of.short()),
+        };
         Err(Error::new(format!("{what} within {} s: {why}", patience.as_secs()))
             .hint(format!(
                 "the order is recorded, and {reference} had {} of the traffic when that was seen last",
                 of.state.observed
             ))
-            .hint(format!("`kf canary run {}` goes on with it as soon as the target answers", of.short())))
+            .hint(on))
     }
 }
 

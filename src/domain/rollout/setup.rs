@@ -69,6 +69,9 @@ pub struct Setup {
     pub first_release: bool,
     /// The ticket that asked for it.
     pub ticket: Option<String>,
+    /// True when the version was in production already when it began, as on a second target: its stage stays, whatever becomes of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub staged: bool,
 }
 
 impl Setup {

@@ -4,6 +4,7 @@
 //! died reads it, looks at the target, and does it (again). Each write is refused once the lease was taken, and when a person
 //! ordered something meanwhile: then it is looked at anew.
 
+use super::last::{self, advised};
 use super::tests::{self, Failed};
 use super::traffic::{self, Did, done, failed};
 use super::watch::{self, Look};
@@ -253,13 +254,16 @@ impl<'a> Controller<'a> {
                 Err(fault) => failed(fault),
             },
             Action::Test { smoke, load } => self.test(of, (smoke, load))?,
-            Action::SetWeight(weight) => {
-                let did = traffic::set(target, of, weight);
-                if arms.back && matches!(did, Did::Happened(Event::Observed(seen)) if seen == weight) {
-                    self.undone_by(of, told)?;
+            Action::SetWeight(weight) => match last::refused(&self.parts, of, weight)? {
+                Some(why) => Did::Happened(Event::Refused(why)),
+                None => {
+                    let did = traffic::set(target, of, weight);
+                    if arms.back && matches!(did, Did::Happened(Event::Observed(seen)) if seen == weight) {
+                        self.undone_by(of, told)?;
+                    }
+                    did
                 }
-                did
-            }
+            },
             Action::SetStage => return self.set_stage(of, told),
             Action::Retire => done(target.settle(&arms, Keep::Canary)),
             Action::Restore => match traffic::set(target, of, Weight::NONE) {
@@ -332,7 +336,8 @@ impl<'a> Controller<'a> {
             name: &of.setup.model,
             to: Some(of.setup.canary.version),
             files: request.files,
-            expect: request.expect,
+            // What it leaves is what the target served, which need not have been in production.
+            expect: None,
             ticket: request.ticket,
             reason: request.reason,
         }
@@ -371,8 +376,8 @@ impl<'a> Controller<'a> {
             let promoted = promote::promote(tx, project, root, &request)?;
             let event = match (&promoted.broken, promoted.changed) {
                 (_, true) => Event::Done,
-                (Some(broken), _) => Event::Refused(broken.to_string()),
-                _ => Event::Refused(format!("the registry does not take it: {}", super::start::why(&promoted))),
+                (Some(broken), _) => Event::Refused(advised(of, &broken.to_string())),
+                _ => Event::Refused(advised(of, &format!("the registry does not take it: {}", super::start::why(&promoted)))),
             };
             self.take(tx, of, &event, None)
         });
@@ -382,7 +387,7 @@ impl<'a> Controller<'a> {
                 Ok(None)
             }
             Err(e) if matches!(e.kind(), Kind::Failed | Kind::Usage | Kind::Broken) => {
-                Ok(Some(Did::Happened(Event::Refused(e.to_string()))))
+                Ok(Some(Did::Happened(Event::Refused(advised(of, &e.to_string())))))
             }
             Err(e) => Err(e),
         }
@@ -397,7 +402,7 @@ fn again(state: &State) -> Duration {
 
 /// Puts the version back into production that was there before the rollout moved its own in, which a shadow never does.
 pub(super) fn restore_stage(tx: &Tx<'_>, of: &Rollout) -> Result<()> {
-    if of.setup.plan.shadow {
+    if of.setup.plan.shadow || of.setup.staged {
         return Ok(());
     }
     let model = registry::model(tx.view(), &of.setup.model)?;

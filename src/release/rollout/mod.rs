@@ -3,7 +3,9 @@
 //! * [`plan`]: from `mlops.toml` to a plan and a policy.
 //! * [`start`]: gates, versions and limits, frozen.
 //! * [`back`]: the way back to an earlier version.
-//! * [`control`]: a controller's tick: what is pending, done and told; `watch`: its windows; `traffic`: what it sets at the target.
+//! * [`serving`]: what a target gives users now, whatever the registry says.
+//! * [`control`]: a controller's tick: what is pending, done and told; `watch`: its windows; `traffic`: what it sets at the target; `last`: before the
+//!   last step.
 //! * [`order`]: what people order.
 //! * `tests`: smoke and load tests; `tell`: alerts.
 //!
@@ -13,8 +15,10 @@
 
 pub mod back;
 pub mod control;
+mod last;
 pub mod order;
 pub mod plan;
+pub mod serving;
 pub mod start;
 mod tell;
 mod tests;

@@ -1,6 +1,7 @@
 //! Starting a rollout: the gates of production first, then everything that will not change while it lasts.
 
 use super::plan::Scores;
+use super::serving::{Serving, serving};
 use super::{Parts, order, plan};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::name::{Name, Stage};
@@ -83,7 +84,10 @@ pub fn start(parts: &Parts<'_>, loaded: &Loaded, wanted: &Wanted<'_>) -> Result<
     let Parts { store, project, root, reader, .. } = *parts;
     let said = plan::configured(project, wanted.plan, &wanted.place.name)?;
     plan::report(loaded, &said)?;
-    let (version, stable) = store.read(|view| versions(view, wanted))?;
+    // What passed the gates of production is not asked again on the next target, whose own version it is held against.
+    let staged = store.read(|view| registry::resolve(view, wanted.reference))?.stage == Stage::Production;
+    let seen = if staged { serving(parts.target, &wanted.reference.name).ok().flatten() } else { None };
+    let (version, stable) = store.read(|view| versions(view, wanted, seen))?;
     let reference = Reference { name: version.name.clone(), selector: Selector::Version(version.version) };
     let request = Request {
         reference: &reference,
@@ -95,13 +99,13 @@ pub fn start(parts: &Parts<'_>, loaded: &Loaded, wanted: &Wanted<'_>) -> Result<
         reason: wanted.because.reason,
     };
     // Whoever is not let through need not have a target that answers.
-    if let Some(refused) = store.write(|tx| promote::refused(tx, project, root, &request))? {
+    if !staged && let Some(refused) = store.write(|tx| promote::refused(tx, project, root, &request))? {
         return Ok(Outcome::Refused(Box::new(refused)));
     }
     reader.read(&version);
     let setup = frozen(parts, wanted, &said, (&version, stable.as_ref()))?;
     store.write(|tx| {
-        if let Some(refused) = promote::refused(tx, project, root, &request)? {
+        if !staged && let Some(refused) = promote::refused(tx, project, root, &request)? {
             return Ok(Outcome::Refused(Box::new(refused)));
         }
         (request.files)(&version)?;
@@ -153,14 +157,20 @@ fn frozen(
         alerts: said.alerts.clone(),
         first_release: wanted.first_release,
         ticket: wanted.because.ticket.map(str::to_owned),
+        staged: version.stage == Stage::Production,
     })
 }
 
-/// The version that is to serve and the one that does.
-fn versions(view: View<'_>, wanted: &Wanted<'_>) -> Result<(VersionRow, Option<VersionRow>)> {
+/// The version that is to serve and the one that does: what is in production, or where the version is that itself, what the target
+/// serves instead of it.
+fn versions(view: View<'_>, wanted: &Wanted<'_>, seen: Option<Serving>) -> Result<(VersionRow, Option<VersionRow>)> {
     let version = registry::resolve(view, wanted.reference)?;
-    let stable = registry::in_production(view, version.model)?;
+    let mut stable = registry::in_production(view, version.model)?;
     if stable.as_ref().is_some_and(|s| s.id == version.id) {
+        let other = seen.map(|seen| seen.version).filter(|seen| *seen != version.version);
+        stable = other.map(|other| registry::find_version(view, version.model, other)).transpose()?.flatten();
+    }
+    if stable.is_none() && version.stage == Stage::Production {
         return Err(Error::new(format!("{} is in production already", version.reference()))
             .hint(format!("`kf list {}` shows the versions that are not", version.name)));
     }
@@ -168,12 +178,14 @@ fn versions(view: View<'_>, wanted: &Wanted<'_>) -> Result<(VersionRow, Option<V
         return Err(Error::new(format!("nothing of {} is in production whose requests could be copied", version.name))
             .hint(format!("`kf deploy {}` makes it the first version that serves", version.reference())));
     }
-    none_open(view, &version.name)?;
+    none_open(view, &version.name, None)?;
     Ok((version, stable))
 }
 
-pub(super) fn none_open(view: View<'_>, model: &Name) -> Result<()> {
-    let Some(other) = table::open(view)?.into_iter().find(|r| r.setup.model == *model) else { return Ok(()) };
+/// Refuses while a rollout of the model is under way; a way back asks only about its own target.
+pub(super) fn none_open(view: View<'_>, model: &Name, on: Option<&Name>) -> Result<()> {
+    let same = |r: &Rollout| r.setup.model == *model && on.is_none_or(|on| r.setup.target == *on);
+    let Some(other) = table::open(view)?.into_iter().find(same) else { return Ok(()) };
     let what = format!("a rollout of {} is under way ({})", other.setup.reference(), other.short());
     Err(Error::of(Kind::Failed, what)
         .hint(format!("`kf canary status {model}` shows it, `kf canary abort {model}` takes it back")))
@@ -191,7 +203,7 @@ fn before(parts: &Parts<'_>, version: &VersionRow, stable: Option<&VersionRow>, 
 
 /// Records the rollout, and that it was started.
 fn begin(tx: &Tx<'_>, setup: &Setup, because: Because<'_>) -> Result<Rollout> {
-    none_open(tx.view(), &setup.model)?;
+    none_open(tx.view(), &setup.model, None)?;
     let planned = record::plan(tx, setup, because)?;
     order::take(tx, &planned.uid, &Event::Start, because).map(|(started, _)| started)
 }

@@ -69,8 +69,19 @@ pub(crate) fn digest(s: &Sandbox, version: &str) -> String {
 impl Gateway {
     /// Starts the gateway of a repository.
     pub(crate) fn start(s: &Sandbox) -> Self {
+        Self::run(s, &[])
+    }
+
+    /// Starts that of a target, and waits until it serves.
+    pub(crate) fn at(s: &Sandbox, target: &str) -> Self {
+        let mut gateway = Self::run(s, &["--target", target]);
+        gateway.hears(|event| event["event"] == "ready");
+        gateway
+    }
+
+    fn run(s: &Sandbox, more: &[&str]) -> Self {
         let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-        command.args(["gateway", "run", "--format", "jsonl"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.args(["gateway", "run", "--format", "jsonl"]).args(more).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("kf starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, told) = channel();
