@@ -4,6 +4,7 @@ pub(super) mod doc;
 pub(super) mod drive;
 mod explain;
 mod history;
+mod ordered;
 mod orders;
 mod run;
 pub(super) mod start;
