@@ -2,6 +2,15 @@
 
 use std::borrow::Cow;
 
+/// A number with so many digits after the point; what rounds to zero has no sign.
+pub fn fixed(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|b| matches!(b, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
 /// `1 row`, `2 rows`.
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", group(n)) }
@@ -198,6 +207,13 @@ mod tests {
         assert_eq!(visible(r#"it's "a\b" 🚀 é"#, 40), r#"it's "a\b" 🚀 é"#);
         assert_eq!(visible("a\n\u{1b}[31m\u{202e}", 40), r"a\n\u{1b}[31m\u{202e}");
         assert_eq!(visible(&"x".repeat(10_000), 3), "xxx…");
+    }
+
+    #[test]
+    fn what_rounds_to_zero_has_no_sign() {
+        let shown = [-0.001, -0.0, 0.004, -0.006, -12.345, f64::NEG_INFINITY].map(|v| fixed(v, 2));
+        assert_eq!(shown, ["0.00", "0.00", "0.00", "-0.01", "-12.35", "-inf"]);
+        assert_eq!((fixed(-0.4, 0), fixed(-0.6, 0)), ("0".to_owned(), "-1".to_owned()));
     }
 
     #[test]

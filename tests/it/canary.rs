@@ -305,3 +305,59 @@ fn the_status_says_on_what_a_canary_waits() {
     let ticked = kf(s, &["canary", "tick", "bot"]);
     assert!(ticked.stderr.contains("waits: version 1.0.1: "), "{ticked}");
 }
+
+/// Who stopped a rollout, and why, is told for as long as it stands still, and stays to be read.
+#[test]
+fn who_ordered_what_and_why_is_told() {
+    let s = &Sandbox::new();
+    let place = repository(s);
+    let _gateway = Gateway::serving(s);
+    canary_at_30(s, &place);
+    let order = ["--as", "ada@example.com", "--ticket", "OPS-7", "--reason"];
+    kf(s, &[&["canary", "pause", "bot"], &order[..], &["release freeze"]].concat());
+    kf(s, &["canary", "tick", "bot"]);
+    let told = kf(s, &["canary", "status", "bot"]);
+    assert!(told.stdout.contains("stands still since ") && told.code == Some(4), "{told}");
+    assert!(told.stdout.contains(": paused by ada@example.com, OPS-7: release freeze\n"), "{told}");
+    fit("canary", &[phase(s)]);
+    let by = value!({"actor": "ada@example.com", "ticket": "OPS-7", "reason": "release freeze"});
+    assert_eq!(phase(s)["halt"]["by"], by, "{}", phase(s));
+    let waits = kf(s, &["canary", "run", "bot", "--max-wait", "1s"]);
+    let typed = "it stands still until somebody lets it go on: `kf canary resume bot` or `kf canary abort bot`";
+    assert!(waits.code == Some(4) && waits.stderr.matches(typed).count() == 1, "{waits}");
+    kf(s, &["canary", "resume", "bot"]);
+    assert_eq!(phase(s)["halt"], Value::Null);
+
+    kf(s, &[&["canary", "abort", "bot"], &order[..], &["answers in the wrong language"]].concat());
+    let explained = ok(s, ["canary", "explain", "bot"]).stdout;
+    let line = explained.lines().find(|line| line.contains("aborted")).expect("the order");
+    let words: Vec<&str> = line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+    let end = ["rolling back", "ada@example.com", "OPS-7", "aborted: by order: answers in the wrong language"];
+    assert!(words.ends_with(&end), "{line}");
+    let explained = json(&ok(s, ["canary", "explain", "bot", "--format", "json"]));
+    let abort = explained["decisions"].as_array().expect("decisions").iter().find(|d| d["what"] == "abort").expect("the order");
+    assert_eq!([&abort["actor"], &abort["ticket"]], ["ada@example.com", "OPS-7"], "{abort}");
+    assert_eq!(abort["reason"], "answers in the wrong language");
+    fit("canary-explain", &[explained]);
+}
+
+/// What stands still because somebody changed the weight says so, and what to type; that sets the weight again.
+#[test]
+fn a_weight_that_somebody_changed_is_set_again_by_who_resumes() {
+    let s = &Sandbox::new();
+    let place = repository(s);
+    let _gateway = Gateway::serving(s);
+    canary_at_30(s, &place);
+    let (status, _) = place.route(&value!({"stable": "1.0.0", "canary": "1.0.1", "weight": 0, "shadow": 0}));
+    assert_eq!(status, 200);
+    let held = kf(s, &["canary", "run", "bot", "--max-wait", "1s"]);
+    assert!(held.code == Some(4) && held.stdout.contains(": the target shows 0 %, 30 % was set\n"), "{held}");
+    assert!(held.stderr.contains("lets it go on: `kf canary resume bot` or `kf canary abort bot`"), "{held}");
+    kf(s, &["canary", "resume", "bot"]);
+    let up = || {
+        kf(s, &["canary", "tick", "bot"]);
+        phase(s)["weight"] == 30.0 && phase(s)["held"].is_null()
+    };
+    assert!(wait_until(60, up), "{}", phase(s));
+    ok(s, ["fsck"]);
+}

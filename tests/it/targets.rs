@@ -226,7 +226,29 @@ fn a_version_that_does_not_answer_gets_no_traffic() {
         front.set(100.0).expect("as it is");
         front.down(NEW);
         assert!(waits(&*target, &both(), Weight::NONE).contains("bot@1.1.0"));
-        assert!(unclear(target.preflight(&both())).contains("bot@1.0.0 cannot take traffic"));
+        let Err(Fault::Unclear(e)) = target.preflight(&both()) else { panic!("the stable version is down") };
+        let hints = e.hints().join("\n");
+        assert!(e.to_string().contains("bot@1.0.0 cannot take traffic"), "{e}");
+        assert!(hints.contains("start bot@1.0.0 at http://127.0.0.1:") && hints.contains("`start` of the target"), "{hints}");
+    });
+}
+
+/// From nothing: kf starts also the version that is in production, with the first file. Later one that is down is somebody's trouble.
+#[test]
+fn the_version_in_production_is_started_with_the_first_file() {
+    with_each(|mut front| {
+        std::fs::remove_file(front.file()).expect("as if kf had written none");
+        front.down(OLD);
+        front.down(NEW);
+        let target = front.target_with("start = [\"sh\", \"-c\", \"echo $KF_VERSION >> calls\"]\n");
+        for weight in [percent(5.0), Weight::FULL] {
+            target.preflight(&both()).expect("it is about to be started");
+            target.scale(&both(), weight).expect("the first file");
+            let calls = std::fs::read_to_string(front.dir.join("calls")).expect("started");
+            assert!(calls.ends_with("1.0.0\n1.1.0\n"), "{calls}");
+            assert!(unclear(target.preflight(&both())).contains("bot@1.0.0 cannot take traffic"));
+            std::fs::remove_file(front.file()).expect("once more from nothing");
+        }
     });
 }
 

@@ -30,6 +30,24 @@ fn no_repository() {
     });
 }
 
+/// Where a state was, to begin anew is not what is wanted first.
+#[test]
+fn a_state_that_is_lost_is_to_be_put_back() {
+    let s = Sandbox::new();
+    s.write("mlops.toml", "[project]\nname = \"shop\"\n");
+    s.write(".kf/objects/sha256/ab/cd", "a file of a version");
+    let told = ends(&s, 10, ["status"]);
+    assert_eq!(told.stderr, ends(&s, 10, ["canary", "status"]).stderr);
+    assert_snapshot!(told, @"
+    -- stderr --
+    error: no state here: [ROOT]/work/.kf/state.db is gone, while `objects` beside it is there
+    hint: put the file back from a backup: what it says of versions, stages and rollouts is nowhere else
+    hint: a bad release is taken back without it: `kf rollback NAME --emergency`
+    hint: `kf init` starts a new state that knows nothing of the old one: only when there is no backup
+    -- exit status: 10 --
+    ");
+}
+
 #[test]
 fn a_clone_without_its_state_is_told_so() {
     let s = Sandbox::new();

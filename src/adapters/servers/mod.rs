@@ -282,6 +282,20 @@ impl<S: Server> Served<S> {
         Err(refused(Error::new(message)))
     }
 
+    /// The same fault, with what to do before a rollout can begin.
+    fn start_first(&self, fault: Fault, arms: &Arms, stable: Version) -> Fault {
+        let (model, target) = (&arms.model, &self.versions.target);
+        let address = self.versions.address(model, stable);
+        let by_kf = if self.versions.can_start() { "" } else { "; `start` of the target is a program by which kf does" };
+        let hint = format!(
+            "the version in production must answer first: start {model}@{stable} at {address} (`url` of `[target.{target}]`){by_kf}"
+        );
+        match fault {
+            Fault::Unclear(e) => Fault::Unclear(e.hint(hint)),
+            other => other,
+        }
+    }
+
     fn include_first(&self) -> String {
         format!("{} does not go by `{}`: {}", self.describe(), self.server.file().display(), self.server.how_to_include())
     }
@@ -317,17 +331,21 @@ impl<S: Server> Target for Served<S> {
         if arms.back {
             return Ok(());
         }
-        if let Some(arm) = &arms.stable {
-            unready(&arms.model, arm.version, self.versions.standing(&arms.model, arm.version)?)?;
+        let first = self.written()?.is_none();
+        // What `scale` starts with the first file does not run before.
+        if let Some(arm) = arms.stable.as_ref().filter(|_| !first || !self.versions.can_start()) {
+            let standing = self.versions.standing(&arms.model, arm.version)?;
+            unready(&arms.model, arm.version, standing).map_err(|fault| self.start_first(fault, arms, arm.version))?;
         }
-        if self.written()?.is_none() {
+        if first {
             return Ok(());
         }
         self.server.running()?.map_or(Ok(()), |running| self.agrees(arms, &running))
     }
 
     fn scale(&self, arms: &Arms, weight: Weight) -> Asked<()> {
-        let stable = arms.stable.as_ref().filter(|_| weight < Weight::FULL);
+        let first = self.written()?.is_none();
+        let stable = arms.stable.as_ref().filter(|_| first || weight < Weight::FULL);
         for arm in stable.into_iter().chain([&arms.canary]) {
             self.versions.start(&arms.model, arm)?;
         }

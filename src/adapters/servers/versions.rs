@@ -86,6 +86,11 @@ impl Versions {
         })
     }
 
+    /// Whether kf can start versions.
+    pub(super) fn can_start(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// Starts a version, unless it answers already.
     pub(super) fn start(&self, model: &Name, arm: &Arm) -> Asked<()> {
         let Some(program) = &self.start else { return Ok(()) };

@@ -1,11 +1,12 @@
 //! A rollout as reports show it: where it is, what was seen, what is next.
 
+use super::ordered::{Halt, let_on};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::table::Table;
-use crate::base::text::count;
+use crate::base::text::{count, fixed};
 use crate::base::time::Timestamp;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
@@ -247,6 +248,8 @@ pub(crate) struct Stands {
     driven_by: Option<String>,
     /// On what a canary waits that is not ready, as its target says now.
     waits: Option<String>,
+    /// Since when and why it stands still, when only a person lets it go on.
+    halt: Option<Halt>,
     /// What this command changed, in words.
     told: Vec<String>,
     /// True when nobody could drive it: nothing was changed.
@@ -280,6 +283,7 @@ impl Stands {
             compared: r.setup.compared(),
             driven_by,
             waits: None,
+            halt: Halt::read(view, r)?,
             told,
             dry: false,
             exit,
@@ -306,7 +310,8 @@ impl Report for Stands {
     const SCHEMA: &'static str = "kf.canary/1";
 
     fn blocks(&self) -> Vec<Block> {
-        let mut blocks: Vec<Block> = vec![self.of.lines().join("\n").into()];
+        let halt = self.halt.as_ref().map(Halt::told);
+        let mut blocks: Vec<Block> = vec![self.of.lines().into_iter().chain(halt).collect::<Vec<_>>().join("\n").into()];
         if let Some(window) = &self.window {
             blocks.push(findings(&window.findings).into());
             let seen = format!(
@@ -358,15 +363,16 @@ impl RolloutDoc {
             (Phase::RolledBack | Phase::Failed, _) => {
                 format!("`kf canary explain {model}` says why; `kf canary retry {model}` starts it again from the first step")
             }
-            (Phase::AwaitingApproval, None) => format!("`kf canary approve {model}` or `kf canary abort {model}`"),
             (_, Some(Held::Judge(_))) => {
                 format!("it goes on by itself when that is over; `kf canary explain {model}` says more")
             }
-            (_, Some(_)) => format!("`kf canary resume {model}` or `kf canary abort {model}`"),
-            _ if !driven => {
-                format!("nobody drives it: `kf canary run {model}`, or `kf canary tick {model}` from cron")
-            }
-            _ => return None,
+            (phase, held) => match let_on(model, phase, held) {
+                Some(orders) => orders,
+                None if !driven => {
+                    format!("nobody drives it: `kf canary run {model}`, or `kf canary tick {model}` from cron")
+                }
+                None => return None,
+            },
         })
     }
 }
@@ -374,7 +380,7 @@ impl RolloutDoc {
 /// What the judge found, as a table.
 pub(super) fn findings(all: &[Finding]) -> Table {
     let mut t = Table::new(&["check", ">canary", ">stable", ">limit", ">n", ">evidence", ">needed", "verdict", "needs"]);
-    let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+    let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| fixed(v, 4));
     for f in all {
         // What is compared with a version that has no requests does not wait for more of the canary's.
         let alone = f.n > 0 && f.against == Some(0);
@@ -386,7 +392,7 @@ pub(super) fn findings(all: &[Finding]) -> Table {
             Standing::Broken => "broken",
             Standing::BothBroken => "both broken",
         };
-        let evidence = if f.evidence.is_finite() { format!("{:.2}", f.evidence) } else { "-".to_owned() };
+        let evidence = if f.evidence.is_finite() { fixed(f.evidence, 2) } else { "-".to_owned() };
         t.row([
             f.check.clone(),
             number(f.estimate),
@@ -394,7 +400,7 @@ pub(super) fn findings(all: &[Finding]) -> Table {
             number(f.limit),
             f.n.to_string(),
             evidence,
-            format!("{:.2}", f.needed),
+            fixed(f.needed, 2),
             verdict.to_owned(),
             f.needs.filter(|_| !alone).map(|n| format!("about {n} more")).unwrap_or_default(),
         ]);

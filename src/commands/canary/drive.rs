@@ -1,6 +1,7 @@
 //! Driving a rollout from a command, and showing how it goes.
 
 use super::doc::Stands;
+use super::ordered::let_on;
 use crate::adapters::process::is_alive;
 use crate::adapters::source::Ranges;
 use crate::base::error::{Error, Kind, Result};
@@ -204,6 +205,7 @@ pub(super) fn drive(cx: &Cx, store: &Store, of: &Rollout, until: Until, watch: b
             if ticked.rollout.state.phase.ended() || enough {
                 break;
             }
+            screen.ask(&ticked.rollout);
             rest(ticked.wait, &mut || changed(store, &ticked.rollout))?;
         }
         controller.end()?;
@@ -298,12 +300,23 @@ struct Screen<'a> {
     live: bool,
     /// What was last said to be waited for: it is told once.
     waited: Option<String>,
+    /// What a person was last asked to type: they are asked once.
+    asked: Option<String>,
 }
 
 impl<'a> Screen<'a> {
     fn new(cx: &'a Cx, watch: bool) -> Self {
         let live = watch && !cx.out.quiet && std::io::stdout().is_terminal();
-        Self { cx, live, waited: None }
+        Self { cx, live, waited: None, asked: None }
+    }
+
+    /// Asks for the person whom a rollout waits for; a screen says it already.
+    fn ask(&mut self, of: &Rollout) {
+        let orders = let_on(&of.setup.model, of.state.phase, of.state.held);
+        if let Some(orders) = orders.as_ref().filter(|_| !self.live && self.asked != orders) {
+            self.cx.out.note(&format!("it stands still until somebody lets it go on: {orders}"));
+        }
+        self.asked = orders;
     }
 
     fn show(&mut self, store: &Store, of: &Rollout, told: &[String], waits: Option<&str>) -> Result<()> {

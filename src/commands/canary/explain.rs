@@ -1,13 +1,15 @@
 //! `kf canary explain`: why each decision was taken, with the numbers that it rests on.
 
 use super::doc::{RolloutDoc, findings, word};
+use super::ordered::{By, is_order};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::table::Table;
-use crate::base::text::{count, ellipsis};
+use crate::base::text::{count, ellipsis, fixed};
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::domain::audit::entry::Reader;
 use crate::domain::rollout::judge::Judgement;
 use crate::domain::rollout::machine::{Held, Phase};
 use crate::domain::rollout::table::{self, Latency, MoveRow, Rollout, Tick};
@@ -37,7 +39,10 @@ struct Decision {
     step: usize,
     weight: f64,
     why: String,
+    /// The pseudonym of who made it; `actor` is the name.
     by: String,
+    #[serde(flatten)]
+    made: By,
     event: i64,
     judgement: Option<Judgement>,
 }
@@ -64,10 +69,14 @@ impl Report for Explained {
     const SCHEMA: &'static str = "kf.canary-explain/1";
 
     fn blocks(&self) -> Vec<Block> {
-        let mut t = Table::new(&["at", "what", ">step", ">weight", "then", "why"]);
+        let mut t = Table::new(&["at", "what", ">step", ">weight", "then", "who", "ticket", "why"]);
         for d in &self.decisions {
             let then = d.held.map_or_else(|| word(&d.phase), |held| format!("{}, held ({})", word(&d.phase), word(&held)));
-            t.row([d.at.to_string(), d.what.clone(), d.step.to_string(), format!("{} %", d.weight), then, ellipsis(&d.why, 200)]);
+            // What kf does by itself it does for whoever drives it.
+            let By { actor, ticket, reason } = if is_order(&d.what) { d.made.clone() } else { By::default() };
+            let why = reason.map_or_else(|| d.why.clone(), |reason| format!("{}: {reason}", d.why));
+            let (weight, ticket) = (format!("{} %", d.weight), ticket.unwrap_or_default());
+            t.row([d.at.to_string(), d.what.clone(), d.step.to_string(), weight, then, actor, ticket, ellipsis(&why, 200)]);
         }
         let mut blocks: Vec<Block> = vec![t.into()];
         let decided = self.decisions.iter().rev().find_map(|d| d.judgement.as_ref().map(|j| (d.at.to_string(), j)));
@@ -101,7 +110,7 @@ impl Report for Explained {
 /// Quantiles of both versions, and how far one lies above the other.
 fn tail_table(tail: &Tail) -> Vec<Block> {
     let mut t = Table::new(&["seconds", ">canary", "95 % interval", ">stable", "95 % interval"]);
-    let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| fixed(v, 3));
     for row in &tail.quantiles {
         let ends = |of: Option<tail::Ends>| {
             let interval = of.map(|e| format!("{} … {}", number(e.low), number(e.high))).unwrap_or_default();
@@ -116,8 +125,9 @@ fn tail_table(tail: &Tail) -> Vec<Block> {
         let p = tail.p_value.map(|p| format!(", p = {p:.3} looked at once")).unwrap_or_default();
         blocks.push(
             format!(
-                "an answer of the canary is slower in {:.1} of 100 pairs; typically by {shift:.3} s ({interval}){p}",
-                effect * 100.0
+                "an answer of the canary is slower in {:.1} of 100 pairs; typically by {} s ({interval}){p}",
+                effect * 100.0,
+                fixed(shift, 3)
             )
             .into(),
         );
@@ -135,7 +145,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 
 fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
     let windows = table::windows(view, &of.uid, of.state.attempt)?;
-    let decisions = table::moves(view, &of.uid)?.into_iter().map(decision).collect();
+    let mut reader = Reader::new(view);
+    let decisions = table::moves(view, &of.uid)?.into_iter().map(|m| Ok(decision(By::read(&mut reader, &m)?, m)));
+    let decisions = decisions.collect::<Result<_>>()?;
     Ok(Explained {
         of: RolloutDoc::read(view, of)?,
         decisions,
@@ -148,7 +160,7 @@ fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
     })
 }
 
-fn decision(m: MoveRow) -> Decision {
+fn decision(made: By, m: MoveRow) -> Decision {
     Decision {
         at: m.at,
         what: m.what,
@@ -158,6 +170,7 @@ fn decision(m: MoveRow) -> Decision {
         weight: m.state.observed.percent(),
         why: m.reason,
         by: m.actor,
+        made,
         event: m.event,
         judgement: m.judgement,
     }

@@ -5,6 +5,7 @@ pub(super) mod drive;
 mod explain;
 pub(super) mod glance;
 mod history;
+mod ordered;
 mod orders;
 mod run;
 pub(super) mod start;

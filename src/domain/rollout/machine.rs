@@ -316,6 +316,11 @@ fn order(plan: &Plan, step: &Step, state: &State, event: &Event) -> Result<(Stat
         Event::Pause if phase.leaves() => refuse("it is on its way out, which cannot be paused"),
         Event::Pause => Ok((hold(state, Held::Paused), "paused".to_owned())),
         Event::Resume if state.held.is_none() => refuse("the rollout is not paused or held"),
+        // What was set is set again: else it would stand still at the next look, as nothing else changes the weight back.
+        Event::Resume if state.held == Some(Held::Drift) => {
+            let state = State { held: None, spent: 0, ..in_phase(state, Phase::Shifting) };
+            Ok((state, format!("resumed: {} is set again", step.weight)))
+        }
         // Whoever lets it go on has looked: errors and time count anew.
         Event::Resume => Ok((State { held: None, errors: 0, spent: 0, ..state.clone() }, "resumed".to_owned())),
         Event::Approve if phase == Phase::AwaitingApproval => Ok((next(plan, &free(state)), format!("{} approved", step.weight))),

@@ -200,6 +200,10 @@ fn drift_is_held_set_again_or_taken_back() {
         assert_eq!(run.state.held, None);
         run.tell(&Event::Observed(Weight::NONE));
         assert_eq!((run.state.phase, run.state.held), (phase, held), "{on_drift:?}");
+        if held.is_some() {
+            run.tell(&Event::Resume);
+            assert_eq!(pending(&run.plan, &run.state), Some(Action::SetWeight(weight(5.0))), "or the next look holds it again");
+        }
     }
 }
 

@@ -340,8 +340,22 @@ fn refuse_zero(values: &[Value]) -> Result<()> {
     }
 }
 
+/// Folders beside the file of a state in which something is once it was used: files of versions, gateways, what was done past it.
+const LEFT: [&str; 3] = ["objects", "gateway", "emergency"];
+
 /// The error for a state that is not there.
 fn no_state(what: &str) -> Error {
     Error::of(Kind::NoRepository, format!("no state here: {what} does not exist"))
         .hint("run `kf init` to start a new state here, or set `state.url` in mlops.toml to the state your team shares")
+}
+
+/// The same for a file, where what lies beside it says that there was one: to begin anew is then not what is wanted.
+fn lost_state(path: &Path) -> Error {
+    let beside = path.parent().unwrap_or(Path::new("."));
+    let filled = |name: &&&str| std::fs::read_dir(beside.join(name)).is_ok_and(|mut found| found.next().is_some());
+    let Some(left) = LEFT.iter().find(filled) else { return no_state(&path.display().to_string()) };
+    Error::of(Kind::NoRepository, format!("no state here: {} is gone, while `{left}` beside it is there", path.display()))
+        .hint("put the file back from a backup: what it says of versions, stages and rollouts is nowhere else")
+        .hint("a bad release is taken back without it: `kf rollback NAME --emergency`")
+        .hint("`kf init` starts a new state that knows nothing of the old one: only when there is no backup")
 }

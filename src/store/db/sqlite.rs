@@ -5,7 +5,7 @@
 
 pub(super) mod query;
 
-use super::{Mode, Row, Value, no_state};
+use super::{Mode, Row, Value, lost_state};
 use crate::base::error::{Context, Error, Kind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(super) fn open(path: &Path, mode: Mode, lock_timeout: Duration) -> Result<Co
         );
     }
     if mode != Mode::Create && !path.exists() {
-        return Err(no_state(&path.display().to_string()));
+        return Err(lost_state(path));
     }
     let base = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let writable = match mode {
