@@ -52,7 +52,7 @@ struct Explained {
     /// How many windows were judged in this attempt.
     windows: usize,
     unjudged: Vec<String>,
-    /// What the newest window could not have, with the reason.
+    /// What the newest window could not have, and where windows were left out, with the reason.
     left_out: Vec<String>,
     /// Durations of the newest step with windows, in seconds; for people, not for the verdict.
     latency: Option<Tail>,
@@ -132,6 +132,8 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 
 fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
     let windows = table::windows(view, &of.uid, of.state.attempt)?;
+    let mut left_out = windows.last().and_then(|t| t.seen.as_ref()).map(|s| s.left_out.clone()).unwrap_or_default();
+    left_out.extend(table::gaps(view, &of.uid)?.into_iter().map(|(at, why)| format!("{at}: {why}")));
     let decisions = table::moves(view, &of.uid)?.into_iter().map(decision).collect();
     Ok(Explained {
         of: RolloutDoc::read(view, of)?,
@@ -140,7 +142,7 @@ fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
         latency: latency(&windows),
         windows: windows.len(),
         unjudged: of.setup.unjudged.clone(),
-        left_out: windows.last().and_then(|t| t.seen.as_ref()).map(|s| s.left_out.clone()).unwrap_or_default(),
+        left_out,
     })
 }
 
