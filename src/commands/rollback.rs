@@ -1,7 +1,6 @@
 //! `kf rollback`: puts back the last good production version: in one transaction, and where there is traffic by a rollout that
 //! survives its process.
 
-use super::alert::deliver;
 use super::canary::doc::Stands;
 use super::canary::drive::{BACK_PATIENCE, Counts, WayBack, can_go_back, see_back, stands, with_parts};
 use super::emergency;
@@ -189,7 +188,6 @@ fn with_traffic(cx: &Cx, store: &Store, (args, under_way): (&Args, Option<Rollou
         let shadow = of.setup.plan.shadow;
         can_go_back(cx, &of)?;
         let of = turn(store, &of, args.to.filter(|_| !shadow), because)?;
-        deliver(cx, store);
         let stands = if store.is_dry_run() { stands(store, &of.uid, Vec::new())? } else { see_back(cx, store, &of, way)? };
         if !shadow || store.is_dry_run() {
             return cx.out.emit(&stands);
@@ -198,7 +196,6 @@ fn with_traffic(cx: &Cx, store: &Store, (args, under_way): (&Args, Option<Rollou
     }
     let place = place(project, &args.name, args.target.as_deref())?;
     let planned = with_parts(cx, store, (place, Counts::Nobody), |_, parts| plan_back(parts, place, request, because))?;
-    deliver(cx, store);
     match planned {
         Some(of) if !store.is_dry_run() => cx.out.emit(&see_back(cx, store, &of, way)?),
         Some(of) => {

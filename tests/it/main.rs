@@ -8,6 +8,7 @@ mod blue_green;
 mod builtin;
 mod canary;
 mod canary_front;
+mod canary_waits;
 mod card;
 mod checkout;
 mod completions;
