@@ -18,10 +18,12 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The largest output that [`Program::run`] collects unless the caller says otherwise.
 const OUTPUT_MAX: Bytes = Bytes(64 << 20);
+/// How often [`Program::run_while`] asks whether its answer is still wanted.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// An external program and how to run it.
 #[derive(Clone, Debug)]
@@ -44,6 +46,19 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// The last part of its standard error, at most 64 KiB.
     pub stderr: String,
+}
+
+impl Output {
+    /// The standard output of a program of this name.
+    ///
+    /// # Errors
+    /// When it ended otherwise than with exit status 0, with the last lines of its standard error.
+    pub fn printed(self, name: &str) -> Result<Vec<u8>> {
+        if self.ended.success() {
+            return Ok(self.stdout);
+        }
+        Err(Error::new(why(name, &self.ended, &self.stderr)))
+    }
 }
 
 impl Program {
@@ -171,19 +186,36 @@ impl Program {
     /// # Errors
     /// What [`Program::start`] fails with; more output than allowed.
     pub fn run(&self, input: &[u8]) -> Result<Output> {
+        self.run_while(input, &mut || true)
+    }
+
+    /// The same while `goes_on`, which is asked ten times a second, says so; then it is killed with all that it started, and its end
+    /// is [`Ended::GivenUp`].
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn run_while(&self, input: &[u8], goes_on: &mut dyn FnMut() -> bool) -> Result<Output> {
         let mut running = self.start()?;
         running.feed(input.to_vec());
         running.close_input();
-        let mut stdout = Vec::new();
+        let (mut stdout, mut asked) = (Vec::new(), Instant::now());
         loop {
-            match running.next()? {
-                Event::Stdout(bytes) => {
+            let happened = running.next_before(Some(asked + ASKED_EVERY))?;
+            if asked.elapsed() >= ASKED_EVERY {
+                if !matches!(happened, Some(Event::Ended(_))) && !goes_on() {
+                    return Ok(Output { ended: Ended::GivenUp, stdout, stderr: running.stderr() });
+                }
+                asked = Instant::now();
+            }
+            match happened {
+                None => {}
+                Some(Event::Stdout(bytes)) => {
                     stdout.extend_from_slice(&bytes);
                     if stdout.len() as u64 > self.output_max.0 {
                         return Err(Error::new(format!("`{}` wrote more than {}", self.name(), self.output_max)));
                     }
                 }
-                Event::Ended(ended) => return Ok(Output { ended, stdout, stderr: running.stderr() }),
+                Some(Event::Ended(ended)) => return Ok(Output { ended, stdout, stderr: running.stderr() }),
             }
         }
     }
@@ -193,11 +225,7 @@ impl Program {
     /// # Errors
     /// What [`Program::run`] fails with; an end other than exit status 0, with the last lines of its standard error.
     pub fn output(&self, input: &[u8]) -> Result<Vec<u8>> {
-        let done = self.run(input)?;
-        if done.ended.success() {
-            return Ok(done.stdout);
-        }
-        Err(Error::new(why(&self.name(), &done.ended, &done.stderr)))
+        self.run(input)?.printed(&self.name())
     }
 }
 

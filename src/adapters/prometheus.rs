@@ -11,7 +11,7 @@ use crate::base::text::visible;
 use crate::base::time::Timestamp;
 use crate::config::{Prometheus as Settings, Secret};
 use crate::domain::monitor::sample::from_seconds;
-use crate::store::runtime::block_on;
+use crate::store::runtime::{block_on, block_on_while};
 use futures_util::future::try_join_all;
 use reqwest::Method;
 use serde::Deserialize;
@@ -98,15 +98,19 @@ impl Prometheus {
         block_on(self.ask(promql, None))?
     }
 
-    /// The values of several queries at one time, asked together, in their order.
+    /// The values of several queries at one time, asked together, in their order, while `goes_on` says so; `None` once it does not.
     ///
     /// # Errors
     /// As [`Self::query`], of the first query that fails; it names the query.
-    pub fn queries_at(&self, promql: &[String], at: Timestamp) -> Result<Vec<Answered>> {
+    pub fn queries_while(&self, promql: &[String], at: Timestamp, goes_on: &dyn Fn() -> bool) -> Result<Option<Vec<Answered>>> {
+        block_on_while(self.ask_all(promql, at), goes_on)?.transpose()
+    }
+
+    async fn ask_all(&self, promql: &[String], at: Timestamp) -> Result<Vec<Answered>> {
         let each = promql.iter().map(|query| async move {
             self.ask(query, Some(at)).await.context(|| format!("the query `{}`", visible(query, 200)))
         });
-        block_on(try_join_all(each))?
+        try_join_all(each).await
     }
 
     async fn ask(&self, promql: &str, at: Option<Timestamp>) -> Result<Answered> {

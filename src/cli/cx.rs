@@ -99,7 +99,7 @@ impl Cx {
             // A log key that may not be read must not stand in the way of who only reads.
             return self.store_unsigned(mode);
         }
-        let store = Store::open(self.settings_for(self.own_state()?)?, mode)?;
+        let store = Store::open(self.settings_to_write()?, mode)?;
         store.set_dry_run(self.global.dry_run);
         if mode == Mode::Write && !store.signs_on()? {
             self.out.warn(
@@ -113,9 +113,14 @@ impl Cx {
     /// Opens the state to write it, waiting no longer for another writer than `patience`, in the name of `who`, or else of whoever runs
     /// this.
     pub(crate) fn store_within(&self, patience: Duration, who: Option<Identity>) -> Result<Store> {
-        let settings = self.settings_for(self.own_state()?)?;
+        let settings = self.settings_to_write()?;
         let identity = who.unwrap_or_else(|| settings.identity.clone());
         Store::open(Settings { lock_timeout: patience.min(settings.lock_timeout), identity, ..settings }, Mode::Write)
+    }
+
+    /// All that opening the state to write it needs.
+    pub(crate) fn settings_to_write(&self) -> Result<Settings> {
+        self.settings_for(self.own_state()?)
     }
 
     /// All that opening the state to read it needs.

@@ -284,7 +284,6 @@ impl<'a> Doing<'a> {
     /// Has a rollout under way go back.
     fn turned(&self, of: &Rollout, to: Option<Version>) -> Result<Stands> {
         let of = turn(self.store, of, to, self.because)?;
-        deliver(self.cx, self.store);
         if self.store.is_dry_run() { stands(self.store, &of.uid, Vec::new()) } else { self.seen_back(&of) }
     }
 
@@ -296,9 +295,11 @@ impl<'a> Doing<'a> {
     fn back(&self, place: &Place, request: &Request<'_>) -> Result<OfTarget> {
         let (store, cx) = (self.store, self.cx);
         let planned = with_parts(cx, store, (place, Counts::Nobody), |_, parts| plan_back(parts, place, request, self.because))?;
-        deliver(cx, store);
         Ok(match planned {
-            Back::Shown(done) => OfTarget::Registry(report(&done)),
+            Back::Shown(done) => {
+                deliver(cx, store);
+                OfTarget::Registry(report(&done))
+            }
             Back::Planned(of) if !store.is_dry_run() => OfTarget::Rollout(Box::new(self.seen_back(&of)?)),
             Back::Planned(of) => {
                 let now = store.now();

@@ -120,6 +120,16 @@ pub trait MetricSource: Send + Sync {
     /// # Errors
     /// When it cannot be asked, or its answer cannot be.
     fn read(&self, ask: &Ask<'_>) -> Result<Reading>;
+
+    /// The same for somebody who may stop to wait for it: `goes_on` is asked now and then and says whether they still do. `None` when they
+    /// do not. Whoever answers soon, or not at all when their target does not either, need not ask.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn read_while(&self, ask: &Ask<'_>, goes_on: &dyn Fn() -> bool) -> Result<Option<Reading>> {
+        let _ = goes_on;
+        self.read(ask).map(Some)
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ use crate::base::error::{Context, Error, Kind, Result};
 use futures_util::FutureExt as _;
 use std::future::Future;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Threads that drive connections; the work itself is done by the threads that wait.
 const WORKERS: usize = 2;
+/// How often [`block_on_while`] asks.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -53,6 +56,21 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output> {
     Ok(runtime()?.block_on(future))
 }
 
+/// The same while `goes_on`, which is asked ten times a second outside of the future, says so; `None` once it does not.
+///
+/// # Errors
+/// As [`block_on`].
+pub fn block_on_while<F: Future>(future: F, goes_on: &dyn Fn() -> bool) -> Result<Option<F::Output>> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        match block_on(async { tokio::time::timeout(ASKED_EVERY, future.as_mut()).await })? {
+            Ok(done) => return Ok(Some(done)),
+            Err(_) if goes_on() => {}
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
 /// True while a runtime polls a future on this thread, where blocking would panic.
 ///
 /// A runtime is also "current" on the threads of `spawn_blocking`, where blocking is right. What tells them apart is the
@@ -80,6 +98,18 @@ mod tests {
     fn timers_and_tls_work_on_it() {
         block_on(async { tokio::time::sleep(std::time::Duration::from_millis(1)).await }).expect("waits");
         assert!(rustls::crypto::CryptoProvider::get_default().is_some());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_given_up() {
+        assert_eq!(block_on_while(async { 7 }, &|| false).expect("no task around"), Some(7));
+        let asked = std::cell::Cell::new(0);
+        let twice = || {
+            asked.set(asked.get() + 1);
+            asked.get() < 2
+        };
+        let given_up = block_on_while(std::future::pending::<()>(), &twice).expect("no task around");
+        assert_eq!((given_up, asked.get()), (None, 2));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Driver {
         Self(command.spawn().expect("kf starts"))
     }
 
-    fn ended(mut self) -> Option<i32> {
+    pub(crate) fn ended(mut self) -> Option<i32> {
         self.0.wait().expect("ended").code()
     }
 }

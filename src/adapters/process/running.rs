@@ -32,6 +32,8 @@ pub enum Ended {
     Overtime(Duration),
     /// It was stopped because it wrote nothing for this long.
     Quiet(Duration),
+    /// It was killed because nobody waits for it any more.
+    GivenUp,
 }
 
 impl Ended {
@@ -58,6 +60,7 @@ impl fmt::Display for Ended {
                 None => write!(f, "was ended by signal {n}"),
             },
             Self::Overtime(limit) => write!(f, "was stopped: it ran longer than {} s", limit.as_secs_f64()),
+            Self::GivenUp => f.write_str("was stopped: nobody waits for it any more"),
             Self::Quiet(limit) => write!(f, "was stopped: it wrote nothing for {} s", limit.as_secs_f64()),
         }
     }

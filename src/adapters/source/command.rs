@@ -5,7 +5,7 @@
 //! has and kf does not know is refused: a misspelt key would be a metric that nobody looks at.
 
 use super::{Ranges, tally};
-use crate::adapters::process::Program;
+use crate::adapters::process::{Ended, Program};
 use crate::base::error::{Context, Error, Result};
 use crate::base::quantity::Bytes;
 use crate::seams::metrics::{Ask, Buckets, Counted, MetricSource, Reading};
@@ -99,6 +99,11 @@ impl MetricSource for Source {
     }
 
     fn read(&self, ask: &Ask<'_>) -> Result<Reading> {
+        let found = self.read_while(ask, &|| true)?;
+        found.ok_or_else(|| Error::new(format!("{} was given up", self.describe())))
+    }
+
+    fn read_while(&self, ask: &Ask<'_>, goes_on: &dyn Fn() -> bool) -> Result<Option<Reading>> {
         let told = [
             ("KF_MODEL", Some(ask.model.to_string())),
             ("KF_STABLE", ask.stable.map(|v| v.to_string())),
@@ -112,8 +117,13 @@ impl MetricSource for Source {
             None => program.unset(name),
         });
         let cannot = || format!("{} cannot count", self.describe());
-        let printed = program.output(&[]).context(cannot)?;
+        let done = program.run_while(&[], &mut || goes_on()).context(cannot)?;
+        if done.ended == Ended::GivenUp {
+            return Ok(None);
+        }
+        let printed = done.printed(&program.name()).context(cannot)?;
         reading(&printed, &self.ranges)
+            .map(Some)
             .map_err(|why| {
                 Error::new(why).hint("`docs/schemas/counted.json` says what it prints; what it does not have it leaves out")
             })

@@ -54,8 +54,13 @@ impl MetricSource for Source {
     }
 
     fn read(&self, ask: &Ask<'_>) -> Result<Reading> {
+        let found = self.read_while(ask, &|| true)?;
+        found.ok_or_else(|| Error::new(format!("{} was given up", self.describe())))
+    }
+
+    fn read_while(&self, ask: &Ask<'_>, goes_on: &dyn Fn() -> bool) -> Result<Option<Reading>> {
         // Whoever only wants to know where a reading begins asks for no time, in which nothing is counted.
-        let Some(window) = window(ask)? else { return Ok(Reading::default()) };
+        let Some(window) = window(ask)? else { return Ok(Some(Reading::default())) };
         let arms: Vec<(&str, Version)> =
             ask.stable.map(|stable| ("stable", stable)).into_iter().chain([("canary", ask.canary)]).collect();
         let templates = self.templates();
@@ -66,14 +71,15 @@ impl MetricSource for Source {
         };
         let queries: Vec<String> =
             arms.iter().flat_map(|(arm, version)| templates.iter().map(|(_, t)| filled(arm, *version, t))).collect();
-        let answers = self.server.queries_at(&queries, ask.to).context(|| format!("cannot ask {}", self.describe()))?;
+        let answers = self.server.queries_while(&queries, ask.to, goes_on);
+        let Some(answers) = answers.context(|| format!("cannot ask {}", self.describe()))? else { return Ok(None) };
         let mut reading = Reading::default();
         for ((arm, _), answers) in arms.iter().zip(answers.chunks(templates.len())) {
             let named = templates.iter().map(|(name, _)| format!("`{name}` of {arm}")).zip(answers);
             let counted = counted(&self.queries, named)?;
             if *arm == "stable" { reading.stable = counted } else { reading.canary = counted }
         }
-        Ok(reading)
+        Ok(Some(reading))
     }
 }
 

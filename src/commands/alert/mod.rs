@@ -1,5 +1,6 @@
 //! `kf alert`: who was told of what, who waits to be, and whether telling works.
 
+pub(crate) mod beside;
 mod list;
 mod send;
 mod test;
@@ -43,10 +44,14 @@ impl Command {
 /// Sends what waits, at the end of a command that may have raised something. What cannot be sent is a warning: it waits in the
 /// state, and the command has done its work.
 pub(super) fn deliver(cx: &Cx, store: &Store) {
-    let tried = match send_waiting(cx, store, Which::Due) {
-        Ok(tried) => tried,
-        Err(e) => return cx.warn(&format!("alerts wait and could not be sent: {e}")),
-    };
+    match send_waiting(cx, store, Which::Due) {
+        Ok(tried) => tell(cx, &tried),
+        Err(e) => cx.warn(&format!("alerts wait and could not be sent: {e}")),
+    }
+}
+
+/// Warns of what could not be sent.
+fn tell(cx: &Cx, tried: &[Delivery]) {
     // Of those that were sent an error says who was left out.
     for d in tried.iter().filter(|d| d.error.is_some()) {
         let next = match (d.state, d.due) {

@@ -8,7 +8,7 @@ use crate::base::error::{Error, Kind, Result};
 use crate::base::time::{Clock, Timestamp};
 use crate::cli::cx::Cx;
 use crate::cli::report;
-use crate::commands::alert::deliver;
+use crate::commands::alert::beside::Beside;
 use crate::config::{Loaded, Rollout as Plan, Target as Place};
 use crate::domain::rollout::measure;
 use crate::domain::rollout::setup::Strategy;
@@ -24,6 +24,12 @@ use std::time::Duration;
 
 /// How often somebody looks who only watches.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often whoever drives looks whether something was ordered.
+const HEAR: Duration = Duration::from_millis(50);
+/// How often whoever ordered a way back looks whether it was done.
+const SEE: Duration = Duration::from_millis(20);
+/// The shortest time-out of a target that is told how long a way back may take.
+const CALL_MIN: Duration = Duration::from_secs(1);
 /// How long a target that does not take a canary back is tried, unless something else is said.
 pub(crate) const BACK_PATIENCE: &str = "1m";
 /// How long a target that has taken a way back on, and does not show it yet, is waited for at least: it may have to start pods.
@@ -137,17 +143,17 @@ pub(crate) struct WayBack {
 }
 
 impl WayBack {
-    /// Given up when it has not come on for too long, with what stands in the way; `since` is when it began not to.
-    fn still(&self, of: &Rollout, waits: Option<&str>, (since, now): (&mut Option<Timestamp>, Timestamp)) -> Result<()> {
+    /// Given up when it has not come on for too long, with what stands in the way; `since` is the last move, and when that was.
+    fn still(&self, of: &Rollout, waits: Option<&str>, (since, now): (&mut (i64, Timestamp), Timestamp)) -> Result<()> {
+        if since.0 != of.moves {
+            *since = (of.moves, now);
+        }
         let in_vain = of.state.errors > 0 || of.state.wants_a_person();
         if of.state.phase.ended() || !(in_vain || waits.is_some()) {
-            *since = None;
             return Ok(());
         }
         let patience = if in_vain { self.patience } else { self.patience.max(SLOW) };
-        let waited = now.micros().saturating_sub(since.get_or_insert(now).micros());
-        let waited = Duration::from_micros(u64::try_from(waited).unwrap_or(0));
-        if waited < patience {
+        if passed(since.1, now) < patience {
             return Ok(());
         }
         let (reference, target) = (of.setup.reference(), &of.setup.target);
@@ -175,22 +181,31 @@ impl WayBack {
 /// # Errors
 /// [`Kind::Locked`] when somebody else drives it.
 pub(super) fn drive(cx: &Cx, store: &Store, of: &Rollout, until: Until, watch: bool) -> Result<Stands> {
-    let place = place_of(cx, of)?;
+    let mut alerts = Beside::new(cx);
+    let driven = drive_beside(cx, store, of, (until, watch), &mut alerts);
+    alerts.end(store);
+    driven
+}
+
+/// The same while alerts are sent.
+fn drive_beside(cx: &Cx, store: &Store, of: &Rollout, (until, watch): (Until, bool), alerts: &mut Beside<'_>) -> Result<Stands> {
+    let place = bounded(place_of(cx, of)?, until);
     let pid = i64::from(std::process::id());
     let host = store.identity().host.clone();
     let gone = |there: &str, other: i64| there == host && (other == pid || !is_alive(other));
     let fenced = matches!(until, Until::Back(WayBack { fenced: true, .. }));
     let counts = if of.setup.strategy == Strategy::Rollback || fenced { Counts::Nobody } else { Counts::Of(of) };
-    with_parts(cx, store, (place, counts), |_, parts| {
+    with_parts(cx, store, (&place, counts), |_, parts| {
         let mut controller = match fenced {
             true => Controller::instead(*parts, &of.uid, pid)?,
             false => Controller::new(*parts, &of.uid, pid, &gone)?,
         };
         let mut screen = Screen::new(cx, watch);
-        let (mut told, mut waited, mut since) = (Vec::new(), Duration::ZERO, None);
+        let (mut told, mut waited, mut since) = (Vec::new(), Duration::ZERO, (of.moves, store.now()));
+        alerts.look(store);
         loop {
             let ticked = controller.tick()?;
-            deliver(cx, store);
+            alerts.look(store);
             screen.show(store, &ticked.rollout, &ticked.told, ticked.waits.as_deref())?;
             told.extend(ticked.told);
             waited = if ticked.rollout.state.wants_a_person() { waited + ticked.wait } else { Duration::ZERO };
@@ -206,11 +221,25 @@ pub(super) fn drive(cx: &Cx, store: &Store, of: &Rollout, until: Until, watch: b
                 break;
             }
             screen.ask(&ticked.rollout);
-            rest(ticked.wait, &mut || changed(store, &ticked.rollout))?;
+            let left = match until {
+                Until::Back(way) => way.patience.checked_sub(passed(since.1, store.now())).filter(|left| !left.is_zero()),
+                Until::Now | Until::End(_) => None,
+            };
+            let wait = left.map_or(ticked.wait, |left| ticked.wait.min(left));
+            rest(wait, &mut || changed(store, &ticked.rollout))?;
         }
         controller.end()?;
         stands(store, &of.uid, told)
     })
+}
+
+/// The target, none of whose calls takes longer than a way back may.
+fn bounded(place: &Place, until: Until) -> Place {
+    let longest = match until {
+        Until::Back(way) => way.patience.max(CALL_MIN),
+        Until::Now | Until::End(_) => place.timeout,
+    };
+    Place { timeout: place.timeout.min(longest), ..place.clone() }
 }
 
 /// Waits a moment each time that it is called, and tells whether there is time left of so much from now.
@@ -223,11 +252,15 @@ pub(crate) fn rest_of(clock: &Clock, patience: Duration) -> impl FnMut() -> bool
     }
 }
 
+fn passed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(now.micros().saturating_sub(since.micros())).unwrap_or(0))
+}
+
 /// Sleeps until it is time, or somebody ordered something.
 fn rest(wait: Duration, ordered: &mut dyn FnMut() -> Result<bool>) -> Result<()> {
     let mut left = wait;
     while !left.is_zero() {
-        let nap = left.min(LOOK);
+        let nap = left.min(HEAR);
         std::thread::sleep(nap);
         left -= nap;
         if !left.is_zero() && ordered()? {
@@ -238,7 +271,7 @@ fn rest(wait: Duration, ordered: &mut dyn FnMut() -> Result<bool>) -> Result<()>
 }
 
 fn changed(store: &Store, before: &Rollout) -> Result<bool> {
-    Ok(find(store, &before.uid)?.moves != before.moves)
+    Ok(store.read(|view| table::moves_made(view, &before.uid))? != before.moves)
 }
 
 fn find(store: &Store, uid: &str) -> Result<Rollout> {
@@ -256,7 +289,8 @@ pub(crate) fn stands(store: &Store, uid: &str, told: Vec<String>) -> Result<Stan
 pub(super) fn follow(cx: &Cx, store: &Store, uid: &str, back: Option<WayBack>) -> Result<Stands> {
     let mut screen = Screen::new(cx, true);
     let mut before: Option<Rollout> = None;
-    let mut since = None;
+    let mut since = (0, store.now());
+    let nap = if back.is_some() { SEE } else { LOOK };
     loop {
         let of = find(store, uid)?;
         if before.as_ref() != Some(&of) {
@@ -271,7 +305,7 @@ pub(super) fn follow(cx: &Cx, store: &Store, uid: &str, back: Option<WayBack>) -
             way.still(&of, None, (&mut since, store.now()))?;
         }
         before = Some(of);
-        std::thread::sleep(LOOK);
+        std::thread::sleep(nap);
     }
 }
 
@@ -288,10 +322,16 @@ pub(super) fn survives(cx: &Cx, of: &Rollout) {
 /// When the target does not do it for too long: what is ordered stays so.
 pub(crate) fn see_back(cx: &Cx, store: &Store, of: &Rollout, way: WayBack) -> Result<Stands> {
     survives(cx, of);
-    match drive(cx, store, of, Until::Back(way), false) {
-        Err(e) if e.kind() == Kind::Locked && !way.fenced => follow(cx, store, &of.uid, Some(way)),
+    let mut alerts = Beside::new(cx);
+    let done = match drive_beside(cx, store, of, (Until::Back(way), false), &mut alerts) {
+        Err(e) if e.kind() == Kind::Locked && !way.fenced => {
+            alerts.look(store);
+            follow(cx, store, &of.uid, Some(way))
+        }
         done => done,
-    }
+    };
+    alerts.end(store);
+    done
 }
 
 /// What a person sees while it goes on: a screen on a terminal, else a line for each decision.

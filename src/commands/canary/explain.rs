@@ -59,7 +59,7 @@ struct Explained {
     unjudged: Vec<String>,
     /// With what of the stable version durations are compared.
     compared: Vec<String>,
-    /// What the newest window could not have, with the reason.
+    /// What the newest window could not have, and where windows were left out, with the reason.
     left_out: Vec<String>,
     /// Durations of the newest step with windows, in seconds; for people, not for the verdict.
     latency: Option<Tail>,
@@ -145,6 +145,8 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 
 fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
     let windows = table::windows(view, &of.uid, of.state.attempt)?;
+    let mut left_out = windows.last().and_then(|t| t.seen.as_ref()).map(|s| s.left_out.clone()).unwrap_or_default();
+    left_out.extend(table::gaps(view, &of.uid)?.into_iter().map(|(at, why)| format!("{at}: {why}")));
     let mut reader = Reader::new(view);
     let decisions = table::moves(view, &of.uid)?.into_iter().map(|m| Ok(decision(By::read(&mut reader, &m)?, m)));
     let decisions = decisions.collect::<Result<_>>()?;
@@ -156,7 +158,7 @@ fn explain(view: View<'_>, of: &Rollout) -> Result<Explained> {
         windows: windows.len(),
         unjudged: of.setup.unjudged.clone(),
         compared: of.setup.compared(),
-        left_out: windows.last().and_then(|t| t.seen.as_ref()).map(|s| s.left_out.clone()).unwrap_or_default(),
+        left_out,
     })
 }
 

@@ -33,17 +33,17 @@ impl Order {
     }
 
     /// Records the order; gives the rollout then, and what that changed, in words.
-    fn record(&self, cx: &Cx, store: &Store, of: &Rollout, event: &Event) -> Result<(Rollout, Vec<String>)> {
+    fn record(&self, store: &Store, of: &Rollout, event: &Event) -> Result<(Rollout, Vec<String>)> {
         let because = Because { ticket: self.ticket.as_deref(), reason: self.reason.as_deref() };
         let (now, changed) = order(store, &of.uid, event, because)?;
-        deliver(cx, store);
         let told = changed.then(|| now.reason.clone()).into_iter().collect();
         Ok((now, told))
     }
 
     fn give(&self, cx: &Cx, event: &Event) -> Result<Exit> {
         let store = cx.store(Mode::Write)?;
-        let (now, told) = self.record(cx, &store, &self.of(&store)?, event)?;
+        let (now, told) = self.record(&store, &self.of(&store)?, event)?;
+        deliver(cx, &store);
         cx.out.emit(&stands(&store, &now.uid, told)?.done())
     }
 }
@@ -98,7 +98,7 @@ impl Abort {
         let store = cx.store(Mode::Write)?;
         let of = self.order.of(&store)?;
         can_go_back(cx, &of)?;
-        let (now, told) = self.order.record(cx, &store, &of, &Event::Abort("by order".to_owned()))?;
+        let (now, told) = self.order.record(&store, &of, &Event::Abort("by order".to_owned()))?;
         if store.is_dry_run() {
             return cx.out.emit(&stands(&store, &now.uid, told)?.done());
         }

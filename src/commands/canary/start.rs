@@ -82,13 +82,13 @@ pub(crate) fn release(cx: &Cx, args: &Release, strategy: Strategy) -> Result<Exi
         Outcome::Started(rollout) => rollout,
         Outcome::Refused(refused) => return promote::emit(cx, *refused, Stage::Production),
     };
-    deliver(cx, &store);
     if store.is_dry_run() {
         let now = store.now();
         let would = store.read(|view| super::doc::Stands::read(view, &rollout, now, Vec::new()))?;
         return cx.out.emit(&would.dry());
     }
     if args.detach {
+        deliver(cx, &store);
         return cx.out.emit(&stands(&store, &rollout.uid, vec![rollout.reason.clone()])?.done());
     }
     survives(cx, &rollout);

@@ -1,7 +1,8 @@
 //! Who drives a rollout: one controller at a time, known by a counter that only rises (its fence).
 //!
 //! A lease says for how long. It is taken over when that is over, or when its process is known to be gone; every write of a
-//! controller is refused once somebody else has a higher fence. No lease is an act of somebody, so none has an event.
+//! controller is refused once somebody else has a higher fence. One that lasts for longer than any may, because a clock was ahead when
+//! it was written, may be taken over as well. No lease is an act of somebody, so none has an event.
 
 use crate::base::error::{Error, Kind, Result};
 use crate::base::time::Timestamp;
@@ -46,7 +47,8 @@ pub fn lease(view: View<'_>, uid: &str) -> Result<Option<Lease>> {
 pub fn take(store: &Store, uid: &str, pid: i64, gone: &dyn Fn(&str, i64) -> bool) -> Result<Lease> {
     let now = store.now();
     let before = store.read(|view| lease(view, uid))?;
-    if let Some(held) = before.as_ref().filter(|held| held.until > now && !gone(&held.host, held.pid)) {
+    let holds = |held: &&Lease| held.until > now && !is_ahead(held, now) && !gone(&held.host, held.pid);
+    if let Some(held) = before.as_ref().filter(holds) {
         return Err(driven(uid, held));
     }
     let fence = before.as_ref().map_or(0, |l| l.fence) + 1;
@@ -58,19 +60,19 @@ pub fn take(store: &Store, uid: &str, pid: i64, gone: &dyn Fn(&str, i64) -> bool
     Err(held.map_or_else(|| taken(uid), |held| driven(uid, &held)))
 }
 
-/// Makes sure that a lease is still held, and that it lasts for so long from now; nothing is written while most of that is left.
+/// Makes sure that a lease is still held, and that it lasts on; nothing is written while most of its time is left.
 ///
 /// # Errors
 /// [`Kind::Locked`] when somebody else has taken it.
-pub fn renew(store: &Store, uid: &str, mine: &Lease, lasts: Duration) -> Result<Lease> {
+pub fn renew(store: &Store, uid: &str, mine: &Lease) -> Result<Lease> {
     if store.read(|view| lease(view, uid))?.is_none_or(|held| held.fence != mine.fence) {
         return Err(taken(uid));
     }
     let now = store.now();
-    if mine.until > after(now, lasts * 2 / 3) {
+    if mine.until > after(now, TTL * 2 / 3) && !is_ahead(mine, now) {
         return Ok(mine.clone());
     }
-    again(store, uid, mine, after(now, lasts))
+    again(store, uid, mine, after(now, TTL))
 }
 
 /// Gives a lease up: the next controller need not wait.
@@ -110,6 +112,11 @@ fn write(store: &Store, uid: &str, lease: &Lease, found: i64) -> Result<bool> {
         feed.finish("rollout_lease", older, values![uid, lease.fence, lease.fence, lease.renewal])?;
         Ok(true)
     })
+}
+
+/// True of a lease that lasts for longer than any does: a clock was ahead that wrote it down, and nobody waits until it is right.
+fn is_ahead(lease: &Lease, now: Timestamp) -> bool {
+    lease.until > after(now, TTL * 4)
 }
 
 fn after(now: Timestamp, lasts: Duration) -> Timestamp {

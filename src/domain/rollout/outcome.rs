@@ -42,6 +42,7 @@ mod tests {
     fn rollout(uid: &str, strategy: Strategy, (canary, stable): (Version, Version), phase: Phase) -> Rollout {
         let arm = |version: Version| Arm { version, digest: Digest::of(version.to_string().as_bytes()) };
         let setup = Setup {
+            staged: false,
             model: "bot".parse().expect("a name"),
             canary: arm(canary),
             stable: Some(arm(stable)),

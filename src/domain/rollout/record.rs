@@ -214,6 +214,15 @@ fn holds(feed: &Feed<'_>, uid: &str) -> Result<Option<i64>> {
     feed.asked("SELECT MAX(fence) FROM rollout_lease WHERE rollout = ?1", values![uid])
 }
 
+/// True while a rollout has not moved since it was seen, and the lease of this fence holds.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn unmoved(view: View<'_>, seen: &Rollout, fence: i64) -> Result<bool> {
+    let sql = "SELECT COALESCE(MAX(fence), 0) FROM rollout_lease WHERE rollout = ?1";
+    Ok(table::moves_made(view, &seen.uid)? == seen.moves && view.count(sql, values![&seen.uid])? == fence)
+}
+
 /// A rollout as it stands under the writer's lock, when the lease of this fence still holds.
 pub fn held(tx: &Tx<'_>, uid: &str, fence: i64) -> Result<Option<Rollout>> {
     let now = tx.view().count("SELECT COALESCE(MAX(fence), 0) FROM rollout_lease WHERE rollout = ?1", values![uid])?;

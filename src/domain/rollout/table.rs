@@ -168,6 +168,11 @@ pub fn find(view: View<'_>, uid: &str) -> Result<Option<Rollout>> {
     view.first(&format!("{ROLLOUT} WHERE r.uid = ?1"), values![uid], rollout)
 }
 
+/// How many moves a rollout has made: cheap enough to be asked ten times a second.
+pub fn moves_made(view: View<'_>, uid: &str) -> Result<i64> {
+    view.count("SELECT COALESCE(MAX(moves), 0) FROM rollout WHERE uid = ?1", values![uid])
+}
+
 /// Why a rollout was asked for, as whoever started it said.
 pub fn asked_for(view: View<'_>, uid: &str) -> Result<Option<String>> {
     said(view, uid, 1)
@@ -281,6 +286,15 @@ pub fn windows(view: View<'_>, uid: &str, attempt: u64) -> Result<Vec<Tick>> {
 pub fn last_mark(view: View<'_>, uid: &str, base: i64) -> Result<Option<Tick>> {
     let sql = format!("{TICK} AND base = ?2 AND upto IS NOT NULL ORDER BY id DESC LIMIT 1");
     view.first(&sql, values![uid, base], tick)
+}
+
+/// What is written down where a window begins as it should.
+pub const BEGINS: &str = "a window begins";
+
+/// When a window began because the one before could not be told, and why, the oldest first.
+pub fn gaps(view: View<'_>, uid: &str) -> Result<Vec<(Timestamp, String)>> {
+    let sql = "SELECT at, reason FROM rollout_tick WHERE rollout = ?1 AND upto IS NOT NULL AND figures IS NULL AND reason <> ?2 ORDER BY id";
+    view.all(sql, values![uid, BEGINS], |row| Ok((row.time(0)?, row.text(1)?.to_owned())))
 }
 
 /// The newest window of a rollout.

@@ -5,18 +5,18 @@
 //! ordered something meanwhile: then it is looked at anew.
 
 use super::last::{self, advised};
-use super::tests::{self, Failed};
 use super::traffic::{self, Did, done, failed};
 use super::watch::{self, Look};
 use super::{Parts, tell};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::name::Stage;
 use crate::base::reference::{Reference, Selector};
+use crate::base::time::Timestamp;
 use crate::base::weight::Weight;
 use crate::domain::registry::change::{Move as StageMove, Way, move_to};
 use crate::domain::registry::table as registry;
 use crate::domain::rollout::judge::Judgement;
-use crate::domain::rollout::lease::{self, Lease, TTL};
+use crate::domain::rollout::lease::{self, Lease};
 use crate::domain::rollout::machine::{Action, Event, Phase, State, advance, pending};
 use crate::domain::rollout::record::{self, Because, Note, decides};
 use crate::domain::rollout::setup::Strategy;
@@ -27,14 +27,14 @@ use crate::seams::traffic::{Keep, Ready};
 use crate::store::Tx;
 use std::time::Duration;
 
-/// How long what is waited for outside may take, in seconds (as long as a deployment of Kubernetes may make no progress by default).
-const PATIENCE: i64 = 600;
+/// How long what is waited for outside may take (as long as a deployment of Kubernetes may make no progress by default).
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How often what is waited for is looked at, at the least.
 const LOOK: Duration = Duration::from_secs(1);
 /// How soon it is looked at for the first time: a process of this machine is ready before a second is over.
 const SOON: Duration = Duration::from_millis(20);
 /// How often a target is looked at while a window is collected: what it took back by itself, or somebody moved, is heard by then.
-const GLANCE: Duration = Duration::from_secs(5);
+pub(super) const GLANCE: Duration = Duration::from_secs(5);
 /// The most that one tick does: more than any plan needs between two waits.
 const STEPS_MAX: usize = 200;
 
@@ -56,6 +56,8 @@ pub struct Controller<'a> {
     parts: Parts<'a>,
     uid: String,
     lease: Lease,
+    /// The last move that was seen, and when that was first.
+    heard: (i64, Timestamp),
 }
 
 impl<'a> Controller<'a> {
@@ -64,7 +66,7 @@ impl<'a> Controller<'a> {
     /// # Errors
     /// [`Kind::Locked`] when somebody else drives it.
     pub fn new(parts: Parts<'a>, uid: &str, pid: i64, gone: &dyn Fn(&str, i64) -> bool) -> Result<Self> {
-        Ok(Self { parts, uid: uid.to_owned(), lease: lease::take(parts.store, uid, pid, gone)? })
+        Ok(Self::with(parts, uid, lease::take(parts.store, uid, pid, gone)?))
     }
 
     /// The same over the head of whoever has it: what they still do does not count any more.
@@ -72,7 +74,11 @@ impl<'a> Controller<'a> {
     /// # Errors
     /// When the state cannot be written.
     pub fn instead(parts: Parts<'a>, uid: &str, pid: i64) -> Result<Self> {
-        Ok(Self { parts, uid: uid.to_owned(), lease: lease::fence(parts.store, uid, pid)? })
+        Ok(Self::with(parts, uid, lease::fence(parts.store, uid, pid)?))
+    }
+
+    fn with(parts: Parts<'a>, uid: &str, lease: Lease) -> Self {
+        Self { parts, uid: uid.to_owned(), lease, heard: (0, parts.store.now()) }
     }
 
     /// Gives the lease up, so that the next controller need not wait.
@@ -91,8 +97,11 @@ impl<'a> Controller<'a> {
     pub fn tick(&mut self) -> Result<Ticked> {
         let mut told = Vec::new();
         for _ in 0..STEPS_MAX {
-            self.lease = lease::renew(self.parts.store, &self.uid, &self.lease, TTL)?;
+            self.renew()?;
             let of = self.rollout()?;
+            if of.moves != self.heard.0 {
+                self.heard = (of.moves, self.parts.store.now());
+            }
             if of.state.phase.ended() {
                 return Ok(Ticked { rollout: of, told, waits: None, wait: LOOK });
             }
@@ -104,7 +113,18 @@ impl<'a> Controller<'a> {
         Ok(Ticked { rollout: self.rollout()?, told, waits: None, wait: LOOK })
     }
 
-    fn rollout(&self) -> Result<Rollout> {
+    /// What it drives with.
+    pub(super) fn parts(&self) -> Parts<'a> {
+        self.parts
+    }
+
+    /// Makes sure that it still has the lease, and that this lasts.
+    pub(super) fn renew(&mut self) -> Result<()> {
+        self.lease = lease::renew(self.parts.store, &self.uid, &self.lease)?;
+        Ok(())
+    }
+
+    pub(super) fn rollout(&self) -> Result<Rollout> {
         let found = self.parts.store.read(|view| table::find(view, &self.uid))?;
         found.ok_or_else(|| Error::new(format!("there is no rollout {}", self.uid)))
     }
@@ -112,10 +132,7 @@ impl<'a> Controller<'a> {
     /// One thing; for how long to wait when there is nothing more to do now, and for what.
     fn step(&mut self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<(Option<String>, Duration)>> {
         let action = pending(&of.setup.plan, &of.state);
-        // On a way back nothing is judged, and each of its steps looks for itself.
-        let judged = of.setup.strategy != Strategy::Rollback && !of.state.phase.leaves();
-        let watched = of.state.observed > Weight::NONE && judged;
-        let window = match watched || action == Some(Action::Observe) {
+        let window = match watched(of) || action == Some(Action::Observe) {
             true => match self.watch(of, told)? {
                 None => return Ok(None),
                 wait => wait,
@@ -128,7 +145,7 @@ impl<'a> Controller<'a> {
             Some(action) => match self.act(of, action, told)? {
                 None => Ok(None),
                 Some(Did::NotYet(why)) if self.late(of) => {
-                    let why = format!("{why}, and that for {} minutes", PATIENCE / 60);
+                    let why = format!("{why}, and that for {} minutes", PATIENCE.as_secs() / 60);
                     self.report(of, &Event::Refused(why), None, told).map(|()| None)
                 }
                 Some(Did::NotYet(why)) => Ok(Some((Some(why), looks))),
@@ -143,17 +160,23 @@ impl<'a> Controller<'a> {
 
     /// True when what is waited for should have come.
     fn late(&self, of: &Rollout) -> bool {
-        self.parts.store.now().micros() - of.changed.micros() > PATIENCE * 1_000_000 && !of.state.phase.leaves()
+        self.waited(of) > PATIENCE && !of.state.phase.leaves()
+    }
+
+    /// How long what is pending has been: since its move, or since that was first heard of when a clock that was ahead wrote it down.
+    fn waited(&self, of: &Rollout) -> Duration {
+        let now = self.parts.store.now();
+        let since = if of.changed > now { self.heard.1 } else { of.changed };
+        Duration::from_micros(u64::try_from(now.micros() - since.micros()).unwrap_or(0))
     }
 
     /// When to look again at what did not come yet: after a quarter of the time that it has been waited for.
     fn soon(&self, of: &Rollout) -> Duration {
-        let waited = u64::try_from(self.parts.store.now().micros() - of.changed.micros()).unwrap_or(0);
-        Duration::from_micros(waited / 4).clamp(SOON, LOOK)
+        (self.waited(of) / 4).clamp(SOON, LOOK)
     }
 
     /// Looks at the target and at the window; how long that lasts yet, or nothing when something happened.
-    fn watch(&self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<Duration>> {
+    pub(super) fn watch(&self, of: &Rollout, told: &mut Vec<String>) -> Result<Option<Duration>> {
         let (event, share) = match traffic::look(self.parts.target, of) {
             Ok(seen) => seen,
             Err(fault) => return self.missed(of, fault.into_error(), told),
@@ -162,9 +185,13 @@ impl<'a> Controller<'a> {
             return self.report(of, &event, None, told).map(|()| None);
         }
         let id = self.parts.store.read(|view| record::next_tick(view, &of.uid))?;
-        match watch::look(&self.parts, of, share, u64::try_from(id).unwrap_or(0)) {
+        match watch::look(&self.parts, of, (share, u64::try_from(id).unwrap_or(0)), &|| self.undisturbed(of)) {
+            Ok(Look::GivenUp) => Ok(None),
             Ok(Look::Wait(wait)) => Ok(Some(wait)),
-            Ok(Look::Begin(note)) => self.note(of, (id, &of.state, &note)).map(|()| None),
+            Ok(Look::Begin(note)) => {
+                told.extend(Some(&note.reason).filter(|why| *why != table::BEGINS).cloned());
+                self.note(of, (id, &of.state, &note)).map(|()| None)
+            }
             Ok(Look::Judged(event)) => self.report(of, &event, None, told).map(|()| None),
             Ok(Look::Over(over)) => {
                 let (note, event) = *over;
@@ -173,6 +200,12 @@ impl<'a> Controller<'a> {
             Err(e) if matches!(e.kind(), Kind::Locked | Kind::Bug | Kind::Broken) => Err(e),
             Err(e) => self.missed(of, e, told),
         }
+    }
+
+    /// True while nobody ordered anything of a rollout since it was seen so, and nobody took the lease. What cannot be read now is found
+    /// out by whoever comes to write.
+    pub(super) fn undisturbed(&self, of: &Rollout) -> bool {
+        self.parts.store.read(|view| record::unmoved(view, of, self.lease.fence)).unwrap_or(true)
     }
 
     /// Something could not be asked: that is counted, and looked at again later.
@@ -253,7 +286,7 @@ impl<'a> Controller<'a> {
                 Ok(Ready::Never(why)) => Did::Happened(Event::Refused(why)),
                 Err(fault) => failed(fault),
             },
-            Action::Test { smoke, load } => self.test(of, (smoke, load))?,
+            Action::Test { smoke, load } => return self.test(of, (smoke, load), told),
             Action::SetWeight(weight) => match last::refused(&self.parts, of, weight)? {
                 Some(why) => Did::Happened(Event::Refused(why)),
                 None => {
@@ -301,33 +334,6 @@ impl<'a> Controller<'a> {
         self.remark(of, &of.state, what.clone())?;
         told.push(what);
         Ok(())
-    }
-
-    fn test(&mut self, of: &Rollout, asked: (bool, bool)) -> Result<Did> {
-        // Blue-green asks for tests whether there are any; without them nobody needs an address.
-        let tests = &of.setup.tests;
-        let any = (asked.0 && tests.smoke.is_some()) || (asked.1 && tests.load.is_some());
-        if !any {
-            return Ok(Did::Happened(Event::Done));
-        }
-        // The lease must not end while a test runs, which nobody renews meanwhile.
-        let lasts = Duration::from_secs(of.setup.tests.timeout.saturating_mul(2)) + TTL;
-        self.lease = lease::renew(self.parts.store, &self.uid, &self.lease, lasts)?;
-        let preview = match self.parts.target.preview(&of.setup.arms()) {
-            Ok(Some(preview)) => preview,
-            Ok(None) => {
-                let (target, place) = (self.parts.target.describe(), &of.setup.target);
-                let why =
-                    format!("{target} has no address where only the canary answers: set `url` in `[target.{place}]` to one");
-                return Ok(Did::Happened(Event::Refused(why)));
-            }
-            Err(fault) => return Ok(failed(fault)),
-        };
-        Ok(Did::Happened(match tests::run(&of.setup, asked, &preview, self.parts.root) {
-            Ok(_) => Event::Done,
-            Err(Failed::No(why)) => Event::Refused(why),
-            Err(Failed::Unclear(why)) => Event::Error(why),
-        }))
     }
 
     /// What the registry is asked for by a way back.
@@ -392,6 +398,12 @@ impl<'a> Controller<'a> {
             Err(e) => Err(e),
         }
     }
+}
+
+/// True of a canary that has traffic and is to keep it: its windows are judged, whatever else is pending. On a way back nothing is
+/// judged, and each of its steps looks for itself.
+pub(super) fn watched(of: &Rollout) -> bool {
+    of.state.observed > Weight::NONE && !of.state.phase.leaves() && of.setup.strategy != Strategy::Rollback
 }
 
 /// How long to wait after an error: longer each time, but who is to be taken back is not kept waiting.

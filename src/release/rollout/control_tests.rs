@@ -5,6 +5,7 @@ use crate::base::time::Clock;
 use crate::base::version::Version;
 use crate::config::{Env, Loaded, Vocabulary, parse};
 use crate::domain::rollout::check::Replay;
+use crate::domain::rollout::lease::TTL;
 use crate::domain::rollout::machine::Held;
 use crate::domain::rollout::setup::Strategy;
 use crate::release::intact::Reader;
@@ -464,6 +465,73 @@ fn what_nobody_counted_is_told_as_such() {
             assert_eq!(said, missing, "{told:?}");
         }
     });
+}
+
+/// Whoever looked once with a clock that was ahead keeps nobody from judging, nor from driving.
+#[test]
+fn a_clock_that_was_ahead_stops_nothing() {
+    let s = scene(0);
+    let rollout = s.start();
+    let hour = 3_600_000_000;
+    let Clock::Stepping(clock) = &*s.bench.clock() else { panic!("time does not stand still") };
+    s.with(|parts| {
+        let mut ahead = Controller::new(parts, &rollout.uid, 1, &|_, _| false).expect("a lease");
+        clock.fetch_add(hour, Ordering::Relaxed);
+        ahead.tick().expect("a tick");
+        clock.fetch_sub(hour, Ordering::Relaxed);
+        let mut controller = Controller::new(parts, &rollout.uid, 2, &|_, _| false).expect("nobody has a lease for an hour");
+        let told = controller.tick().expect("a tick").told;
+        assert!(told.iter().any(|why| why.contains("a clock was ahead")), "{told:?}");
+        assert!(s.now(&rollout.uid).reason.contains("a clock was ahead"), "{}", s.now(&rollout.uid).reason);
+        s.later(Duration::from_secs(61));
+        controller.tick().expect("a tick");
+        assert!(s.now(&rollout.uid).state.clock >= 60, "{:?}", s.now(&rollout.uid).state);
+        let gaps = s.bench.store.read(|view| table::gaps(view, &rollout.uid)).expect("gaps");
+        assert!(gaps.len() == 1 && gaps[0].1.contains("a clock was ahead"), "{gaps:?}");
+        // What is waited for since a time that is still to come is not waited for until then and ten minutes more.
+        let late = Rollout { changed: parts.store.now().plus_micros(hour), ..s.now(&rollout.uid) };
+        assert!(!controller.late(&late));
+        s.later(PATIENCE);
+        assert!(controller.late(&late));
+    });
+}
+
+/// No weight is raised after a test that lasted, before a window was judged that went by meanwhile.
+#[test]
+fn windows_are_judged_while_a_test_lasts() {
+    let steps = "steps = [{ weight = 10, hold = \"1m\" }, { weight = 50, load = true, hold = \"1m\" }, { weight = 100 }]";
+    let s = planned(0, &format!("[rollout.bot]\n{steps}\nload = [\"sleep\", \"1\"]\nload-requests = 0\n"));
+    let rollout = s.start();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let clock = s.bench.clock();
+    std::thread::scope(|scope| {
+        // Time goes on while the test lasts: a window in less than half of it.
+        scope.spawn(|| {
+            let Clock::Stepping(next) = &*clock else { panic!("time does not stand still") };
+            while !over.load(Ordering::Relaxed) {
+                next.fetch_add(500_000, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        s.with(|parts| {
+            let mut controller = Controller::new(parts, &rollout.uid, 1, &|_, _| false).expect("a lease");
+            for _ in 0..1000 {
+                if controller.tick().expect("a tick").rollout.state.observed.percent() >= 50.0 {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(s.target.at.lock().expect("the target").weights, [10.0, 50.0]);
+    let windows = s.bench.store.read(|view| table::windows(view, &rollout.uid, 1)).expect("windows");
+    let during = |w: &&table::Tick| w.state.phase == Phase::Testing && w.state.observed.percent() == 10.0;
+    assert!(
+        windows.iter().filter(during).count() >= 1,
+        "{:?}",
+        windows.iter().map(|w| (&w.state, &w.reason)).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! * [`control`]: a controller's tick: what is pending, done and told; `watch`: its windows; `traffic`: what it sets at the target; `last`: before the
 //!   last step.
 //! * [`order`]: what people order.
-//! * `tests`: smoke and load tests; `tell`: alerts.
+//! * `tests`: smoke and load tests; `trial`: one of them beside all else; `tell`: alerts.
 //!
 //! Invariants: what is to be done outside is in the state, with its event, before it is done; a controller goes on from the weight
 //! that the target shows and never from the clock; whoever lost its lease changes nothing any more. Traffic goes back before the
@@ -23,6 +23,7 @@ pub mod start;
 mod tell;
 mod tests;
 mod traffic;
+mod trial;
 mod watch;
 
 use crate::config::Project;

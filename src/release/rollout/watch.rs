@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How many windows may pass without anybody looking.
 const GAP: u64 = 2;
 
+/// Where a window begins and ends, and where its source reads on.
+type Span<'a> = (Timestamp, Timestamp, Option<&'a str>);
+
 /// What a look at the windows comes to.
 pub(super) enum Look {
     /// The window lasts for so long yet.
@@ -32,26 +35,37 @@ pub(super) enum Look {
     Over(Box<(Note, Event)>),
     /// A window was judged before, and what that means was not taken in.
     Judged(Event),
+    /// The source did not answer before something else was to be done.
+    GivenUp,
 }
 
-/// Looks at the window of a rollout as it stands, when `share` of the traffic goes to the canary; `id` is for a new window.
-pub(super) fn look(parts: &Parts<'_>, of: &Rollout, share: f64, id: u64) -> Result<Look> {
+/// Looks at the window of a rollout as it stands, when `share` of the traffic goes to the canary; `id` is for a new window. The source
+/// is waited for while `goes_on` says so.
+pub(super) fn look(parts: &Parts<'_>, of: &Rollout, (share, id): (f64, u64), goes_on: &dyn Fn() -> bool) -> Result<Look> {
     let now = parts.store.now();
     let Some(mark) = parts.store.read(|view| table::last_mark(view, &of.uid, of.moves))? else {
-        return begin(parts, of, now, "a window begins".to_owned());
+        return begin(parts, of, (now, table::BEGINS.to_owned()), goes_on);
     };
     if let Some(event) = unheard(&mark, of) {
         return Ok(Look::Judged(event));
     }
     let (since, window) = (mark.upto.unwrap_or(mark.at), of.setup.plan.window_in(of.state.phase == Phase::Monitoring));
+    if since > now {
+        // Whoever waited for it would judge nothing for as long as that clock was ahead.
+        let why = format!(
+            "the last window began at {since}, which is still to come: a clock was ahead; it is left out, and a new one begins"
+        );
+        return begin(parts, of, (now, why), goes_on);
+    }
     let seconds = u64::try_from(now.micros().saturating_sub(since.micros()) / 1_000_000).unwrap_or(0);
     if seconds < window {
         return Ok(Look::Wait(Duration::from_secs(window - seconds)));
     }
     if seconds > window.saturating_mul(GAP + 1) {
-        return begin(parts, of, now, format!("nobody looked for {seconds} s: what was counted meanwhile is left out"));
+        let why = format!("nobody looked for {seconds} s: what was counted meanwhile is left out");
+        return begin(parts, of, (now, why), goes_on);
     }
-    let reading = read(parts, of, (since, now), mark.cursor.as_deref())?;
+    let Some(reading) = read(parts, of, (since, now, mark.cursor.as_deref()), goes_on)? else { return Ok(Look::GivenUp) };
     let before = parts.store.read(|view| table::windows(view, &of.uid, of.state.attempt))?;
     let earlier: Vec<&[(f64, u64)]> = before.iter().filter_map(|t| Some(t.latency.as_ref()?.stable.as_slice())).collect();
     let marks = of.setup.frozen.marks(&of.setup.policy, &earlier);
@@ -94,8 +108,9 @@ fn unheard(mark: &Tick, of: &Rollout) -> Option<Event> {
 }
 
 /// Begins a window: what the source has counted up to now is left out, and evaluations that counted in this step.
-fn begin(parts: &Parts<'_>, of: &Rollout, now: Timestamp, reason: String) -> Result<Look> {
-    let mut cursor = parts.source.read(&ask(of, now, now, None))?.cursor;
+fn begin(parts: &Parts<'_>, of: &Rollout, (now, reason): (Timestamp, String), goes_on: &dyn Fn() -> bool) -> Result<Look> {
+    let Some(reading) = parts.source.read_while(&ask(of, now, now, None), goes_on)? else { return Ok(Look::GivenUp) };
+    let mut cursor = reading.cursor;
     if of.setup.evaluations {
         let last = parts.store.read(|view| table::last_window(view, &of.uid))?;
         let same = last.filter(|t| t.seen.as_ref().is_some_and(|s| (s.attempt, s.step) == (of.state.attempt, of.state.step)));
@@ -113,13 +128,14 @@ fn ask<'a>(of: &'a Rollout, from: Timestamp, to: Timestamp, cursor: Option<&'a s
 }
 
 /// What was counted since a window began.
-fn read(parts: &Parts<'_>, of: &Rollout, (from, to): (Timestamp, Timestamp), cursor: Option<&str>) -> Result<Reading> {
+fn read(parts: &Parts<'_>, of: &Rollout, (from, to, cursor): Span<'_>, goes_on: &dyn Fn() -> bool) -> Result<Option<Reading>> {
     if !of.setup.evaluations {
-        return parts.source.read(&ask(of, from, to, cursor));
+        return parts.source.read_while(&ask(of, from, to, cursor), goes_on);
     }
     let cursors = Cursors::read(cursor)?;
-    let reading = parts.source.read(&ask(of, from, to, cursors.source.as_deref()))?;
-    parts.store.read(|view| judged::add(view, &ask(of, from, to, None), reading, cursors))
+    let reading = parts.source.read_while(&ask(of, from, to, cursors.source.as_deref()), goes_on)?;
+    let add = |reading| parts.store.read(|view| judged::add(view, &ask(of, from, to, None), reading, cursors));
+    reading.map(add).transpose()
 }
 
 /// What the windows mean. What takes the canary back may have begun in an earlier step; what lets it go on must be of this one.
