@@ -187,14 +187,14 @@ enum OfTarget {
     /// A rollout that went, or was taken, back.
     Rollout(Box<Stands>),
     /// The target showed the version already.
-    Registry(RolledBack),
+    Registry(Box<RolledBack>),
 }
 
 impl OfTarget {
     fn emit(&self, cx: &Cx) -> Result<Exit> {
         match self {
             Self::Rollout(stands) => cx.out.emit(stands.as_ref()),
-            Self::Registry(done) => cx.out.emit(done),
+            Self::Registry(done) => cx.out.emit(done.as_ref()),
         }
     }
 
@@ -298,7 +298,7 @@ impl<'a> Doing<'a> {
         Ok(match planned {
             Back::Shown(done) => {
                 deliver(cx, store);
-                OfTarget::Registry(report(&done))
+                OfTarget::Registry(Box::new(report(&done)))
             }
             Back::Planned(of) if !store.is_dry_run() => OfTarget::Rollout(Box::new(self.seen_back(&of)?)),
             Back::Planned(of) => {

@@ -105,7 +105,7 @@ fn switches(mut front: Front, source: &str) {
     let s = &repository(&mut front, source);
     let python = program("python3", &[]).expect("python3 is on the PATH").display().to_string();
     let tested = format!("monitor = \"4s\"\nsmoke = {:?}\n", [&python, "-c", SMOKE]);
-    let plan = s.read("mlops.toml").replace("monitor = \"1s\"\n", &tested).replace("timeout = \"300ms\"\n", "");
+    let plan = s.read("mlops.toml").replace("monitor = \"3s\"\n", &tested).replace("timeout = \"300ms\"\n", "");
     s.write("mlops.toml", plan);
     front.target().scale(&both(), Weight::NONE).expect("the first file");
     front.run();

@@ -47,7 +47,7 @@ fn a_slow_version_is_taken_back_and_one_as_slow_promoted() {
     assert_eq!(done.code, Some(0), "{done}");
     assert_eq!(in_production(s), "1.0.3");
     let explained = json(&ok(s, ["canary", "explain", "bot", "--format", "json"]));
-    fit("canary-explain", &[explained.clone()]);
+    fit("canary-explain", std::slice::from_ref(&explained));
     let ratio = found(&explained, "latency-ratio");
     let inside = ratio.iter().filter(|f| f["standing"] == "good" && f["n"].as_u64() >= Some(20));
     assert!(inside.count() >= 2, "each step was let on by it: {ratio:?}");

@@ -65,7 +65,7 @@ fn by_front(kind: Kind) {
     let s = &Sandbox::new();
     let plan = |hold: &str| {
         let steps = format!("[rollout.bot]\nsteps = [{{ weight = 60, hold = \"{hold}\" }}, {{ weight = 100 }}]\n");
-        let counts = "window = \"1s\"\nmonitor = \"1s\"\nmin-requests = 20\n[rollout.bot.source]\nkind = \"command\"\ncommand = [\"sh\", \"count.sh\"]\n";
+        let counts = "window = \"1s\"\nmonitor = \"3s\"\nmin-requests = 20\n[rollout.bot.source]\nkind = \"command\"\ncommand = [\"sh\", \"count.sh\"]\n";
         s.write("mlops.toml", format!("{}{steps}{counts}[policy]\nskip-staging = true\n", front.mlops("")));
     };
     // All of the traffic is with the canary when it alone is asked for.
@@ -133,7 +133,7 @@ fn envoy_goes_back() {
 fn by_cluster(cluster: &Cluster, [keys, steps, part]: [&str; 3], start: &[&str], (percent, all): (f64, u32)) {
     let s = &repository(&config(cluster, keys, steps), part);
     let quick = s.read("mlops.toml");
-    s.write("mlops.toml", quick.replace("hold = \"1s\"", "hold = \"1h\"").replace("monitor = \"1s\"", "monitor = \"1h\""));
+    s.write("mlops.toml", quick.replace("hold = \"1s\"", "hold = \"1h\"").replace("monitor = \"3s\"", "monitor = \"1h\""));
     next_bot(s, 6);
     let started = live(s, &[start, &["bot@1.0.1", "--detach"]].concat());
     assert_eq!(started.code, Some(0), "{started}");

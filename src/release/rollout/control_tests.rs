@@ -500,22 +500,22 @@ fn a_clock_that_was_ahead_stops_nothing() {
 #[test]
 fn windows_are_judged_while_a_test_lasts() {
     let steps = "steps = [{ weight = 10, hold = \"1m\" }, { weight = 50, load = true, hold = \"1m\" }, { weight = 100 }]";
-    let s = planned(0, &format!("[rollout.bot]\n{steps}\nload = [\"sleep\", \"1\"]\nload-requests = 0\n"));
+    let s = planned(0, &format!("[rollout.bot]\n{steps}\nload = [\"sleep\", \"4\"]\nload-requests = 0\n"));
     let rollout = s.start();
     let over = std::sync::atomic::AtomicBool::new(false);
     let clock = s.bench.clock();
     std::thread::scope(|scope| {
-        // Time goes on while the test lasts: a window in less than half of it.
+        // Time goes on while the test lasts: a window in a second or two, so that a slow machine looks in time, too.
         scope.spawn(|| {
             let Clock::Stepping(next) = &*clock else { panic!("time does not stand still") };
             while !over.load(Ordering::Relaxed) {
-                next.fetch_add(500_000, Ordering::Relaxed);
+                next.fetch_add(100_000, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
         s.with(|parts| {
             let mut controller = Controller::new(parts, &rollout.uid, 1, &|_, _| false).expect("a lease");
-            for _ in 0..1000 {
+            for _ in 0..3000 {
                 if controller.tick().expect("a tick").rollout.state.observed.percent() >= 50.0 {
                     break;
                 }
