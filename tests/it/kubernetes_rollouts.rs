@@ -118,7 +118,7 @@ fn by_the_selector_of_a_service() {
     cluster.apply(&from_page("first", "yaml"));
     let up = || cluster.part("deployment/bot-blue", "/status/readyReplicas") == value!(2);
     assert!(wait_until(60, up), "the pods of the page come up");
-    let page = from_page("first", "toml").replace("\"1m\"", "\"1s\"").replace("\"10m\"", "\"1s\"\nmin-requests = 20");
+    let page = from_page("first", "toml").replace("\"1m\"", "\"1s\"").replace("\"10m\"", "\"3s\"\nmin-requests = 20");
     // The steps of canaries do not matter to blue-green.
     let page = page.replace("[rollout.bot]\n", "[rollout.bot]\nsteps = [{ weight = 100 }]\n");
     let (_, rest) = page.split_once("namespace = \"rag\"\n").expect("where the cluster is");
