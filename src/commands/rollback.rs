@@ -249,9 +249,9 @@ fn with_traffic(cx: &Cx, store: &Store, (args, under_way): (&Args, Vec<Rollout>)
         Some(of) => doing.ways_beside(of)?,
     };
     let first = done.is_empty();
-    for (at, (place, to)) in ways.into_iter().enumerate() {
+    for (at, (seen, to)) in ways.into_iter().enumerate() {
         let request = Request { to: Some(to), expect: request.expect.filter(|_| first && at == 0), ..*request };
-        done.push(doing.back(place, &request));
+        done.push(doing.back(&seen, &request));
     }
     told(cx, done)
 }
@@ -292,9 +292,11 @@ impl<'a> Doing<'a> {
     }
 
     /// Goes back on a target.
-    fn back(&self, place: &Place, request: &Request<'_>) -> Result<OfTarget> {
+    fn back(&self, Seen { place, serving }: &Seen<'_>, request: &Request<'_>) -> Result<OfTarget> {
         let (store, cx) = (self.store, self.cx);
-        let planned = with_parts(cx, store, (place, Counts::Nobody), |_, parts| plan_back(parts, place, request, self.because))?;
+        let planned = with_parts(cx, store, (place, Counts::Nobody), |_, parts| {
+            plan_back(parts, (place, *serving), request, self.because)
+        })?;
         Ok(match planned {
             Back::Shown(done) => {
                 deliver(cx, store);
@@ -321,18 +323,18 @@ impl<'a> Doing<'a> {
     }
 
     /// Which other targets serve what a rollout tried that was taken back, and what they go back to.
-    fn ways_beside(&self, of: &Rollout) -> Result<Vec<(&'a Place, Version)>> {
+    fn ways_beside(&self, of: &Rollout) -> Result<Vec<(Seen<'a>, Version)>> {
         let is_back = of.setup.strategy == Strategy::Rollback;
         let (tried, before) = (Some(of.setup.canary.version), of.setup.stable.as_ref().map(|s| s.version));
         let (bad, to) = if is_back { (before, tried) } else { (tried, before) };
         let Some(to) = to.filter(|_| self.args.target.is_none()) else { return Ok(Vec::new()) };
         let mut others = self.seen(Some(&of.setup.target))?;
         others.retain(|seen| seen.serving.is_some_and(|s| Some(s.version) == bad || (self.args.to.is_some() && !s.is_all(to))));
-        Ok(others.into_iter().map(|seen| (seen.place, to)).collect())
+        Ok(others.into_iter().map(|seen| (seen, to)).collect())
     }
 
     /// Which targets go back, and what to.
-    fn ways(&self, request: &Request<'_>) -> Result<Vec<(&'a Place, Version)>> {
+    fn ways(&self, request: &Request<'_>) -> Result<Vec<(Seen<'a>, Version)>> {
         let (name, args) = (&self.args.name, self.args);
         let named = args.target.as_deref().map(|named| place(&self.cx.project()?.project, name, Some(named))).transpose()?;
         let (asked, others): (Vec<_>, Vec<_>) =
@@ -377,6 +379,6 @@ impl<'a> Doing<'a> {
         }
         // Where nobody has to be moved only the registry is told.
         let going = if going.is_empty() { shown.into_iter().take(1).collect() } else { going };
-        Ok(going.into_iter().map(|seen| (seen.place, to)).collect())
+        Ok(going.into_iter().map(|seen| (seen, to)).collect())
     }
 }

@@ -125,7 +125,7 @@ fn by_the_selector_of_a_service() {
     let ours = cluster.table(&cluster.counting().0, "");
     let (place, _) = ours.split_once("deployments = ").expect("where the cluster is");
     let start = ["deploy", "--strategy", "blue-green"];
-    let way_back = Back { object: "services/bot", before: 20, all: 44, meanwhile: None };
+    let way_back = Back { object: "services/bot", before: 8, all: 14, meanwhile: None };
     story(&cluster, [&format!("{place}{rest}"), "echo 0"], &start, &way_back);
     assert_eq!(cluster.part("service/bot", "/spec/selector"), value!({"app": "bot", "track": "blue"}));
 }
@@ -137,7 +137,7 @@ fn by_replicas() {
     with(Cluster::new(), [4, 0], BOTH, |cluster| {
         let part = cluster.typed("get deployment bot-blue --output=jsonpath={.spec.replicas}");
         let said = "HorizontalPodAutoscaler `bot` may give Deployment `bot-blue` another number of pods again, unless that is 0";
-        let way_back = Back { object: "deployments.apps/bot-green", before: 20, all: 48, meanwhile: Some((AUTOSCALER, said)) };
+        let way_back = Back { object: "deployments.apps/bot-green", before: 8, all: 18, meanwhile: Some((AUTOSCALER, said)) };
         story(&cluster, [&config(&cluster, BY_DEPLOYMENT, STEPS), &part], &["canary", "start"], &way_back);
     });
 }
@@ -148,7 +148,7 @@ const HTTP_ROUTES: &str = "httproutes.gateway.networking.k8s.io/bot";
 fn by_the_weights_of_an_httproute() {
     with(Cluster::fake(), [2, 0], HTTP_ROUTE, |cluster| {
         let part = cluster.typed("get httproute bot --output=jsonpath={.spec.rules[1].backendRefs[0].weight}");
-        let way_back = Back { object: HTTP_ROUTES, before: 22, all: 46, meanwhile: None };
+        let way_back = Back { object: HTTP_ROUTES, before: 10, all: 16, meanwhile: None };
         story(&cluster, [&config(&cluster, &by_route("httproute"), STEPS), &part], &["canary", "start"], &way_back);
     });
 }
@@ -163,7 +163,7 @@ fn by_the_weights_of_an_httproute_that_no_gateway_reports_on() {
         // Whoever reported on the route until now was of another gateway.
         cluster.patch("httproute/bot", &value!([{"op": "replace", "path": "/spec/parentRefs/0/name", "value": "nobody"}]));
         let part = cluster.typed("get httproute bot --output=jsonpath={.spec.rules[1].backendRefs[0].weight}");
-        let way_back = Back { object: HTTP_ROUTES, before: 22, all: 44, meanwhile: None };
+        let way_back = Back { object: HTTP_ROUTES, before: 10, all: 14, meanwhile: None };
         let said = story(&cluster, [&config(&cluster, &by_route("httproute"), STEPS), &part], &["canary", "start"], &way_back);
         assert!(said.contains("no gateway reports on HTTPRoute `bot`"), "{said}");
         let weights = [0, 1].map(|i| cluster.part("httproute/bot", &format!("/spec/rules/1/backendRefs/{i}/weight")));

@@ -31,15 +31,20 @@ pub enum Back {
     Shown(Box<RolledBack>),
 }
 
-/// Plans the way back that is asked for, from what the target really serves.
+/// Plans the way back that is asked for, from what the target really serves: as it was seen a moment ago, or else it is asked.
 ///
 /// # Errors
 /// Those of [`rollback::roll_back`](crate::release::rollback::roll_back), and when a rollout of the model is under way on this target;
 /// where the version is in production already, also when the target does not say what it serves.
-pub fn plan_back(parts: &Parts<'_>, place: &Place, request: &Request<'_>, because: Because<'_>) -> Result<Back> {
+pub fn plan_back(
+    parts: &Parts<'_>,
+    (place, seen): (&Place, Option<Serving>),
+    request: &Request<'_>,
+    because: Because<'_>,
+) -> Result<Back> {
     let version = parts.store.read(|view| target(view, request))?;
     let staged = version.stage == Stage::Production;
-    let seen = match serving(parts.target, request.name) {
+    let seen = match seen.map_or_else(|| serving(parts.target, request.name), |seen| Ok(Some(seen))) {
         // A target that is gone is waited for; but of one that may have nothing to do that cannot be told.
         Err(e) if staged => {
             let hint = format!("nothing was changed: {} is in production already", version.reference());

@@ -139,7 +139,7 @@ impl<'a> Controller<'a> {
             },
             false => None,
         };
-        let looks = window.map_or(self.soon(of), |w| w.min(self.soon(of)));
+        let began = self.parts.store.now();
         match action {
             None | Some(Action::Observe) => Ok(Some((None, window.map_or(LOOK, |w| w.min(GLANCE))))),
             Some(action) => match self.act(of, action, told)? {
@@ -148,11 +148,14 @@ impl<'a> Controller<'a> {
                     let why = format!("{why}, and that for {} minutes", PATIENCE.as_secs() / 60);
                     self.report(of, &Event::Refused(why), None, told).map(|()| None)
                 }
-                Some(Did::NotYet(why)) => Ok(Some((Some(why), looks))),
+                Some(Did::NotYet(why)) => {
+                    let soon = self.soon(of, began);
+                    Ok(Some((Some(why), window.map_or(soon, |w| w.min(soon)))))
+                }
                 Some(Did::Happened(event)) => {
                     let failed = matches!(event, Event::Error(_));
                     self.report(of, &event, None, told)?;
-                    Ok(failed.then(|| (None, looks.max(again(&of.state)))))
+                    Ok(failed.then(|| (None, again(&of.state))))
                 }
             },
         }
@@ -170,9 +173,11 @@ impl<'a> Controller<'a> {
         Duration::from_micros(u64::try_from(now.micros() - since.micros()).unwrap_or(0))
     }
 
-    /// When to look again at what did not come yet: after a quarter of the time that it has been waited for.
-    fn soon(&self, of: &Rollout) -> Duration {
-        (self.waited(of) / 4).clamp(SOON, LOOK)
+    /// When to look again at what did not come yet: after a quarter of the time that it has been waited for, and of what takes long
+    /// to look at (a cluster) not more than a tenth of the time.
+    fn soon(&self, of: &Rollout, began: Timestamp) -> Duration {
+        let took = u64::try_from(self.parts.store.now().micros().saturating_sub(began.micros())).unwrap_or(0);
+        (self.waited(of) / 4).max(Duration::from_micros(took.saturating_mul(10))).clamp(SOON, LOOK)
     }
 
     /// Looks at the target and at the window; how long that lasts yet, or nothing when something happened.
