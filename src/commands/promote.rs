@@ -194,11 +194,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     bar.finish_and_clear();
     let done = done?;
     if done.changed && done.gates.is_empty() {
-        let to = args.to;
-        cx.out
-            .note(&format!("note: no gate of {to} is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml"));
+        no_gates(cx, args.to);
     }
     emit(cx, done, args.to)
+}
+
+/// Says that nothing was asked of a version before it came to a stage.
+pub(super) fn no_gates(cx: &Cx, to: Stage) {
+    cx.out.note(&format!("note: no gate of {to} is configured, so no evaluation was asked for: `[gates.NAME]` in mlops.toml"));
 }
 
 /// Says what came of a promotion.

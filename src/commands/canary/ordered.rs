@@ -71,6 +71,11 @@ impl Halt {
 pub(super) fn let_on(model: &Name, phase: Phase, held: Option<Held>) -> Option<String> {
     let order = match (phase, held) {
         (_, Some(Held::Judge(_))) => return None,
+        (Phase::Monitoring, Some(Held::Inconclusive)) => {
+            return Some(format!(
+                "`kf canary promote {model}` keeps it, `kf canary abort {model}` takes it back, `kf canary resume {model}` watches on"
+            ));
+        }
         (_, Some(_)) => "resume",
         (Phase::AwaitingApproval, None) => "approve",
         _ => return None,

@@ -87,6 +87,10 @@ pub(crate) fn release(cx: &Cx, args: &Release, strategy: Strategy) -> Result<Exi
         let would = store.read(|view| super::doc::Stands::read(view, &rollout, now, Vec::new()))?;
         return cx.out.emit(&would.dry());
     }
+    let judged = strategy != Strategy::Shadow && !rollout.setup.staged;
+    if judged && !loaded.project.gates.iter().any(|gate| gate.guards(&model, Stage::Production)) {
+        promote::no_gates(cx, Stage::Production);
+    }
     if args.detach {
         deliver(cx, &store);
         return cx.out.emit(&stands(&store, &rollout.uid, vec![rollout.reason.clone()])?.done());

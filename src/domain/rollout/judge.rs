@@ -7,6 +7,7 @@
 //! * **Ready** needs data: every check has its least number of draws and its estimate inside the limit. How long a step lasts
 //!   is not decided here ([`super::machine`]).
 //! * **Hold**: no data, traffic not split as set, or both versions broken. Nobody is moved and the clock stops.
+//! * **Doubt** is a check with all of its data whose estimate is outside its limit, without proof.
 //! * **Collect** is everything in between; each finding says what it lacks.
 //!
 //! How clumped errors are is learnt from the stable version's windows. Before it had its first bad minutes, or when errors come
@@ -41,6 +42,8 @@ pub enum Decision {
     Hold(Hold),
     /// Go on collecting.
     Collect,
+    /// The same, of a check that has its data: it is outside its limit, which may yet be chance.
+    Doubt,
     /// Nothing speaks against the next step.
     Ready,
 }
@@ -173,6 +176,7 @@ fn decide(policy: &Policy, windows: &[Window], findings: &[Finding]) -> (Decisio
     // What only the canary breaks takes it back, also while both break something else; but where stable is broken too, a
     // comparison with it proves nothing.
     let standing: Vec<_> = policy.checks.iter().zip(findings).map(|(check, f)| (f.standing, &check.metric, f)).collect();
+    let doubted = policy.checks.iter().zip(findings).find(|(check, f)| f.standing == Standing::Beyond && f.n >= check.min);
     let both: Vec<_> = standing.iter().filter(|s| s.0 == Standing::BothBroken).collect();
     let spoilt = |metric, f: &Finding| f.against.is_some() && both.iter().any(|b| b.1 == metric);
     let broken = standing.iter().find(|(standing, metric, f)| *standing == Standing::Broken && !spoilt(*metric, f));
@@ -188,6 +192,9 @@ fn decide(policy: &Policy, windows: &[Window], findings: &[Finding]) -> (Decisio
     }
     if let Some(why) = wrong_share(policy, windows) {
         return (Decision::Hold(Hold::WrongShare), why);
+    }
+    if let Some((_, doubted)) = doubted {
+        return (Decision::Doubt, told(doubted));
     }
     if let Some(open) = with(Standing::Beyond).or(with(Standing::TooFew)) {
         return (Decision::Collect, told(open));

@@ -87,7 +87,7 @@ pub enum Held {
     Judge(Hold),
     /// By a person.
     Paused,
-    /// Its time is over without a decision.
+    /// Its time is over without a decision, or with an estimate outside its limit once it has all of the traffic.
     Inconclusive,
     /// Too many errors in a row.
     Errors,
@@ -321,12 +321,19 @@ fn order(plan: &Plan, step: &Step, state: &State, event: &Event) -> Result<(Stat
             let state = State { held: None, spent: 0, ..in_phase(state, Phase::Shifting) };
             Ok((state, format!("resumed: {} is set again", step.weight)))
         }
+        // It is watched for as long as it was to be, once more.
+        Event::Resume if state.held == Some(Held::Inconclusive) && phase == Phase::Monitoring => {
+            Ok((free(&in_phase(state, Phase::Monitoring)), "resumed".to_owned()))
+        }
         // Whoever lets it go on has looked: errors and time count anew.
         Event::Resume => Ok((State { held: None, errors: 0, spent: 0, ..state.clone() }, "resumed".to_owned())),
         Event::Approve if phase == Phase::AwaitingApproval => Ok((next(plan, &free(state)), format!("{} approved", step.weight))),
         Event::Approve => refuse("no approval is asked for now"),
         Event::Promote { .. } if plan.shadow => {
             refuse("a shadow answers nobody and is not promoted: release the version by a canary")
+        }
+        Event::Promote { .. } if state.held == Some(Held::Inconclusive) && phase == Phase::Monitoring => {
+            Ok((free(&in_phase(state, Phase::Retiring)), "kept by order".to_owned()))
         }
         Event::Promote { .. } if !matches!(phase, Phase::Observing | Phase::AwaitingApproval) => {
             refuse("only a canary that is up and being watched can be promoted")
@@ -454,8 +461,11 @@ fn judged(plan: &Plan, step: &Step, state: &State, seconds: u64, (decision, reas
         Decision::RollBack => (back(state), reason),
         _ if by_a_person => (state.clone(), reason),
         Decision::Hold(why) => (hold(state, Held::Judge(why)), reason),
-        Decision::Collect | Decision::Ready => {
-            let ready = decision == Decision::Ready || !step.analysis || state.phase == Phase::Monitoring;
+        Decision::Collect | Decision::Doubt | Decision::Ready => {
+            let ready = match state.phase {
+                Phase::Monitoring => decision != Decision::Doubt,
+                _ => decision == Decision::Ready || !step.analysis,
+            };
             (passed(plan, step, &State { held: None, ..state.clone() }, seconds, ready), reason)
         }
     }
@@ -469,15 +479,22 @@ fn passed(plan: &Plan, step: &Step, state: &State, seconds: u64, ready: bool) ->
     let (clock, spent) = (state.clock.saturating_add(seconds), state.spent.saturating_add(seconds));
     let state = State { clock, spent, ..state.clone() };
     match state.phase {
-        Phase::Monitoring if clock >= plan.monitor => in_phase(&state, Phase::Retiring),
+        Phase::Monitoring if ready && clock >= plan.monitor => in_phase(&state, Phase::Retiring),
+        // What may yet be chance is watched for as long again, and then no longer believed to be.
+        Phase::Monitoring if clock >= plan.monitor.saturating_mul(2) => undecided(plan, &state),
         Phase::Monitoring => state,
         _ if ready && clock >= step.hold && step.approval => in_phase(&state, Phase::AwaitingApproval),
         _ if ready && clock >= step.hold => next(plan, &state),
-        _ if spent >= plan.max_duration => match plan.on_inconclusive {
-            OnInconclusive::Hold => hold(&state, Held::Inconclusive),
-            OnInconclusive::RollBack => back(&state),
-        },
+        _ if spent >= plan.max_duration => undecided(plan, &state),
         _ => state,
+    }
+}
+
+/// Its time is over.
+fn undecided(plan: &Plan, state: &State) -> State {
+    match plan.on_inconclusive {
+        OnInconclusive::Hold => hold(state, Held::Inconclusive),
+        OnInconclusive::RollBack => back(state),
     }
 }
 

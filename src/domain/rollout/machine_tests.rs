@@ -219,6 +219,37 @@ fn blue_green_tests_a_preview_and_switches_at_once() {
     run.until(Decision::Ready, Phase::RolledBack);
 }
 
+#[test]
+fn who_is_in_doubt_at_the_end_is_watched_for_as_long_again() {
+    let mut run = four_hours();
+    run.plan.monitor = 3600;
+    let doubted = |run: &mut Run, windows: usize| (0..windows).all(|_| run.act(Decision::Doubt));
+    run.until(Decision::Ready, Phase::Monitoring);
+    assert!(doubted(&mut run, 3));
+    assert_eq!(
+        (run.state.phase, run.state.held, run.state.clock),
+        (Phase::Monitoring, None, 3 * 1800),
+        "windows of half an hour"
+    );
+    let settled = advance(&run.plan, &run.state, &window(100, Decision::Ready)).expect("a window").state;
+    assert_eq!(settled.phase, Phase::Retiring, "in the end it was chance");
+    let few = advance(&run.plan, &run.state, &window(100, Decision::Collect)).expect("a window").state;
+    assert_eq!(few.phase, Phase::Retiring, "nothing speaks against it");
+    let strict = Plan { on_inconclusive: OnInconclusive::RollBack, ..run.plan.clone() };
+    assert_eq!(advance(&strict, &run.state, &window(100, Decision::Doubt)).expect("a window").state.phase, Phase::RollingBack);
+
+    assert!(doubted(&mut run, 1));
+    assert_eq!((run.state.phase, run.state.held), (Phase::Monitoring, Some(Held::Inconclusive)));
+    let kept = advance(&run.plan, &run.state, &Event::Promote { full: false }).expect("an order").state;
+    assert_eq!((kept.phase, kept.held), (Phase::Retiring, None));
+    run.tell(&Event::Resume);
+    assert_eq!((run.state.phase, run.state.held, run.state.clock), (Phase::Monitoring, None, 0));
+    assert!(doubted(&mut run, 3));
+    assert_eq!((run.state.phase, run.state.held), (Phase::Monitoring, None));
+    run.tell(&Event::Abort("enough".to_owned()));
+    run.until(Decision::Doubt, Phase::RolledBack);
+}
+
 /// Copies of 10 %, then of all requests.
 fn shadow() -> Run {
     let mut plan = Plan::shadow(weight(10.0), 3600);
@@ -295,6 +326,7 @@ fn events() -> impl Strategy<Value = Event> {
     let decision = prop_oneof![
         Just(Decision::Ready),
         Just(Decision::Collect),
+        Just(Decision::Doubt),
         Just(Decision::Hold(Hold::NoData)),
         Just(Decision::Hold(Hold::BothBroken)),
         Just(Decision::RollBack),

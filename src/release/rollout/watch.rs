@@ -74,7 +74,9 @@ pub(super) fn look(parts: &Parts<'_>, of: &Rollout, (share, id): (f64, u64), goe
     let left_out = measured.left_out.into_iter().chain(reading.missing.clone()).collect();
     let seen = Seen { attempt: of.state.attempt, step: of.state.step, window: measured.window, left_out };
     let mut judgement = decide(of, before.into_iter().filter_map(|t| t.seen).chain([seen.clone()]).collect());
-    if let (Some(missing), Decision::Collect | Decision::Hold(Hold::NoData)) = (&reading.missing, judgement.decision) {
+    if let (Some(missing), Decision::Collect | Decision::Doubt | Decision::Hold(Hold::NoData)) =
+        (&reading.missing, judgement.decision)
+    {
         // That nobody was counted does not say that nobody came.
         judgement.reason = format!("nothing was counted: {missing}");
     }
