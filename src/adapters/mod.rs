@@ -1,6 +1,8 @@
 //! The outside world: programs, services, protocols.
 
+pub mod age;
 mod answer;
+pub mod component;
 pub mod embedder;
 pub mod extractor;
 pub mod gateway;

@@ -5,7 +5,7 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    alerts, artifacts, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project, rollout, signing,
+    alerts, artifacts, backup, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project, rollout, signing,
     state, system, target, vectors,
 };
 use serde_json::{Value, json};
@@ -71,6 +71,8 @@ tables! {
     target: Tables<target::RawTarget> => Vec<target::Target> = "target";
     /// In which steps versions reach users, by name.
     rollout: Tables<rollout::RawRollout> => Vec<rollout::Rollout> = "rollout";
+    /// Where backups go, what is in them and how long they are kept.
+    backup: Sub<backup::RawBackup> => backup::Backup = "backup";
 }
 
 impl Project {

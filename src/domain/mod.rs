@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod backup;
 pub mod drift;
 pub mod eval;
 pub mod flag;

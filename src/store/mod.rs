@@ -18,6 +18,7 @@ pub mod runtime;
 pub mod schema;
 mod settle;
 pub mod signing;
+pub mod snapshot;
 pub mod transfer;
 pub mod tx;
 pub mod vectors;

@@ -126,7 +126,7 @@ fn clear(db: &Db, id: &str) -> Result<()> {
 }
 
 /// Runs changes in one transaction of this connection.
-fn within<T>(db: &Db, change: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn within<T>(db: &Db, change: impl FnOnce() -> Result<T>) -> Result<T> {
     db.begin_write()?;
     match change() {
         Ok(done) => db.commit().map(|()| done),
@@ -216,7 +216,7 @@ pub fn sums(db: &Db) -> Result<Vec<TableSum>> {
     migrations::tables().map(|table| walk(db, table, &mut |_| Ok(()))).collect()
 }
 
-fn copy_all(from: &Db, to: &Db, step: &mut dyn FnMut(&'static str, u64)) -> Result<Vec<TableSum>> {
+pub(super) fn copy_all(from: &Db, to: &Db, step: &mut dyn FnMut(&'static str, u64)) -> Result<Vec<TableSum>> {
     to.execute("DELETE FROM meta WHERE key <> ?1", values![META_INCOMING])?;
     let mut sums = Vec::new();
     for table in migrations::tables() {
@@ -273,7 +273,7 @@ fn prove(from: &Db, sums_from: &[TableSum], copy: &Incoming) -> Result<Proof> {
 }
 
 /// The frontier recomputed from the entries themselves.
-fn read_log(db: &Db) -> Result<Frontier> {
+pub(super) fn read_log(db: &Db) -> Result<Frontier> {
     let mut log = Frontier::new();
     db.each("SELECT body FROM eb ORDER BY seq", &[], &mut |row| {
         log.push(leaf_hash(row.text(0)?.as_bytes()));

@@ -71,7 +71,26 @@ pub struct S3 {
 impl CheckOne for RawArtifacts {
     type Plain = Artifacts;
     fn check(&self, cx: &mut Checker<'_>) -> Option<Artifacts> {
-        let (scheme, rest) = self.url.value.split_once("://").unwrap_or(("", &self.url.value));
+        self.place("artifacts", cx)
+    }
+}
+
+impl RawArtifacts {
+    /// The place, in words of the table that it is written in.
+    pub(in crate::config) fn place(&self, table: &'static str, cx: &mut Checker<'_>) -> Option<Artifacts> {
+        Reader { raw: self, table }.read(cx)
+    }
+}
+
+/// Reads a place that some table describes.
+struct Reader<'a> {
+    raw: &'a RawArtifacts,
+    table: &'static str,
+}
+
+impl Reader<'_> {
+    fn read(&self, cx: &mut Checker<'_>) -> Option<Artifacts> {
+        let (scheme, rest) = self.raw.url.value.split_once("://").unwrap_or(("", &self.raw.url.value));
         if scheme != "s3" {
             self.only_for_s3(cx);
         }
@@ -84,50 +103,50 @@ impl CheckOne for RawArtifacts {
             _ => {
                 self.hide_credentials(cx);
                 let help = "write a folder, `file:///FOLDER`, `s3://BUCKET/PREFIX`, `gs://…` or `az://…`";
-                cx.refuse(&self.url.spot, "`artifacts.url` names no store that kf knows", help);
+                cx.refuse(&self.raw.url.spot, format!("`{}.url` names no store that kf knows", self.table), help);
                 None
             }
         }
     }
 }
 
-impl RawArtifacts {
+impl Reader<'_> {
     fn only_for_s3(&self, cx: &mut Checker<'_>) {
         for (given, key) in [
-            (self.endpoint.given(), "endpoint"),
-            (self.region.given(), "region"),
-            (self.access_key.given(), "access-key"),
-            (self.secret_key.given(), "secret-key"),
-            (self.allow_http.given(), "allow-http"),
+            (self.raw.endpoint.given(), "endpoint"),
+            (self.raw.region.given(), "region"),
+            (self.raw.access_key.given(), "access-key"),
+            (self.raw.secret_key.given(), "secret-key"),
+            (self.raw.allow_http.given(), "allow-http"),
         ] {
-            cx.unused(given, &self.url, format!("`artifacts.{key}` is for `s3://…` only"));
+            cx.unused(given, &self.raw.url, format!("`{}.{key}` is for `s3://…` only", self.table));
         }
     }
 
     /// Whatever is wrong with a URL, a password in it is not for the screen.
     fn hide_credentials(&self, cx: &mut Checker<'_>) {
-        if self.url.value.contains(['@', '?']) {
-            cx.diags.hide(&self.url.spot);
+        if self.raw.url.value.contains(['@', '?']) {
+            cx.diags.hide(&self.raw.url.spot);
         }
     }
 
     fn folder(&self, cx: &mut Checker<'_>) -> Option<PathBuf> {
-        if self.url.value == LOCAL {
+        if self.raw.url.value == LOCAL {
             return Some(PathBuf::from(LOCAL));
         }
-        match self.url.value.parse::<RepoPath>() {
+        match self.raw.url.value.parse::<RepoPath>() {
             Ok(path) => Some(PathBuf::from(path.as_str())),
             Err(e) => {
-                cx.refuse(&self.url.spot, e.to_string(), "write `file:///FOLDER` for a folder outside the repository");
+                cx.refuse(&self.raw.url.spot, e.to_string(), "write `file:///FOLDER` for a folder outside the repository");
                 None
             }
         }
     }
 
     fn file(&self, rest: &str, cx: &mut Checker<'_>) -> Option<PathBuf> {
-        let path = url::Url::parse(&self.url.value).ok().and_then(|url| url.to_file_path().ok());
+        let path = url::Url::parse(&self.raw.url.value).ok().and_then(|url| url.to_file_path().ok());
         if path.is_none() || !rest.starts_with('/') {
-            cx.refuse(&self.url.spot, "`artifacts.url` is not the URL of a folder", "write `file:///` and an absolute folder");
+            cx.refuse(&self.raw.url.spot, format!("`{}.url` is not the URL of a folder", self.table), "write `file:///` and an absolute folder");
             return None;
         }
         path
@@ -141,7 +160,7 @@ impl RawArtifacts {
         if bucket.is_empty() || !bucket.chars().all(plain) || !parts {
             self.hide_credentials(cx);
             let help = "write SCHEME://BUCKET/PREFIX with letters, digits, `-`, `_` and `.`; credentials have their own keys";
-            cx.refuse(&self.url.spot, "`artifacts.url` is not a bucket and a prefix", help);
+            cx.refuse(&self.raw.url.spot, format!("`{}.url` is not a bucket and a prefix", self.table), help);
             return None;
         }
         Some((bucket.to_owned(), prefix.to_owned()))
@@ -149,15 +168,15 @@ impl RawArtifacts {
 
     fn s3(&self, rest: &str, cx: &mut Checker<'_>) -> Option<S3> {
         let bucket = self.bucket(rest, cx);
-        let endpoint = self.endpoint.as_ref().map(|at| self.address(at, cx));
-        let keys = match (&self.access_key, &self.secret_key) {
+        let endpoint = self.raw.endpoint.as_ref().map(|at| self.address(at, cx));
+        let keys = match (&self.raw.access_key, &self.raw.secret_key) {
             (Some(access), Some(secret)) => Some((access.value.clone(), secret.value.clone())),
             (Some(one), None) => {
-                half(&one.key, "access-key", "secret-key", cx);
+                half(self.table, &one.key, ["access-key", "secret-key"], cx);
                 None
             }
             (None, Some(one)) => {
-                half(&one.key, "secret-key", "access-key", cx);
+                half(self.table, &one.key, ["secret-key", "access-key"], cx);
                 None
             }
             (None, None) => None,
@@ -167,15 +186,15 @@ impl RawArtifacts {
             Some(checked) => Some(checked?),
             None => None,
         };
-        let region = self.region.as_ref().map(|r| r.value.clone());
-        Some(S3 { bucket, prefix, endpoint, region, keys, allow_http: self.allow_http.value })
+        let region = self.raw.region.as_ref().map(|r| r.value.clone());
+        Some(S3 { bucket, prefix, endpoint, region, keys, allow_http: self.raw.allow_http.value })
     }
 
     fn address(&self, at: &At<String>, cx: &mut Checker<'_>) -> Option<String> {
-        let help = "take it out and add `access-key` and `secret-key` to `[artifacts]`";
-        let url = cx.url("artifacts.endpoint", at, &["https", "http"], help)?;
-        if url.to_ascii_lowercase().starts_with("http:") && !self.allow_http.value {
-            cx.refuse(&at.spot, "`artifacts.endpoint` has no TLS", "use `https://`, or add `allow-http = true`");
+        let help = format!("take it out and add `access-key` and `secret-key` to `[{}]`", self.table);
+        let url = cx.url(&format!("{}.endpoint", self.table), at, &["https", "http"], &help)?;
+        if url.to_ascii_lowercase().starts_with("http:") && !self.raw.allow_http.value {
+            cx.refuse(&at.spot, format!("`{}.endpoint` has no TLS", self.table), "use `https://`, or add `allow-http = true`");
             return None;
         }
         Some(url)
@@ -183,7 +202,7 @@ impl RawArtifacts {
 }
 
 /// Of the two keys of S3 only one is there.
-fn half(at: &Spot, key: &str, other: &str, cx: &mut Checker<'_>) {
-    let problem = Diagnostic::new(format!("`artifacts.{key}` needs `{other}` beside it")).at(at);
+fn half(table: &str, at: &Spot, [key, other]: [&str; 2], cx: &mut Checker<'_>) {
+    let problem = Diagnostic::new(format!("`{table}.{key}` needs `{other}` beside it")).at(at);
     cx.absent(problem.help(format!("add `{other} = \"env:NAME\"`")));
 }

@@ -9,7 +9,7 @@
 
 use super::atomic::{is_disk_error, make_dirs, parent, rename, shown, sync_dir, sync_file, temporary, worded};
 use super::source::{Sink, Source, drain};
-use super::{ALGORITHM, Backend, Each, Health, Stored, TRASH, Trashed, digest_of_hex, health, pool};
+use super::{ALGORITHM, Backend, Each, Health, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
@@ -121,7 +121,7 @@ impl Files {
     }
 
     /// Gives a durable temporary its place.
-    fn publish(&self, temporary: TempPath, digest: &Digest) -> Result<()> {
+    fn link(&self, temporary: TempPath, digest: &Digest) -> Result<()> {
         let place = self.place(digest);
         // Absent only in a store that was copied without its empty directories.
         make_dirs(parent(&place))?;
@@ -133,7 +133,7 @@ impl Files {
         let (temporary, digest, size) = self.write(fill)?;
         let new = !self.is_right(&digest, size)?;
         if new {
-            self.publish(sync_file(temporary)?, &digest)?;
+            self.link(sync_file(temporary)?, &digest)?;
         }
         sync_dir(parent(&self.place(&digest)))?;
         Ok(Stored { digest, size, new })
@@ -228,7 +228,7 @@ impl Backend for Files {
             let temporary = temporary.filter(|_| published.insert(digest));
             stored.push(Stored { digest, size, new: temporary.is_some() });
             if let Some(temporary) = temporary {
-                self.publish(temporary, &digest)?;
+                self.link(temporary, &digest)?;
             }
         }
         match &flush {
@@ -332,11 +332,29 @@ impl Backend for Files {
         Ok(swept)
     }
 
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        named::publish(&self.root.join(name), &self.tmp(), bytes)
+    }
+
+    fn published(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        named::read(&self.root.join(name))
+    }
+
+    fn names(&self, folder: &str) -> Result<Vec<(String, Timestamp)>> {
+        let mut all = Vec::new();
+        named::list(&self.root.join(folder), "", &mut all)?;
+        Ok(all)
+    }
+
+    fn unpublish(&self, name: &str) -> Result<()> {
+        named::remove(&self.root.join(name))
+    }
+
     fn describe(&self) -> String {
         format!("files in {}", shown(&self.root))
     }
 }
 
-fn modified(m: &Metadata) -> Timestamp {
+pub(super) fn modified(m: &Metadata) -> Timestamp {
     Timestamp::from_micros(m.mtime().saturating_mul(1_000_000).saturating_add(m.mtime_nsec() / 1000))
 }

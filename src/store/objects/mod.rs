@@ -9,6 +9,7 @@
 
 pub mod atomic;
 mod files;
+mod named;
 mod pool;
 mod remote;
 mod source;
@@ -25,6 +26,9 @@ use std::path::{Path, PathBuf};
 
 /// The hash algorithm's name, the first part of every object's place.
 const ALGORITHM: &str = "sha256";
+
+/// The most bytes that have a name of their own.
+const NAMED_MAX: u64 = 64 << 20;
 
 /// The folder of what garbage collection removed.
 const TRASH: &str = "trash";
@@ -131,6 +135,13 @@ trait Backend: Send + Sync {
     fn restore(&self, item: &Trashed) -> Result<()>;
     fn purge(&self, item: &Trashed) -> Result<()>;
     fn sweep_temporaries(&self, older_than: Timestamp) -> Result<u64>;
+    /// Gives a name to some bytes, durably; false when it is taken, and then nothing changes.
+    fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool>;
+    /// What has a name; `None` when nothing has it.
+    fn published(&self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// The names below a folder, each with the time at which the place got it.
+    fn names(&self, folder: &str) -> Result<Vec<(String, Timestamp)>>;
+    fn unpublish(&self, name: &str) -> Result<()>;
     fn describe(&self) -> String;
 }
 
@@ -315,6 +326,41 @@ impl Objects {
     /// When something cannot be removed.
     pub fn sweep_temporaries(&self, older_than: Timestamp) -> Result<u64> {
         self.backend.sweep_temporaries(older_than)
+    }
+
+    /// Gives a name, which is never given again while it is there, to some bytes of at most a few megabytes: `folder/name`, letters of
+    /// ASCII, digits, `.`, `-` and `_`. False when it is taken; what has it is then left as it is.
+    ///
+    /// # Errors
+    /// When it cannot be written; the name is then free or has all of the bytes.
+    pub fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        self.backend.publish(name, bytes)
+    }
+
+    /// The bytes that have a name; `None` when it is free.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn published(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.backend.published(name)
+    }
+
+    /// The names of a folder in their order, without it, each with the time at which the place got it.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn names(&self, folder: &str) -> Result<Vec<(String, Timestamp)>> {
+        let mut names = self.backend.names(folder)?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Takes a name away, for good; harmless when it is free.
+    ///
+    /// # Errors
+    /// When it cannot be taken away.
+    pub fn unpublish(&self, name: &str) -> Result<()> {
+        self.backend.unpublish(name)
     }
 
     /// Where the objects are, for people; without credentials.

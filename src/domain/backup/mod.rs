@@ -1,0 +1,11 @@
+//! Backup sets: what is written of one, and which are kept.
+//!
+//! * [`manifest`]: what a set is; a set without a manifest that can be read does not exist.
+//! * [`proof`]: what a drill found.
+//! * [`retention`]: which sets are kept, and why.
+//!
+//! Sets live where backups go and nowhere else, so that they are all there when the state is lost; the audit log has an event of each.
+
+pub mod manifest;
+pub mod proof;
+pub mod retention;

@@ -1,0 +1,53 @@
+//! Backups: sets that are made, read again, restored and removed, and drills that prove them.
+//!
+//! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
+//! * [`sets`]: the sets of a place; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
+//!
+//! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
+//! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
+
+pub mod drill;
+mod mirror;
+mod pack;
+pub mod parts;
+pub mod prune;
+pub mod restore;
+pub mod run;
+pub mod sets;
+pub mod verify;
+
+use crate::adapters::age::Identities;
+use crate::base::error::{Error, Result};
+use crate::domain::audit::key::{SignerKey, VerifierKey};
+use crate::store::objects::Objects;
+use std::path::Path;
+
+/// What backups are worked on with.
+pub struct Place<'a> {
+    /// Where they are.
+    pub objects: &'a Objects,
+    /// A folder of this machine for what is on its way; only we can read what is put there.
+    pub scratch: &'a Path,
+    /// The key that signs manifests, where there is one.
+    pub signer: Option<&'a SignerKey>,
+    /// The keys whose signatures count.
+    pub known: &'a [VerifierKey],
+    /// The key that reads them, where there is one.
+    pub identities: Option<&'a Identities>,
+    /// How many threads read and write.
+    pub jobs: usize,
+}
+
+impl Place<'_> {
+    /// The key that reads backups.
+    ///
+    /// # Errors
+    /// When this host has none.
+    fn readable(&self) -> Result<&Identities> {
+        self.identities.ok_or_else(|| {
+            Error::usage("backups are encrypted, and there is no key here that reads them")
+                .hint("name it: `--identity FILE`, or `backup.identity = \"file:PATH\"` in mlops.toml")
+        })
+    }
+}
