@@ -18,7 +18,7 @@ use crate::domain::monitor::health::{Found, Standing};
 use crate::store::vectors::pgvector;
 use crate::store::{Mode, Settings, Store};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -156,8 +156,13 @@ fn reached(around: &Surroundings<'_>, url: &str) -> Ask {
 
 /// A state that opens and is read, with what else is asked of it.
 fn in_state(around: &Surroundings<'_>, more: fn(&Store) -> Result<String>) -> Result<Option<Ask>> {
+    // Of connections that close at the same time none is the last one, which takes SQLite's files beside the state away.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let settings = (around.state)()?;
-    Ok(Some(Box::new(move || more(&Store::open(settings, Mode::Read)?))))
+    Ok(Some(Box::new(move || {
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        more(&Store::open(settings, Mode::Read)?)
+    })))
 }
 
 fn database(around: &Surroundings<'_>) -> Result<Option<Ask>> {

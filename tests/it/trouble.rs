@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
@@ -262,6 +262,16 @@ impl Mount {
     }
 }
 
+/// Leaves no byte free where the state is.
+fn fill(s: &Sandbox) {
+    let left = s.command("df").args(["--output=avail", "-B1", ".kf"]).output().expect("df runs").stdout;
+    let left: usize = String::from_utf8_lossy(&left).lines().nth(1).and_then(|l| l.trim().parse().ok()).expect("a number");
+    // What does not fit fills it, too.
+    for (name, size) in [("filler", left.saturating_sub(4096)), ("filler2", 4096)] {
+        let _ = std::fs::write(s.work().join(".kf").join(name), vec![0; size]);
+    }
+}
+
 #[test]
 fn a_full_disk_changes_nothing_and_is_named() {
     if !is_root() {
@@ -275,15 +285,47 @@ fn a_full_disk_changes_nothing_and_is_named() {
     let run = refused(&s, 1, ["register", "big", "big.bin"]);
     assert!(run.stderr.starts_with("error: cannot write to [ROOT]/work/.kf/objects\n"), "{run}");
     assert!(run.stderr.contains("hint: free some space on that file system"), "{run}");
-    let left = s.command("df").args(["--output=avail", "-B1", ".kf"]).output().expect("df runs").stdout;
-    let left: usize = String::from_utf8_lossy(&left).lines().nth(1).and_then(|l| l.trim().parse().ok()).expect("a number");
-    std::fs::write(s.work().join(".kf/filler"), vec![0; left.saturating_sub(4096)]).expect("room");
-    let _ = std::fs::write(s.work().join(".kf/filler2"), vec![0; 4096]);
+    fill(&s);
     let run = s.kf(["tag", "bot", "x"]);
     assert_eq!(run.code, Some(1), "{run}");
     assert!(run.stderr.contains("full"), "{run}");
     std::fs::remove_file(s.work().join(".kf/filler")).expect("room again");
     ok(&s, ["tag", "bot", "x"]);
+    drop(mount);
+}
+
+#[test]
+fn whoever_cannot_drive_on_a_full_disk_says_what_users_get() {
+    if !is_root() {
+        return skip("a small file system needs root");
+    }
+    let s = Sandbox::new();
+    std::fs::create_dir(s.work().join(".kf")).expect("a folder");
+    let Some(mount) = Mount::tiny(&s.work().join(".kf"), "8M") else { return skip("this machine does not allow mounts") };
+    let config = "[model.bot]\ntype = \"config\"\npath = \"bot\"\n[policy]\nskip-staging = true\n\
+                  [target.edge]\nkind = \"gateway\"\nadmin = \"127.0.0.1:1\"\ncommand = [\"true\"]\n\
+                  [rollout.bot]\n[rollout.bot.source]\nkind = \"command\"\ncommand = [\"cat\", \"count\"]\n";
+    s.repository(config);
+    s.write(
+        "count",
+        "{\"schema\":\"kf.counted/1\",\"stable\":{\"requests\":0,\"errors\":0},\"canary\":{\"requests\":0,\"errors\":0}}",
+    );
+    write_bot(&s);
+    ok(&s, ["register", "bot", "bot"]);
+    ok(&s, ["canary", "start", "bot@1.0.0", "--detach"]);
+    let mut driver = s.command(env!("CARGO_BIN_EXE_kf"));
+    driver.args(["canary", "run", "bot"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let driver = driver.spawn().expect("kf starts");
+    assert!(wait_until(30, || s.work().join(".kf/state.db-shm").exists()), "it drives");
+    fill(&s);
+    let run = s.ended(driver.wait_with_output().expect("it ends"));
+    assert_eq!(run.code, Some(1), "{run}");
+    let users = "hint: users are served as before: nothing changes the traffic of bot@1.0.0, which had 0 % when the target was last looked at";
+    assert!(run.stderr.contains(users), "{run}");
+    assert!(
+        run.stderr.contains("hint: `kf canary run bot` goes on where it stopped, `kf canary abort bot` takes it back"),
+        "{run}"
+    );
     drop(mount);
 }
 

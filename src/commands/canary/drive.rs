@@ -184,7 +184,8 @@ pub(super) fn drive(cx: &Cx, store: &Store, of: &Rollout, until: Until, watch: b
     let mut alerts = Beside::new(cx);
     let driven = drive_beside(cx, store, of, (until, watch), &mut alerts);
     alerts.end(store);
-    driven
+    // A way back that did not arrive says so itself.
+    driven.map_err(|e| if matches!(until, Until::Back(_)) { e } else { stopped(store, of, e) })
 }
 
 /// The same while alerts are sent.
@@ -231,6 +232,19 @@ fn drive_beside(cx: &Cx, store: &Store, of: &Rollout, (until, watch): (Until, bo
         controller.end()?;
         stands(store, &of.uid, told)
     })
+}
+
+/// What users get when nobody can drive any more, as when the disk is full, and how it goes on.
+fn stopped(store: &Store, of: &Rollout, e: Error) -> Error {
+    if matches!(e.kind(), Kind::Locked | Kind::Usage) {
+        return e;
+    }
+    let (model, reference) = (&of.setup.model, of.setup.reference());
+    let now = store.read(|view| table::find(view, &of.uid)).ok().flatten();
+    let seen =
+        now.map_or_else(String::new, |now| format!(", which had {} when the target was last looked at", now.state.observed));
+    e.hint(format!("users are served as before: nothing changes the traffic of {reference}{seen}"))
+        .hint(format!("`kf canary run {model}` goes on where it stopped, `kf canary abort {model}` takes it back"))
 }
 
 /// The target, none of whose calls takes longer than a way back may.
