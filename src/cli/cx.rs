@@ -272,6 +272,11 @@ impl Cx {
         reference.resolve(&self.env, &self.project()?.root)
     }
 
+    /// Whether a secret can be had on this host.
+    pub(crate) fn is_there(&self, reference: &SecretRef) -> Result<bool> {
+        Ok(reference.is_there(&self.env, &self.project()?.root))
+    }
+
     /// All that opening a state in some place needs, the log key too.
     pub(crate) fn settings_for(&self, target: DbTarget) -> Result<Settings> {
         Ok(Settings { seal: self.seal()?, ..self.unsigned_for(target)? })

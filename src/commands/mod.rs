@@ -6,6 +6,7 @@ mod alert;
 mod alias;
 mod archive;
 mod audit;
+mod backup;
 mod canary;
 mod card;
 mod checkout;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Archive(archive::Args),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Backup(backup::Command),
     #[command(subcommand)]
     Canary(canary::Command),
     Card(card::Args),
@@ -124,6 +127,7 @@ impl Command {
             Self::Alias(args) => alias::run(cx, args),
             Self::Archive(args) => archive::run(cx, args),
             Self::Audit(command) => command.run(cx),
+            Self::Backup(command) => command.run(cx),
             Self::Canary(command) => command.run(cx),
             Self::Card(args) => card::run(cx, args),
             Self::Checkout(args) => checkout::run(cx, args),

@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod answer;
 pub mod attest;
+pub mod backup;
 pub mod card;
 pub mod checkout;
 pub mod daily;

@@ -30,6 +30,8 @@ pub enum Matter {
     Outbox,
     /// Alerts that people still have to be told: one process at a time tells them.
     Alerts,
+    /// Backups: one process at a time makes a set or removes some.
+    Backup,
 }
 
 impl Matter {
@@ -40,6 +42,7 @@ impl Matter {
             Self::Objects => "objects.lock",
             Self::Outbox => "outbox.lock",
             Self::Alerts => "alerts.lock",
+            Self::Backup => "backup.lock",
         }
     }
 
@@ -50,6 +53,7 @@ impl Matter {
             Self::Objects => 70_183,
             Self::Outbox => 70_184,
             Self::Alerts => 70_185,
+            Self::Backup => 70_186,
         }
     }
 }

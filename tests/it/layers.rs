@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("alert", &[]),
+    ("backup", &["audit"]),
     // The language of a text is told in one place.
     ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),

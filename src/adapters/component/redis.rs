@@ -132,7 +132,8 @@ impl Component for Redis {
             match own.keys() {
                 Ok(keys) => break keys,
                 Err(e) if Instant::now() > until => {
-                    return Err(e.context(|| format!("a server of our own does not start from the snapshot: {}", server.stderr())));
+                    let said = server.stderr();
+                    return Err(e).context(|| format!("a server of our own does not start from the snapshot: {said}"));
                 }
                 Err(_) => match server.next_before(Some(Instant::now() + Duration::from_millis(50)))? {
                     Some(crate::adapters::process::Event::Ended(ended)) => {

@@ -52,6 +52,8 @@ table! {
         recipients: At<Vec<Item<String>>> = "recipients", or Vec::new();
         /// A key that reads them, as `file:PATH` or `env:NAME`; a host that only writes needs none.
         identity: Option<At<SecretRef>> = "identity";
+        /// A program and its arguments that a drill runs in what was restored; it must end with 0.
+        smoke: Option<At<Vec<Item<String>>>> = "smoke";
         /// Parts of the system besides the state, its artifacts and the Git repository, by name.
         components: Tables<RawComponent> = "components";
         /// What is backed up when, and kept how long, by name.
@@ -112,6 +114,8 @@ pub struct Backup {
     pub recipients: Vec<String>,
     /// A key that reads them.
     pub identity: Option<SecretRef>,
+    /// A program that a drill runs in what was restored; not empty.
+    pub smoke: Option<Vec<String>>,
     /// Parts of the system besides [`BUILT_IN`].
     pub components: Vec<Component>,
     /// What is backed up when; not empty.
@@ -207,6 +211,7 @@ impl CheckOne for RawBackup {
             place,
             recipients: self.recipients.value.iter().map(|item| item.value.clone()).collect(),
             identity: self.identity.as_ref().map(|at| at.value.clone()),
+            smoke: self.smoke.as_ref().map(argv).filter(|argv| !argv.is_empty()),
             components,
             plans,
         })
@@ -233,7 +238,6 @@ impl CheckNamed for RawComponent {
             };
             cx.url(&format!("backup.components.{name}.url"), at, schemes, "take it out and name it by `password = \"env:NAME\"`")
         };
-        let argv = |at: &At<Vec<Item<String>>>| at.value.iter().map(|item| item.value.clone()).collect::<Vec<_>>();
         let source = match kind {
             ComponentKind::Directory => match &self.path {
                 Some(path) if !path.value.is_empty() => Source::Directory(path.value.clone()),
@@ -254,6 +258,10 @@ impl CheckNamed for RawComponent {
         };
         Some(Component { name: name.clone(), source })
     }
+}
+
+fn argv(at: &At<Vec<Item<String>>>) -> Vec<String> {
+    at.value.iter().map(|item| item.value.clone()).collect()
 }
 
 impl RawPlan {

@@ -4,7 +4,7 @@
 //! bytes are written than the manifest says.
 
 use crate::adapters::age::{Identities, Recipients};
-use crate::base::digest::{Digest, Hasher};
+use crate::base::digest::Hasher;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::domain::backup::manifest::Stream;
 use crate::store::objects::Objects;

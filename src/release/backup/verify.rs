@@ -99,8 +99,9 @@ fn read(place: &Place<'_>, stream: &Stream, component: bool) -> Result<Option<St
     }
     let Some(identities) = place.identities else { return Ok(None) };
     let folder = scratch(place.scratch)?;
+    let files = scratch(folder.path())?;
     let opened = open(place.objects, folder.path(), (identities, stream), &mut |from| match component {
-        true => extract(from, &folder.path().join("files")).map(drop),
+        true => extract(from, files.path()).map(drop),
         false => Ok(()),
     });
     Ok(opened.err().map(|e| e.to_string()))

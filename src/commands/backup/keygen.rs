@@ -1,0 +1,54 @@
+//! `kf backup keygen`: a key that reads backups.
+
+use crate::adapters::age;
+use crate::base::error::{Error, Result};
+use crate::base::exit::Exit;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::store::objects::atomic;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Make a key that reads backups; keep it where the backups are not
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The file, which must not be there yet
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Made {
+    recipient: String,
+    file: PathBuf,
+}
+
+impl Report for Made {
+    const SCHEMA: &'static str = "kf.backup-keygen/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let text = format!(
+            "[backup]\nrecipients = [\"{}\"]\nidentity = \"file:{}\"     # only where backups are read",
+            self.recipient,
+            self.file.display()
+        );
+        vec![self.summary().into(), Block::Verbatim(format!("mlops.toml:\n\n{text}"))]
+    }
+
+    fn summary(&self) -> String {
+        format!("{} reads what is encrypted for {}", self.file.display(), self.recipient)
+    }
+}
+
+pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let path = cx.cwd.join(&args.output);
+    if path.exists() {
+        return Err(Error::new(format!("{} is there already, and may be the only key that reads something", path.display()))
+            .hint("name another file"));
+    }
+    let (key, recipient) = age::generate();
+    if !cx.global.dry_run {
+        atomic::write_file(&path, key.expose().as_bytes(), 0o600)?;
+    }
+    cx.out.emit(&Made { recipient, file: args.output.clone() })
+}

@@ -1,0 +1,144 @@
+//! `kf backup run`: makes a set.
+
+use super::{Desk, SetDoc, configured};
+use crate::base::error::{Error, Result};
+use crate::base::exit::Exit;
+use crate::base::quantity::Bytes;
+use crate::base::table::Table;
+use crate::base::text::did_you_mean;
+use crate::base::time::Timestamp;
+use crate::cli::cx::Cx;
+use crate::cli::progress;
+use crate::cli::report::{Block, Report};
+use crate::commands::gc::waiting;
+use crate::config::{BackupPlan, Every};
+use crate::release::backup::run::{Progress, Request, run as make};
+use crate::release::backup::sets::{self, Listed};
+use crate::release::backup::parts;
+use crate::store::{Mode, Store, log};
+use serde::Serialize;
+
+/// Back up what a plan says
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf backup run                  every plan, now\n  kf backup run --due            those whose time has come: from cron\n  kf backup run --plan hourly --component state"
+)]
+pub(crate) struct Args {
+    /// Only plans whose time has come; one that was missed is made up for once
+    #[arg(long)]
+    due: bool,
+    /// The plan, a NAME of `[backup.plans.NAME]` (default: all)
+    #[arg(long, value_name = "NAME")]
+    plan: Option<String>,
+    /// Only this component of it
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Made {
+    to: String,
+    sets: Vec<SetDoc>,
+    not_due: Vec<String>,
+}
+
+impl Report for Made {
+    const SCHEMA: &'static str = "kf.backup-run/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut t = Table::new(&["set", "plan", "components", ">stored"]);
+        for set in &self.sets {
+            t.row([set.set.clone(), set.plan.clone(), set.components.join(", "), Bytes(set.stored_bytes).to_string()]);
+        }
+        let mut blocks: Vec<Block> = Vec::new();
+        if !t.is_empty() {
+            blocks.push(t.into());
+        }
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        match (self.sets.len(), self.not_due.as_slice()) {
+            (0, []) => "there was nothing to back up".to_owned(),
+            (0, plans) => format!("nothing is due of {}", plans.join(", ")),
+            (_, _) => format!("backed up to {}; `kf backup drill` proves that it comes back", self.to),
+        }
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        self.sets.last().map(|set| vec![("set", set.set.clone())]).unwrap_or_default()
+    }
+}
+
+pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let backup = configured(cx)?;
+    let plans: Vec<&BackupPlan> = match &args.plan {
+        None => backup.plans.iter().collect(),
+        Some(named) => vec![backup.plans.iter().find(|p| p.name.as_str() == named).ok_or_else(|| {
+            let names = || backup.plans.iter().map(|p| p.name.as_str());
+            let hint = did_you_mean(named, names());
+            Error::usage(format!("mlops.toml has no `[backup.plans.{named}]`"))
+                .hint(hint.unwrap_or_else(|| format!("there are: {}", names().collect::<Vec<_>>().join(", "))))
+        })?],
+    };
+    let desk = Desk::open(cx, None)?;
+    let place = desk.place();
+    let store = cx.store(Mode::Write)?;
+    let artifacts = cx.objects()?;
+    let mut made = Made { to: desk.objects.describe(), sets: Vec::new(), not_due: Vec::new() };
+    let known = if args.due { sets::all(&place)? } else { Vec::new() };
+    let bar = progress::things(&cx.out, "backing up", 0);
+    for plan in plans {
+        if args.due && !due(&store, plan, &known)? {
+            made.not_due.push(plan.name.to_string());
+            continue;
+        }
+        let root = &cx.project()?.root;
+        let mut all = parts::of(backup, plan, (root, cx.jobs()), &|reference| cx.secret(reference))?;
+        if let Some(only) = &args.component {
+            all.retain(|part| part.name.as_str() == only);
+            if all.is_empty() {
+                return Err(Error::usage(format!("the plan `{}` has no component `{only}`", plan.name)));
+            }
+        }
+        if store.is_dry_run() {
+            made.not_due.push(plan.name.to_string());
+            continue;
+        }
+        let request = Request { plan: &plan.name, parts: &all, recipients: &backup.recipients, artifacts: &artifacts };
+        let found = make(&store, &place, &request, &mut waiting(cx), &mut |progress| match progress {
+            Progress::Part(name) => bar.set_message(name.to_string()),
+            Progress::Objects(done, of) => {
+                bar.set_length(of);
+                bar.set_position(done);
+            }
+        })?;
+        made.sets.push(SetDoc::of(&found, None));
+    }
+    bar.finish_and_clear();
+    cx.out.emit(&made)
+}
+
+/// Whether the time of a plan has come, given the sets that there are. What was missed is made up for once.
+fn due(store: &Store, plan: &BackupPlan, known: &[Listed]) -> Result<bool> {
+    let of = |set: &Listed| set.found.as_ref().ok().filter(|f| f.manifest.plan == plan.name).map(|f| f.manifest.clone());
+    let Some(last) = known.iter().find_map(of) else { return Ok(true) };
+    let hours = match plan.every {
+        Every::Hour => 1,
+        Every::Day => 24,
+        Every::Week => 168,
+        Every::Change => {
+            // The event of the backup itself is no change.
+            let size = store.read(|view| log::head(view.db()))?.frontier.size();
+            return Ok(last.log.is_none_or(|log| size > log.size + 1));
+        }
+    };
+    Ok(passed(last.began, store.now()) >= hours)
+}
+
+/// Whole hours, by the hours of the clock: a job that runs each hour finds each plan due in the hour after.
+fn passed(since: Timestamp, now: Timestamp) -> i64 {
+    let hour = |at: Timestamp| at.micros().div_euclid(3_600_000_000);
+    hour(now) - hour(since)
+}

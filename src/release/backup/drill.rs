@@ -1,0 +1,175 @@
+//! Restores a set where it harms nobody, and tells whether all of it is there: the only proof that a backup is one.
+//!
+//! It works on copies in a folder of its own, which is removed whatever happens; servers that it starts listen on a socket or a loopback
+//! port in it. It is given nothing by which it could reach what is in use but the place of the backups.
+
+use super::pack::{open, scratch};
+use super::parts::{Part, Source};
+use super::restore::{BESIDE, restore_into};
+use super::Place;
+use crate::adapters::process::Program;
+use crate::base::error::{Context, Error, Result};
+use crate::base::event::{Event, Outcome, Resource};
+use crate::base::verdict::Verdict;
+use crate::domain::backup::manifest::{self, Found};
+use crate::domain::backup::proof::{DRILLS, Proof, Step};
+use crate::release::fsck;
+use crate::seams::backup::{Component, Counts};
+use crate::store::Store;
+use crate::store::objects::{Objects, atomic};
+use std::path::Path;
+use std::time::Instant;
+
+/// The action of the event of a drill.
+pub const DRILLED: &str = "backup.drilled";
+
+/// What a drill is done with.
+pub struct Drill<'a> {
+    /// The set.
+    pub set: &'a Found,
+    /// The components as they are configured now, which know how to count.
+    pub parts: &'a [Part],
+    /// Opens the state of a file, to read and write.
+    pub open: &'a dyn Fn(&Path) -> Result<Store>,
+    /// A program that must end with 0 in what was restored.
+    pub smoke: Option<&'a [String]>,
+}
+
+/// Drills a set, and writes down what was found: beside the sets, and in the log.
+///
+/// # Errors
+/// When there is no key, or what was found cannot be written down.
+pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn FnMut(&str)) -> Result<Proof> {
+    place.readable()?;
+    let (at, began) = (store.now(), Instant::now());
+    let folder = scratch(place.scratch)?;
+    let mut steps = Steps { all: Vec::new(), told };
+    let to = folder.path().join("restored");
+    steps.of("restore", || {
+        std::fs::create_dir(&to).context(|| format!("cannot make {}", to.display()))?;
+        let back = restore_into(place, of.set, &[], &to, &mut |_, _| {})?;
+        Ok(format!("{} components, {} objects, {} bytes", back.components.len(), back.objects, back.bytes))
+    });
+    if of.set.manifest.log.is_some() {
+        steps.of("state", || state(place, of, &to));
+    }
+    for part in &of.set.manifest.components {
+        let known = of.parts.iter().find(|p| p.name == part.name);
+        if let Some(Part { source: Source::Other(component), .. }) = known {
+            steps.of(part.name.as_str(), || counted(component.as_ref(), part, (&to, folder.path())));
+        }
+    }
+    if let Some(argv) = of.smoke {
+        steps.of("smoke test", || {
+            let program = Program::from_argv(argv)?.dir(&to).env("KF_DIR", &to).unset("KF_STATE_URL").unset("KF_ARTIFACTS_URL");
+            let out = program.output(b"")?;
+            Ok(String::from_utf8_lossy(&out).lines().last().unwrap_or("it ended with 0").to_owned())
+        });
+    }
+    let rto = began.elapsed();
+    steps.of("an altered copy is refused", || altered(place, of.set, folder.path()));
+    let steps = steps.all;
+    let proof = Proof {
+        schema: Proof::schema(),
+        set: of.set.manifest.id.clone(),
+        manifest: of.set.digest,
+        at,
+        passed: steps.iter().all(|step| step.failed.is_none()),
+        rto_ms: u64::try_from(rto.as_millis()).unwrap_or(u64::MAX),
+        rpo_ms: u64::try_from(at.micros().saturating_sub(of.set.manifest.began.micros()) / 1000).unwrap_or(0),
+        steps,
+    };
+    record(store, place, &proof)?;
+    Ok(proof)
+}
+
+/// What was tried so far.
+struct Steps<'a> {
+    all: Vec<Step>,
+    told: &'a mut dyn FnMut(&str),
+}
+
+impl Steps<'_> {
+    fn of(&mut self, what: &str, step: impl FnOnce() -> Result<String>) {
+        (self.told)(what);
+        let began = Instant::now();
+        let (found, failed) = match step() {
+            Ok(found) => (found, None),
+            Err(e) => (String::new(), Some(e.chain().join(": "))),
+        };
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.all.push(Step { what: what.to_owned(), failed, found, took_ms });
+    }
+}
+
+/// The state opens, has the log that the manifest names, and all that it names is there: what `kf fsck` checks.
+fn state(place: &Place<'_>, of: &Drill<'_>, to: &Path) -> Result<String> {
+    let store = (of.open)(&to.join(".kf/state.db"))?;
+    let objects = Objects::files(&to.join(".kf/objects"))?;
+    let options = fsck::Options {
+        quick: of.set.manifest.artifacts.is_none(),
+        repair: false,
+        jobs: place.jobs,
+        keys: place.known,
+        journal: None,
+    };
+    let report = fsck::check(&store, &objects, options, &mut |_, _| {}, &mut |_| {})?;
+    if report.verdict != Verdict::Pass {
+        let first = report.findings.first().map(|f| format!("{}: {}", f.subject, f.problem)).unwrap_or_default();
+        return Err(Error::new(format!("{} things do not agree, the first: {first}", report.findings.len())));
+    }
+    let log = of.set.manifest.log.as_ref().map(|log| (log.size, log.root));
+    if log != report.log.root.map(|root| (report.log.entries, root)) {
+        return Err(Error::new(format!("its log has {} entries and another root than the manifest says", report.log.entries)));
+    }
+    Ok(format!("{} log entries, {} versions, nothing that does not agree", report.log.entries, report.rows.versions))
+}
+
+/// What a component has is as much as was kept.
+fn counted(component: &dyn Component, part: &manifest::Part, (to, beside): (&Path, &Path)) -> Result<String> {
+    let files = to.join(BESIDE).join(part.name.as_str());
+    let own = scratch(beside)?;
+    let Some(found) = component.count(&files, own.path())? else {
+        return Ok("its files are there; what would count what is in them is not on this machine".to_owned());
+    };
+    let expected: Counts = part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
+    let counted = part.counts.keys().any(|name| name.contains(' ') && !found.contains_key(name) && !name.starts_with("links"));
+    if expected != found || counted {
+        return Err(Error::new(format!("it has {found:?}, and {:?} were kept", part.counts)));
+    }
+    Ok(found.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", "))
+}
+
+/// One byte of one stream is changed, in a copy of it: that must be found.
+fn altered(place: &Place<'_>, set: &Found, folder: &Path) -> Result<String> {
+    let Some(part) = set.manifest.components.first() else { return Ok("there is no component to alter".to_owned()) };
+    let copy = Objects::files(&folder.join("altered"))?;
+    let (file, hex) = (folder.join("altered.stream"), part.stored.object.hex());
+    place.objects.copy_to(&part.stored.object, &file)?;
+    let mut bytes = std::fs::read(&file).context(|| "cannot read a copy")?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let at = folder.join("altered/sha256").join(&hex[..2]);
+    std::fs::create_dir_all(&at).context(|| "cannot make a folder")?;
+    atomic::write_file(&at.join(&hex[2..]), &bytes, 0o600)?;
+    match open(&copy, folder, (place.readable()?, &part.stored), &mut |_| Ok(())) {
+        Err(_) => Ok(format!("of component {}, with byte {middle} changed", part.name)),
+        Ok(()) => Err(Error::new(format!("component {} with byte {middle} changed was taken for right", part.name))),
+    }
+}
+
+fn record(store: &Store, place: &Place<'_>, proof: &Proof) -> Result<()> {
+    let name = format!("{}-{}", manifest::id(proof.at, &store.random().bytes()), proof.set);
+    let text = proof.text(place.signer)?;
+    place.objects.publish(&format!("{DRILLS}/{name}"), text.as_bytes())?;
+    let failed: Vec<&str> = proof.steps.iter().filter(|s| s.failed.is_some()).map(|s| s.what.as_str()).collect();
+    let event = Event::new(DRILLED, Resource::new("backup", &proof.set))
+        .with("manifest", proof.manifest.to_string())
+        .with("rto-ms", proof.rto_ms)
+        .with("rpo-ms", proof.rpo_ms)
+        .with("report", text)
+        .with("failed", failed)
+        .outcome(if proof.passed { Outcome::Ok } else { Outcome::Failed });
+    store.write(|tx| Ok(tx.record(event)))?;
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Gets a set back into a new folder: the Git repository with its state and objects, other components beside them.
+//!
+//! Everything is brought below `FOLDER.restoring` and read again there; only then the folder gets its name. So what has the name is whole,
+//! and after an interruption the same command goes on: objects that are there are not fetched again.
+
+use super::pack::{extract, open};
+use super::{Place, mirror};
+use crate::adapters::component::git::BUNDLE;
+use crate::adapters::process::Program;
+use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::name::Name;
+use crate::domain::backup::manifest::{Found, Part};
+use crate::store::objects::{Health, Objects, atomic};
+use crate::store::snapshot;
+use std::path::{Path, PathBuf};
+
+/// Where other components are in the folder.
+pub const BESIDE: &str = "restored";
+
+/// What came back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The components, each with where its files are.
+    pub components: Vec<(Name, PathBuf)>,
+    /// Objects of versions.
+    pub objects: u64,
+    /// The bytes of all of it.
+    pub bytes: u64,
+}
+
+/// How far it is, for people: so many objects of so many.
+pub type Told<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Restores a set, or some of its components, into a folder that is not there yet.
+///
+/// # Errors
+/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder.
+pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: Told<'_>) -> Result<Restored> {
+    if std::fs::symlink_metadata(to).is_ok() {
+        return Err(Error::new(format!("{} is there already, and nothing is restored over what is there", to.display()))
+            .hint("name a folder that is not there yet: `--to FOLDER`"));
+    }
+    let unknown = only.iter().find(|name| !names(set).any(|n| n == name.as_str()));
+    if let Some(name) = unknown {
+        let hint = format!("it has: {}", names(set).collect::<Vec<_>>().join(", "));
+        return Err(Error::usage(format!("the backup set {} has no component `{name}`", set.manifest.id)).hint(hint));
+    }
+    let name = to.file_name().ok_or_else(|| Error::usage(format!("`{}` is no name of a folder", to.display())))?;
+    let within = to.with_file_name(format!("{}.restoring", name.to_string_lossy()));
+    begin(&within, set)?;
+    let restored = restore_into(place, set, only, &within, told)?;
+    std::fs::remove_file(within.join(MARK)).context(|| format!("cannot finish {}", within.display()))?;
+    atomic::sync_dir(&within)?;
+    std::fs::rename(&within, to).context(|| format!("cannot name {}", to.display()))?;
+    atomic::sync_dir(to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    let moved = |(name, path): (Name, PathBuf)| {
+        let below = path.strip_prefix(&within).map(Path::to_owned).unwrap_or(path);
+        (name, to.join(below))
+    };
+    Ok(Restored { components: restored.components.into_iter().map(moved).collect(), ..restored })
+}
+
+/// The file that says which set is being restored.
+const MARK: &str = ".kf-restoring";
+
+fn names(set: &Found) -> impl Iterator<Item = &str> {
+    let all = set.manifest.components.iter().map(|part| part.name.as_str());
+    all.chain(set.manifest.artifacts.map(|_| "artifacts"))
+}
+
+/// Makes the folder, or goes on with the one of an earlier call for the same set; objects stay, all else is brought anew.
+fn begin(within: &Path, set: &Found) -> Result<()> {
+    let failed = || format!("cannot make {}", within.display());
+    if within.exists() {
+        let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
+        if mark != set.manifest.id {
+            return Err(Error::new(format!("{} is there already, and is no restore of the set {}", within.display(), set.manifest.id))
+                .hint("remove it, or name another folder"));
+        }
+        for entry in std::fs::read_dir(within).context(failed)? {
+            let path = entry.context(failed)?.path();
+            match path.file_name().and_then(|n| n.to_str()) {
+                Some(MARK | OBJECTS) => continue,
+                _ if path.is_dir() => std::fs::remove_dir_all(&path).context(failed)?,
+                _ => std::fs::remove_file(&path).context(failed)?,
+            }
+        }
+        return Ok(());
+    }
+    std::fs::create_dir_all(within).context(failed)?;
+    atomic::write_file(&within.join(MARK), set.manifest.id.as_bytes(), 0o600)
+}
+
+/// Where objects are while the folder has no repository yet.
+const OBJECTS: &str = ".objects";
+
+/// The same into a folder that is there; nobody else uses it.
+pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: Told<'_>) -> Result<Restored> {
+    let mut done = Restored::default();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|n| n.as_str() == name);
+    for part in set.manifest.components.iter().filter(|part| wanted(part.name.as_str())) {
+        let files = to.join(BESIDE).join(part.name.as_str());
+        component(place, part, &files).context(|| format!("cannot restore {}", part.name))?;
+        done.bytes += part.stored.plain_size;
+        done.components.push((part.name.clone(), files));
+    }
+    if let Some(all) = set.manifest.artifacts.filter(|_| wanted("artifacts")) {
+        let objects = Objects::files(&to.join(OBJECTS))?;
+        let index = mirror::index(place.objects, &all)?;
+        for (at, (digest, stream)) in index.iter().enumerate() {
+            told(at as u64, all.objects);
+            if objects.verify(digest)? != Health::Ok {
+                let file = to.join(format!("{}.object", digest.hex()));
+                open(place.objects, to, (place.readable()?, stream), &mut |from| {
+                    let mut to = std::fs::File::create(&file).context(|| format!("cannot write {}", file.display()))?;
+                    std::io::copy(from, &mut to).context(|| format!("cannot write {}", file.display())).map(drop)
+                })?;
+                let stored = objects.put_file(&file)?;
+                std::fs::remove_file(&file).context(|| format!("cannot remove {}", file.display()))?;
+                if stored.digest != *digest {
+                    return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
+                }
+            }
+            done.objects += 1;
+            done.bytes += stream.plain_size;
+        }
+    }
+    assemble(to, &mut done)?;
+    Ok(done)
+}
+
+fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
+    let failed = || format!("cannot make {}", files.display());
+    std::fs::create_dir_all(files).context(failed)?;
+    let scratch = files.parent().unwrap_or(files);
+    let packed = open(place.objects, scratch, (place.readable()?, &part.stored), &mut |from| extract(from, files))?;
+    match part.counts.get("files") {
+        Some(files) if *files != packed.files => {
+            Err(Error::of(Kind::Broken, format!("{} files came back of {files}", packed.files)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Puts the repository, its state and its objects where kf looks for them.
+fn assemble(to: &Path, done: &mut Restored) -> Result<()> {
+    let failed = || format!("cannot put {} together", to.display());
+    let of = |name: &str| done.components.iter().position(|(n, _)| n.as_str() == name);
+    if let Some(at) = of("git") {
+        // Into a folder of its own first: `git clone` takes none that has something in it.
+        let (bundle, clone) = (done.components[at].1.join(BUNDLE), to.join(".clone"));
+        Program::new("git").args(["clone", "--quiet", "--origin", "backup"]).arg(&bundle).arg(&clone).dir(to).output(b"")?;
+        for entry in std::fs::read_dir(&clone).context(failed)? {
+            let entry = entry.context(failed)?;
+            std::fs::rename(entry.path(), to.join(entry.file_name())).context(failed)?;
+        }
+        std::fs::remove_dir(&clone).context(failed)?;
+    }
+    let kf = to.join(".kf");
+    std::fs::create_dir_all(&kf).context(failed)?;
+    if let Some(at) = of("state") {
+        let state = kf.join("state.db");
+        std::fs::rename(done.components[at].1.join("state.db"), &state).context(failed)?;
+        std::fs::remove_dir(&done.components[at].1).context(failed)?;
+        done.components[at].1 = state.clone();
+        snapshot::read(&state)?;
+    }
+    if to.join(OBJECTS).exists() {
+        std::fs::rename(to.join(OBJECTS), kf.join("objects")).context(failed)?;
+    }
+    Ok(())
+}
