@@ -364,6 +364,50 @@ name = "@PROJECT@"
 #[profile.laptop.system]
 #kind = "command"
 #command = ["python", "bot/answer.py"]
+
+# Where backups go, who can read them, what is in them and how long they are kept. The state, its artifacts and the Git repository are in
+# every backup; `kf backup keygen` makes a key.
+#[backup]
+#recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
+#identity = "file:backup.key"
+#smoke = ["./smoke-test.sh"]
+
+#[backup.place]
+#url = "s3://our-backups/kf"
+#endpoint = "https://minio.example.org"
+#region = "eu-central-1"
+#access-key = "env:S3_ACCESS_KEY"
+#secret-key = "env:S3_SECRET_KEY"
+#allow-http = false
+
+#[backup.components.answers]
+#kind = "postgres"
+#url = "postgres://backup@db.example.org/answers"
+#password = "env:PGPASSWORD"
+
+#[backup.components.uploads]
+#kind = "directory"
+#path = "data/uploads"
+
+#[backup.components.graph]
+#kind = "command"
+#command = ["./dump-graph.sh"]
+#restore = ["./load-graph.sh"]
+
+#[backup.plans.daily]
+#every = "day"
+#keep-days = 30
+
+#[backup.plans.evidence]
+#every = "week"
+#components = ["state", "git"]
+#keep-last = 2
+#keep-hourly = 0
+#keep-daily = 7
+#keep-weekly = 4
+#keep-monthly = 12
+#keep-yearly = 10
+#keep-forever = false
 "##;
 
 /// The `mlops.toml` of a new repository.

@@ -6,6 +6,7 @@
 use crate::adapters::process::{Event, Program};
 use crate::base::error::{Context, Error, Result};
 use crate::config::secret::Secret;
+use crate::domain::backup::census;
 use crate::seams::backup::{Component, Counts, Dumped, Kind};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -177,12 +178,10 @@ impl<'a> Server<'a> {
             let out = self.program("psql").args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname=kept", "--command", sql]);
             Ok(String::from_utf8_lossy(&out.output(b"")?).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect())
         };
-        let tables = ask(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
-        )?;
+        let tables = ask(census::TABLES)?;
         let mut counts = BTreeMap::new();
         for table in tables {
-            let n = ask(&format!("SELECT count(*) FROM ONLY {table}"))?;
+            let n = ask(&census::rows_of(&table))?;
             let n = n.first().and_then(|n| n.parse().ok()).ok_or_else(|| Error::new(format!("cannot count {table}")))?;
             counts.insert(format!("rows of {table}"), n);
         }

@@ -15,10 +15,12 @@ use serde_json::Value;
 
 /// List the backup sets, the newest first
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf backup list\n  kf backup list --format jsonl")]
 pub(crate) struct Args {}
 
 /// Show what is in a backup set
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf backup show latest\n  kf backup show 20261121t --format json")]
 pub(crate) struct ShowArgs {
     /// The set, its beginning or end, or `latest`
     set: String,

@@ -46,8 +46,8 @@ word_leaf! { ComponentKind, "kind of component"; Every, "time of a backup"; }
 table! {
     /// As written.
     RawBackup {
-        /// Where backups go, as `[artifacts]` is written.
-        place: Sub<RawArtifacts> = "place";
+        /// Where backups go.
+        place: Sub<RawPlace> = "place";
         /// Who can read them: age public keys (`age1…`) or SSH public keys (`ssh-ed25519 …`).
         recipients: At<Vec<Item<String>>> = "recipients", or Vec::new();
         /// A key that reads them, as `file:PATH` or `env:NAME`; a host that only writes needs none.
@@ -58,6 +58,24 @@ table! {
         components: Tables<RawComponent> = "components";
         /// What is backed up when, and kept how long, by name.
         plans: Tables<RawPlan> = "plans";
+    }
+}
+
+table! {
+    /// As written.
+    RawPlace {
+        /// A folder of the repository, `file:///FOLDER`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
+        url: Option<At<String>> = "url";
+        /// Address of an S3-compatible service that is not AWS.
+        endpoint: Option<At<String>> = "endpoint";
+        /// Region of the bucket.
+        region: Option<At<String>> = "region";
+        /// Access key of S3, as `env:NAME` or `file:PATH`.
+        access_key: Option<At<SecretRef>> = "access-key";
+        /// Secret key of S3, as `env:NAME` or `file:PATH`.
+        secret_key: Option<At<SecretRef>> = "secret-key";
+        /// Allow an endpoint without TLS.
+        allow_http: At<bool> = "allow-http", or false;
     }
 }
 
@@ -181,8 +199,8 @@ pub struct Plan {
 impl CheckOne for RawBackup {
     type Plain = Backup;
     fn check(&self, cx: &mut Checker<'_>) -> Option<Backup> {
-        let place = match self.place.given().and(self.place.body.url.given()) {
-            Some(_) => Some(self.place.body.place("backup.place", cx)?),
+        let place = match self.place.artifacts() {
+            Some(raw) => Some(raw.place("backup.place", cx)?),
             None => {
                 if let Some((key, _)) = self.place.given() {
                     cx.absent(Diagnostic::new("`[backup.place]` has no `url`").at(key).help("add `url = \"file:///mnt/backup\"`"));
@@ -214,6 +232,20 @@ impl CheckOne for RawBackup {
             smoke: self.smoke.as_ref().map(argv).filter(|argv| !argv.is_empty()),
             components,
             plans,
+        })
+    }
+}
+
+impl RawPlace {
+    /// The same as a place of artifacts; none without a URL.
+    fn artifacts(&self) -> Option<RawArtifacts> {
+        Some(RawArtifacts {
+            url: self.url.clone()?,
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
+            allow_http: self.allow_http.clone(),
         })
     }
 }

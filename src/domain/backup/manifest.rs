@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_whoever_signed_it_is_told() {
         let (of, key) = (manifest(), SignerKey::from_seed("kf/shop/1", [3; 32]).expect("a key"));
-        assert_eq!(of.id, "20261118t115320z-010203ff");
+        assert_eq!(of.id, "20261118t110640z-010203ff");
         let plain = of.text(None).expect("a text");
         let found = Manifest::read(&of.id, plain.as_bytes(), &[]).expect("read");
         assert_eq!((found.manifest, found.signed_by), (of.clone(), None));
