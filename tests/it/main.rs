@@ -4,6 +4,7 @@ mod alerts;
 mod alias;
 mod archive;
 mod audit;
+mod backup;
 mod blue_green;
 mod builtin;
 mod canary;
