@@ -199,7 +199,7 @@ pub struct Plan {
 impl CheckOne for RawBackup {
     type Plain = Backup;
     fn check(&self, cx: &mut Checker<'_>) -> Option<Backup> {
-        let place = match self.place.artifacts() {
+        let place = match self.place.body.artifacts() {
             Some(raw) => Some(raw.place("backup.place", cx)?),
             None => {
                 if let Some((key, _)) = self.place.given() {
