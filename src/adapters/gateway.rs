@@ -16,7 +16,7 @@ use crate::base::weight::Weight;
 use crate::config::{GatewayTarget, Secret, Target as Settings};
 use crate::seams::metrics::{Ask, MetricSource, Reading};
 use crate::seams::routes::{Answering, Counters, Routes, Shown, Standing};
-use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arm, Arms, Asked, Before, Fault, Keep, Known, Ready, Seen, Target};
 use crate::store::runtime::block_on;
 use reqwest::Method;
 use serde::Deserialize;
@@ -278,10 +278,11 @@ impl Target for Gateway {
         self.route(&Routes { stable, canary, weight, shadow }, guard).map(drop)
     }
 
-    fn knows(&self, _: &Name) -> Asked<Vec<Arm>> {
+    fn knows(&self, _: &Name) -> Asked<Known> {
         let Versions { versions, previous } = self.ask(Method::GET, "v1/versions", None, None)?;
-        let answering = versions.into_iter().map(|found| Arm { version: found.version, digest: found.digest });
-        Ok(answering.chain(previous).collect())
+        let arms = versions.into_iter().map(|found| Arm { version: found.version, digest: found.digest }).collect();
+        let before = previous.into_iter().map(|arm| Before { arm, then: None }).collect();
+        Ok(Known { arms, before, all: true })
     }
 
     fn shadow(&self, arms: &Arms, part: Weight) -> Asked<()> {

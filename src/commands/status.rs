@@ -11,6 +11,7 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::config::Project;
 use crate::domain::alert::table::counts;
 use crate::domain::drift::anomaly::Severity;
 use crate::domain::drift::policy::Status as Band;
@@ -19,6 +20,7 @@ use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::monitor::table as monitor;
 use crate::domain::monitor::watch::title;
 use crate::domain::registry::table;
+use crate::release::emergency::apart::{self, Apart};
 use crate::release::gates;
 use crate::store::{self, Mode, View, log};
 use serde::Serialize;
@@ -26,7 +28,7 @@ use serde::Serialize;
 /// Show models by stage, gates that wait, rollouts, and the state of the audit log
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf status\n  kf status --format json\n\nExits 3 while the state does not know of an emergency rollback."
+    after_long_help = "Examples:\n  kf status\n  kf status --format json\n\nExits 3 while the state does not know of an emergency rollback, or users have another version than the registry says since one."
 )]
 pub(crate) struct Args {}
 
@@ -99,6 +101,8 @@ struct Status {
     audit: AuditState,
     /// Rollbacks past the state that it does not know of yet.
     emergencies: usize,
+    /// Targets whose users have another version than the registry says since such a rollback.
+    apart: Vec<Apart>,
 }
 
 /// What people were not told yet.
@@ -154,6 +158,7 @@ impl Report for Status {
             let what = count(self.emergencies, "emergency rollback");
             lines.push(format!("red     {what} not in the state yet: `.kf/emergency` tells what was done"));
         }
+        lines.extend(self.apart.iter().map(|apart| format!("red     {}\n        {}", apart.words(), apart.next())));
         lines.push(format!(
             "audit   {}{}",
             count(usize::try_from(self.audit.size).unwrap_or(usize::MAX), "event"),
@@ -168,7 +173,7 @@ impl Report for Status {
     }
 
     fn exit(&self) -> Exit {
-        if self.emergencies > 0 { Exit::No } else { Exit::Ok }
+        if self.emergencies + self.apart.len() > 0 { Exit::No } else { Exit::Ok }
     }
 }
 
@@ -284,6 +289,11 @@ impl AuditState {
     }
 }
 
+/// Whether a target is still said: nobody is served by one that is not.
+fn splits(project: &Project, apart: &Apart) -> bool {
+    project.target.iter().any(|t| t.name == apart.target && t.model == apart.model)
+}
+
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
     let store = cx.store(Mode::Read)?;
@@ -314,6 +324,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             alerts: Alerts { waiting: unsent, failed },
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
             emergencies: super::emergency::waiting(cx)?,
+            apart: apart::all(view)?.into_iter().filter(|a| splits(&loaded.project, a)).collect(),
         })
     })?;
     cx.out.emit(&report)

@@ -28,6 +28,7 @@ mod drift_judged;
 mod drift_texts;
 mod dry_run;
 mod emergency;
+mod emergency_choice;
 mod emergency_state;
 mod emergency_targets;
 mod eval;

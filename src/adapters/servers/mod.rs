@@ -29,7 +29,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
-use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arm, Arms, Asked, Before, Fault, Keep, Known, Ready, Seen, Target};
 use crate::store::objects::atomic::write_file;
 use split::{Split, Written};
 use std::fs::{File, TryLockError};
@@ -440,8 +440,11 @@ impl<S: Server> Target for Served<S> {
         Ok(made == part)
     }
 
-    fn knows(&self, _: &Name) -> Asked<Vec<Arm>> {
-        Ok(self.written()?.and_then(|written| written.split.replaced).into_iter().collect())
+    fn knows(&self, _: &Name) -> Asked<Known> {
+        let replaced = self.written()?.and_then(|written| written.split.replaced);
+        let before = replaced.into_iter().map(|arm| Before { arm, then: None }).collect();
+        // Versions run by themselves here: whether one is there only its address tells.
+        Ok(Known { before, ..Known::default() })
     }
 
     fn settle(&self, arms: &Arms, keep: Keep) -> Asked<()> {

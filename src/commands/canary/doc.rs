@@ -15,6 +15,7 @@ use crate::domain::rollout::judge::{Finding, Hold, Standing};
 use crate::domain::rollout::machine::{Held, Phase};
 use crate::domain::rollout::setup::Strategy;
 use crate::domain::rollout::table::{self, MoveRow, Rollout};
+use crate::release::emergency::apart::{self, Given};
 use crate::store::View;
 use serde::Serialize;
 
@@ -48,11 +49,36 @@ pub(crate) struct RolloutDoc {
     event: i64,
     /// Why it was taken back, when it was.
     cause: Option<String>,
+    /// What an emergency past the state gave users in its place.
+    #[serde(skip)]
+    after: Option<After>,
     #[serde(skip)]
     short: String,
     /// Weights are parts of the requests that are copied.
     #[serde(skip)]
     shadow: bool,
+}
+
+/// An emergency past the state after a rollout had ended, in words.
+#[derive(Clone, Debug)]
+struct After {
+    what: String,
+    /// What to type, while the registry says something else.
+    next: Option<String>,
+}
+
+impl After {
+    fn read(view: View<'_>, r: &Rollout) -> Result<Option<Self>> {
+        let released = r.state.phase == Phase::Finished && !r.setup.plan.shadow;
+        let given = if released { apart::after(view, r)? } else { None };
+        let Some(given) = given else { return Ok(None) };
+        let apart = apart::all(view)?.into_iter().find(|a| a.model == given.model && a.target == given.target);
+        let Given { model, target, to, at, .. } = given;
+        Ok(Some(match apart {
+            Some(apart) => Self { what: apart.words(), next: Some(apart.next()) },
+            None => Self { what: format!("the emergency at {at} gave the traffic of {target} to {model}@{to}"), next: None },
+        }))
+    }
 }
 
 /// A step of a plan.
@@ -74,7 +100,7 @@ impl RolloutDoc {
             let said = table::said(view, &r.uid, m.seq)?;
             Ok(said.map_or_else(|| m.reason.clone(), |said| format!("{}: {said}", m.reason)))
         });
-        let mut doc = Self::of(r, cause.transpose()?);
+        let mut doc = Self { after: After::read(view, r)?, ..Self::of(r, cause.transpose()?) };
         // Windows go on while it stands still; what it was refused for tells what to do.
         if r.state.held == Some(Held::Refused)
             && let Some(refused) = table::moves(view, &r.uid)?.pop()
@@ -117,6 +143,7 @@ impl RolloutDoc {
             changed: r.changed,
             event: r.event,
             cause,
+            after: None,
             short: r.short().to_owned(),
             shadow: r.setup.plan.shadow,
         }
@@ -159,6 +186,9 @@ impl RolloutDoc {
     /// Where it is, in a line.
     pub(crate) fn told(&self) -> String {
         let reference = self.reference();
+        if let Some(After { what, .. }) = &self.after {
+            return format!("{reference} was released to {}; {what}", self.target);
+        }
         match self.phase {
             Phase::Finished if self.shadow => {
                 format!("{reference} kept to its limits on copies of requests to {}; nobody got its answers", self.target)
@@ -275,9 +305,11 @@ impl Stands {
         });
         let driven_by = driver(view, r, now)?;
         let ordered = r.state.phase == Phase::RolledBack && turned_back(view, r)?.is_some_and(|m| m.what == "abort");
-        let exit = exit_of(r, ordered);
+        let of = RolloutDoc::read(view, r)?;
+        let apart = of.after.as_ref().is_some_and(|after| after.next.is_some());
+        let exit = if apart { Exit::No } else { exit_of(r, ordered) };
         Ok(Self {
-            of: RolloutDoc::read(view, r)?,
+            of,
             window,
             unjudged: r.setup.unjudged.clone(),
             compared: r.setup.compared(),
@@ -359,7 +391,7 @@ impl RolloutDoc {
                 "it goes on by itself when copies arrive: of GET, HEAD and OPTIONS, and of what `proxy.shadow-paths` names"
                     .to_owned()
             }
-            (Phase::Finished, _) => return None,
+            (Phase::Finished, _) => return self.after.as_ref().and_then(|after| after.next.clone()),
             (Phase::RolledBack | Phase::Failed, _) => {
                 format!("`kf canary explain {model}` says why; `kf canary retry {model}` starts it again from the first step")
             }
