@@ -167,8 +167,10 @@ mod tests {
     use crate::config::{Env, Vocabulary, parse};
     use std::path::Path;
 
-    const ONE: &str = "[target.local]\nurl = \"http://bot-{version}:8000\"\nlisten = \"127.0.0.1:3\"\nadmin = \"127.0.0.1:1\"\n";
-    const TWO: &str = "[target.two]\nurl = \"http://bot-{version}:8000\"\nlisten = \"127.0.0.1:4\"\nadmin = \"127.0.0.1:2\"\n";
+    const ONE: &str =
+        "[target.local]\nurl = \"http://bot-{version}.internal:8000\"\nlisten = \"127.0.0.1:3\"\nadmin = \"127.0.0.1:1\"\n";
+    const TWO: &str =
+        "[target.two]\nurl = \"http://bot-{version}.internal:8000\"\nlisten = \"127.0.0.1:4\"\nadmin = \"127.0.0.1:2\"\n";
     const PLANS: &str = "[rollout.calm]\npreset = \"two-days\"\n[rollout.fast]\npreset = \"four-hours\"\n";
 
     /// What is typed for a version of the bot that was tried on `local` by the plan `fast`.
