@@ -1,6 +1,7 @@
 //! `kf status`: one screen: what stands where, what waits, whether the log was checked.
 
 use super::canary::glance::{TakenBack, UnderWay};
+use super::canary::next::Here;
 use super::version_doc::VersionDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -40,6 +41,9 @@ struct Waiting {
     /// How many gates guard that stage.
     gates: usize,
     open: Vec<String>,
+    /// True when users had it, and it was taken back.
+    #[serde(skip)]
+    is_back: bool,
 }
 
 #[derive(Serialize)]
@@ -142,8 +146,7 @@ impl Report for Status {
             blocks.push(t.into());
         }
         // Of a version that was taken back it matters what came of it, and not that its gates let it through.
-        let is_back = |v: &VersionDoc| self.taken_back.iter().any(|b| (&b.model, b.version) == (&v.name, v.version));
-        let waiting = self.waiting.iter().filter(|w| !(w.open.is_empty() && is_back(&w.version)));
+        let waiting = self.waiting.iter().filter(|w| !(w.open.is_empty() && w.is_back));
         let mut lines: Vec<String> = waiting.map(Waiting::words).collect();
         let rollouts = self.rollouts.iter().map(UnderWay::words).chain(self.taken_back.iter().map(TakenBack::words));
         lines.extend(rollouts.map(|[what, next]| format!("rollout {what}\n        {next}")));
@@ -297,14 +300,17 @@ fn splits(project: &Project, apart: &Apart) -> bool {
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
     let store = cx.store(Mode::Read)?;
+    let here = Here::of(cx, &store)?;
     let report = store.read(|view| {
         let rows = table::overview(view)?;
+        let (taken_back, back) = TakenBack::all(view, &rows, &here)?;
         let mut waiting = Vec::new();
         for row in rows.iter().filter(|r| r.stage == Stage::Staging) {
             let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production, None)?;
             let (verdict, gates) = (gates::overall(&judged), judged.len());
             let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
-            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, gates, open });
+            let is_back = back.contains(&row.id);
+            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, gates, open, is_back });
         }
         let (unsent, failed) = counts(view, store.now().plus_micros(-FAILED_SHOWN))?;
         let head = log::head(view.db())?;
@@ -316,8 +322,8 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
-            rollouts: UnderWay::all(view, store.now())?,
-            taken_back: TakenBack::all(view, &rows)?,
+            rollouts: UnderWay::all(view, &here)?,
+            taken_back,
             drift: DriftState::all(view, store.now())?,
             episodes: OpenEpisode::all(view)?,
             documents: Documents::read(view)?,

@@ -88,6 +88,25 @@ impl Known {
     }
 }
 
+impl Arms {
+    /// What to type where a target serves another version than the one that the canary is held against, which need not be in production
+    /// any more: only the registry knows, and nobody is to be taken back to an older version by following advice.
+    pub fn begin_anew(&self, target: &str) -> String {
+        let Self { model, stable, canary, .. } = self;
+        if self.back {
+            return format!("`kf rollback {model} --to {} --target {target}` goes back from what is there now", canary.version);
+        }
+        let anew = format!("begin anew: `kf canary start {model}@{} --target {target}`", canary.version);
+        match stable {
+            Some(Arm { version, .. }) => format!(
+                "`kf list {model}` shows what is in production: when that is {version}, bring it there first: \
+                 `kf canary start {model}@{version} --target {target}`; when it is another, {anew}"
+            ),
+            None => anew,
+        }
+    }
+}
+
 /// What a target shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {

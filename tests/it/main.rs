@@ -9,6 +9,7 @@ mod builtin;
 mod canary;
 mod canary_front;
 mod canary_latency;
+mod canary_next;
 mod canary_waits;
 mod card;
 mod checkout;

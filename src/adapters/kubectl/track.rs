@@ -211,14 +211,15 @@ pub(super) fn check_stable(arms: &Arms, world: &World, images: &Images, roles: R
         Some(runs) if runs == arm.version => Ok(()),
         Some(runs) => refused(
             format!(
-                "Deployment `{}` runs {} {runs}, the version in production is {}",
+                "Deployment `{}` runs {} {runs}, and the rollout began against {}",
                 name(deployment),
                 images.model,
                 arm.version
             ),
             format!(
-                "bring both together first: `kf promote {}@{runs} --to production --no-traffic`, or deploy {}",
-                images.model, arm.version
+                "`kf list {0}` shows what is in production: when that is {1}, `kf promote {0}@{runs} --to production --no-traffic` has the \
+                 registry say what runs; when it is {runs}, begin anew: `kf canary start {0}@{2}`",
+                images.model, arm.version, arms.canary.version
             ),
         ),
         None => refused(

@@ -41,9 +41,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Read)?;
     let of = store.read(|view| select(view, args.rollout.as_deref()))?;
     let stands = if args.watch && of.open {
-        follow(cx, &store, &of.uid, None)?
+        follow(cx, &store, &of.uid)?
     } else {
-        stands(&store, &of.uid, Vec::new())?.waiting(waits(cx, &of))
+        stands(cx, &store, &of.uid, Vec::new())?.waiting(waits(cx, &of))
     };
     cx.out.emit(&stands)
 }

@@ -466,35 +466,42 @@ fn judged(plan: &Plan, step: &Step, state: &State, seconds: u64, (decision, reas
                 Phase::Monitoring => decision != Decision::Doubt,
                 _ => decision == Decision::Ready || !step.analysis,
             };
-            (passed(plan, step, &State { held: None, ..state.clone() }, seconds, ready), reason)
+            passed(plan, step, &State { held: None, ..state.clone() }, seconds, (ready, reason))
         }
     }
 }
 
 /// A window with data has passed.
-fn passed(plan: &Plan, step: &Step, state: &State, seconds: u64, ready: bool) -> State {
+fn passed(plan: &Plan, step: &Step, state: &State, seconds: u64, (ready, reason): (bool, String)) -> (State, String) {
     if state.phase == Phase::AwaitingApproval {
-        return state.clone();
+        return (state.clone(), reason);
     }
     let (clock, spent) = (state.clock.saturating_add(seconds), state.spent.saturating_add(seconds));
     let state = State { clock, spent, ..state.clone() };
     match state.phase {
-        Phase::Monitoring if ready && clock >= plan.monitor => in_phase(&state, Phase::Retiring),
+        // What cannot be judged any more, as beside a version without requests, is no reason for it.
+        Phase::Monitoring if ready && clock >= plan.monitor => {
+            (in_phase(&state, Phase::Retiring), format!("watched for {clock} s with data, and it broke no limit"))
+        }
         // What may yet be chance is watched for as long again, and then no longer believed to be.
-        Phase::Monitoring if clock >= plan.monitor.saturating_mul(2) => undecided(plan, &state),
-        Phase::Monitoring => state,
-        _ if ready && clock >= step.hold && step.approval => in_phase(&state, Phase::AwaitingApproval),
-        _ if ready && clock >= step.hold => next(plan, &state),
-        _ if spent >= plan.max_duration => undecided(plan, &state),
-        _ => state,
+        Phase::Monitoring if clock >= plan.monitor.saturating_mul(2) => undecided(plan, &state, &reason),
+        Phase::Monitoring => (state, reason),
+        _ if ready && clock >= step.hold && step.approval => (in_phase(&state, Phase::AwaitingApproval), reason),
+        _ if ready && clock >= step.hold => (next(plan, &state), reason),
+        _ if spent >= plan.max_duration => undecided(plan, &state, &reason),
+        _ => (state, reason),
     }
 }
 
-/// Its time is over.
-fn undecided(plan: &Plan, state: &State) -> State {
+/// Its time is over, and nothing is proven: the plan says what becomes of it.
+fn undecided(plan: &Plan, state: &State, reason: &str) -> (State, String) {
+    let over = "its time is over without a decision";
     match plan.on_inconclusive {
-        OnInconclusive::Hold => hold(state, Held::Inconclusive),
-        OnInconclusive::RollBack => back(state),
+        OnInconclusive::Hold => (hold(state, Held::Inconclusive), format!("{reason}; {over}")),
+        OnInconclusive::RollBack => {
+            let said = "and then the plan takes it back (`on-inconclusive = \"rollback\"`)";
+            (back(state), format!("{reason}; {over}, {said}"))
+        }
     }
 }
 

@@ -301,6 +301,30 @@ fn a_shadow_that_breaks_a_limit_or_is_aborted_is_ended() {
     assert_eq!((run.state.held, run.state.observed), (Some(Held::Inconclusive), weight(10.0)));
 }
 
+/// What was never proven is not told as if it had been, and what could not be judged is no reason for a release.
+#[test]
+fn how_a_rollout_ends_without_a_proof_is_told() {
+    for (on_inconclusive, phase, told) in [
+        (OnInconclusive::Hold, Phase::Observing, "because; its time is over without a decision"),
+        (
+            OnInconclusive::RollBack,
+            Phase::RollingBack,
+            "because; its time is over without a decision, and then the plan takes it back (`on-inconclusive = \"rollback\"`)",
+        ),
+    ] {
+        let mut run = Run::new(Plan { on_inconclusive, max_duration: 1800, ..four_hours().plan });
+        run.until(Decision::Collect, Phase::Observing);
+        let moved = run.tell(&window(1000, Decision::Collect));
+        assert_eq!((run.state.phase, moved.reason.as_str()), (phase, told));
+    }
+    let mut run = four_hours();
+    run.until(Decision::Ready, Phase::Monitoring);
+    let windows = (0..100).map(|n| run.tell(&window(1000 + n, Decision::Collect)));
+    let moved: Vec<Move> = windows.take_while(|m| m.state.phase != Phase::Finished).collect();
+    let last = moved.iter().find(|m| m.state.phase == Phase::Retiring).expect("it ends");
+    assert!(last.reason.starts_with("watched for ") && last.reason.ends_with(" s with data, and it broke no limit"), "{last:?}");
+}
+
 #[test]
 fn a_shadow_whose_target_does_something_else_is_held_set_again_or_ended() {
     let astray = Event::Astray("users are sent to it".to_owned());
