@@ -41,6 +41,8 @@ pub(crate) struct RolloutDoc {
     spent_seconds: u64,
     errors: u64,
     attempt: u64,
+    /// Versions that could not be stopped.
+    left: Vec<Version>,
     open: bool,
     pub(crate) reason: String,
     created: Timestamp,
@@ -111,6 +113,7 @@ impl RolloutDoc {
             spent_seconds: r.state.spent,
             errors: r.state.errors,
             attempt: r.state.attempt,
+            left: r.state.left.iter().map(|arm| arm.version).collect(),
             open: r.open,
             reason: r.reason.clone(),
             created: r.created,
@@ -149,6 +152,11 @@ impl RolloutDoc {
     /// Why it stands where it does, or was taken back.
     pub(super) fn why(&self) -> &str {
         self.cause.as_deref().unwrap_or(&self.reason)
+    }
+
+    /// True of a way back to a version that served before.
+    pub(super) fn is_back(&self) -> bool {
+        self.strategy == Strategy::Rollback
     }
 
     /// What commands call it.
@@ -193,6 +201,10 @@ impl RolloutDoc {
         if let Some(step) = self.steps.get(self.step - 1).filter(|_| self.open) {
             let hold = lasting(step.hold_seconds);
             lines.push(format!("in this step for {} of {hold} with data; {}", lasting(self.clock_seconds), self.reason));
+        }
+        if !self.left.is_empty() {
+            let names: Vec<String> = self.left.iter().map(|version| format!("{}@{version}", self.model)).collect();
+            lines.push(format!("not stopped: {}; the next rollout on {} tries again", names.join(", "), self.target));
         }
         lines
     }
