@@ -34,7 +34,8 @@ fn every_example_runs() {
 /// Starts version 1.0.0 of the bot as `examples/servers` does; `kf` checks its files out.
 fn started(s: &Sandbox, kf: &Path, port: u16) -> Run {
     let python = program("python3", &[]).expect("python3 is on the PATH");
-    let path = std::env::join_paths([python.parent().expect("a folder"), Path::new("/usr/bin"), Path::new("/bin")]).expect("a path");
+    let path =
+        std::env::join_paths([python.parent().expect("a folder"), Path::new("/usr/bin"), Path::new("/bin")]).expect("a path");
     let mut command = s.command("sh");
     command.arg(project().join("examples/servers/start.sh")).env("PATH", path).env("KF", kf).env("KF_MODEL", "bot");
     command.env("KF_VERSION", "1.0.0").env("KF_URL", format!("http://127.0.0.1:{port}"));

@@ -3,7 +3,7 @@
 use crate::canary::{Driver, PLAN, phase};
 use crate::kubernetes_rollouts::figures;
 use crate::repo::ok;
-use crate::support::front::{Front, Kind, NEW, OLD, both, with_each};
+use crate::support::front::{Front, Kind, NEW, NEXT, OLD, both, with_each};
 use crate::support::gateway::{Gateway, configure, register, repository};
 use crate::support::rollout::live as kf;
 use crate::support::sandbox::Sandbox;
@@ -80,7 +80,8 @@ fn a_version_that_a_server_could_not_release_is_stopped() {
 /// What does not stop is told, and left to the next rollout.
 #[test]
 fn what_does_not_stop_is_told_and_not_forgotten() {
-    with_each(|front| {
+    with_each(|mut front| {
+        front.up(NEXT);
         let stop = "stop = [\"sh\", \"-c\", \"test -e able && echo $KF_VERSION >> stopped\"]\n";
         let s = &behind(&front, stop, "steps = [{ weight = 100 }]\n");
         s.write("no", "");
@@ -118,7 +119,12 @@ fn a_way_back_that_nginx_refuses_is_not_given_up() {
     for _ in 0..2 {
         let refused = kf(s, &["rollback", "bot", "--to", "1.0.0", "--target", "web", "--max-wait", "3s"]);
         assert_eq!((refused.code, front.ask("")), (Some(1), NEW.to_string()), "{refused}");
-        for words in ["did not give the traffic to bot@1.0.0 within 3 s", "unknown directive", "the order is recorded", "`kf rollback bot`"] {
+        for words in [
+            "did not give the traffic to bot@1.0.0 within 3 s",
+            "unknown directive",
+            "the order is recorded",
+            "`kf rollback bot`",
+        ] {
             assert!(refused.stderr.contains(words), "{words}: {refused}");
         }
     }
@@ -144,9 +150,10 @@ fn what_is_in_the_way_is_told_when_it_changes() {
         };
         std::fs::write(front.dir.join("mine"), edited).expect("written");
         std::fs::rename(front.dir.join("mine"), front.file()).expect("renamed");
+        ok(s, ["canary", "start", "bot@1.1.0", "--detach"]);
         let log = std::fs::File::create(s.work().join("told")).expect("a file");
         let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-        command.env_remove("KF_CLOCK").args(["canary", "start", "bot@1.1.0"]).stdout(Stdio::null()).stderr(log);
+        command.env_remove("KF_CLOCK").args(["canary", "run", "bot"]).stdout(Stdio::null()).stderr(log);
         let driver = Driver::of(command);
         assert!(wait_until(60, || phase(s)["errors"].as_u64() >= Some(3)), "{}", phase(s));
         let told = s.read("told");

@@ -227,7 +227,11 @@ fn what_is_advised_works(front: &Front, (text, edited): (&str, &str)) {
     // Once more as it was before it was asked.
     front.set(5.0).expect("written");
     let again = std::fs::read_to_string(front.file()).expect("the file");
-    let edit = if front.kind == Kind::Nginx { again.replace("5.00%", "40%") } else { again.replace("\"timeout\": \"0s\"", "\"timeout\": \"9s\"") };
+    let edit = if front.kind == Kind::Nginx {
+        again.replace("5.00%", "40%")
+    } else {
+        again.replace("\"timeout\": \"0s\"", "\"timeout\": \"9s\"")
+    };
     std::fs::write(front.file(), edit).expect("written");
     assert!(conflict(front.set(50.0)).ends_with("was edited since kf wrote it") && beside(front).exists());
 }

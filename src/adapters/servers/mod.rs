@@ -321,11 +321,7 @@ impl<S: Server> Served<S> {
         let ours = beside(place, ".kf");
         let text = self.server.unedited(&edited.text);
         match text.and_then(|text| write_file(&ours, text.as_bytes(), 0o644)) {
-            Ok(()) => format!(
-                "`diff {1} {0}` shows the change, `mv {1} {0}` undoes it; {over}",
-                place.display(),
-                ours.display()
-            ),
+            Ok(()) => format!("`diff {1} {0}` shows the change, `mv {1} {0}` undoes it; {over}", place.display(), ours.display()),
             Err(_) => format!("undo the change; {over}"),
         }
     }

@@ -188,10 +188,16 @@ fn a_refusal_fails_before_traffic_and_takes_back_after() {
     assert!(advance(&run.plan, &run.state, &Event::Pause).is_err());
     for event in [Event::Error("no answer".into()), no.clone(), Event::Done, window(1, Decision::Ready)] {
         (0..9).for_each(|_| drop(run.tell(&event)));
-        assert_eq!((run.state.phase, run.state.held, pending(&run.plan, &run.state)), (Phase::Clearing, None, Some(Action::Clear)));
+        assert_eq!(
+            (run.state.phase, run.state.held, pending(&run.plan, &run.state)),
+            (Phase::Clearing, None, Some(Action::Clear))
+        );
     }
     let ended = run.tell(&Event::Cleared("refused: never ready".to_owned()));
-    assert_eq!((ended.notice, ended.reason.as_str(), run.state.phase), (Some(Notice::Ended), "refused: never ready", Phase::Failed));
+    assert_eq!(
+        (ended.notice, ended.reason.as_str(), run.state.phase),
+        (Some(Notice::Ended), "refused: never ready", Phase::Failed)
+    );
     run.tell(&Event::Retry);
     assert_eq!((run.state.phase, run.state.attempt), (Phase::Preflight, 3));
     run.until(Decision::Ready, Phase::Observing);

@@ -35,7 +35,8 @@ pub(super) fn stop(target: &dyn Target, of: &Rollout, keep: Keep) -> Stopped {
     let earlier = of.state.left.iter().filter(|arm| !is(arm, winner) && !is(arm, loser));
     match again(|| target.settle(&arms, keep)) {
         Ok(()) => {
-            let beside = |arm: &Arm| Arms { model: arms.model.clone(), stable: winner.cloned(), canary: arm.clone(), back: false };
+            let beside =
+                |arm: &Arm| Arms { model: arms.model.clone(), stable: winner.cloned(), canary: arm.clone(), back: false };
             Stopped { own: Ok(()), left: earlier.filter(|arm| !is_over(target, &beside(arm))).cloned().collect() }
         }
         fault => Stopped { own: fault, left: loser.filter(|arm| !is(arm, winner)).into_iter().chain(earlier).cloned().collect() },
