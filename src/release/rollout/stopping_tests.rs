@@ -3,6 +3,7 @@
 use super::*;
 use crate::release::rollback::Request as Asking;
 use crate::release::rollout::back::{Back, plan_back};
+use crate::release::rollout::start::why;
 use crate::seams::traffic::Arm;
 
 impl Scene {
@@ -14,7 +15,7 @@ impl Scene {
         }
         match self.begin_with(&reference, Strategy::AllAtOnce).expect("started") {
             Outcome::Started(rollout) => *rollout,
-            Outcome::Refused(refused) => panic!("{}", super::super::super::start::why(&refused)),
+            Outcome::Refused(refused) => panic!("{}", why(&refused)),
         }
     }
 
