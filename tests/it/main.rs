@@ -80,6 +80,7 @@ mod register;
 mod repo;
 mod restore;
 mod rollback;
+mod rollout_ends;
 mod schemas;
 mod search;
 mod shadow;

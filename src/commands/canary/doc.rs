@@ -43,6 +43,8 @@ pub(crate) struct RolloutDoc {
     spent_seconds: u64,
     errors: u64,
     attempt: u64,
+    /// Versions that could not be stopped.
+    left: Vec<Version>,
     open: bool,
     pub(crate) reason: String,
     created: Timestamp,
@@ -146,6 +148,7 @@ impl RolloutDoc {
             spent_seconds: r.state.spent,
             errors: r.state.errors,
             attempt: r.state.attempt,
+            left: r.state.left.iter().map(|arm| arm.version).collect(),
             open: r.open,
             reason: r.reason.clone(),
             created: r.created,
@@ -186,6 +189,11 @@ impl RolloutDoc {
     /// Why it stands where it does, or was taken back.
     pub(super) fn why(&self) -> &str {
         self.cause.as_deref().unwrap_or(&self.reason)
+    }
+
+    /// True of a way back to a version that served before.
+    pub(super) fn is_back(&self) -> bool {
+        self.strategy == Strategy::Rollback
     }
 
     /// What commands call it.
@@ -232,6 +240,10 @@ impl RolloutDoc {
         let mut lines = vec![format!("{strategy} {} against {}, plan {plan}{id}", self.reference(), self.against())];
         lines.push(self.told());
         lines.extend(self.open.then(|| self.since_when()).flatten());
+        if !self.left.is_empty() {
+            let names: Vec<String> = self.left.iter().map(|version| format!("{}@{version}", self.model)).collect();
+            lines.push(format!("not stopped: {}; the next rollout on {} tries again", names.join(", "), self.target));
+        }
         lines
     }
 

@@ -165,6 +165,12 @@ impl WayBack {
         let on = match of.state.held {
             // Whoever drives it leaves it held; whoever asks for the way back once more lets it go on.
             Some(_) => format!("`kf rollback {}` goes on with it when that is put right", of.setup.model),
+            None if of.setup.plan.back => {
+                let (short, model) = (of.short(), &of.setup.model);
+                format!(
+                    "`kf canary run {short}` or `kf rollback {model}` goes on with it when that is put right, `kf canary abort {short}` gives it up"
+                )
+            }
             None => format!("`kf canary run {}` goes on with it as soon as the target answers", of.short()),
         };
         Err(Error::new(format!("{what} within {} s: {why}", patience.as_secs()))
@@ -374,6 +380,8 @@ struct Screen<'a> {
     live: bool,
     /// What was last said to be waited for: it is told once.
     waited: Option<String>,
+    /// What was last told to be in the way: once, however often it comes again.
+    trouble: Option<String>,
     /// What a person was last asked to type: they are asked once.
     asked: Option<String>,
 }
@@ -381,7 +389,7 @@ struct Screen<'a> {
 impl<'a> Screen<'a> {
     fn new(cx: &'a Cx, watch: bool) -> Self {
         let live = watch && !cx.out.quiet && std::io::stdout().is_terminal();
-        Self { cx, live, waited: None, asked: None }
+        Self { cx, live, waited: None, trouble: None, asked: None }
     }
 
     /// Asks for the person whom a rollout waits for; a screen says it already.
@@ -400,14 +408,21 @@ impl<'a> Screen<'a> {
             let waits = waits.map(|w| format!("\nwaits: {w}\n")).unwrap_or_default();
             return self.cx.out.print(&format!("\u{1b}[2J\u{1b}[H{text}{}", report::clean(&waits)));
         }
-        // An error is told once, however often it comes again.
-        let trouble = Some(&of.reason).filter(|_| told.is_empty() && of.state.errors == 1);
+        let trouble = (of.state.errors > 0 && of.state.held.is_none()).then(|| of.reason.clone());
+        let what = trouble.as_deref().map(uncounted).map(str::to_owned);
+        let fresh = trouble.filter(|why| what != self.trouble && !told.contains(why));
+        self.trouble = what;
         let waits = waits.map(|w| format!("waits: {w}"));
         let new = waits.clone().filter(|w| self.waited.as_ref() != Some(w));
-        for line in told.iter().chain(trouble).chain(&new) {
+        for line in told.iter().chain(&fresh).chain(&new) {
             self.cx.out.note(&report::clean(line));
         }
         self.waited = waits;
         Ok(())
     }
+}
+
+/// What an error says, without how often it came in a row.
+fn uncounted(why: &str) -> &str {
+    why.strip_prefix("error ").and_then(|rest| rest.split_once(" in a row: ")).map_or(why, |(_, what)| what)
 }

@@ -67,8 +67,12 @@ impl UnderWay {
         let Self { of, driven_by, next } = self;
         let driver = driven_by.as_ref().map(|by| format!("; {by} drives it"));
         let follow = || format!("`kf canary status {}` asks the target", of.model);
+        let what = match of.is_back() {
+            true => format!("the way back from {} to {} did not arrive yet", of.against(), of.reference()),
+            false => format!("{} against {}", of.reference(), of.against()),
+        };
         [
-            format!("{} against {}: {}", of.reference(), of.against(), of.place()),
+            format!("{what}: {}", of.place()),
             format!("{}{}: {}", short(of.why()), driver.unwrap_or_default(), next.clone().unwrap_or_else(follow)),
         ]
     }

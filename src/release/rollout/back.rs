@@ -120,8 +120,7 @@ fn setup(version: &VersionRow, stable: Option<&VersionRow>, place: &Place, alert
         target: place.name.clone(),
         named: Strategy::Rollback.word().to_owned(),
         strategy: Strategy::Rollback,
-        // The way back is never given up: a target that is gone for an hour is asked again after that.
-        plan: Plan { monitor: 0, errors: u64::MAX, ..Plan::at_once() },
+        plan: Plan::way_back(),
         policy: Policy::default(),
         frozen: Frozen::default(),
         unjudged: Vec::new(),

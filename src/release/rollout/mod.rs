@@ -5,7 +5,7 @@
 //! * [`back`]: the way back to an earlier version.
 //! * [`serving`]: what a target gives users now, whatever the registry says.
 //! * [`control`]: a controller's tick: what is pending, done and told; `watch`: its windows; `traffic`: what it sets at the target; `last`: before the
-//!   last step.
+//!   last step; `stopping`: at the end.
 //! * [`order`]: what people order; [`again`]: what is started again, and what is to be typed where that cannot be.
 //! * `tests`: smoke and load tests; `trial`: one of them beside all else; `tell`: alerts.
 //!
@@ -21,6 +21,7 @@ pub mod order;
 pub mod plan;
 pub mod serving;
 pub mod start;
+mod stopping;
 mod tell;
 mod tests;
 mod traffic;
