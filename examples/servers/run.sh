@@ -55,6 +55,10 @@ through() {
     answers 'says 1.0.1' || fail "the version that was promoted does not answer"
     kf_does rollback bot --target "$target" --reason "a test" || fail "it is not back"
     answers 'says 1.0.0' || fail "the version that is back does not answer"
+    # Without the state: what was stopped is started again from the files that start.sh kept.
+    mv .kf lost
+    kf_does rollback bot --emergency --to 1.0.1 --target "$target" --reason "a test" || fail "it did not move without the state"
+    answers 'says 1.0.1' || fail "the version that was moved to without the state does not answer"
     for one in $users $server; do kill "$one" && wait "$one" || true; done
     users='' server=''
     cat users.log

@@ -16,7 +16,7 @@ use crate::base::weight::Weight;
 use crate::config::{GatewayTarget, Secret, Target as Settings};
 use crate::seams::metrics::{Ask, MetricSource, Reading};
 use crate::seams::routes::{Answering, Counters, Routes, Shown, Standing};
-use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arm, Arms, Asked, Before, Fault, Keep, Known, Ready, Seen, Target};
 use crate::store::runtime::block_on;
 use reqwest::Method;
 use serde::Deserialize;
@@ -145,7 +145,9 @@ impl Gateway {
             412 => Fault::Conflict(e),
             401 | 403 => Fault::Refused(e),
             // What is starting is ready a moment later.
-            409 if said.as_ref().is_some_and(|said| said.contains(&format!("it is {}", Standing::Starting))) => Fault::Unclear(e),
+            409 if said.as_ref().is_some_and(|said| said.contains(&format!("it {}", Standing::Starting.told()))) => {
+                Fault::Unclear(e)
+            }
             400..=499 => Fault::Refused(match said {
                 Some(said) => keeping(Error::new(format!("the gateway says no: {said}")), e),
                 None => e,
@@ -159,7 +161,7 @@ impl Gateway {
         let Some(found) = found.iter().find(|found| found.version == version) else {
             return Ready::NotYet(format!("version {version} is not started"));
         };
-        let why = found.why.clone().unwrap_or_else(|| format!("it is {}", found.standing));
+        let why = found.why.clone().unwrap_or_else(|| format!("it {}", found.standing.told()));
         let said = found.log.last().map(|line| format!(" (it wrote: {line})")).unwrap_or_default();
         match found.standing {
             Standing::Ready => Ready::Yes,
@@ -217,8 +219,8 @@ impl Target for Gateway {
             && serves != arms.canary.version
         {
             return refused(
-                Error::new(format!("the {self} serves version {serves}, and {stable} is in production"))
-                    .hint(format!("bring that there first: `kf canary start {0}@{stable} --target {1}`, or `kf rollback {0} --to {stable} --target {1}`", arms.model, self.target)),
+                Error::new(format!("the {self} serves version {serves}, and the rollout began against {stable}"))
+                    .hint(arms.begin_anew(&self.target)),
             );
         }
         // Who leaves a version that somebody put on trial by hand names it as what serves.
@@ -278,10 +280,11 @@ impl Target for Gateway {
         self.route(&Routes { stable, canary, weight, shadow }, guard).map(drop)
     }
 
-    fn knows(&self, _: &Name) -> Asked<Vec<Arm>> {
+    fn knows(&self, _: &Name) -> Asked<Known> {
         let Versions { versions, previous } = self.ask(Method::GET, "v1/versions", None, None)?;
-        let answering = versions.into_iter().map(|found| Arm { version: found.version, digest: found.digest });
-        Ok(answering.chain(previous).collect())
+        let arms = versions.into_iter().map(|found| Arm { version: found.version, digest: found.digest }).collect();
+        let before = previous.into_iter().map(|arm| Before { arm, then: None }).collect();
+        Ok(Known { arms, before, all: true })
     }
 
     fn shadow(&self, arms: &Arms, part: Weight) -> Asked<()> {

@@ -9,13 +9,15 @@ use crate::base::version::Version;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
+use crate::config::Target as Place;
 use crate::domain::registry::table as registry;
 use crate::domain::rollout::table as rollout;
-use crate::release::emergency::act::{Found, Way, go, look, way};
+use crate::release::emergency::act::{Found, Way, go, look_closely, way};
 use crate::release::emergency::journal::{self, Entry, Kept, Outcome};
 use crate::release::emergency::take_in as taking;
 use crate::release::rollout::plan::configured;
 use crate::release::rollout::start::place;
+use crate::seams::traffic::Target;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,49 +91,123 @@ pub(super) fn usable(cx: &Cx, name: &Name) -> Result<()> {
     store.try_write()
 }
 
-/// Moves the traffic by what the target shows, and leaves an entry for the state; `state` is why that cannot be used.
+/// A target of the model, and what it is to do.
+struct Seen<'c> {
+    place: &'c Place,
+    target: Box<dyn Target>,
+    found: Found,
+    /// What the state does not know of yet.
+    before: Option<Entry>,
+}
+
+impl Seen<'_> {
+    /// True when its users have what somebody gave them past the state: whoever asks twice goes back once, further back only by name.
+    fn went(&self) -> bool {
+        self.before.as_ref().is_some_and(|entry| self.found.serves() == Some(entry.to))
+    }
+}
+
+/// Moves the traffic by what the targets show, and leaves an entry of each for the state; `state` is why that cannot be used.
 ///
 /// # Errors
-/// When the target cannot be asked, names nothing to go back to, or does not do it.
+/// When a target cannot be asked, names nothing to go back to, or does not do it: all others have gone back then.
 pub(super) fn go_back(cx: &Cx, asked: &Asked<'_>, state: &Error) -> Result<Exit> {
-    let place = place(&cx.project()?.project, asked.name, asked.target)?;
+    let places = places(cx, asked)?;
     cx.warn(&format!("the state cannot be used, so the target is asked what serves: {state}"));
+    let (mut seen, mut failed) = (Vec::new(), Vec::new());
+    for place in places {
+        match look(cx, asked, place) {
+            Ok(found) => seen.push(found),
+            Err(e) => failed.push(e),
+        }
+    }
+    seen.iter().try_for_each(|seen| expected(asked, &seen.found))?;
+    if asked.to.is_none() {
+        same(asked.name, &seen)?;
+    }
+    let mut done: Option<Moved> = None;
+    for seen in &seen {
+        match goes(cx, asked, seen, state) {
+            Ok(moved) => done.replace(moved).iter().for_each(|moved| cx.out.note(&moved.summary())),
+            Err(e) => failed.push(e),
+        }
+    }
+    let mut failed = failed.into_iter();
+    let Some(first) = failed.next() else { return done.map_or(Ok(Exit::Ok), |moved| cx.out.emit(&moved)) };
+    done.iter().for_each(|moved| cx.out.note(&moved.summary()));
+    failed.for_each(|e| cx.warn(&e.to_string()));
+    Err(first)
+}
+
+/// The target that is named, or all of the model.
+fn places<'c>(cx: &'c Cx, asked: &Asked<'_>) -> Result<Vec<&'c Place>> {
+    let project = &cx.project()?.project;
+    let all: Vec<&Place> = project.target.iter().filter(|t| t.model == *asked.name).collect();
+    if asked.target.is_none() && all.len() > 1 {
+        return Ok(all);
+    }
+    place(project, asked.name, asked.target).map(|place| vec![place])
+}
+
+fn look<'c>(cx: &Cx, asked: &Asked<'_>, place: &'c Place) -> Result<Seen<'c>> {
     let target = cx.traffic(place)?;
-    let found = look(target.as_ref(), asked.name)?;
-    expected(asked, &found)?;
-    // Whoever asks twice goes back once: further back only by name.
+    let found = look_closely(target.as_ref(), asked.name)?;
     let before = pending(cx, asked.name, &place.name, found.serves());
-    let to = asked.to.or_else(|| before.as_ref().map(|entry| entry.to));
-    let way = way(&found, asked.name, to)?;
+    Ok(Seen { place, target, found, before })
+}
+
+/// Makes sure that one version is left on all targets that still have to go back: which of several is the bad one only a person
+/// can tell while the state cannot be read.
+fn same(model: &Name, seen: &[Seen<'_>]) -> Result<()> {
+    let leaving: Vec<&Seen<'_>> = seen.iter().filter(|seen| !seen.went()).collect();
+    if leaving.windows(2).all(|pair| pair[0].found.leaves() == pair[1].found.leaves()) {
+        return Ok(());
+    }
+    let shows = |seen: &&Seen<'_>| {
+        let what = seen.found.leaves().map_or_else(|| "nothing".to_owned(), |v| v.to_string());
+        format!("`--target {}` takes {what} back", seen.place.name)
+    };
+    let each: Vec<String> = leaving.iter().map(shows).collect();
+    Err(Error::usage(format!(
+        "the targets of {model} have different versions, and the state that knows which is to go cannot be used"
+    ))
+    .hint(format!("name the target, or with `--to` the version for all of them: {}", each.join(", "))))
+}
+
+/// Goes back on one target.
+fn goes(cx: &Cx, asked: &Asked<'_>, seen: &Seen<'_>, state: &Error) -> Result<Moved> {
+    let Seen { place, target, found, before } = seen;
+    let way = way(found, asked.name, asked.to.or_else(|| before.as_ref().map(|entry| entry.to)))?;
     let (from, to) = match way {
         Way::There(to) => (found.serves(), to),
         Way::Back { from, to } => (Some(from), to),
         Way::Over { from, to } => (from, to),
     };
-    let (model, named) = (asked.name.clone(), place.name.clone());
-    let mut moved = Moved { model, target: named, from, to, changed: true, state: state.to_string(), entry: None, signed: false };
+    let (model, named, there) = (asked.name.clone(), place.name.clone(), matches!(way, Way::There(_)));
+    let mut moved =
+        Moved { model, target: named, from, to, changed: !there, state: state.to_string(), entry: None, signed: false };
     if cx.global.dry_run {
-        return cx.out.emit(&Moved { changed: !matches!(way, Way::There(_)), ..moved });
+        return Ok(moved);
     }
-    if matches!(way, Way::There(_)) {
-        if let Some(entry) = before.filter(|entry| entry.to == to && entry.outcome != Outcome::Done) {
+    if there {
+        if let Some(entry) = before.clone().filter(|entry| entry.to == to && entry.outcome != Outcome::Done) {
             keep(cx, &Entry { outcome: Outcome::Done, ..entry }, &mut moved);
         }
         if asked.to.is_none() {
             cx.warn("nothing was changed: `--to VERSION` goes to another version");
         }
-        return cx.out.emit(&Moved { changed: false, ..moved });
+        return Ok(moved);
     }
     let id = cx.random.uuid(cx.clock.now()).to_string();
     let mut entry = Entry::begun((id, cx.clock.now(), &cx.who()?), (asked.name, &place.name), (from, to), state);
     (entry.ticket, entry.reason) = (asked.ticket.map(str::to_owned), asked.reason.map(str::to_owned));
     keep(cx, &entry, &mut moved);
-    let done = go(target.as_ref(), asked.name, (&found, &way), &mut rest_of(&cx.clock, asked.max_wait));
+    let done = go(target.as_ref(), asked.name, (found, &way), &mut rest_of(&cx.clock, asked.max_wait));
     entry.outcome = done.as_ref().map_or_else(|e| Outcome::Failed(e.to_string()), |()| Outcome::Done);
     keep(cx, &entry, &mut moved);
     done?;
     cx.warn("registry and audit log do not know of it yet: the next command that can write the state takes it in");
-    cx.out.emit(&moved)
+    Ok(moved)
 }
 
 /// The newest entry about a model on a target that the state does not know of yet. One that failed says where nobody got to, unless
@@ -205,7 +281,8 @@ pub(super) fn take_in(cx: &Cx) {
         if let Err((e, tells_nothing)) = taken
             && path.exists()
         {
-            let hints: String = e.hints().iter().map(|hint| format!("; {hint}")).collect();
+            // What is wrong with the state the command says itself, with all that can be done about it.
+            let hints: String = e.hints().iter().filter(|_| tells_nothing).map(|hint| format!("; {hint}")).collect();
             cx.warn(&format!("an emergency rollback is not in the state yet: {e}{hints}"));
             // The next one may be about the same traffic: they are taken in in their order.
             if !tells_nothing {
@@ -225,11 +302,13 @@ fn take_one(cx: &Cx, kept: &Kept) -> Result<()> {
     // Whoever is killed here leaves an entry that is known again.
     journal::remove(kept)?;
     super::alert::deliver(cx, &store);
-    let at = entry.at;
-    cx.warn(&format!(
-        "what was done past the state at {at} is in the audit log now: {}@{} by {}",
-        entry.model, entry.to, entry.name
-    ));
+    let (did, why) = match &entry.outcome {
+        Outcome::Done => ("done", String::new()),
+        Outcome::Begun => ("begun", String::new()),
+        Outcome::Failed(why) => ("tried", format!(", which failed: {why}")),
+    };
+    let Entry { at, model, to, name, .. } = entry;
+    cx.warn(&format!("what was {did} past the state at {at} is in the audit log now: {model}@{to} by {name}{why}"));
     if let Some(left) = left {
         cx.warn(&left);
     }

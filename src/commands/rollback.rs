@@ -4,6 +4,7 @@
 use super::alert::deliver;
 use super::canary::doc::Stands;
 use super::canary::drive::{BACK_PATIENCE, Counts, WayBack, can_go_back, see_back, stands, with_parts};
+use super::canary::next::Here;
 use super::emergency;
 use super::version_doc::VersionDoc;
 use crate::base::error::{Error, Result};
@@ -17,13 +18,14 @@ use crate::cli::out::sentences;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::config::Target as Place;
-use crate::domain::registry::table as registry;
+use crate::domain::registry::table::{self as registry, VersionRow};
 use crate::domain::rollout::machine::{Event, Phase};
 use crate::domain::rollout::record::Because;
 use crate::domain::rollout::setup::Strategy;
 use crate::domain::rollout::table::{self as rollout, Rollout};
 use crate::release::intact::Reader;
-use crate::release::rollback::{Request, RolledBack as Done, expected, moving, roll_back};
+use crate::release::rollback::{Request, RolledBack as Done, expected, moving, must_have_served, roll_back};
+use crate::release::rollout::again::with_traffic as with_traffic_released;
 use crate::release::rollout::back::{Back, meant, plan_back};
 use crate::release::rollout::order::order;
 use crate::release::rollout::serving::{Serving, serving};
@@ -138,6 +140,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Write)?;
     let of_it = |r: &Rollout| r.setup.model == args.name && args.target.as_deref().is_none_or(|t| r.setup.target.as_str() == t);
     let under_way: Vec<Rollout> = store.read(rollout::open)?.into_iter().filter(of_it).collect();
+    if under_way.is_empty() {
+        let released = |version: &VersionRow| with_traffic_released(&loaded.project, version, args.target.as_deref());
+        store.read(|view| must_have_served(view, &request, released))?;
+    }
     // Where a rollout is under way there is traffic, whatever mlops.toml says by now.
     let said = || args.target.is_some() || loaded.project.target.iter().any(|t| t.model == args.name);
     if !args.no_traffic && (!under_way.is_empty() || said()) {
@@ -284,7 +290,7 @@ impl<'a> Doing<'a> {
     /// Has a rollout under way go back.
     fn turned(&self, of: &Rollout, to: Option<Version>) -> Result<Stands> {
         let of = turn(self.store, of, to, self.because)?;
-        if self.store.is_dry_run() { stands(self.store, &of.uid, Vec::new()) } else { self.seen_back(&of) }
+        if self.store.is_dry_run() { Ok(stands(self.cx, self.store, &of.uid, Vec::new())?.dry()) } else { self.seen_back(&of) }
     }
 
     fn seen_back(&self, of: &Rollout) -> Result<Stands> {
@@ -304,8 +310,8 @@ impl<'a> Doing<'a> {
             }
             Back::Planned(of) if !store.is_dry_run() => OfTarget::Rollout(Box::new(self.seen_back(&of)?)),
             Back::Planned(of) => {
-                let now = store.now();
-                OfTarget::Rollout(Box::new(store.read(|view| Stands::read(view, &of, now, Vec::new()))?.done()))
+                let here = Here::of(cx, store)?;
+                OfTarget::Rollout(Box::new(store.read(|view| Stands::read(view, &of, &here, Vec::new()))?.planned()))
             }
         })
     }

@@ -1,6 +1,7 @@
 //! `kf status`: one screen: what stands where, what waits, whether the log was checked.
 
 use super::canary::glance::{TakenBack, UnderWay};
+use super::canary::next::Here;
 use super::version_doc::VersionDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -11,6 +12,7 @@ use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
+use crate::config::Project;
 use crate::domain::alert::table::counts;
 use crate::domain::drift::anomaly::Severity;
 use crate::domain::drift::policy::Status as Band;
@@ -19,6 +21,7 @@ use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::monitor::table as monitor;
 use crate::domain::monitor::watch::title;
 use crate::domain::registry::table;
+use crate::release::emergency::apart::{self, Apart};
 use crate::release::gates;
 use crate::store::{self, Mode, View, log};
 use serde::Serialize;
@@ -26,7 +29,7 @@ use serde::Serialize;
 /// Show models by stage, gates that wait, rollouts, and the state of the audit log
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf status\n  kf status --format json\n\nExits 3 while the state does not know of an emergency rollback."
+    after_long_help = "Examples:\n  kf status\n  kf status --format json\n\nExits 3 while the state does not know of an emergency rollback, or users have another version than the registry says since one."
 )]
 pub(crate) struct Args {}
 
@@ -38,6 +41,9 @@ struct Waiting {
     /// How many gates guard that stage.
     gates: usize,
     open: Vec<String>,
+    /// True when users had it, and it was taken back.
+    #[serde(skip)]
+    is_back: bool,
 }
 
 #[derive(Serialize)]
@@ -99,6 +105,8 @@ struct Status {
     audit: AuditState,
     /// Rollbacks past the state that it does not know of yet.
     emergencies: usize,
+    /// Targets whose users have another version than the registry says since such a rollback.
+    apart: Vec<Apart>,
 }
 
 /// What people were not told yet.
@@ -138,8 +146,7 @@ impl Report for Status {
             blocks.push(t.into());
         }
         // Of a version that was taken back it matters what came of it, and not that its gates let it through.
-        let is_back = |v: &VersionDoc| self.taken_back.iter().any(|b| (&b.model, b.version) == (&v.name, v.version));
-        let waiting = self.waiting.iter().filter(|w| !(w.open.is_empty() && is_back(&w.version)));
+        let waiting = self.waiting.iter().filter(|w| !(w.open.is_empty() && w.is_back));
         let mut lines: Vec<String> = waiting.map(Waiting::words).collect();
         let rollouts = self.rollouts.iter().map(UnderWay::words).chain(self.taken_back.iter().map(TakenBack::words));
         lines.extend(rollouts.map(|[what, next]| format!("rollout {what}\n        {next}")));
@@ -154,6 +161,7 @@ impl Report for Status {
             let what = count(self.emergencies, "emergency rollback");
             lines.push(format!("red     {what} not in the state yet: `.kf/emergency` tells what was done"));
         }
+        lines.extend(self.apart.iter().map(|apart| format!("red     {}\n        {}", apart.words(), apart.next())));
         lines.push(format!(
             "audit   {}{}",
             count(usize::try_from(self.audit.size).unwrap_or(usize::MAX), "event"),
@@ -168,7 +176,7 @@ impl Report for Status {
     }
 
     fn exit(&self) -> Exit {
-        if self.emergencies > 0 { Exit::No } else { Exit::Ok }
+        if self.emergencies + self.apart.len() > 0 { Exit::No } else { Exit::Ok }
     }
 }
 
@@ -284,17 +292,25 @@ impl AuditState {
     }
 }
 
+/// Whether a target is still said: nobody is served by one that is not.
+fn splits(project: &Project, apart: &Apart) -> bool {
+    project.target.iter().any(|t| t.name == apart.target && t.model == apart.model)
+}
+
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let loaded = cx.project()?;
     let store = cx.store(Mode::Read)?;
+    let here = Here::of(cx, &store)?;
     let report = store.read(|view| {
         let rows = table::overview(view)?;
+        let (taken_back, back) = TakenBack::all(view, &rows, &here)?;
         let mut waiting = Vec::new();
         for row in rows.iter().filter(|r| r.stage == Stage::Staging) {
             let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production, None)?;
             let (verdict, gates) = (gates::overall(&judged), judged.len());
             let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
-            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, gates, open });
+            let is_back = back.contains(&row.id);
+            waiting.push(Waiting { version: row.into(), to: Stage::Production, verdict, gates, open, is_back });
         }
         let (unsent, failed) = counts(view, store.now().plus_micros(-FAILED_SHOWN))?;
         let head = log::head(view.db())?;
@@ -306,14 +322,15 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             models: table::models(view)?.len(),
             versions: rows.iter().map(VersionDoc::from).collect(),
             waiting,
-            rollouts: UnderWay::all(view, store.now())?,
-            taken_back: TakenBack::all(view, &rows)?,
+            rollouts: UnderWay::all(view, &here)?,
+            taken_back,
             drift: DriftState::all(view, store.now())?,
             episodes: OpenEpisode::all(view)?,
             documents: Documents::read(view)?,
             alerts: Alerts { waiting: unsent, failed },
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
             emergencies: super::emergency::waiting(cx)?,
+            apart: apart::all(view)?.into_iter().filter(|a| splits(&loaded.project, a)).collect(),
         })
     })?;
     cx.out.emit(&report)

@@ -57,7 +57,7 @@ impl<T: CheckOne> Check for Sub<T> {
     type Plain = T::Plain;
     fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<T::Plain> {
         cx.flawed = self.flawed;
-        cx.missing(key, self.key.as_ref(), &self.body.missing());
+        cx.missing(key, self.key.as_ref(), &self.body);
         self.body.check(cx)
     }
 }
@@ -67,7 +67,7 @@ impl<T: CheckNamed> Check for Tables<T> {
     fn check(&self, key: &str, cx: &mut Checker<'_>) -> Option<Vec<T::Plain>> {
         let all = self.0.iter().map(|named| {
             cx.flawed = named.flawed;
-            cx.missing(&format!("{key}.{}", named.name), Some(&named.key), &named.body.missing());
+            cx.missing(&format!("{key}.{}", named.name), Some(&named.key), &named.body);
             named.body.check(&named.name, &named.key, cx)
         });
         // Every table is checked, so that each one's problems are reported.
@@ -78,6 +78,12 @@ impl<T: CheckNamed> Check for Tables<T> {
     }
 }
 
+/// The words that a key may have, by its schema; nothing of one that takes others too.
+fn words(of: &serde_json::Value) -> String {
+    let words: Vec<String> = of.as_array().into_iter().flatten().filter_map(|w| Some(format!("`{}`", w.as_str()?))).collect();
+    if words.is_empty() { String::new() } else { format!(", one of {}", words.join(", ")) }
+}
+
 impl<'c> Checker<'c> {
     /// A checker that has reported nothing.
     pub(super) fn new(raw: &'c Raw, vocabulary: &'c Vocabulary<'c>, diags: &'c mut Diags) -> Self {
@@ -85,15 +91,16 @@ impl<'c> Checker<'c> {
         Self { raw, vocabulary, diags, models, flawed: false }
     }
 
-    /// Reports required keys that nobody set.
-    fn missing(&mut self, table: &str, at: Option<&Spot>, keys: &[&str]) {
-        for key in keys {
+    /// Reports required keys that nobody set, with the words that there are to choose from.
+    fn missing<T: Table>(&mut self, table: &str, at: Option<&Spot>, body: &T) {
+        for key in body.missing() {
             let problem = Diagnostic::new(format!("`[{table}]` has no `{key}`"));
+            let words = words(&T::schema(false)["properties"][key]["enum"]);
             self.absent(match at {
-                Some(spot) => problem.at(spot).help(format!("add `{key} = …`")),
+                Some(spot) => problem.at(spot).help(format!("add `{key} = …`{words}")),
                 None => {
                     let top = Spot { source: Source::File, span: 0..0 };
-                    problem.at(&top).help(format!("add `[{table}]` with `{key} = …`"))
+                    problem.at(&top).help(format!("add `[{table}]` with `{key} = …`{words}"))
                 }
             });
         }

@@ -285,12 +285,14 @@ impl Control {
             return Ok(());
         }
         let why = found.why.map(|why| format!(": {why}")).unwrap_or_default();
-        Err(Refusal::NotNow(format!("version {version} is not ready, it is {}{why}", found.standing)))
+        Err(Refusal::NotNow(format!("version {version} is not ready, it {}{why}", found.standing.told())))
     }
 
     fn endpoint(&self, version: Version) -> Result<String, Refusal> {
         let found = self.upstreams.get(version).ok_or_else(|| absent(version))?;
-        found.endpoint.ok_or_else(|| Refusal::NotNow(format!("version {version} has no address yet: it is {}", found.standing)))
+        found
+            .endpoint
+            .ok_or_else(|| Refusal::NotNow(format!("version {version} has no address yet: it {}", found.standing.told())))
     }
 
     /// The table after `before` that routes as wanted.

@@ -18,7 +18,7 @@ use super::upstreams::{Ground, Upstreams};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
 use crate::base::random::Random;
-use crate::base::text::visible;
+use crate::base::text::{count, visible};
 use crate::base::time::Clock;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
@@ -220,9 +220,10 @@ impl Event {
             Self::Table { routed } => format!("table {}: {}", routed.generation, routed.words()),
             Self::Version { version, standing: Standing::Stopping, .. } => format!("version {version} has stopped"),
             Self::Version { version, standing, why, crashes } => {
-                let crashes = if *crashes > 0 { format!(", ended by itself {crashes} times") } else { String::new() };
+                let times = count(usize::try_from(*crashes).unwrap_or(usize::MAX), "time");
+                let crashes = if *crashes > 0 { format!(", ended by itself {times}") } else { String::new() };
                 let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                format!("version {version} is {standing}{crashes}{why}")
+                format!("version {version} {}{crashes}{why}", standing.told())
             }
             Self::Fuse { why } => format!("the canary gets no more requests: {why}"),
             Self::Trouble { what } => what.clone(),

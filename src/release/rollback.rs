@@ -6,7 +6,7 @@ use crate::base::name::{Name, Stage};
 use crate::base::version::Version;
 use crate::domain::registry::change::{Move, Way, move_to};
 use crate::domain::registry::rollback::last_good;
-use crate::domain::registry::table::{self, VersionRow};
+use crate::domain::registry::table::{self, StageChange, VersionRow};
 use crate::store::{Tx, View};
 
 /// What is asked for.
@@ -96,14 +96,38 @@ pub fn target(view: View<'_>, request: &Request<'_>) -> Result<VersionRow> {
         return Ok(target);
     }
     attest::version(view, &target)?;
-    let served = history.iter().find(|c| c.version_id == target.id && c.to == Stage::Production);
-    if let Some(served) = served {
-        attest::change(view, &model.name, served)?;
-    } else {
-        return Err(Error::new(format!("{} was never in production, so it is nothing to roll back to", target.reference()))
-            .hint(format!("release it with its gates: `kf promote {} --to production`", target.reference())));
-    }
+    let Some(served) = served(&history, &target) else {
+        return Err(never_served(&target, &format!("`kf promote {} --to production`", target.reference())));
+    };
+    attest::change(view, &model.name, served)?;
     Ok(target)
+}
+
+/// When a version was in production last.
+fn served<'h>(history: &'h [StageChange], version: &VersionRow) -> Option<&'h StageChange> {
+    history.iter().find(|c| c.version_id == version.id && c.to == Stage::Production)
+}
+
+fn never_served(version: &VersionRow, released: &str) -> Error {
+    Error::new(format!("{} was never in production, so it is nothing to roll back to", version.reference()))
+        .hint(format!("release it with its gates: {released}"))
+}
+
+/// Refuses a version that was never in production, of a model whose versions are released in another way than by a promotion:
+/// `released` says how, or nothing where it has none.
+///
+/// # Errors
+/// When that is so, and production is as expected.
+pub fn must_have_served(view: View<'_>, request: &Request<'_>, released: impl Fn(&VersionRow) -> Option<String>) -> Result<()> {
+    expected(view, request)?;
+    let model = table::model(view, request.name)?;
+    let version = request.to.map(|version| table::find_version(view, model.id, version)).transpose()?.flatten();
+    let Some(version) = version.filter(|v| v.stage != Stage::Production) else { return Ok(()) };
+    let Some(released) = released(&version) else { return Ok(()) };
+    match served(&table::history(view, model.id, u32::MAX)?, &version) {
+        None => Err(never_served(&version, &released)),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Whether production has the version that was expected there.

@@ -165,6 +165,18 @@ words! {
     }
 }
 
+impl Standing {
+    /// What a sentence says of it.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Starting => "is starting",
+            Self::Ready => "is ready",
+            Self::Failed => "failed",
+            Self::Stopping => "is stopping",
+        }
+    }
+}
+
 /// A version that a gateway has answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

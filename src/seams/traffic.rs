@@ -50,6 +50,63 @@ pub struct Arms {
     pub back: bool,
 }
 
+/// What a target knows of versions by itself, for who cannot ask the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Those that run, or need no more than to be started again, with the digests of their manifests. That one runs says nothing of
+    /// whether users ever had it: a version that was refused may run, too.
+    pub arms: Vec<Arm>,
+    /// What served users before another version did.
+    pub before: Vec<Before>,
+    /// True when nothing else can answer there as long as nobody tells of its files.
+    pub all: bool,
+}
+
+/// A version that served users, and what came after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// What served.
+    pub arm: Arm,
+    /// What took its place; `None` for whatever serves now.
+    pub then: Option<Version>,
+}
+
+impl Known {
+    /// A version with its digest.
+    pub fn arm(&self, version: Version) -> Option<&Arm> {
+        self.each().find(|arm| arm.version == version)
+    }
+
+    /// Every version, some of them twice; those first whose digest is told in any case.
+    pub fn each(&self) -> impl Iterator<Item = &Arm> {
+        self.before.iter().map(|before| &before.arm).chain(&self.arms)
+    }
+
+    /// What served users before this version did.
+    pub fn before(&self, serves: Option<Version>) -> Option<&Arm> {
+        self.before.iter().find(|before| before.then.is_none() || before.then == serves).map(|before| &before.arm)
+    }
+}
+
+impl Arms {
+    /// What to type where a target serves another version than the one that the canary is held against, which need not be in production
+    /// any more: only the registry knows, and nobody is to be taken back to an older version by following advice.
+    pub fn begin_anew(&self, target: &str) -> String {
+        let Self { model, stable, canary, .. } = self;
+        if self.back {
+            return format!("`kf rollback {model} --to {} --target {target}` goes back from what is there now", canary.version);
+        }
+        let anew = format!("begin anew: `kf canary start {model}@{} --target {target}`", canary.version);
+        match stable {
+            Some(Arm { version, .. }) => format!(
+                "`kf list {model}` shows what is in production: when that is {version}, bring it there first: \
+                 `kf canary start {model}@{version} --target {target}`; when it is another, {anew}"
+            ),
+            None => anew,
+        }
+    }
+}
+
 /// What a target shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
@@ -184,10 +241,9 @@ pub trait Target: Send + Sync {
     /// Whether it shows that copies of just this part of the requests go to the canary; with [`Weight::NONE`], that none do.
     fn copies(&self, arms: &Arms, part: Weight) -> Asked<bool>;
 
-    /// The versions that it has, or had, answer with the digests of their manifests, as far as it knows itself, for who cannot ask the
-    /// state: those that run or need no more than to be started again, and what served last before.
-    fn knows(&self, _model: &Name) -> Asked<Vec<Arm>> {
-        Ok(Vec::new())
+    /// What it knows of versions itself, for who cannot ask the state. As served before it names only what users had.
+    fn knows(&self, _model: &Name) -> Asked<Known> {
+        Ok(Known::default())
     }
 
     /// Ends a rollout: stops the version that is not kept, once it has no traffic left.

@@ -123,7 +123,11 @@ impl Entry {
         if !actions.iter().any(|a| action.starts_with(a)) {
             return None;
         }
-        Self::read(stored).filter(|e: &Self| e.outcome == "ok" || KEPT_REFUSALS.contains(&e.action.as_str()))
+        Self::read(stored).filter(Self::took_effect)
+    }
+
+    fn took_effect(&self) -> bool {
+        self.outcome == "ok" || KEPT_REFUSALS.contains(&self.action.as_str())
     }
 
     /// Reads an entry; of the facts beside it only those count whose digest it has.
@@ -163,11 +167,18 @@ pub fn facts(view: View<'_>, seq: i64) -> Result<Vec<(String, String)>> {
 /// # Errors
 /// When the log cannot be read.
 pub fn entries(view: View<'_>, action: &str) -> Result<Vec<Entry>> {
+    Ok(attempts(view, action)?.into_iter().filter(Entry::took_effect).collect())
+}
+
+/// The same, whatever came of it.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn attempts(view: View<'_>, action: &str) -> Result<Vec<Entry>> {
     let sql = "SELECT b.seq, b.body FROM dict d JOIN ev e ON e.action = d.id JOIN eb b ON b.seq = e.seq \
          WHERE d.kind = 'action' AND d.text = ?1 ORDER BY e.seq";
-    let found = view.all(sql, values![action], |row| {
-        Ok(Entry::governed(Stored { seq: row.int(0)?, body: row.text(1)?, facts: &[] }, &[action]))
-    })?;
+    let found =
+        view.all(sql, values![action], |row| Ok(Entry::read(Stored { seq: row.int(0)?, body: row.text(1)?, facts: &[] })))?;
     Ok(found.into_iter().flatten().collect())
 }
 

@@ -20,6 +20,10 @@ impl Driver {
     pub(crate) fn start(s: &Sandbox, args: &[&str]) -> Self {
         let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
         command.env_remove("KF_CLOCK").args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    pub(crate) fn of(mut command: std::process::Command) -> Self {
         Self(command.spawn().expect("kf starts"))
     }
 

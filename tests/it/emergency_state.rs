@@ -3,16 +3,20 @@
 use crate::canary::{canary_at_30, phase};
 use crate::emergency::{EMERGENCY, How, entries, events, losing, moved};
 use crate::repo::{json, ok};
-use crate::support::gateway::{Gateway, repository};
+use crate::support::gateway::{Gateway, Place, digest, register, repository};
 use crate::support::rollout::live as kf;
 use crate::support::sandbox::Sandbox;
 use crate::support::{pg, skip, wait_until};
+use serde_json::json as value;
 
-/// An order that is written down, and which no target can carry out: nothing answers as 1.0.9.
+/// An order that is written down, and which the target cannot carry out: 1.0.2 is there and never ready.
 #[track_caller]
-fn fails(s: &Sandbox) {
-    let lost = losing(s, How::Missing);
-    let failed = kf(s, &[&EMERGENCY[..], &["--to", "1.0.9", "--max-wait", "1s"]].concat());
+fn fails(s: &Sandbox, place: &Place, how: How) {
+    register(s, &value!({"unready": true}));
+    let arm = value!({"version": "1.0.2", "digest": digest(s, "1.0.2")});
+    assert_eq!(place.ask("POST", "/v1/versions", "", &arm).0, 202);
+    let lost = losing(s, how);
+    let failed = kf(s, &[&EMERGENCY[..], &["--to", "1.0.2", "--max-wait", "1s"]].concat());
     assert_eq!((failed.code, entries(s).len()), (Some(1), 1), "{failed}");
     drop(lost);
 }
@@ -28,14 +32,13 @@ fn a_changed_entry_stays_outside_and_blocks_nothing_else() {
     s.write("mlops.toml", format!("{}[signing]\nlog-key = \"file:log.key\"\n", s.read("mlops.toml")));
     let key = ok(s, ["audit", "key"]).stdout;
     let (name, _) = key.trim().split_once('+').expect("a public key");
+    fails(s, &place, How::Damaged);
     let lost = losing(s, How::Damaged);
-    let failed = kf(s, &[&EMERGENCY[..], &["--to", "1.0.9", "--max-wait", "1s"]].concat());
-    assert_eq!(failed.code, Some(1), "{failed}");
     let first = entries(s).remove(0);
     let done = moved(&kf(s, &[&EMERGENCY[..], &["--format", "json"]].concat()));
     assert_eq!((done["signed"].as_bool(), done["to"].as_str()), (Some(true), Some("1.0.0")), "{done}");
     let whole = std::fs::read_to_string(&first).expect("an entry");
-    std::fs::write(&first, whole.replace("\"to\":\"1.0.9\"", "\"to\":\"1.0.8\"")).expect("changed");
+    std::fs::write(&first, whole.replace("\"to\":\"1.0.2\"", "\"to\":\"1.0.3\"")).expect("changed");
     assert_ne!(std::fs::read_to_string(&first).expect("an entry"), whole);
     drop(lost);
 
@@ -101,7 +104,7 @@ fn a_state_on_a_server_hears_of_each_once() {
     let place = repository(s);
     let _gateway = Gateway::serving(s);
     canary_at_30(s, &place);
-    fails(s);
+    fails(s, &place, How::Missing);
     let database = server.database();
     let url = server.url(&database, server.port());
     let there = kf(s, &["state", "move", "--to", &url]);

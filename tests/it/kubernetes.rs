@@ -318,7 +318,7 @@ fn what_runs_must_be_what_the_registry_says() {
     with(Cluster::new(), [2, 2], HTTP_ROUTE, |cluster| {
         let target = cluster.target(&by_route("httproute"));
         let said = told(target.preflight(&arms("1.0.5", "1.1.0")).expect_err("another version serves"));
-        assert_eq!(said, "Deployment `bot-blue` runs bot 1.0.0, the version in production is 1.0.5");
+        assert_eq!(said, "Deployment `bot-blue` runs bot 1.0.0, and the rollout began against 1.0.5");
         // By the registry 0.9.0 serves, which is on the idle Deployment: the canary would go where the users are.
         let said = told(target.scale(&arms("0.9.0", "1.1.0"), weight(5.0)).expect_err("users are there"));
         assert_eq!(said, "Deployment `bot-blue` has traffic and runs 1.0.0, not 1.1.0");

@@ -82,6 +82,7 @@ fn a_file_that_is_not_included_is_said() {
     let Ok(Ready::NotYet(why)) = target.ready(&both(), Weight::NONE) else { panic!("it is not included") };
     let include = format!("put `include {};`", front.file().display());
     assert!(why.contains(&include) && why.contains("proxy_pass $kf_web;"), "{why}");
+    assert!(why.starts_with(&format!("nginx does not go by `{}`: ", front.file().display())), "{why}");
     assert!(target.read(&both()).is_err(), "nothing answers by it");
     std::fs::write(front.conf(), whole).expect("written");
     front.reload();

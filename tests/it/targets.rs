@@ -184,7 +184,9 @@ fn who_writes_meanwhile_wins() {
         assert!(wait_until(20, || front.seen().weight == percent(40.0)), "the edit is what is there: {:?}", front.seen());
         assert!(conflict(front.set(50.0)).ends_with("was edited since kf wrote it"));
         assert_eq!(std::fs::read_to_string(front.file()).expect("the file"), edited, "the edit stays");
+        what_is_advised_works(&front, (&text, &edited));
         front.set(0.0).expect("the way back is open");
+        assert!(!beside(&front).exists(), "it is that of a file that is no more");
         assert_eq!((front.seen().weight, new_ones(&front, 30)), (Weight::NONE, 0));
 
         std::fs::write(front.file(), "mine\n").expect("written");
@@ -194,6 +196,44 @@ fn who_writes_meanwhile_wins() {
         front.set(10.0).expect("written anew");
         assert_eq!(front.seen().weight, percent(10.0));
     });
+}
+
+/// Where kf puts what an edited file was.
+fn beside(front: &Front) -> std::path::PathBuf {
+    format!("{}.kf", front.file().display()).into()
+}
+
+/// The commands that a conflict names show the change and undo it; `text` is what kf wrote.
+#[track_caller]
+fn what_is_advised_works(front: &Front, (text, edited): (&str, &str)) {
+    let Err(Fault::Conflict(e)) = front.set(50.0) else { panic!("it was edited") };
+    let hint = e.hints().join("\n");
+    let typed: Vec<&str> = hint.split('`').skip(1).step_by(2).collect();
+    let run = |command: &str| {
+        let done = std::process::Command::new("sh").args(["-c", command]).output().expect("sh runs");
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    assert!(typed.len() == 3 && typed[2] == "kf canary abort bot", "{hint}");
+    let (code, shown) = run(typed[0]);
+    let changed = edited.lines().zip(text.lines()).find(|(mine, ours)| mine != ours).expect("an edit");
+    assert!(code == Some(1) && shown.contains(changed.0) && shown.contains(changed.1), "{hint}\n{shown}");
+    assert_eq!(run(typed[1]).0, Some(0), "{hint}");
+    assert_eq!(std::fs::read_to_string(front.file()).expect("the file"), text, "as kf wrote it");
+    if front.kind == Kind::Nginx {
+        front.reload();
+    }
+    assert!(wait_until(20, || front.seen().weight == percent(5.0)), "{:?}", front.seen());
+    front.set(6.0).expect("nothing is in the way");
+    // Once more as it was before it was asked.
+    front.set(5.0).expect("written");
+    let again = std::fs::read_to_string(front.file()).expect("the file");
+    let edit = if front.kind == Kind::Nginx {
+        again.replace("5.00%", "40%")
+    } else {
+        again.replace("\"timeout\": \"0s\"", "\"timeout\": \"9s\"")
+    };
+    std::fs::write(front.file(), edit).expect("written");
+    assert!(conflict(front.set(50.0)).ends_with("was edited since kf wrote it") && beside(front).exists());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_version_that_never_had_traffic_is_left_without_waiting_for_it() {
 }
 
 /// `two` beside `local`, which serves something else: version 1.0.0, while 1.0.1 is in production on `local`.
-fn two_targets(s: &Sandbox) -> ([Place; 2], [Gateway; 2]) {
+pub(crate) fn two_targets(s: &Sandbox) -> ([Place; 2], [Gateway; 2]) {
     let local = repository(s);
     let two = Place { users: free_port(), admin: free_port() };
     configure(s, &local, "");

@@ -16,7 +16,7 @@ use crate::base::error::Error;
 use crate::base::name::Name;
 use crate::base::weight::Weight;
 use crate::config::{KubernetesTarget, SplitBy, Splits};
-use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arms, Asked, Fault, Keep, Known, Ready, Seen, Target};
 use serde_json::Value;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -387,7 +387,7 @@ impl Target for Kubernetes {
         Ok(in_force && self.way.shadow(&world, roles, part).is_ok_and(|step| step == Step::Done))
     }
 
-    fn knows(&self, model: &Name) -> Asked<Vec<Arm>> {
+    fn knows(&self, model: &Name) -> Asked<Known> {
         Ok(known(&self.world()?, &self.images(model)))
     }
 

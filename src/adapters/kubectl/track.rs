@@ -10,7 +10,7 @@ use crate::base::error::Error;
 use crate::base::name::Name;
 use crate::base::version::Version;
 use crate::config::KubernetesTarget;
-use crate::seams::traffic::{Arm, Arms, Asked, Fault};
+use crate::seams::traffic::{Arm, Arms, Asked, Before, Fault, Known};
 use serde_json::{Value, json};
 
 /// The annotation with the version that pods run.
@@ -156,17 +156,14 @@ fn replaced(deployment: &Value) -> Option<Arm> {
     Some(Arm { version, digest: digest(&written[REPLACES_DIGEST])? })
 }
 
-/// The versions that the Deployments tell of: those they run, also on no pod, and those that these replaced.
-pub(super) fn known(world: &World, images: &Images) -> Vec<Arm> {
-    let before = world.deployments.iter().filter_map(replaced);
-    let run = world.deployments.iter().filter_map(|deployment| runs_now(deployment, images));
-    let mut known: Vec<Arm> = Vec::new();
-    for arm in before.chain(run) {
-        if !known.iter().any(|other| other.version == arm.version) {
-            known.push(arm);
-        }
+/// The versions that the Deployments tell of: those they run, also on no pod, and what each of these replaced.
+pub(super) fn known(world: &World, images: &Images) -> Known {
+    let before = |deployment: &Value| Some(Before { arm: replaced(deployment)?, then: Some(version(deployment, images)?) });
+    Known {
+        arms: world.deployments.iter().filter_map(|deployment| runs_now(deployment, images)).collect(),
+        before: world.deployments.iter().filter_map(before).collect(),
+        all: true,
     }
-    known
 }
 
 /// The Deployment with the version that is newer here, by what kf wrote when it put it there; `None` when that tells nothing, or of both.
@@ -214,14 +211,15 @@ pub(super) fn check_stable(arms: &Arms, world: &World, images: &Images, roles: R
         Some(runs) if runs == arm.version => Ok(()),
         Some(runs) => refused(
             format!(
-                "Deployment `{}` runs {} {runs}, the version in production is {}",
+                "Deployment `{}` runs {} {runs}, and the rollout began against {}",
                 name(deployment),
                 images.model,
                 arm.version
             ),
             format!(
-                "bring both together first: `kf promote {}@{runs} --to production --no-traffic`, or deploy {}",
-                images.model, arm.version
+                "`kf list {0}` shows what is in production: when that is {1}, `kf promote {0}@{runs} --to production --no-traffic` has the \
+                 registry say what runs; when it is {runs}, begin anew: `kf canary start {0}@{2}`",
+                images.model, arm.version, arms.canary.version
             ),
         ),
         None => refused(
@@ -328,4 +326,34 @@ pub(super) fn check_selected(selector: &Value, service: &str, deployment: &Value
         format!("the selector {selector} of Service `{service}` would select no pod of Deployment `{}`", name(deployment));
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     refused(message, format!("the labels of its pods are {labels}: make the selector and the labels agree"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(runs: &str, replaces: Option<&str>) -> Value {
+        let marks = json!({ VERSION: runs, DIGEST: Digest::of(runs.as_bytes()).to_string() });
+        let before = replaces.map(
+            |version| json!({ VERSION: runs, REPLACES: version, REPLACES_DIGEST: Digest::of(version.as_bytes()).to_string() }),
+        );
+        json!({"metadata": {"annotations": before}, "spec": {"template": {"metadata": {"annotations": marks}}}})
+    }
+
+    /// On the other Deployment is a version that was refused, which was put there while 1.2.0 served.
+    #[test]
+    fn what_users_had_before_is_what_the_serving_version_replaced() {
+        let images = Images { model: "bot".parse().expect("a name"), template: None, container: None };
+        let v = |minor| Version::new(1, minor, 0);
+        for other in [Some("1.2.0"), None] {
+            let deployments = [deployment("1.2.0", Some("1.0.0")), deployment("1.1.0", other)];
+            let known = known(&World { deployments, others: Vec::new() }, &images);
+            assert_eq!(known.before(Some(v(2))).map(|arm| arm.version), Some(v(0)));
+            assert_eq!(known.before(Some(v(1))).map(|arm| arm.version), other.map(|_| v(2)));
+            assert_eq!(known.before(Some(v(3))), None);
+            for minor in [0, 1, 2] {
+                assert!(known.arm(v(minor)).is_some_and(Arm::is_told), "{minor}");
+            }
+        }
+    }
 }

@@ -143,8 +143,8 @@ impl MetricSource for Served<Envoy> {
 }
 
 impl Server for Envoy {
-    fn describe(&self) -> String {
-        format!("Envoy by `{}`", self.routes.display())
+    fn name(&self) -> &'static str {
+        "Envoy"
     }
 
     fn file(&self) -> &Path {
@@ -163,6 +163,10 @@ impl Server for Envoy {
 
     fn parse(&self, text: &str) -> Result<(Split, bool)> {
         self.config.parse(text)
+    }
+
+    fn unedited(&self, text: &str) -> Result<String> {
+        self.config.unedited(text)
     }
 
     fn running(&self) -> Asked<Option<Split>> {

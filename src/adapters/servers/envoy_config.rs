@@ -128,19 +128,32 @@ impl Config {
         Ok((split.clone(), version == version_info(split.generation, body)))
     }
 
+    /// `routes.json` as [`Config::routes`] made it, from what an edited one still says of that.
+    ///
+    /// # Errors
+    /// When it is another file.
+    pub(super) fn unedited(&self, text: &str) -> Result<String> {
+        let file: Value = serde_json::from_str(text).context(|| "it is not JSON")?;
+        self.told(&file["resources"][0]).map(|split| self.routes(&split))
+    }
+
     /// What routes say, in a file or in a dump of what Envoy goes by. The weight is read where Envoy reads it.
     ///
     /// # Errors
     /// When they are not kf's.
     pub(super) fn split(&self, routes: &Value) -> Result<Split> {
-        let list = routes["virtual_hosts"][0]["routes"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let told = list.first().and_then(|probe| probe["response_headers_to_add"][0]["header"]["value"].as_str());
-        let told = told.filter(|_| routes["name"] == self.name().as_str());
-        let mut split = Split::from_line(told.ok_or_else(|| Error::new("its first route is not that of kf"))?)?;
+        let mut split = self.told(routes)?;
         if let (Some(canary), Some(_)) = (split.canary, split.stable) {
-            split.weight = self.weight_in(list, canary)?;
+            split.weight = self.weight_in(list(routes), canary)?;
         }
         Ok(split)
+    }
+
+    /// The split as it was written.
+    fn told(&self, routes: &Value) -> Result<Split> {
+        let told = list(routes).first().and_then(|probe| probe["response_headers_to_add"][0]["header"]["value"].as_str());
+        let told = told.filter(|_| routes["name"] == self.name().as_str());
+        Split::from_line(told.ok_or_else(|| Error::new("its first route is not that of kf"))?)
     }
 
     fn weight_in(&self, list: &[Value], canary: Version) -> Result<Weight> {
@@ -168,6 +181,11 @@ impl Config {
         let has = |name: String| configs.iter().any(|config| config["cluster"]["name"] == name.as_str());
         versions.iter().all(|&version| has(self.cluster_name(version)))
     }
+}
+
+/// The routes themselves.
+fn list(routes: &Value) -> &[Value] {
+    routes["virtual_hosts"][0]["routes"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// One version, found by its name; Envoy asks for it again as its record in the DNS says.

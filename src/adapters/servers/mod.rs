@@ -29,7 +29,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
-use crate::seams::traffic::{Arm, Arms, Asked, Fault, Keep, Ready, Seen, Target};
+use crate::seams::traffic::{Arm, Arms, Asked, Before, Fault, Keep, Known, Ready, Seen, Target};
 use crate::store::objects::atomic::write_file;
 use split::{Split, Written};
 use std::fs::{File, TryLockError};
@@ -50,8 +50,8 @@ const NO_FILE: &str = "none";
 
 /// A server of one kind: its files, and how it takes them.
 pub trait Server: Send + Sync {
-    /// What it is, for people.
-    fn describe(&self) -> String;
+    /// What it is called.
+    fn name(&self) -> &'static str;
 
     /// The file that says who gets what.
     fn file(&self) -> &Path;
@@ -64,6 +64,12 @@ pub trait Server: Send + Sync {
     /// # Errors
     /// When kf did not write it.
     fn parse(&self, text: &str) -> Result<(Split, bool)>;
+
+    /// The file as kf wrote it, from what an edited one still says of that.
+    ///
+    /// # Errors
+    /// When it no longer does.
+    fn unedited(&self, text: &str) -> Result<String>;
 
     /// What answers users; `None` when that is not by the file. Waits until all parts of the server agree, at most as long as a
     /// request may take.
@@ -116,6 +122,8 @@ fn replace(path: &Path, text: &str, before: Option<&Written>, good: bool) -> Res
         None => None,
     };
     write_file(path, text.as_bytes(), 0o644)?;
+    // What it was before an edit is told only of the file that there is.
+    let _ = std::fs::remove_file(beside(path, ".kf"));
     Ok(back)
 }
 
@@ -129,8 +137,13 @@ fn put_back(path: &Path, back: Option<&str>) -> Result<()> {
 
 /// Where the last file that the server took is kept.
 fn old_of(path: &Path) -> PathBuf {
+    beside(path, ".old")
+}
+
+/// A file beside another one, with more at the end of its name.
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".old");
+    name.push(end);
     name.into()
 }
 
@@ -297,7 +310,20 @@ impl<S: Server> Served<S> {
     }
 
     fn include_first(&self) -> String {
-        format!("{} does not go by `{}`: {}", self.describe(), self.server.file().display(), self.server.how_to_include())
+        let (name, file) = (self.server.name(), self.server.file().display());
+        format!("{name} does not go by `{file}`: {}", self.server.how_to_include())
+    }
+
+    /// Puts the file as kf wrote it beside an edited one, and says what to do with both.
+    fn how_to_undo(&self, model: &Name, edited: &Written) -> String {
+        let place = self.server.file();
+        let over = format!("`kf canary abort {model}` takes the canary back, and overwrites it");
+        let ours = beside(place, ".kf");
+        let text = self.server.unedited(&edited.text);
+        match text.and_then(|text| write_file(&ours, text.as_bytes(), 0o644)) {
+            Ok(()) => format!("`diff {1} {0}` shows the change, `mv {1} {0}` undoes it; {over}", place.display(), ours.display()),
+            Err(_) => format!("undo the change; {over}"),
+        }
     }
 
     /// The server with what is running, which must be something.
@@ -322,7 +348,7 @@ fn unready(model: &Name, version: Version, standing: Standing) -> Asked<()> {
 
 impl<S: Server> Target for Served<S> {
     fn describe(&self) -> String {
-        self.server.describe()
+        format!("{} by `{}`", self.server.name(), self.server.file().display())
     }
 
     fn preflight(&self, arms: &Arms) -> Asked<()> {
@@ -403,10 +429,8 @@ impl<S: Server> Target for Served<S> {
         if written.as_ref().map_or(NO_FILE, |w| &w.guard) != guard {
             return Err(Fault::Conflict(Error::new(format!("`{place}` was changed meanwhile"))));
         }
-        if weight > Weight::NONE && !arms.back && written.as_ref().is_some_and(|w| w.edited) {
-            let hint = format!(
-                "take the change back (`{place}.old` is what was there before), or take the canary back, which overwrites it"
-            );
+        if let Some(edited) = written.as_ref().filter(|w| w.edited && weight > Weight::NONE && !arms.back) {
+            let hint = self.how_to_undo(&arms.model, edited);
             return Err(Fault::Conflict(Error::new(format!("`{place}` was edited since kf wrote it")).hint(hint)));
         }
         let running = self.server.running().ok().flatten();
@@ -440,8 +464,11 @@ impl<S: Server> Target for Served<S> {
         Ok(made == part)
     }
 
-    fn knows(&self, _: &Name) -> Asked<Vec<Arm>> {
-        Ok(self.written()?.and_then(|written| written.split.replaced).into_iter().collect())
+    fn knows(&self, _: &Name) -> Asked<Known> {
+        let replaced = self.written()?.and_then(|written| written.split.replaced);
+        let before = replaced.into_iter().map(|arm| Before { arm, then: None }).collect();
+        // Versions run by themselves here: whether one is there only its address tells.
+        Ok(Known { before, ..Known::default() })
     }
 
     fn settle(&self, arms: &Arms, keep: Keep) -> Asked<()> {

@@ -87,8 +87,8 @@ fn said(name: &str, done: &crate::adapters::process::Output) -> String {
 }
 
 impl Server for Nginx {
-    fn describe(&self) -> String {
-        format!("nginx by `{}`", self.file.display())
+    fn name(&self) -> &'static str {
+        "nginx"
     }
 
     fn file(&self) -> &Path {
@@ -106,6 +106,10 @@ impl Server for Nginx {
 
     fn parse(&self, text: &str) -> Result<(Split, bool)> {
         self.conf.parse(text)
+    }
+
+    fn unedited(&self, text: &str) -> Result<String> {
+        self.text(&Conf::told(text)?.0)
     }
 
     fn running(&self) -> Asked<Option<Split>> {

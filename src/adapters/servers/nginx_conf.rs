@@ -135,15 +135,23 @@ impl Conf {
     /// # Errors
     /// When it does not begin as one of kf.
     pub(super) fn parse(&self, text: &str) -> Result<(Split, bool)> {
-        let foreign = || Error::new(format!("its first line does not begin with `{}{{`", MARK));
-        let (first, body) = text.strip_prefix(MARK).and_then(|rest| rest.split_once('\n')).ok_or_else(foreign)?;
-        let (line, digest) = first.rsplit_once(' ').ok_or_else(foreign)?;
-        let mut split = Split::from_line(line)?;
+        let (mut split, digest, body) = Self::told(text)?;
         let as_written = digest == Digest::of(body.as_bytes()).to_string();
         if !as_written {
             split.weight = self.weight_in(body).unwrap_or(split.weight);
         }
         Ok((split, as_written))
+    }
+
+    /// The split as it was written, the digest of what followed it then, and what follows it now.
+    ///
+    /// # Errors
+    /// When it does not begin as one of kf.
+    pub(super) fn told(text: &str) -> Result<(Split, &str, &str)> {
+        let foreign = || Error::new(format!("its first line does not begin with `{}{{`", MARK));
+        let (first, body) = text.strip_prefix(MARK).and_then(|rest| rest.split_once('\n')).ok_or_else(foreign)?;
+        let (line, digest) = first.rsplit_once(' ').ok_or_else(foreign)?;
+        Ok((Split::from_line(line)?, digest, body))
     }
 
     fn weight_in(&self, body: &str) -> Option<Weight> {

@@ -1,6 +1,7 @@
 //! A rollout as reports show it: where it is, what was seen, what is next.
 
-use super::ordered::{Halt, let_on};
+use super::next::{Here, Next};
+use super::ordered::Halt;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -11,10 +12,11 @@ use crate::base::time::Timestamp;
 use crate::base::version::Version;
 use crate::base::weight::Weight;
 use crate::cli::report::{Block, Report};
-use crate::domain::rollout::judge::{Finding, Hold, Standing};
+use crate::domain::rollout::judge::{Finding, Standing};
 use crate::domain::rollout::machine::{Held, Phase};
 use crate::domain::rollout::setup::Strategy;
 use crate::domain::rollout::table::{self, MoveRow, Rollout};
+use crate::release::emergency::apart::{self, Given};
 use crate::store::View;
 use serde::Serialize;
 
@@ -30,7 +32,7 @@ pub(crate) struct RolloutDoc {
     strategy: Strategy,
     plan: String,
     pub(crate) phase: Phase,
-    held: Option<Held>,
+    pub(super) held: Option<Held>,
     /// Counted from 1.
     step: usize,
     steps: Vec<StepDoc>,
@@ -41,6 +43,8 @@ pub(crate) struct RolloutDoc {
     spent_seconds: u64,
     errors: u64,
     attempt: u64,
+    /// Versions that could not be stopped.
+    left: Vec<Version>,
     open: bool,
     pub(crate) reason: String,
     created: Timestamp,
@@ -48,11 +52,39 @@ pub(crate) struct RolloutDoc {
     event: i64,
     /// Why it was taken back, when it was.
     cause: Option<String>,
+    /// What an emergency past the state gave users in its place.
+    #[serde(skip)]
+    after: Option<After>,
     #[serde(skip)]
     short: String,
     /// Weights are parts of the requests that are copied.
     #[serde(skip)]
-    shadow: bool,
+    pub(super) shadow: bool,
+    /// Seconds for which it is watched once it has all of the traffic.
+    #[serde(skip)]
+    monitor: u64,
+}
+
+/// An emergency past the state after a rollout had ended, in words.
+#[derive(Clone, Debug)]
+struct After {
+    what: String,
+    /// What to type, while the registry says something else.
+    next: Option<String>,
+}
+
+impl After {
+    fn read(view: View<'_>, r: &Rollout) -> Result<Option<Self>> {
+        let released = r.state.phase == Phase::Finished && !r.setup.plan.shadow;
+        let given = if released { apart::after(view, r)? } else { None };
+        let Some(given) = given else { return Ok(None) };
+        let apart = apart::all(view)?.into_iter().find(|a| a.model == given.model && a.target == given.target);
+        let Given { model, target, to, at, .. } = given;
+        Ok(Some(match apart {
+            Some(apart) => Self { what: apart.words(), next: Some(apart.next()) },
+            None => Self { what: format!("the emergency at {at} gave the traffic of {target} to {model}@{to}"), next: None },
+        }))
+    }
 }
 
 /// A step of a plan.
@@ -74,7 +106,7 @@ impl RolloutDoc {
             let said = table::said(view, &r.uid, m.seq)?;
             Ok(said.map_or_else(|| m.reason.clone(), |said| format!("{}: {said}", m.reason)))
         });
-        let mut doc = Self::of(r, cause.transpose()?);
+        let mut doc = Self { after: After::read(view, r)?, ..Self::of(r, cause.transpose()?) };
         // Windows go on while it stands still; what it was refused for tells what to do.
         if r.state.held == Some(Held::Refused)
             && let Some(refused) = table::moves(view, &r.uid)?.pop()
@@ -82,6 +114,11 @@ impl RolloutDoc {
             doc.reason = refused.reason;
         }
         Ok(doc)
+    }
+
+    /// What to type where an emergency left the registry and the target apart.
+    pub(super) fn put_right(&self) -> Option<String> {
+        self.after.as_ref().and_then(|after| after.next.clone())
     }
 
     fn of(r: &Rollout, cause: Option<String>) -> Self {
@@ -111,14 +148,17 @@ impl RolloutDoc {
             spent_seconds: r.state.spent,
             errors: r.state.errors,
             attempt: r.state.attempt,
+            left: r.state.left.iter().map(|arm| arm.version).collect(),
             open: r.open,
             reason: r.reason.clone(),
             created: r.created,
             changed: r.changed,
             event: r.event,
             cause,
+            after: None,
             short: r.short().to_owned(),
             shadow: r.setup.plan.shadow,
+            monitor: r.setup.plan.monitor,
         }
     }
 }
@@ -151,6 +191,11 @@ impl RolloutDoc {
         self.cause.as_deref().unwrap_or(&self.reason)
     }
 
+    /// True of a way back to a version that served before.
+    pub(super) fn is_back(&self) -> bool {
+        self.strategy == Strategy::Rollback
+    }
+
     /// What commands call it.
     pub(super) fn short(&self) -> &str {
         &self.short
@@ -159,6 +204,9 @@ impl RolloutDoc {
     /// Where it is, in a line.
     pub(crate) fn told(&self) -> String {
         let reference = self.reference();
+        if let Some(After { what, .. }) = &self.after {
+            return format!("{reference} was released to {}; {what}", self.target);
+        }
         match self.phase {
             Phase::Finished if self.shadow => {
                 format!("{reference} kept to its limits on copies of requests to {}; nobody got its answers", self.target)
@@ -185,16 +233,33 @@ impl RolloutDoc {
         self.stable.map_or_else(|| "nothing yet".to_owned(), |v| format!("{}@{v}", self.model))
     }
 
-    /// What it stands on, for people.
-    fn lines(&self) -> Vec<String> {
+    /// What it stands on, for people; what is not in the state has no id.
+    fn lines(&self, planned: bool) -> Vec<String> {
         let Self { strategy, plan, short, .. } = self;
-        let mut lines = vec![format!("{strategy} {} against {}, plan {plan}, rollout {short}", self.reference(), self.against())];
+        let id = if planned { String::new() } else { format!(", rollout {short}") };
+        let mut lines = vec![format!("{strategy} {} against {}, plan {plan}{id}", self.reference(), self.against())];
         lines.push(self.told());
-        if let Some(step) = self.steps.get(self.step - 1).filter(|_| self.open) {
-            let hold = lasting(step.hold_seconds);
-            lines.push(format!("in this step for {} of {hold} with data; {}", lasting(self.clock_seconds), self.reason));
+        lines.extend(self.open.then(|| self.since_when()).flatten());
+        if !self.left.is_empty() {
+            let names: Vec<String> = self.left.iter().map(|version| format!("{}@{version}", self.model)).collect();
+            lines.push(format!("not stopped: {}; the next rollout on {} tries again", names.join(", "), self.target));
         }
         lines
+    }
+
+    /// How long it has been where it is, as far as that is counted there, and why it is.
+    fn since_when(&self) -> Option<String> {
+        let step = self.steps.get(self.step - 1)?;
+        let (clock, hold) = (lasting(self.clock_seconds), lasting(step.hold_seconds));
+        let counted = match self.phase {
+            Phase::AwaitingApproval if step.hold_seconds > 0 => format!("{hold} with data are over; "),
+            Phase::Monitoring => format!("watched for {clock} of {} with data; ", lasting(self.monitor)),
+            phase if phase.leaves() || matches!(phase, Phase::AwaitingApproval | Phase::Promoting | Phase::Retiring) => {
+                String::new()
+            }
+            _ => format!("in this step for {clock} of {hold} with data; "),
+        };
+        Some(format!("{counted}{}", self.reason))
     }
 }
 
@@ -207,12 +272,6 @@ pub(super) fn exit_of(r: &Rollout, ordered: bool) -> Exit {
         _ if r.state.phase == Phase::AwaitingApproval || r.state.held.is_some() => Exit::Inconclusive,
         _ => Exit::Ok,
     }
-}
-
-/// Who drives a rollout now.
-pub(super) fn driver(view: View<'_>, r: &Rollout, now: Timestamp) -> Result<Option<String>> {
-    let lease = crate::domain::rollout::lease::lease(view, &r.uid)?.filter(|l| r.open && l.until > now);
-    Ok(lease.map(|l| format!("process {} on {}", l.pid, l.host)))
 }
 
 /// The move that turned a rollout back in its last attempt.
@@ -252,16 +311,22 @@ pub(crate) struct Stands {
     halt: Option<Halt>,
     /// What this command changed, in words.
     told: Vec<String>,
-    /// True when nobody could drive it: nothing was changed.
+    /// What there is to type next.
+    #[serde(skip)]
+    next: Next,
+    /// True when nobody has to be sent for to drive it.
     #[serde(skip)]
     dry: bool,
+    /// True when it is not in the state.
+    #[serde(skip)]
+    planned: bool,
     #[serde(skip)]
     exit: Exit,
 }
 
 impl Stands {
     /// As it stands in the state; `told` is what a command changed.
-    pub(crate) fn read(view: View<'_>, r: &Rollout, now: Timestamp, told: Vec<String>) -> Result<Self> {
+    pub(crate) fn read(view: View<'_>, r: &Rollout, here: &Here<'_>, told: Vec<String>) -> Result<Self> {
         let window = table::last_window(view, &r.uid)?.map(|tick| {
             let seen = tick.seen.map(|s| (s.window.canary, s.window.stable, s.left_out)).unwrap_or_default();
             LastWindow {
@@ -273,11 +338,12 @@ impl Stands {
                 findings: tick.judgement.map(|j| j.findings).unwrap_or_default(),
             }
         });
-        let driven_by = driver(view, r, now)?;
+        let driven_by = here.driver(view, r)?;
         let ordered = r.state.phase == Phase::RolledBack && turned_back(view, r)?.is_some_and(|m| m.what == "abort");
-        let exit = exit_of(r, ordered);
+        let of = RolloutDoc::read(view, r)?;
+        let exit = if of.put_right().is_some() { Exit::No } else { exit_of(r, ordered) };
         Ok(Self {
-            of: RolloutDoc::read(view, r)?,
+            of,
             window,
             unjudged: r.setup.unjudged.clone(),
             compared: r.setup.compared(),
@@ -285,14 +351,21 @@ impl Stands {
             waits: None,
             halt: Halt::read(view, r)?,
             told,
+            next: Next::read(view, r, here)?,
             dry: false,
+            planned: false,
             exit,
         })
     }
 
-    /// The same for a command that only shows what it would do.
+    /// The same for a command that only shows what it would do, and would drive it.
     pub(crate) fn dry(self) -> Self {
         Self { dry: true, exit: Exit::Ok, ..self }
+    }
+
+    /// The same of a rollout that is not in the state.
+    pub(crate) fn planned(self) -> Self {
+        Self { planned: true, ..self.dry() }
     }
 
     /// The same with what the canary waits for.
@@ -311,7 +384,8 @@ impl Report for Stands {
 
     fn blocks(&self) -> Vec<Block> {
         let halt = self.halt.as_ref().map(Halt::told);
-        let mut blocks: Vec<Block> = vec![self.of.lines().into_iter().chain(halt).collect::<Vec<_>>().join("\n").into()];
+        let mut blocks: Vec<Block> =
+            vec![self.of.lines(self.planned).into_iter().chain(halt).collect::<Vec<_>>().join("\n").into()];
         if let Some(window) = &self.window {
             blocks.push(findings(&window.findings).into());
             let seen = format!(
@@ -326,7 +400,7 @@ impl Report for Stands {
         let mut lines: Vec<String> = self.compared.iter().map(|l| format!("compared: {l}")).collect();
         lines.extend(self.unjudged.iter().map(|l| format!("not judged: {l}")));
         lines.extend(self.waits.iter().map(|on| format!("waits for: {on}")));
-        let next = self.of.next(self.driven_by.is_some() || self.dry);
+        let next = self.next.told(&self.of, self.driven_by.is_some() || self.dry);
         lines.extend(next.map(|next| format!("hint: {next}")));
         if !lines.is_empty() {
             blocks.push(lines.join("\n").into());
@@ -347,43 +421,13 @@ impl Report for Stands {
     }
 }
 
-impl RolloutDoc {
-    /// What to type next; `driven` is true when there is nobody to be sent for.
-    pub(super) fn next(&self, driven: bool) -> Option<String> {
-        let model = &self.model;
-        Some(match (self.phase, self.held) {
-            (Phase::Finished, _) if self.shadow => {
-                format!("`kf canary start {}` gives it to users step by step", self.reference())
-            }
-            (_, Some(Held::Judge(Hold::NoData))) if self.shadow => {
-                "it goes on by itself when copies arrive: of GET, HEAD and OPTIONS, and of what `proxy.shadow-paths` names"
-                    .to_owned()
-            }
-            (Phase::Finished, _) => return None,
-            (Phase::RolledBack | Phase::Failed, _) => {
-                format!("`kf canary explain {model}` says why; `kf canary retry {model}` starts it again from the first step")
-            }
-            (_, Some(Held::Judge(_))) => {
-                format!("it goes on by itself when that is over; `kf canary explain {model}` says more")
-            }
-            (phase, held) => match let_on(model, phase, held) {
-                Some(orders) => orders,
-                None if !driven => {
-                    format!("nobody drives it: `kf canary run {model}`, or `kf canary tick {model}` from cron")
-                }
-                None => return None,
-            },
-        })
-    }
-}
-
 /// What the judge found, as a table.
 pub(super) fn findings(all: &[Finding]) -> Table {
     let mut t = Table::new(&["check", ">canary", ">stable", ">limit", ">n", ">evidence", ">needed", "verdict", "needs"]);
     let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| fixed(v, 4));
     for f in all {
         // What is compared with a version that has no requests does not wait for more of the canary's.
-        let alone = f.n > 0 && f.against == Some(0);
+        let alone = f.is_alone();
         let verdict = match f.standing {
             Standing::Good => "inside",
             Standing::TooFew if alone => "nothing to compare with",

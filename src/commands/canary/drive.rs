@@ -1,8 +1,8 @@
 //! Driving a rollout from a command, and showing how it goes.
 
 use super::doc::Stands;
+use super::next::Here;
 use super::ordered::let_on;
-use crate::adapters::process::is_alive;
 use crate::adapters::source::Ranges;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::time::{Clock, Timestamp};
@@ -165,6 +165,12 @@ impl WayBack {
         let on = match of.state.held {
             // Whoever drives it leaves it held; whoever asks for the way back once more lets it go on.
             Some(_) => format!("`kf rollback {}` goes on with it when that is put right", of.setup.model),
+            None if of.setup.plan.back => {
+                let (short, model) = (of.short(), &of.setup.model);
+                format!(
+                    "`kf canary run {short}` or `kf rollback {model}` goes on with it when that is put right, `kf canary abort {short}` gives it up"
+                )
+            }
             None => format!("`kf canary run {}` goes on with it as soon as the target answers", of.short()),
         };
         Err(Error::new(format!("{what} within {} s: {why}", patience.as_secs()))
@@ -192,8 +198,8 @@ pub(super) fn drive(cx: &Cx, store: &Store, of: &Rollout, until: Until, watch: b
 fn drive_beside(cx: &Cx, store: &Store, of: &Rollout, (until, watch): (Until, bool), alerts: &mut Beside<'_>) -> Result<Stands> {
     let place = bounded(place_of(cx, of)?, until);
     let pid = i64::from(std::process::id());
-    let host = store.identity().host.clone();
-    let gone = |there: &str, other: i64| there == host && (other == pid || !is_alive(other));
+    let (here, host) = (Here::of(cx, store)?, store.identity().host.clone());
+    let gone = |there: &str, other: i64| (there == host && other == pid) || here.is_gone(there, other);
     let fenced = matches!(until, Until::Back(WayBack { fenced: true, .. }));
     let counts = if of.setup.strategy == Strategy::Rollback || fenced { Counts::Nobody } else { Counts::Of(of) };
     with_parts(cx, store, (&place, counts), |_, parts| {
@@ -230,7 +236,7 @@ fn drive_beside(cx: &Cx, store: &Store, of: &Rollout, (until, watch): (Until, bo
             rest(wait, &mut || changed(store, &ticked.rollout))?;
         }
         controller.end()?;
-        stands(store, &of.uid, told)
+        stands(cx, store, &of.uid, told)
     })
 }
 
@@ -294,33 +300,48 @@ fn find(store: &Store, uid: &str) -> Result<Rollout> {
 }
 
 /// How a rollout stands.
-pub(crate) fn stands(store: &Store, uid: &str, told: Vec<String>) -> Result<Stands> {
-    let (of, now) = (find(store, uid)?, store.now());
-    store.read(|view| Stands::read(view, &of, now, told))
+pub(crate) fn stands(cx: &Cx, store: &Store, uid: &str, told: Vec<String>) -> Result<Stands> {
+    let (of, here) = (find(store, uid)?, Here::of(cx, store)?);
+    store.read(|view| Stands::read(view, &of, &here, told))
 }
 
-/// Follows a rollout that somebody else drives, to its end; a way back no longer than it may come to nothing.
-pub(super) fn follow(cx: &Cx, store: &Store, uid: &str, back: Option<WayBack>) -> Result<Stands> {
+/// Follows a rollout that somebody else drives, to its end; a way back no longer than it may come to nothing, or than somebody drives
+/// it: then there is nothing to tell yet.
+fn followed(cx: &Cx, store: &Store, uid: &str, back: Option<WayBack>) -> Result<Option<Stands>> {
     let mut screen = Screen::new(cx, true);
-    let mut before: Option<Rollout> = None;
+    let mut before: Option<(Rollout, Option<String>)> = None;
     let mut since = (0, store.now());
     let nap = if back.is_some() { SEE } else { LOOK };
     loop {
-        let of = find(store, uid)?;
-        if before.as_ref() != Some(&of) {
-            let told: Vec<String> =
-                (before.as_ref().map(|b| b.moves) != Some(of.moves)).then(|| of.reason.clone()).into_iter().collect();
-            screen.show(store, &of, &told, None)?;
+        let (of, here) = (find(store, uid)?, Here::of(cx, store)?);
+        let driver = store.read(|view| here.driver(view, &of))?;
+        let (moved, left) = match &before {
+            Some((b, by)) => (b.moves != of.moves, by.is_some() && driver.is_none()),
+            None => (true, driver.is_none()),
+        };
+        let mut told: Vec<String> = moved.then(|| of.reason.clone()).into_iter().collect();
+        told.extend((left && of.open && back.is_none()).then(|| format!("nobody drives it: `kf canary run {}`", of.short())));
+        let seen = Some((of, driver));
+        if let Some((of, driver)) = seen.as_ref().filter(|_| before != seen) {
+            screen.show(store, of, &told, None)?;
+            if of.state.phase.ended() {
+                return stands(cx, store, uid, Vec::new()).map(Some);
+            }
+            if back.is_some() && driver.is_none() {
+                return Ok(None);
+            }
         }
-        if of.state.phase.ended() {
-            return stands(store, uid, Vec::new());
+        before = seen;
+        if let (Some(way), Some((of, _))) = (back, &before) {
+            way.still(of, None, (&mut since, store.now()))?;
         }
-        if let Some(way) = back {
-            way.still(&of, None, (&mut since, store.now()))?;
-        }
-        before = Some(of);
         std::thread::sleep(nap);
     }
+}
+
+/// Follows a rollout that somebody else drives, to its end.
+pub(super) fn follow(cx: &Cx, store: &Store, uid: &str) -> Result<Stands> {
+    followed(cx, store, uid, None)?.map_or_else(|| stands(cx, store, uid, Vec::new()), Ok)
 }
 
 /// Tells what becomes of a rollout whose process ends early.
@@ -337,12 +358,17 @@ pub(super) fn survives(cx: &Cx, of: &Rollout) {
 pub(crate) fn see_back(cx: &Cx, store: &Store, of: &Rollout, way: WayBack) -> Result<Stands> {
     survives(cx, of);
     let mut alerts = Beside::new(cx);
-    let done = match drive_beside(cx, store, of, (Until::Back(way), false), &mut alerts) {
-        Err(e) if e.kind() == Kind::Locked && !way.fenced => {
-            alerts.look(store);
-            follow(cx, store, &of.uid, Some(way))
+    let done = loop {
+        match drive_beside(cx, store, of, (Until::Back(way), false), &mut alerts) {
+            // Where whoever drives it dies on the way, this process goes on.
+            Err(e) if e.kind() == Kind::Locked && !way.fenced => {
+                alerts.look(store);
+                if let Some(done) = followed(cx, store, &of.uid, Some(way)).transpose() {
+                    break done;
+                }
+            }
+            done => break done,
         }
-        done => done,
     };
     alerts.end(store);
     done
@@ -354,6 +380,8 @@ struct Screen<'a> {
     live: bool,
     /// What was last said to be waited for: it is told once.
     waited: Option<String>,
+    /// What was last told to be in the way: once, however often it comes again.
+    trouble: Option<String>,
     /// What a person was last asked to type: they are asked once.
     asked: Option<String>,
 }
@@ -361,12 +389,12 @@ struct Screen<'a> {
 impl<'a> Screen<'a> {
     fn new(cx: &'a Cx, watch: bool) -> Self {
         let live = watch && !cx.out.quiet && std::io::stdout().is_terminal();
-        Self { cx, live, waited: None, asked: None }
+        Self { cx, live, waited: None, trouble: None, asked: None }
     }
 
     /// Asks for the person whom a rollout waits for; a screen says it already.
     fn ask(&mut self, of: &Rollout) {
-        let orders = let_on(&of.setup.model, of.state.phase, of.state.held);
+        let orders = let_on(of.setup.model.as_str(), of.state.phase, of.state.held);
         if let Some(orders) = orders.as_ref().filter(|_| !self.live && self.asked != orders) {
             self.cx.out.note(&format!("it stands still until somebody lets it go on: {orders}"));
         }
@@ -375,19 +403,26 @@ impl<'a> Screen<'a> {
 
     fn show(&mut self, store: &Store, of: &Rollout, told: &[String], waits: Option<&str>) -> Result<()> {
         if self.live {
-            let stands = stands(store, &of.uid, Vec::new())?;
+            let stands = stands(self.cx, store, &of.uid, Vec::new())?;
             let text = report::render(&stands, self.cx.out.format, None)?;
             let waits = waits.map(|w| format!("\nwaits: {w}\n")).unwrap_or_default();
             return self.cx.out.print(&format!("\u{1b}[2J\u{1b}[H{text}{}", report::clean(&waits)));
         }
-        // An error is told once, however often it comes again.
-        let trouble = Some(&of.reason).filter(|_| told.is_empty() && of.state.errors == 1);
+        let trouble = (of.state.errors > 0 && of.state.held.is_none()).then(|| of.reason.clone());
+        let what = trouble.as_deref().map(uncounted).map(str::to_owned);
+        let fresh = trouble.filter(|why| what != self.trouble && !told.contains(why));
+        self.trouble = what;
         let waits = waits.map(|w| format!("waits: {w}"));
         let new = waits.clone().filter(|w| self.waited.as_ref() != Some(w));
-        for line in told.iter().chain(trouble).chain(&new) {
+        for line in told.iter().chain(&fresh).chain(&new) {
             self.cx.out.note(&report::clean(line));
         }
         self.waited = waits;
         Ok(())
     }
+}
+
+/// What an error says, without how often it came in a row.
+fn uncounted(why: &str) -> &str {
+    why.strip_prefix("error ").and_then(|rest| rest.split_once(" in a row: ")).map_or(why, |(_, what)| what)
 }

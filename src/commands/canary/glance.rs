@@ -1,7 +1,8 @@
 //! Rollouts at a glance, as `kf status` tells of them: those that are under way, and versions that were taken back. All of it is in the
 //! state; the target itself is asked by `kf canary status`.
 
-use super::doc::{RolloutDoc, driver};
+use super::doc::RolloutDoc;
+use super::next::{Here, Next};
 use crate::base::error::Result;
 use crate::base::name::{Name, Stage};
 use crate::base::text::ellipsis;
@@ -14,6 +15,7 @@ use crate::domain::rollout::setup::Strategy;
 use crate::domain::rollout::table::{self, Rollout};
 use crate::store::View;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// How much of a reason is told, in characters: the rest is in `kf canary explain`.
 const WHY_MAX: usize = 160;
@@ -51,10 +53,10 @@ pub(crate) struct TakenBack {
 
 impl UnderWay {
     /// All of them, the oldest first.
-    pub(crate) fn all(view: View<'_>, now: Timestamp) -> Result<Vec<Self>> {
+    pub(crate) fn all(view: View<'_>, here: &Here<'_>) -> Result<Vec<Self>> {
         let one = |r: &Rollout| {
-            let (of, driven_by) = (RolloutDoc::read(view, r)?, driver(view, r, now)?);
-            let next = of.next(driven_by.is_some());
+            let (of, driven_by) = (RolloutDoc::read(view, r)?, here.driver(view, r)?);
+            let next = Next::read(view, r, here)?.told(&of, driven_by.is_some());
             Ok(Self { of, driven_by, next })
         };
         table::open(view)?.iter().map(one).collect()
@@ -65,34 +67,38 @@ impl UnderWay {
         let Self { of, driven_by, next } = self;
         let driver = driven_by.as_ref().map(|by| format!("; {by} drives it"));
         let follow = || format!("`kf canary status {}` asks the target", of.model);
+        let what = match of.is_back() {
+            true => format!("the way back from {} to {} did not arrive yet", of.against(), of.reference()),
+            false => format!("{} against {}", of.reference(), of.against()),
+        };
         [
-            format!("{} against {}: {}", of.reference(), of.against(), of.place()),
+            format!("{what}: {}", of.place()),
             format!("{}{}: {}", short(of.why()), driver.unwrap_or_default(), next.clone().unwrap_or_else(follow)),
         ]
     }
 }
 
 impl TakenBack {
-    /// Of the newest version of each model, and of each that waits in staging.
-    pub(crate) fn all(view: View<'_>, versions: &[VersionRow]) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
+    /// Of each model the newest version, and what became of older ones that wait in staging: those are not told of any more.
+    pub(crate) fn all(view: View<'_>, versions: &[VersionRow], here: &Here<'_>) -> Result<(Vec<Self>, BTreeSet<i64>)> {
+        let (mut found, mut ids) = (Vec::new(), BTreeSet::new());
         // By model, the newest first.
         for of_model in versions.chunk_by(|a, b| a.name == b.name) {
             let Some(newest) = of_model.first() else { continue };
             let rollouts = table::newest(view, Some(&newest.name), LOOKED)?;
-            let wanted =
-                of_model.iter().filter(|v| v.stage == Stage::Staging || (v.id == newest.id && v.stage != Stage::Production));
-            for version in wanted {
+            for version in of_model.iter().filter(|v| v.stage != Stage::Production) {
                 if let Some(r) = taken_back(&rollouts, version.version) {
-                    let is_newest = rollouts.first().is_some_and(|first| first.uid == r.uid);
-                    found.push(Self::of(view, r, version, is_newest)?);
+                    ids.insert(version.id);
+                    if version.id == newest.id {
+                        found.push(Self::of(view, r, version, here)?);
+                    }
                 }
             }
         }
-        Ok(found)
+        Ok((found, ids))
     }
 
-    fn of(view: View<'_>, r: &Rollout, version: &VersionRow, is_newest: bool) -> Result<Self> {
+    fn of(view: View<'_>, r: &Rollout, version: &VersionRow, here: &Here<'_>) -> Result<Self> {
         let doc = RolloutDoc::read(view, r)?;
         let ordered = r.setup.strategy == Strategy::Rollback;
         let (told, why) = match ordered {
@@ -102,10 +108,7 @@ impl TakenBack {
             }
             false => (short(&doc.told()), doc.why().to_owned()),
         };
-        // By its model's name only the newest is meant.
-        let named = if is_newest { doc.model.as_str() } else { doc.short() };
-        let again =
-            if ordered { String::new() } else { format!("; `kf canary retry {named}` starts it again from the first step") };
+        let next = Next::read(view, r, here)?;
         Ok(Self {
             model: version.name.clone(),
             version: version.version,
@@ -114,7 +117,7 @@ impl TakenBack {
             phase: r.state.phase,
             why,
             at: r.changed,
-            next: format!("`kf canary explain {named}` says why{again}"),
+            next: if ordered { next.explained() } else { next.after() },
             told,
         })
     }

@@ -5,6 +5,7 @@ pub(super) mod drive;
 mod explain;
 pub(super) mod glance;
 mod history;
+pub(super) mod next;
 mod ordered;
 mod orders;
 mod run;

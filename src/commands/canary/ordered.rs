@@ -1,7 +1,6 @@
 //! Who made a move of a rollout and why, in the words of its entry of the audit log; and on whose word one waits that stands still.
 
 use crate::base::error::Result;
-use crate::base::name::Name;
 use crate::base::time::Timestamp;
 use crate::domain::audit::entry::Reader;
 use crate::domain::rollout::machine::{Held, Phase};
@@ -67,18 +66,18 @@ impl Halt {
     }
 }
 
-/// What a person types to let a rollout go on that waits for one, or to end it.
-pub(super) fn let_on(model: &Name, phase: Phase, held: Option<Held>) -> Option<String> {
+/// What a person types to let a rollout go on that waits for one, or to end it; `named` is what orders call it.
+pub(super) fn let_on(named: &str, phase: Phase, held: Option<Held>) -> Option<String> {
     let order = match (phase, held) {
         (_, Some(Held::Judge(_))) => return None,
         (Phase::Monitoring, Some(Held::Inconclusive)) => {
             return Some(format!(
-                "`kf canary promote {model}` keeps it, `kf canary abort {model}` takes it back, `kf canary resume {model}` watches on"
+                "`kf canary promote {named}` keeps it, `kf canary abort {named}` takes it back, `kf canary resume {named}` watches on"
             ));
         }
         (_, Some(_)) => "resume",
         (Phase::AwaitingApproval, None) => "approve",
         _ => return None,
     };
-    Some(format!("`kf canary {order} {model}` or `kf canary abort {model}`"))
+    Some(format!("`kf canary {order} {named}` or `kf canary abort {named}`"))
 }

@@ -10,6 +10,7 @@ use crate::commands::alert::deliver;
 use crate::domain::rollout::machine::Event;
 use crate::domain::rollout::record::Because;
 use crate::domain::rollout::table::{Rollout, select};
+use crate::release::rollout::again::again;
 use crate::release::rollout::order::order;
 use crate::store::{Mode, Store};
 use std::time::Duration;
@@ -32,10 +33,13 @@ impl Order {
         store.read(|view| select(view, self.rollout.as_deref()))
     }
 
+    fn because(&self) -> Because<'_> {
+        Because { ticket: self.ticket.as_deref(), reason: self.reason.as_deref() }
+    }
+
     /// Records the order; gives the rollout then, and what that changed, in words.
     fn record(&self, store: &Store, of: &Rollout, event: &Event) -> Result<(Rollout, Vec<String>)> {
-        let because = Because { ticket: self.ticket.as_deref(), reason: self.reason.as_deref() };
-        let (now, changed) = order(store, &of.uid, event, because)?;
+        let (now, changed) = order(store, &of.uid, event, self.because())?;
         let told = changed.then(|| now.reason.clone()).into_iter().collect();
         Ok((now, told))
     }
@@ -44,7 +48,7 @@ impl Order {
         let store = cx.store(Mode::Write)?;
         let (now, told) = self.record(&store, &self.of(&store)?, event)?;
         deliver(cx, &store);
-        cx.out.emit(&stands(&store, &now.uid, told)?.done())
+        cx.out.emit(&stands(cx, &store, &now.uid, told)?.done())
     }
 }
 
@@ -75,9 +79,25 @@ orders! {
     /// Approve the step that waits for it
     #[command(after_long_help = "Examples:\n  kf canary approve bot --reason \"looked at the answers\"")]
     Approve => Event::Approve;
-    /// Start a rollout again from its first step that was taken back or failed
-    #[command(after_long_help = "Examples:\n  kf canary retry bot && kf canary run bot")]
-    Retry => Event::Retry;
+}
+
+/// Start a rollout again from its first step that was taken back or failed
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "Examples:\n  kf canary retry bot && kf canary run bot")]
+pub(crate) struct Retry {
+    #[command(flatten)]
+    order: Order,
+}
+
+impl Retry {
+    pub(super) fn run(&self, cx: &Cx) -> Result<Exit> {
+        let store = cx.store(Mode::Write)?;
+        let of = self.order.of(&store)?;
+        let (now, changed) = again(&store, &cx.project()?.project, &of.uid, self.order.because())?;
+        deliver(cx, &store);
+        let told = changed.then(|| now.reason.clone()).into_iter().collect();
+        cx.out.emit(&stands(cx, &store, &now.uid, told)?.done())
+    }
 }
 
 /// Take a rollout back, now: all traffic to the stable version, and the registry with it
@@ -100,7 +120,7 @@ impl Abort {
         can_go_back(cx, &of)?;
         let (now, told) = self.order.record(&store, &of, &Event::Abort("by order".to_owned()))?;
         if store.is_dry_run() {
-            return cx.out.emit(&stands(&store, &now.uid, told)?.done());
+            return cx.out.emit(&stands(cx, &store, &now.uid, told)?.dry());
         }
         cx.out.emit(&see_back(cx, &store, &now, WayBack { patience: self.max_wait, fenced: false })?)
     }

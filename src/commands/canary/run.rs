@@ -50,7 +50,7 @@ fn driven(cx: &Cx, named: Option<&str>, until: Until, watch: bool) -> Result<Exi
     let store = cx.store(Mode::Write)?;
     let of = store.read(|view| select(view, named))?;
     if !of.open || store.is_dry_run() {
-        return cx.out.emit(&stands(&store, &of.uid, Vec::new())?);
+        return cx.out.emit(&stands(cx, &store, &of.uid, Vec::new())?);
     }
     cx.out.emit(&drive(cx, &store, &of, until, watch)?)
 }

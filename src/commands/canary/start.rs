@@ -1,6 +1,7 @@
 //! `kf canary start` and `kf deploy`: a rollout begins, when the gates of production pass.
 
 use super::drive::{Counts, Until, drive, stands, survives, with_parts};
+use super::next::Here;
 use crate::adapters::source::Ranges;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
@@ -83,9 +84,9 @@ pub(crate) fn release(cx: &Cx, args: &Release, strategy: Strategy) -> Result<Exi
         Outcome::Refused(refused) => return promote::emit(cx, *refused, Stage::Production),
     };
     if store.is_dry_run() {
-        let now = store.now();
-        let would = store.read(|view| super::doc::Stands::read(view, &rollout, now, Vec::new()))?;
-        return cx.out.emit(&would.dry());
+        let here = Here::of(cx, &store)?;
+        let would = store.read(|view| super::doc::Stands::read(view, &rollout, &here, Vec::new()))?;
+        return cx.out.emit(&would.planned());
     }
     let judged = strategy != Strategy::Shadow && !rollout.setup.staged;
     if judged && !loaded.project.gates.iter().any(|gate| gate.guards(&model, Stage::Production)) {
@@ -93,7 +94,7 @@ pub(crate) fn release(cx: &Cx, args: &Release, strategy: Strategy) -> Result<Exi
     }
     if args.detach {
         deliver(cx, &store);
-        return cx.out.emit(&stands(&store, &rollout.uid, vec![rollout.reason.clone()])?.done());
+        return cx.out.emit(&stands(cx, &store, &rollout.uid, vec![rollout.reason.clone()])?.done());
     }
     survives(cx, &rollout);
     cx.out.emit(&drive(cx, &store, &rollout, Until::End(None), args.watch)?)

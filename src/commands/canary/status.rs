@@ -12,7 +12,7 @@ use crate::store::Mode;
 /// Show where a rollout is: weight, figures of both versions, evidence, and what is next
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf canary status\n  kf canary status bot --watch\n  kf canary status bot --format json\n\nExits 0 while it goes on and when it is finished, 3 when it was taken back, 4 when it waits for a person or stands still."
+    after_long_help = "Examples:\n  kf canary status\n  kf canary status bot --watch\n  kf canary status bot --format json\n\nExits 0 while it goes on and when it is finished, 3 when it was taken back or users have another version since an emergency, 4 when it waits for a person or stands still."
 )]
 pub(crate) struct Args {
     /// The model, or the end of the rollout's id; not needed when one rollout is under way
@@ -41,9 +41,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Read)?;
     let of = store.read(|view| select(view, args.rollout.as_deref()))?;
     let stands = if args.watch && of.open {
-        follow(cx, &store, &of.uid, None)?
+        follow(cx, &store, &of.uid)?
     } else {
-        stands(&store, &of.uid, Vec::new())?.waiting(waits(cx, &of))
+        stands(cx, &store, &of.uid, Vec::new())?.waiting(waits(cx, &of))
     };
     cx.out.emit(&stands)
 }

@@ -108,6 +108,13 @@ pub struct Finding {
     pub reason: String,
 }
 
+impl Finding {
+    /// True when it is compared with a version that has no requests, as with all of the traffic at the canary: more of that does not help.
+    pub fn is_alone(&self) -> bool {
+        self.n > 0 && self.against == Some(0)
+    }
+}
+
 /// The judge's answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
@@ -196,8 +203,15 @@ fn decide(policy: &Policy, windows: &[Window], findings: &[Finding]) -> (Decisio
     if let Some((_, doubted)) = doubted {
         return (Decision::Doubt, told(doubted));
     }
-    if let Some(open) = with(Standing::Beyond).or(with(Standing::TooFew)) {
+    // What has nothing to be compared with is not what is waited for, where something else is.
+    let (alone, few): (Vec<_>, Vec<_>) = findings.iter().filter(|f| f.standing == Standing::TooFew).partition(|f| f.is_alone());
+    if let Some(open) = with(Standing::Beyond).or(few.first().copied()) {
         return (Decision::Collect, told(open));
+    }
+    if !alone.is_empty() {
+        let names: Vec<&str> = alone.iter().map(|f| f.check.as_str()).collect();
+        let why = format!("what can be judged keeps to its limits; nothing to compare with: {}", names.join(", "));
+        return (Decision::Collect, why);
     }
     (Decision::Ready, "every check has its data and keeps to its limit".to_owned())
 }

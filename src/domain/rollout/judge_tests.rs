@@ -56,7 +56,10 @@ fn what_is_missing_is_told() {
     let none = judge(&policy(limits()), &row(7, (3, 270), (0, 30)));
     assert_eq!((none.decision, none.reason.as_str()), (Decision::Collect, "latency-p95: no durations yet"));
     assert_eq!(judge(&errors(), &[]).decision, Decision::Collect);
-    let alone = judge(&errors(), &row(7, (0, 0), (0, 30))).findings[1].clone();
+    let all = judge(&Policy { share_tolerance: None, ..errors() }, &row(7, (0, 0), (0, 30)));
+    let only = "what can be judged keeps to its limits; nothing to compare with: error-ratio";
+    assert_eq!((all.decision, all.reason.as_str()), (Decision::Collect, only));
+    let alone = all.findings[1].clone();
     assert_eq!((alone.standing, alone.n, alone.against), (Standing::TooFew, 210, Some(0)));
     let why = "the stable version has had no requests yet in this step: not judged, there is nothing to compare with";
     assert_eq!(alone.reason, format!("0.0000 of 210 draws; {why}"));

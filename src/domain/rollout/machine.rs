@@ -14,124 +14,18 @@
 //!   which it has traffic, also while a person has paused it;
 //! * what nobody could tell (an error, no data, a wrong split) never moves traffic;
 //! * a window is judged once: one with an id that is not new changes nothing;
+//! * a way back (`Plan::back`) is tried again for as long as it takes: what its target refuses neither ends nor holds it;
+//! * what could not be stopped (`State::left`) keeps no rollout from ending, and is not forgotten;
 //! * a shadow (`Plan::shadow`), whose weights are parts of the requests that are copied, is never promoted: after its last step the
 //!   copies end, and with them the rollout.
 //!
 //! Left to the controller: the journal, the lease, alerts (a [`Move`] says when), the stage in the registry.
 
-use super::judge::{Decision, Hold};
-use super::plan::{OnDrift, OnInconclusive, Plan, Step};
+use super::judge::Decision;
+use super::plan::{ERRORS, OnDrift, OnInconclusive, Plan, Step};
+pub use super::state::{Held, Phase, State};
 use crate::base::weight::Weight;
-use serde::{Deserialize, Serialize};
-
-/// Where a rollout is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Nothing has been done.
-    Planned,
-    /// Rights, target and versions are checked.
-    Preflight,
-    /// The canary is started, or brought to the scale of the step.
-    Scaling,
-    /// Its endpoints are waited for.
-    WaitingReady,
-    /// Smoke and load tests of the step run against it.
-    Testing,
-    /// The step's weight is set, and waited for until the target shows it.
-    Shifting,
-    /// Windows are collected and judged.
-    Observing,
-    /// A person is asked.
-    AwaitingApproval,
-    /// It has all of the traffic; the registry is told.
-    Promoting,
-    /// It is watched, the old version stands by.
-    Monitoring,
-    /// The old version is scaled down.
-    Retiring,
-    /// A shadow kept to its limits: no copies are made any more, and the canary is stopped.
-    Ending,
-    /// Done.
-    Finished,
-    /// All traffic goes back to the stable version, and the registry with it.
-    RollingBack,
-    /// Taken back.
-    RolledBack,
-    /// It never had traffic and cannot have any.
-    Failed,
-}
-
-impl Phase {
-    /// True when nothing more happens unless it is retried.
-    pub fn ended(self) -> bool {
-        matches!(self, Self::Finished | Self::RolledBack | Self::Failed)
-    }
-
-    /// True while the canary is on its way out, which nothing stops.
-    pub fn leaves(self) -> bool {
-        matches!(self, Self::RollingBack | Self::Ending)
-    }
-
-    /// True when windows are collected.
-    fn watches(self) -> bool {
-        matches!(self, Self::Observing | Self::AwaitingApproval | Self::Monitoring)
-    }
-}
-
-/// Why a rollout stands still in its phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Held {
-    /// By the judge; goes on by itself when the reason is gone.
-    Judge(Hold),
-    /// By a person.
-    Paused,
-    /// Its time is over without a decision, or with an estimate outside its limit once it has all of the traffic.
-    Inconclusive,
-    /// Too many errors in a row.
-    Errors,
-    /// The target shows another weight than was set.
-    Drift,
-    /// The target or the registry says no.
-    Refused,
-}
-
-/// All that is known of where a rollout is; what the journal keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// Where it is.
-    pub phase: Phase,
-    /// The step of the plan, from 0.
-    pub step: usize,
-    /// Why it stands still; `None` when it does not.
-    pub held: Option<Held>,
-    /// The weight that the target showed last.
-    pub observed: Weight,
-    /// Seconds with data in this step.
-    pub clock: u64,
-    /// Seconds with data in all steps since it started or was last resumed.
-    pub spent: u64,
-    /// Errors in a row.
-    pub errors: u64,
-    /// The id of the last window that was judged.
-    pub window: Option<u64>,
-    /// How many times it was started.
-    pub attempt: u64,
-}
-
-impl State {
-    /// A rollout that has not begun.
-    pub fn planned() -> Self {
-        let observed = Weight::NONE;
-        Self { phase: Phase::Planned, step: 0, held: None, observed, clock: 0, spent: 0, errors: 0, window: None, attempt: 1 }
-    }
-
-    /// True when only a person can let it go on.
-    pub fn wants_a_person(&self) -> bool {
-        self.phase == Phase::AwaitingApproval || self.held.is_some_and(|h| !matches!(h, Held::Judge(_)))
-    }
-}
+use crate::seams::traffic::Arm;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +44,10 @@ pub enum Event {
     Astray(String),
     /// The target took the canary's requests away by itself: a fuse that blew for its errors.
     Taken(String),
+    /// These versions could not be stopped, as far as is known; and in words what came of it.
+    Left(Vec<Arm>, String),
+    /// What was started of a version that cannot be released is stopped, or left; why that cannot be released.
+    Cleared(String),
     /// A window was judged.
     Judged {
         /// The window's id.
@@ -204,6 +102,8 @@ pub enum Action {
     Retire,
     /// Stable at full scale, weight 0, the stage as before; report the weight that the target shows.
     Restore,
+    /// Stop what was started of the canary, and report [`Event::Cleared`], also when that could not be done.
+    Clear,
 }
 
 /// What people should be told of a change.
@@ -240,6 +140,7 @@ pub fn pending(plan: &Plan, state: &State) -> Option<Action> {
     // What is on its way back goes on whatever holds it; who stands still goes on looking.
     match state.phase {
         phase if phase.leaves() => return Some(Action::Restore),
+        Phase::Clearing => return Some(Action::Clear),
         phase if phase.watches() && state.observed > Weight::NONE => return Some(Action::Observe),
         _ if state.held.is_some() => return None,
         _ => {}
@@ -271,7 +172,7 @@ pub fn advance(plan: &Plan, state: &State, event: &Event) -> Result<Move, Refusa
         }
         Event::Abort(why) => (back(state), format!("aborted: {why}")),
         Event::Done => done(plan, step, state),
-        Event::Refused(why) => refused(state, why),
+        Event::Refused(why) => refused(plan, state, why),
         Event::Error(why) => error(plan, state, why),
         Event::Observed(weight) => observed(plan, step, state, *weight),
         Event::Astray(why) if state.phase.watches() => drifted(plan, state, why.clone()),
@@ -279,11 +180,16 @@ pub fn advance(plan: &Plan, state: &State, event: &Event) -> Result<Move, Refusa
         // Whoever holds it, nobody is served by it any more: there is nothing to wait for.
         Event::Taken(_) if state.phase.leaves() => (state.clone(), "it is being taken back".to_owned()),
         Event::Taken(why) => (back(state), format!("the target took it back: {why}")),
+        Event::Left(arms, why) => (State { left: arms.clone(), ..state.clone() }, why.clone()),
+        Event::Cleared(why) if state.phase == Phase::Clearing => (in_phase(state, Phase::Failed), why.clone()),
+        Event::Cleared(_) => (state.clone(), "nothing was pending".to_owned()),
         Event::Judged { id, .. } if state.window.is_some_and(|last| *id <= last) => {
             (state.clone(), format!("window {id} was judged before"))
         }
         Event::Judged { id, seconds, decision, reason } => {
-            let state = State { window: Some(*id), errors: 0, ..state.clone() };
+            // Who counts answers, which says nothing of what does not stop.
+            let errors = if state.phase == Phase::Retiring { state.errors } else { 0 };
+            let state = State { window: Some(*id), errors, ..state.clone() };
             judged(plan, step, &state, *seconds, (*decision, reason))
         }
     };
@@ -309,11 +215,12 @@ fn order(plan: &Plan, step: &Step, state: &State, event: &Event) -> Result<(Stat
         Event::Start if phase == Phase::Planned => Ok((in_phase(state, Phase::Preflight), "started".to_owned())),
         Event::Start => refuse("the rollout was started before"),
         Event::Retry if matches!(phase, Phase::RolledBack | Phase::Failed) => {
-            let state = State { phase: Phase::Preflight, attempt: state.attempt + 1, window: state.window, ..State::planned() };
+            let (attempt, window, left) = (state.attempt + 1, state.window, state.left.clone());
+            let state = State { phase: Phase::Preflight, attempt, window, left, ..State::planned() };
             Ok((state, "started again".to_owned()))
         }
         Event::Retry => refuse("only a rollout that was rolled back or failed can be tried again"),
-        Event::Pause if phase.leaves() => refuse("it is on its way out, which cannot be paused"),
+        Event::Pause if phase.leaves() || phase == Phase::Clearing => refuse("it is on its way out, which cannot be paused"),
         Event::Pause => Ok((hold(state, Held::Paused), "paused".to_owned())),
         Event::Resume if state.held.is_none() => refuse("the rollout is not paused or held"),
         // What was set is set again: else it would stand still at the next look, as nothing else changes the weight back.
@@ -387,14 +294,19 @@ fn done(plan: &Plan, step: &Step, state: &State) -> (State, String) {
     (in_phase(state, phase), told.to_owned())
 }
 
-fn refused(state: &State, why: &str) -> (State, String) {
+fn refused(plan: &Plan, state: &State, why: &str) -> (State, String) {
+    let counted = || State { errors: state.errors.saturating_add(1), ..state.clone() };
     let next = match state.phase {
         // The old version was not scaled down: untidy, but what users see is decided.
         Phase::Retiring => in_phase(state, Phase::Finished),
-        phase if phase.leaves() => State { errors: state.errors.saturating_add(1), ..state.clone() },
+        phase if phase.leaves() || phase == Phase::Clearing => counted(),
+        // Users are on the version that it leaves: nobody gives up while that is so.
+        Phase::Preflight | Phase::Scaling | Phase::WaitingReady | Phase::Shifting if plan.back => counted(),
         Phase::Shifting | Phase::Promoting => hold(state, Held::Refused),
-        Phase::Preflight | Phase::Scaling | Phase::WaitingReady | Phase::Testing if state.observed == Weight::NONE => {
-            in_phase(state, Phase::Failed)
+        // Nothing was started yet.
+        Phase::Preflight if state.observed == Weight::NONE => in_phase(state, Phase::Failed),
+        Phase::Scaling | Phase::WaitingReady | Phase::Testing if state.observed == Weight::NONE => {
+            State { held: None, ..in_phase(state, Phase::Clearing) }
         }
         Phase::Preflight | Phase::Scaling | Phase::WaitingReady | Phase::Testing => back(state),
         _ => state.clone(),
@@ -405,9 +317,15 @@ fn refused(state: &State, why: &str) -> (State, String) {
 fn error(plan: &Plan, state: &State, why: &str) -> (State, String) {
     let errors = state.errors.saturating_add(1);
     let counted = State { errors, ..state.clone() };
-    // The way out is never given up.
-    let waits = errors <= plan.errors || state.phase.leaves() || state.held.is_some_and(|h| h != Held::Errors);
-    let next = if waits { counted } else { hold(&counted, Held::Errors) };
+    // The way out is never given up, nor a way back; how long a version is tried to be stopped is the controller's.
+    let goes_on = state.phase.leaves() || state.phase == Phase::Clearing || plan.back;
+    let waits = errors <= plan.errors || goes_on || state.held.is_some_and(|h| h != Held::Errors);
+    let next = match state.phase {
+        // Users are served: what does not stop keeps nobody waiting.
+        Phase::Retiring if state.held.is_none() && errors > plan.errors.min(ERRORS) => in_phase(&counted, Phase::Finished),
+        _ if waits => counted,
+        _ => hold(&counted, Held::Errors),
+    };
     (next, format!("error {errors} in a row: {why}"))
 }
 
@@ -466,35 +384,42 @@ fn judged(plan: &Plan, step: &Step, state: &State, seconds: u64, (decision, reas
                 Phase::Monitoring => decision != Decision::Doubt,
                 _ => decision == Decision::Ready || !step.analysis,
             };
-            (passed(plan, step, &State { held: None, ..state.clone() }, seconds, ready), reason)
+            passed(plan, step, &State { held: None, ..state.clone() }, seconds, (ready, reason))
         }
     }
 }
 
 /// A window with data has passed.
-fn passed(plan: &Plan, step: &Step, state: &State, seconds: u64, ready: bool) -> State {
+fn passed(plan: &Plan, step: &Step, state: &State, seconds: u64, (ready, reason): (bool, String)) -> (State, String) {
     if state.phase == Phase::AwaitingApproval {
-        return state.clone();
+        return (state.clone(), reason);
     }
     let (clock, spent) = (state.clock.saturating_add(seconds), state.spent.saturating_add(seconds));
     let state = State { clock, spent, ..state.clone() };
     match state.phase {
-        Phase::Monitoring if ready && clock >= plan.monitor => in_phase(&state, Phase::Retiring),
+        // What cannot be judged any more, as beside a version without requests, is no reason for it.
+        Phase::Monitoring if ready && clock >= plan.monitor => {
+            (in_phase(&state, Phase::Retiring), format!("watched for {clock} s with data, and it broke no limit"))
+        }
         // What may yet be chance is watched for as long again, and then no longer believed to be.
-        Phase::Monitoring if clock >= plan.monitor.saturating_mul(2) => undecided(plan, &state),
-        Phase::Monitoring => state,
-        _ if ready && clock >= step.hold && step.approval => in_phase(&state, Phase::AwaitingApproval),
-        _ if ready && clock >= step.hold => next(plan, &state),
-        _ if spent >= plan.max_duration => undecided(plan, &state),
-        _ => state,
+        Phase::Monitoring if clock >= plan.monitor.saturating_mul(2) => undecided(plan, &state, &reason),
+        Phase::Monitoring => (state, reason),
+        _ if ready && clock >= step.hold && step.approval => (in_phase(&state, Phase::AwaitingApproval), reason),
+        _ if ready && clock >= step.hold => (next(plan, &state), reason),
+        _ if spent >= plan.max_duration => undecided(plan, &state, &reason),
+        _ => (state, reason),
     }
 }
 
-/// Its time is over.
-fn undecided(plan: &Plan, state: &State) -> State {
+/// Its time is over, and nothing is proven: the plan says what becomes of it.
+fn undecided(plan: &Plan, state: &State, reason: &str) -> (State, String) {
+    let over = "its time is over without a decision";
     match plan.on_inconclusive {
-        OnInconclusive::Hold => hold(state, Held::Inconclusive),
-        OnInconclusive::RollBack => back(state),
+        OnInconclusive::Hold => (hold(state, Held::Inconclusive), format!("{reason}; {over}")),
+        OnInconclusive::RollBack => {
+            let said = "and then the plan takes it back (`on-inconclusive = \"rollback\"`)";
+            (back(state), format!("{reason}; {over}, {said}"))
+        }
     }
 }
 

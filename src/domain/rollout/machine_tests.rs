@@ -1,4 +1,6 @@
 use super::*;
+use crate::base::version::Version;
+use crate::domain::rollout::judge::Hold;
 use crate::domain::rollout::plan::preset;
 use proptest::prelude::*;
 
@@ -40,6 +42,7 @@ impl Run {
                 Event::Observed(weight)
             }
             Action::Restore => Event::Observed(Weight::NONE),
+            Action::Clear => Event::Cleared("refused: no".to_owned()),
             Action::Observe => {
                 self.windows += 1;
                 window(self.windows, decision)
@@ -177,14 +180,76 @@ fn errors_are_waited_out_and_then_held() {
 fn a_refusal_fails_before_traffic_and_takes_back_after() {
     let no = Event::Refused("never ready".to_owned());
     let mut run = four_hours();
-    run.until(Decision::Ready, Phase::WaitingReady);
-    assert_eq!((run.tell(&no).notice, run.state.phase), (Some(Notice::Ended), Phase::Failed));
+    assert_eq!((run.tell(&no).notice, run.state.phase), (Some(Notice::Ended), Phase::Failed), "nothing was started");
     run.tell(&Event::Retry);
-    assert_eq!((run.state.phase, run.state.attempt), (Phase::Preflight, 2));
+    run.until(Decision::Ready, Phase::WaitingReady);
+    // What was started is stopped first, whatever anybody says meanwhile.
+    assert_eq!((run.tell(&no).notice, run.state.phase), (None, Phase::Clearing));
+    assert!(advance(&run.plan, &run.state, &Event::Pause).is_err());
+    for event in [Event::Error("no answer".into()), no.clone(), Event::Done, window(1, Decision::Ready)] {
+        (0..9).for_each(|_| drop(run.tell(&event)));
+        assert_eq!(
+            (run.state.phase, run.state.held, pending(&run.plan, &run.state)),
+            (Phase::Clearing, None, Some(Action::Clear))
+        );
+    }
+    let ended = run.tell(&Event::Cleared("refused: never ready".to_owned()));
+    assert_eq!(
+        (ended.notice, ended.reason.as_str(), run.state.phase),
+        (Some(Notice::Ended), "refused: never ready", Phase::Failed)
+    );
+    run.tell(&Event::Retry);
+    assert_eq!((run.state.phase, run.state.attempt), (Phase::Preflight, 3));
     run.until(Decision::Ready, Phase::Observing);
     run.until(Decision::Ready, Phase::WaitingReady);
     run.tell(&no);
     assert_eq!(run.state.phase, Phase::RollingBack);
+}
+
+/// Users are on the version that it leaves: neither a no nor an error gives that up, and a person may.
+#[test]
+fn a_way_back_is_never_given_up() {
+    let (no, error) = (Event::Refused("no right".to_owned()), Event::Error("no answer".to_owned()));
+    for phase in [Phase::Preflight, Phase::Scaling, Phase::WaitingReady, Phase::Shifting] {
+        let mut run = Run::new(Plan::way_back());
+        run.until(Decision::Ready, phase);
+        for times in 1..50 {
+            run.tell(if times % 2 == 0 { &no } else { &error });
+            assert_eq!((run.state.phase, run.state.held, run.state.errors), (phase, None, times));
+        }
+        let aborted = advance(&run.plan, &run.state, &Event::Abort("enough".to_owned())).expect("an order").state;
+        assert_eq!(pending(&run.plan, &aborted), Some(Action::Restore));
+        run.until(Decision::Ready, Phase::Promoting);
+        // They are served: what the registry refuses is a person's.
+        assert_eq!((run.tell(&no).notice, run.state.held), (Some(Notice::Held), Some(Held::Refused)));
+        run.tell(&Event::Resume);
+        run.until(Decision::Ready, Phase::Finished);
+    }
+}
+
+/// What does not stop keeps nobody waiting, and is not forgotten by whoever comes next.
+#[test]
+fn what_could_not_be_stopped_is_kept_and_keeps_nothing_open() {
+    let error = Event::Error("no answer".to_owned());
+    for plan in [preset("four-hours").expect("a preset"), Plan::way_back()] {
+        let mut run = Run::new(plan);
+        run.until(Decision::Ready, Phase::Retiring);
+        (0..ERRORS).for_each(|_| drop(run.tell(&error)));
+        assert_eq!(run.state.phase, Phase::Retiring);
+        run.tell(&error);
+        assert_eq!((run.state.phase, run.state.held), (Phase::Finished, None));
+    }
+    let arms = vec![Arm::untold(Version::new(1, 1, 0))];
+    let mut run = four_hours();
+    run.until(Decision::Ready, Phase::WaitingReady);
+    run.tell(&Event::Refused("never ready".to_owned()));
+    let told = run.tell(&Event::Left(arms.clone(), "it does not stop".to_owned()));
+    assert_eq!((told.reason.as_str(), run.state.phase), ("it does not stop", Phase::Clearing));
+    run.until(Decision::Ready, Phase::Failed);
+    run.tell(&Event::Retry);
+    assert_eq!(run.state.left, arms, "until it is stopped");
+    let older = serde_json::to_string(&State::planned()).expect("JSON");
+    assert!(!older.contains("left") && serde_json::from_str::<State>(&older).is_ok(), "{older}");
 }
 
 #[test]
@@ -301,6 +366,30 @@ fn a_shadow_that_breaks_a_limit_or_is_aborted_is_ended() {
     assert_eq!((run.state.held, run.state.observed), (Some(Held::Inconclusive), weight(10.0)));
 }
 
+/// What was never proven is not told as if it had been, and what could not be judged is no reason for a release.
+#[test]
+fn how_a_rollout_ends_without_a_proof_is_told() {
+    for (on_inconclusive, phase, told) in [
+        (OnInconclusive::Hold, Phase::Observing, "because; its time is over without a decision"),
+        (
+            OnInconclusive::RollBack,
+            Phase::RollingBack,
+            "because; its time is over without a decision, and then the plan takes it back (`on-inconclusive = \"rollback\"`)",
+        ),
+    ] {
+        let mut run = Run::new(Plan { on_inconclusive, max_duration: 1800, ..four_hours().plan });
+        run.until(Decision::Collect, Phase::Observing);
+        let moved = run.tell(&window(1000, Decision::Collect));
+        assert_eq!((run.state.phase, moved.reason.as_str()), (phase, told));
+    }
+    let mut run = four_hours();
+    run.until(Decision::Ready, Phase::Monitoring);
+    let windows = (0..100).map(|n| run.tell(&window(1000 + n, Decision::Collect)));
+    let moved: Vec<Move> = windows.take_while(|m| m.state.phase != Phase::Finished).collect();
+    let last = moved.iter().find(|m| m.state.phase == Phase::Retiring).expect("it ends");
+    assert!(last.reason.starts_with("watched for ") && last.reason.ends_with(" s with data, and it broke no limit"), "{last:?}");
+}
+
 #[test]
 fn a_shadow_whose_target_does_something_else_is_held_set_again_or_ended() {
     let astray = Event::Astray("users are sent to it".to_owned());
@@ -340,6 +429,8 @@ fn events() -> impl Strategy<Value = Event> {
         4 => prop_oneof![Just(0.0), Just(5.0), Just(15.0), Just(100.0)].prop_map(|w| Event::Observed(weight(w))),
         1 => Just(Event::Taken("a fuse".to_owned())),
         1 => Just(Event::Astray("elsewhere".to_owned())),
+        1 => Just(Event::Cleared("no".to_owned())),
+        1 => Just(Event::Left(vec![Arm::untold(Version::new(1, 1, 0))], "it does not stop".to_owned())),
         1 => Just(Event::Pause),
         2 => Just(Event::Resume),
         1 => Just(Event::Approve),
@@ -361,8 +452,9 @@ proptest! {
     /// Whatever comes in whatever order: more traffic is asked for only when the canary became ready in this step, nobody is
     /// moved by what nobody knows, and the way back is open. A shadow is never promoted, and nothing but a shadow just ends.
     #[test]
-    fn any_events_keep_the_promises(events in proptest::collection::vec(events(), 0..80), approval: bool, shadow: bool) {
-        let mut plan = Plan { shadow, ..preset("ramp").expect("a preset") };
+    fn any_events_keep_the_promises(events in proptest::collection::vec(events(), 0..80), approval: bool, shadow: bool, back: bool) {
+        let back = back && !shadow;
+        let mut plan = Plan { shadow, back, ..preset("ramp").expect("a preset") };
         plan.steps[1].approval = approval;
         let mut state = State { phase: Phase::Preflight, ..State::planned() };
         let mut ready = None;
@@ -386,6 +478,12 @@ proptest! {
             prop_assert!(!kept || state.phase == Phase::Ending && after.observed == Weight::NONE);
             let taken = matches!(event, Event::Taken(_));
             prop_assert!(!taken || after.phase.leaves() && pending(&plan, &after) == Some(Action::Restore));
+            // Nothing ends as failed before what was started is stopped, and no way back for what its target does.
+            let failed = after.phase == Phase::Failed && state.phase != Phase::Failed;
+            prop_assert!(!failed || state.phase == Phase::Clearing || state.phase == Phase::Preflight && !back);
+            let no = matches!(event, Event::Refused(_) | Event::Error(_));
+            prop_assert!(!(back && no) || state.phase == Phase::Retiring || after.phase == state.phase || state.phase == Phase::Testing);
+            prop_assert!(after.left == state.left || matches!(event, Event::Left(..)));
             let ordered = matches!(event, Event::Promote { full: true } | Event::Retry);
             prop_assert!(ordered || after.step <= state.step + 1);
             if !after.phase.ended() {

@@ -8,7 +8,7 @@
 //! * `literal`: the same by the word of a specification's limits, with the false alarms that this brings.
 //! * [`tail`]: ranks and quantiles of latencies, for people.
 //! * [`plan`]: the steps of a rollout, the presets of the specifications.
-//! * [`machine`]: the states of a rollout: what is pending, and what an event makes of it.
+//! * [`state`], [`machine`]: the states of a rollout: what is pending, and what an event makes of it.
 //!
 //! * [`setup`]: what is frozen when a rollout starts.
 //! * [`table`], [`record`], [`check`]: its rows, their changes, and whether they say what the audit log says.
@@ -31,6 +31,7 @@ pub mod policy;
 mod reading;
 pub mod record;
 pub mod setup;
+pub mod state;
 pub mod table;
 pub mod tail;
 pub mod window;

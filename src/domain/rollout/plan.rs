@@ -95,9 +95,12 @@ pub struct Plan {
     /// True when weights are parts of the requests that are copied, and nobody gets the canary's answers.
     #[serde(default, skip_serializing_if = "is_false")]
     pub shadow: bool,
+    /// True of the way back to a version that served before, which is never given up.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub back: bool,
 }
 
-/// Plans that were written down before there were shadows read, and are written, as they were.
+/// Plans that were written down before there were shadows and ways back read, and are written, as they were.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
@@ -141,8 +144,13 @@ impl Plan {
     pub fn at_once() -> Self {
         let (on_inconclusive, on_drift) = Default::default();
         let steps = vec![Step::new(Weight::FULL, 0)];
-        let shadow = false;
-        Self { steps, window: MINUTE, max_duration: HOUR, monitor: MONITOR, on_inconclusive, on_drift, errors: ERRORS, shadow }
+        let (window, max_duration, monitor, errors) = (MINUTE, HOUR, MONITOR, ERRORS);
+        Self { steps, window, max_duration, monitor, on_inconclusive, on_drift, errors, shadow: false, back: false }
+    }
+
+    /// Back to a version that served before: all of the traffic at once, and nobody watches.
+    pub fn way_back() -> Self {
+        Self { monitor: 0, back: true, ..Self::at_once() }
     }
 
     /// Copies of this part of the requests for so many seconds with data, in at most twice that time.
@@ -259,7 +267,7 @@ mod tests {
         let told: Vec<String> = Plan::shadow(Weight::NONE, HOUR).faults().into_iter().map(|f| f.0).collect();
         assert_eq!(told, ["step 1", "steps"]);
         let old = serde_json::to_string(&Plan::at_once()).expect("JSON");
-        assert!(!old.contains("shadow"), "{old}");
+        assert!(!old.contains("shadow") && !old.contains("back\""), "{old}");
         assert_eq!(serde_json::from_str::<Plan>(&old).expect("a plan"), Plan::at_once());
     }
 

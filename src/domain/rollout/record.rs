@@ -29,6 +29,8 @@ pub fn word(event: &Happened) -> &'static str {
         Happened::Observed(_) => "observed",
         Happened::Astray(_) => "astray",
         Happened::Taken(_) => "taken",
+        Happened::Left(..) => "left",
+        Happened::Cleared(_) => "cleared",
         Happened::Judged { .. } => "judged",
         Happened::Pause => "pause",
         Happened::Resume => "resume",
@@ -69,7 +71,10 @@ pub struct Because<'a> {
 /// # Errors
 /// When the state cannot be written; as for all below.
 pub fn plan(tx: &Tx<'_>, setup: &Setup, because: Because<'_>) -> Result<Rollout> {
-    let (uid, state, kept) = (tx.uuid().to_string(), text(&State::planned())?, text(setup)?);
+    // What the rollout before could not stop is this one's to stop.
+    let left = table::left(tx.view(), &setup.model, &setup.target)?;
+    let planned = State { left, ..State::planned() };
+    let (uid, state, kept) = (tx.uuid().to_string(), text(&planned)?, text(setup)?);
     let event = Event::new("rollout.planned", Resource::new("model", setup.model.as_str()))
         .with("rollout", uid.as_str())
         .with("canary", setup.canary.version.to_string())
@@ -87,7 +92,7 @@ pub fn plan(tx: &Tx<'_>, setup: &Setup, because: Because<'_>) -> Result<Rollout>
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 0, ?7, ?8, ?9, ?10)";
     let (now, actor) = (tx.now(), tx.pseudonym()?);
     tx.execute(sql, values![&uid, setup.model.as_str(), canary, target, kept, state, now, now, actor, event])?;
-    let (setup, state) = (setup.clone(), State::planned());
+    let (setup, state) = (setup.clone(), planned);
     Ok(Rollout { uid, setup, state, open: true, moves: 0, created: now, changed: now, event, reason: String::new() })
 }
 

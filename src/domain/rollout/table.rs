@@ -11,6 +11,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
+use crate::seams::traffic::Arm;
 use crate::store::{Row, View, values};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -198,6 +199,13 @@ pub fn newest(view: View<'_>, model: Option<&Name>, limit: u32) -> Result<Vec<Ro
         None => view.all(&format!("{ROLLOUT} {order}"), values![limit], rollout),
         Some(model) => view.all(&format!("{ROLLOUT} WHERE r.model = ?2 {order}"), values![limit, model], rollout),
     }
+}
+
+/// The versions that the newest rollout of a model on a target could not stop.
+pub fn left(view: View<'_>, model: &Name, target: &Name) -> Result<Vec<Arm>> {
+    let sql = format!("{ROLLOUT} WHERE r.model = ?1 AND r.target = ?2 ORDER BY r.created DESC, r.uid DESC LIMIT 1");
+    let newest = view.first(&sql, values![model.as_str(), target.as_str()], rollout)?;
+    Ok(newest.map_or_else(Vec::new, |newest| newest.state.left))
 }
 
 /// The rollout that a person means: by a model's name the one that has not ended or else its newest, by an id or its end that

@@ -1,6 +1,6 @@
 //! Whether the entries of the journal are as they were signed, and which of them the state does not know of.
 
-use super::journal::{self, Kept, Proof};
+use super::journal::{self, Kept, Outcome, Proof};
 use super::take_in::is_in;
 use crate::base::error::{Error, Result};
 use crate::domain::audit::key::VerifierKey;
@@ -34,8 +34,13 @@ fn pending(subject: String, kept: &Kept) -> Finding {
         Proof::Claimed => "not signed by a key that is known here".to_owned(),
     };
     let (model, to, target, at, name) = (&entry.model, entry.to, &entry.target, entry.at, &entry.name);
+    let did = match entry.outcome {
+        Outcome::Done => "gave",
+        Outcome::Begun => "began to give",
+        Outcome::Failed(_) => "tried in vain to give",
+    };
     let problem =
-        format!("{name} gave the traffic of {target} to {model}@{to} at {at}, and the state does not know of it ({signed})");
+        format!("{name} {did} the traffic of {target} to {model}@{to} at {at}, and the state does not know of it ({signed})");
     Finding::new(subject, problem, "`kf status` takes it in, or says why it cannot")
 }
 

@@ -1,13 +1,13 @@
 //! An entry of the journal becomes part of the state: the event, the rollout and the stage, in one transaction.
 
+use super::apart::{Apart, Given};
 use super::journal::{Entry, Kept, Outcome, Proof};
 use crate::base::error::Result;
-use crate::base::event::{Event, Resource};
+use crate::base::event::{Event, Outcome as Ended, Resource};
 use crate::base::name::Name;
-use crate::domain::registry::table as registry;
 use crate::domain::rollout::machine::Event as Ordered;
 use crate::domain::rollout::record::Because;
-use crate::domain::rollout::table as rollout;
+use crate::domain::rollout::table::{self as rollout, Rollout};
 use crate::release::rollback::{Request, moving, roll_back};
 use crate::release::rollout::back::tell;
 use crate::release::rollout::order;
@@ -15,9 +15,11 @@ use crate::store::{Tx, View, check};
 use serde_json::json;
 
 /// The action of the event.
-const ACTION: &str = "rollback.emergency";
+pub(super) const ACTION: &str = "rollback.emergency";
 /// The fact by which an entry is known again.
 const ID: &str = "entry";
+/// The fact that is false when users may have another version since than the registry says.
+pub(super) const AGREED: &str = "agreed";
 /// Why a rollout is taken back by it.
 const WHY: &str = "rolled back in an emergency, while the state could not be read";
 
@@ -29,21 +31,49 @@ pub type Left = Option<String>;
 /// # Errors
 /// When the state cannot be written.
 pub fn take_in(tx: &Tx<'_>, kept: &Kept, alerts: &[Name]) -> Result<Left> {
-    let entry = &kept.entry;
-    if is_in(tx.view(), entry)? {
+    let (entry, view) = (&kept.entry, tx.view());
+    if is_in(view, entry)? {
         return Ok(None);
     }
     let because = Because { ticket: entry.ticket.as_deref(), reason: entry.reason.as_deref() };
-    tx.record(event(kept).because(because.ticket, because.reason));
-    let left = match entry.outcome {
-        Outcome::Done => done(tx, entry, because)?,
-        Outcome::Failed(_) => None,
-        Outcome::Begun => begun(tx, entry, because)?,
+    let under_way = under_way(view, entry)?;
+    let doubt = match &entry.outcome {
+        Outcome::Done => moving(view, &request(entry, because)).err().map(|e| e.to_string()),
+        Outcome::Begun if under_way.is_none() => Some("whoever did it was stopped on the way".to_owned()),
+        Outcome::Begun | Outcome::Failed(_) => None,
     };
+    let event = event(kept).because(because.ticket, because.reason);
+    let event = if doubt.is_some() { event.with(AGREED, false) } else { event };
+    let seq = tx.record(event);
     if !matches!(entry.outcome, Outcome::Failed(_)) {
         tell(tx, (&entry.model, &entry.target), (entry.from, entry.to), (alerts, entry.reason.as_deref()))?;
     }
-    Ok(left)
+    let left = match &entry.outcome {
+        Outcome::Done => done(tx, entry, (under_way, doubt.is_none()), because).map(|()| None)?,
+        Outcome::Begun => under_way.map(|of| begun(tx, entry, &of, because)).transpose()?,
+        Outcome::Failed(_) => None,
+    };
+    let Some(doubt) = doubt else { return Ok(left) };
+    let apart = Apart::of(view, &given(entry, seq))?;
+    Ok(Some(format!("{}: {doubt}; {}", apart.words(), apart.next())))
+}
+
+/// The rollout of the model on that target whose version it took the traffic from.
+fn under_way(view: View<'_>, entry: &Entry) -> Result<Option<Rollout>> {
+    let of_it =
+        |r: &Rollout| r.setup.model == entry.model && r.setup.target == entry.target && r.setup.canary.version != entry.to;
+    Ok(rollout::open(view)?.into_iter().find(of_it))
+}
+
+/// What the registry is asked for. Users have it already: what is recorded is what is, and `kf fsck` reads its files.
+fn request<'a>(entry: &'a Entry, because: Because<'a>) -> Request<'a> {
+    let Because { ticket, reason } = because;
+    Request { name: &entry.model, to: Some(entry.to), files: &|_| Ok(()), expect: None, ticket, reason }
+}
+
+fn given(entry: &Entry, event: i64) -> Given {
+    let Entry { model, target, to, at, .. } = entry.clone();
+    Given { model, target, to, at, event, sure: entry.outcome == Outcome::Done, agreed: false }
 }
 
 /// Whether an entry is in the audit log.
@@ -51,7 +81,7 @@ pub fn take_in(tx: &Tx<'_>, kept: &Kept, alerts: &[Name]) -> Result<Left> {
 /// # Errors
 /// When that cannot be read.
 pub fn is_in(view: View<'_>, entry: &Entry) -> Result<bool> {
-    let before = check::entries(view, ACTION)?;
+    let before = check::attempts(view, ACTION)?;
     Ok(before.iter().any(|known| known.text(ID) == Some(entry.id.as_str())))
 }
 
@@ -61,7 +91,9 @@ fn event(kept: &Kept) -> Event {
         Proof::Signed(by) => Some(by.as_str()),
         Proof::Claimed => None,
     };
+    let outcome = if matches!(entry.outcome, Outcome::Failed(_)) { Ended::Failed } else { Ended::Ok };
     Event::new(ACTION, Resource::new("model", entry.model.as_str()))
+        .outcome(outcome)
         .with(ID, entry.id.as_str())
         .with("digest", json!(kept.digest))
         .with("signed-by", json!(signed))
@@ -73,46 +105,21 @@ fn event(kept: &Kept) -> Event {
         .with("state", entry.state.as_str())
 }
 
-/// The traffic moved: the rollout that it was taken from has ended, and production is what serves.
-fn done(tx: &Tx<'_>, entry: &Entry, because: Because<'_>) -> Result<Left> {
-    let view = tx.view();
-    let under_way = rollout::open(view)?.into_iter().find(|r| r.setup.model == entry.model && r.setup.canary.version != entry.to);
+/// The traffic moved: the rollout that it was taken from has ended, and production is what serves, if the registry `takes` that.
+fn done(tx: &Tx<'_>, entry: &Entry, (under_way, takes): (Option<Rollout>, bool), because: Because<'_>) -> Result<()> {
     if let Some(of) = under_way {
         order::took_back(tx, &of.uid, WHY, because)?;
     }
-    let request = Request {
-        name: &entry.model,
-        to: Some(entry.to),
-        // Users have it already: what is recorded is what is. `kf fsck` reads its files.
-        files: &|_| Ok(()),
-        expect: None,
-        ticket: because.ticket,
-        reason: because.reason,
-    };
-    match moving(view, &request) {
-        Ok(None) => Ok(None),
-        Ok(Some(_)) => roll_back(tx, &request).map(|_| None),
-        Err(e) => Ok(Some(format!("{}@{} serves, and the registry does not take it: {e}", entry.model, entry.to))),
+    let request = request(entry, because);
+    if takes && moving(tx.view(), &request)?.is_some() {
+        roll_back(tx, &request)?;
     }
+    Ok(())
 }
 
-/// Nobody knows how far it came: a rollout under way is on its way back, which looks at the target.
-fn begun(tx: &Tx<'_>, entry: &Entry, because: Because<'_>) -> Result<Left> {
-    let model = &entry.model;
-    let under_way = rollout::open(tx.view())?.into_iter().find(|r| r.setup.model == *model && r.setup.canary.version != entry.to);
-    Ok(Some(match under_way {
-        Some(of) => {
-            order::take(tx, &of.uid, &Ordered::Abort(WHY.to_owned()), because)?;
-            format!("whoever rolled {model} back was stopped on the way: `kf canary run {}` goes on with it", of.short())
-        }
-        None => {
-            let now = registry::find_model(tx.view(), model)?.map(|m| registry::in_production(tx.view(), m.id)).transpose()?;
-            let now = now.flatten().map_or_else(|| "nothing".to_owned(), |v| v.reference());
-            format!(
-                "whoever rolled {model} back was stopped on the way, and {now} is in production: \
-                 `kf rollback {model} --to {}` brings both together",
-                entry.to
-            )
-        }
-    }))
+/// Nobody knows how far it came: the rollout under way is on its way back, which looks at the target.
+fn begun(tx: &Tx<'_>, entry: &Entry, of: &Rollout, because: Because<'_>) -> Result<String> {
+    order::take(tx, &of.uid, &Ordered::Abort(WHY.to_owned()), because)?;
+    let (model, short) = (&entry.model, of.short());
+    Ok(format!("whoever rolled {model} back was stopped on the way: `kf canary run {short}` goes on with it"))
 }

@@ -19,6 +19,7 @@ use crate::domain::rollout::record::{self, Because};
 use crate::domain::rollout::setup::{Setup, Strategy, Tests};
 use crate::domain::rollout::table::Rollout;
 use crate::release::alert::raise;
+use crate::release::emergency::apart;
 use crate::release::rollback::{Request, RolledBack, expected, roll_back, target};
 use crate::seams::notifier::{Act, Severity};
 use crate::store::{Tx, View};
@@ -62,6 +63,7 @@ pub fn plan_back(
         let version = target(view, request)?;
         let now = registry::in_production(view, version.model)?;
         if shows(version.version) {
+            apart::confirm(tx, &version.name, &place.name, version.version)?;
             let done = roll_back(tx, request)?;
             if done.event.is_some() {
                 let gone = (now.map(|v| v.version), version.version);
@@ -118,8 +120,7 @@ fn setup(version: &VersionRow, stable: Option<&VersionRow>, place: &Place, alert
         target: place.name.clone(),
         named: Strategy::Rollback.word().to_owned(),
         strategy: Strategy::Rollback,
-        // The way back is never given up: a target that is gone for an hour is asked again after that.
-        plan: Plan { monitor: 0, errors: u64::MAX, ..Plan::at_once() },
+        plan: Plan::way_back(),
         policy: Policy::default(),
         frozen: Frozen::default(),
         unjudged: Vec::new(),

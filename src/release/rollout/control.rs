@@ -7,7 +7,7 @@
 use super::last::{self, advised};
 use super::traffic::{self, Did, done, failed};
 use super::watch::{self, Look};
-use super::{Parts, tell};
+use super::{Parts, stopping, tell};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::name::Stage;
 use crate::base::reference::{Reference, Selector};
@@ -146,19 +146,28 @@ impl<'a> Controller<'a> {
                 None => Ok(None),
                 Some(Did::NotYet(why)) if self.late(of) => {
                     let why = format!("{why}, and that for {} minutes", PATIENCE.as_secs() / 60);
-                    self.report(of, &Event::Refused(why), None, told).map(|()| None)
+                    self.happened(of, &Event::Refused(why), told)
                 }
                 Some(Did::NotYet(why)) => {
                     let soon = self.soon(of, began);
                     Ok(Some((Some(why), window.map_or(soon, |w| w.min(soon)))))
                 }
-                Some(Did::Happened(event)) => {
-                    let failed = matches!(event, Event::Error(_));
-                    self.report(of, &event, None, told)?;
-                    Ok(failed.then(|| (None, again(&of.state))))
-                }
+                Some(Did::Happened(event)) => self.happened(of, &event, told),
             },
         }
+    }
+
+    /// Takes in what came of what was pending; how long to wait before it is tried again, when it is.
+    fn happened(&self, of: &Rollout, event: &Event, told: &mut Vec<String>) -> Result<Option<(Option<String>, Duration)>> {
+        let made = advance(&of.setup.plan, &of.state, event);
+        let stays = made.is_ok_and(|made| (made.state.phase, made.state.held) == (of.state.phase, of.state.held));
+        let refused = stays && matches!(event, Event::Refused(_));
+        if refused && of.state.phase == Phase::WaitingReady {
+            // What was started and ended, or was changed, does not get ready by waiting.
+            let _ = self.parts.target.scale(&of.setup.arms(), traffic::needed(of));
+        }
+        self.report(of, event, None, told)?;
+        Ok((refused || matches!(event, Event::Error(_))).then(|| (None, again(of))))
     }
 
     /// True when what is waited for should have come.
@@ -216,7 +225,7 @@ impl<'a> Controller<'a> {
     /// Something could not be asked: that is counted, and looked at again later.
     fn missed(&self, of: &Rollout, e: Error, told: &mut Vec<String>) -> Result<Option<Duration>> {
         self.report(of, &Event::Error(e.to_string()), None, told)?;
-        Ok(Some(again(&of.state)))
+        Ok(Some(again(of)))
     }
 
     /// Writes a window down and takes in what it means: what only counts with it, a decision as a move of its own.
@@ -241,7 +250,12 @@ impl<'a> Controller<'a> {
     }
 
     /// Tells the machine what happened, and writes down what that makes of the rollout.
-    fn report(&self, of: &Rollout, event: &Event, judgement: Option<&Judgement>, told: &mut Vec<String>) -> Result<()> {
+    fn report(&self, seen: &Rollout, event: &Event, judgement: Option<&Judgement>, told: &mut Vec<String>) -> Result<()> {
+        // What was noted since it was seen stays noted.
+        let of = &self.rollout()?;
+        if of.moves != seen.moves {
+            return Ok(());
+        }
         let Ok(made) = advance(&of.setup.plan, &of.state, event) else { return Ok(()) };
         if made.state == of.state {
             return Ok(());
@@ -255,7 +269,8 @@ impl<'a> Controller<'a> {
         };
         let judgement = judgement.or(stored.as_ref()).filter(|_| matches!(event, Event::Judged { .. }));
         let taken = self.write(of, |tx, of| self.take(tx, of, event, judgement))?;
-        told.extend(taken);
+        // The reason why it ends was told when that was decided.
+        told.extend(taken.filter(|taken| told.last() != Some(taken)));
         Ok(())
     }
 
@@ -303,12 +318,24 @@ impl<'a> Controller<'a> {
                 }
             },
             Action::SetStage => return self.set_stage(of, told),
-            Action::Retire => done(target.settle(&arms, Keep::Canary)),
+            Action::Retire => {
+                let stopped = stopping::stop(target, of, Keep::Canary);
+                self.left(of, &stopped, told)?;
+                done(stopped.own)
+            }
+            Action::Clear => {
+                let stopped = stopping::clear(target, of);
+                self.left(of, &stopped, told)?;
+                match stopped.own {
+                    Err(fault) if stopping::goes_on(of, &fault) => failed(fault),
+                    _ => Did::Happened(Event::Cleared(self.refusal(of)?)),
+                }
+            }
             Action::Restore => match traffic::set(target, of, Weight::NONE) {
                 Did::Happened(Event::Observed(Weight::NONE)) => {
-                    // Users are served by now; what is left running is stopped by the next rollout, if not now.
-                    let _ = target.settle(&arms, Keep::Stable);
+                    // Users are served by now.
                     self.undone_by(of, told)?;
+                    self.left(of, &stopping::stop(target, of, Keep::Stable), told)?;
                     Did::Happened(Event::Observed(Weight::NONE))
                 }
                 other => other,
@@ -331,6 +358,24 @@ impl<'a> Controller<'a> {
             }
             Err(fault) => Ok(failed(fault)),
         }
+    }
+
+    /// Writes down which versions could not be stopped, when these are others than before.
+    fn left(&self, of: &Rollout, stopped: &stopping::Stopped, told: &mut Vec<String>) -> Result<()> {
+        if stopped.left == of.state.left {
+            return Ok(());
+        }
+        let event = stopping::told(of, stopped);
+        if let Event::Left(_, why) = &event {
+            told.push(why.clone());
+        }
+        self.report(of, &event, None, told)
+    }
+
+    /// Why a version cannot be released, as its last move says.
+    fn refusal(&self, of: &Rollout) -> Result<String> {
+        let last = self.parts.store.read(|view| table::moves(view, &of.uid))?.pop();
+        Ok(last.map_or_else(|| of.reason.clone(), |last| last.reason))
     }
 
     /// Says what may yet undo a way back that has arrived, as far as the target can be asked.
@@ -411,10 +456,10 @@ pub(super) fn watched(of: &Rollout) -> bool {
     of.state.observed > Weight::NONE && !of.state.phase.leaves() && of.setup.strategy != Strategy::Rollback
 }
 
-/// How long to wait after an error: longer each time, but who is to be taken back is not kept waiting.
-fn again(state: &State) -> Duration {
-    let longest = if state.phase.leaves() { 5 } else { 30 };
-    Duration::from_secs((1 << state.errors.min(5)).min(longest))
+/// How long to wait after an error: longer each time, but who is to be taken back, or goes back, is not kept waiting.
+fn again(of: &Rollout) -> Duration {
+    let longest = if of.state.phase.leaves() || of.setup.plan.back { 5 } else { 30 };
+    Duration::from_secs((1 << of.state.errors.min(5)).min(longest))
 }
 
 /// Puts the version back into production that was there before the rollout moved its own in, which a shadow never does.

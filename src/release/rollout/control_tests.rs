@@ -39,6 +39,12 @@ struct Shape {
     /// Every weight that was set, in order.
     weights: Vec<f64>,
     kept: Option<Keep>,
+    /// The version that has the weight, and every version that was to be stopped, in order.
+    of: Option<Version>,
+    stopped: Vec<Version>,
+    /// Why a version never gets ready, and how stopping one ends.
+    never: Option<&'static str>,
+    stuck: Option<fn(Error) -> Fault>,
     /// How often it was called, and the call that kills the controller.
     calls: usize,
     deadly: Option<(usize, bool)>,
@@ -79,7 +85,13 @@ impl Target for FakeTarget {
     }
 
     fn ready(&self, _: &Arms, _: Weight) -> Asked<Ready> {
-        self.call(|at| Ok(if at.running { Ready::Yes } else { Ready::NotYet("it starts".to_owned()) }))
+        self.call(|at| {
+            Ok(match at.never {
+                Some(why) => Ready::Never(why.to_owned()),
+                None if at.running => Ready::Yes,
+                None => Ready::NotYet("it starts".to_owned()),
+            })
+        })
     }
 
     fn preview(&self, _: &Arms) -> Asked<Option<String>> {
@@ -89,14 +101,16 @@ impl Target for FakeTarget {
     fn read(&self, arms: &Arms) -> Asked<Seen> {
         self.call(|at| {
             let (stable, canary) = (arms.stable.as_ref().map(|s| s.version), Some(arms.canary.version));
-            let weight = if at.taken.is_some() { Weight::NONE } else { at.weight };
+            let other = at.of.is_some() && at.of != canary;
+            let weight = if at.taken.is_some() || other { Weight::NONE } else { at.weight };
             let (taken, guard) = (at.taken.clone(), at.generation.to_string());
             Ok(Seen { weight, share: weight.share(), stable, canary, taken, guard })
         })
     }
 
-    fn write(&self, _: &Arms, weight: Weight, guard: &str) -> Asked<()> {
+    fn write(&self, arms: &Arms, weight: Weight, guard: &str) -> Asked<()> {
         self.call(|at| {
+            at.of = Some(arms.canary.version);
             if guard != at.generation.to_string() {
                 return Err(Fault::Conflict(Error::new("somebody else was quicker")));
             }
@@ -126,9 +140,14 @@ impl Target for FakeTarget {
         self.call(|at| Ok(at.copies == part))
     }
 
-    fn settle(&self, _: &Arms, keep: Keep) -> Asked<()> {
+    fn settle(&self, arms: &Arms, keep: Keep) -> Asked<()> {
         self.call(|at| {
+            if let Some(fault) = at.stuck {
+                return Err(fault(Error::new("it does not stop")));
+            }
             at.kept = Some(keep);
+            let loser = if keep == Keep::Canary { arms.stable.as_ref() } else { Some(&arms.canary) };
+            at.stopped.extend(loser.map(|arm| arm.version));
             Ok(())
         })
     }
@@ -239,7 +258,11 @@ impl Scene {
     }
 
     fn begin(&self, strategy: Strategy) -> Result<Outcome> {
-        let reference = "bot@1.1.0".parse().expect("a reference");
+        self.begin_with("bot@1.1.0", strategy)
+    }
+
+    fn begin_with(&self, reference: &str, strategy: Strategy) -> Result<Outcome> {
+        let reference = reference.parse().expect("a reference");
         let place = place(&self.loaded.project, &"bot".parse().expect("a name"), None).expect("a target");
         let because = Because::default();
         let wanted = Wanted { reference: &reference, place, plan: None, strategy, first_release: false, because };
@@ -298,6 +321,8 @@ impl Scene {
 mod compared_tests;
 #[path = "shadow_tests.rs"]
 mod shadow_tests;
+#[path = "stopping_tests.rs"]
+mod stopping_tests;
 
 fn v(text: &str) -> Version {
     text.parse().expect("a version")

@@ -33,6 +33,11 @@ fn said(parts: &Parts<'_>, of: &Rollout) -> Result<Option<String>> {
     if version.stage == Stage::Production {
         return Ok(None);
     }
+    if version.stage == Stage::Archived {
+        let named = version.reference();
+        let back = format!("`kf restore {named}`, then `kf promote {named} --to staging` put that right");
+        return Ok(Some(format!("{named} is archived: {back}")));
+    }
     let request = Request {
         reference: &reference,
         to: Stage::Production,

@@ -5,14 +5,15 @@
 //! * [`back`]: the way back to an earlier version.
 //! * [`serving`]: what a target gives users now, whatever the registry says.
 //! * [`control`]: a controller's tick: what is pending, done and told; `watch`: its windows; `traffic`: what it sets at the target; `last`: before the
-//!   last step.
-//! * [`order`]: what people order.
+//!   last step; `stopping`: at the end.
+//! * [`order`]: what people order; [`again`]: what is started again, and what is to be typed where that cannot be.
 //! * `tests`: smoke and load tests; `trial`: one of them beside all else; `tell`: alerts.
 //!
 //! Invariants: what is to be done outside is in the state, with its event, before it is done; a controller goes on from the weight
 //! that the target shows and never from the clock; whoever lost its lease changes nothing any more. Traffic goes back before the
 //! registry does, and the registry forward only after the traffic did.
 
+pub mod again;
 pub mod back;
 pub mod control;
 mod last;
@@ -20,6 +21,7 @@ pub mod order;
 pub mod plan;
 pub mod serving;
 pub mod start;
+mod stopping;
 mod tell;
 mod tests;
 mod traffic;

@@ -4,7 +4,7 @@ use super::control::restore_stage;
 use super::tell;
 use crate::base::error::{Error, Result};
 use crate::base::weight::Weight;
-use crate::domain::rollout::machine::{Event, advance};
+use crate::domain::rollout::machine::{Event, State, advance};
 use crate::domain::rollout::record::{self, Because, decides};
 use crate::domain::rollout::table::{self, Rollout};
 use crate::store::{Store, Tx};
@@ -20,6 +20,10 @@ pub fn order(store: &Store, uid: &str, event: &Event, because: Because<'_>) -> R
 /// The same in a transaction.
 pub(in crate::release) fn take(tx: &Tx<'_>, uid: &str, event: &Event, because: Because<'_>) -> Result<(Rollout, bool)> {
     let of = table::find(tx.view(), uid)?.ok_or_else(|| Error::new(format!("there is no rollout {uid}")))?;
+    moved(tx, of, event, because)
+}
+
+fn moved(tx: &Tx<'_>, of: Rollout, event: &Event, because: Because<'_>) -> Result<(Rollout, bool)> {
     let made = advance(&of.setup.plan, &of.state, event).map_err(|refusal| {
         Error::new(format!("the rollout of {} does not take this: {}", of.setup.reference(), refusal.0))
             .hint(format!("`kf canary status {}` shows where it is", of.short()))
@@ -36,5 +40,8 @@ pub(in crate::release) fn take(tx: &Tx<'_>, uid: &str, event: &Event, because: B
 pub(in crate::release) fn took_back(tx: &Tx<'_>, uid: &str, why: &str, because: Because<'_>) -> Result<()> {
     let (of, _) = take(tx, uid, &Event::Abort(why.to_owned()), because)?;
     restore_stage(tx, &of)?;
-    take(tx, uid, &Event::Observed(Weight::NONE), because).map(drop)
+    // Whether its version was stopped, too, nobody wrote down.
+    let left = of.state.left.iter().filter(|arm| **arm != of.setup.canary).chain([&of.setup.canary]).cloned().collect();
+    let of = Rollout { state: State { left, ..of.state }, ..of };
+    moved(tx, of, &Event::Observed(Weight::NONE), because).map(drop)
 }

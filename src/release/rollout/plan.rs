@@ -55,7 +55,7 @@ pub fn configured(project: &Project, named: Option<&str>, target: &Name) -> Resu
 }
 
 /// The plans that could be meant for a target: its own, else those of no target.
-fn meant<'p>(project: &'p Project, target: &Name) -> Vec<&'p Rollout> {
+pub(super) fn meant<'p>(project: &'p Project, target: &Name) -> Vec<&'p Rollout> {
     let of = |target: Option<&Name>| project.rollout.iter().filter(|r| r.target.as_ref() == target).collect::<Vec<_>>();
     let own = of(Some(target));
     if own.is_empty() { of(None) } else { own }

@@ -67,7 +67,7 @@ impl Kubernetes {
             let name = name(&world.deployments[roles.canary]);
             return refused(
                 format!("Deployment `{name}` does not run {}", arms.canary.version),
-                "start it again: `kf canary retry`",
+                format!("take it back and start it again: `kf canary abort {0}`, then `kf canary retry {0}`", arms.model),
             );
         }
         let after = self.carry_out(world.clone(), |world| self.step(arms, world, roles, weight))?;
