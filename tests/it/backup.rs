@@ -71,7 +71,7 @@ fn what_was_there_comes_back_on_both_engines() {
         assert_eq!(restored.stdout, versions, "{restored}");
         assert_eq!(kf_in(s, &back, &["fsck"]).code, Some(0));
         assert_eq!(kf_in(s, &back, &["audit", "verify"]).code, Some(0));
-        let out = kf_in(s, &back, &["checkout", "bot@1.0.0", "--to", "out"]);
+        let out = kf_in(s, &back, &["checkout", "bot@1.0.0", "out"]);
         assert_eq!(out.code, Some(0), "{out}");
         assert_eq!(std::fs::read(back.join("restored/uploads/a/photo.bin")).expect("a file"), vec![7; 200_000]);
         assert_eq!(std::fs::read_to_string(back.join("restored/words/output")).expect("a file"), "some words\n");
