@@ -143,13 +143,7 @@ fn a_way_back_that_nginx_refuses_is_not_given_up() {
 fn what_is_in_the_way_is_told_when_it_changes() {
     with_each(|front| {
         let s = &behind(&front, "", "steps = [{ weight = 5, hold = \"1h\" }, { weight = 100 }]\nerrors = 20\n");
-        let text = std::fs::read_to_string(front.file()).expect("the file");
-        let edited = match front.kind {
-            Kind::Nginx => format!("{text}# mine\n"),
-            Kind::Envoy => text.replace("\"timeout\": \"0s\"", "\"timeout\": \"9s\""),
-        };
-        std::fs::write(front.dir.join("mine"), edited).expect("written");
-        std::fs::rename(front.dir.join("mine"), front.file()).expect("renamed");
+        front.edited_by_hand();
         ok(s, ["canary", "start", "bot@1.1.0", "--detach"]);
         let log = std::fs::File::create(s.work().join("told")).expect("a file");
         let mut command = s.command(env!("CARGO_BIN_EXE_kf"));

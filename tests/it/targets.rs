@@ -300,13 +300,7 @@ fn the_way_back_from_a_version_that_is_dead_is_open() {
         let target = front.target();
         target.settle(&both(), Keep::Canary).expect("settled");
         front.down(NEW);
-        let text = std::fs::read_to_string(front.file()).expect("the file");
-        let edited = match front.kind {
-            Kind::Nginx => format!("{text}# mine\n"),
-            Kind::Envoy => text.replace("\"timeout\": \"0s\"", "\"timeout\": \"9s\""),
-        };
-        std::fs::write(front.dir.join("mine"), edited).expect("written");
-        std::fs::rename(front.dir.join("mine"), front.file()).expect("renamed");
+        front.edited_by_hand();
         assert!(unclear(target.preflight(&arms(Some(NEW), OLD))).contains("bot@1.1.0 cannot take traffic"));
         let back = Arms { back: true, ..arms(Some(NEW), OLD) };
         target.preflight(&back).expect("a way back");

@@ -270,6 +270,7 @@ fn fill(s: &Sandbox) {
     for (name, size) in [("filler", left.saturating_sub(4096)), ("filler2", 4096)] {
         let _ = std::fs::write(s.work().join(".kf").join(name), vec![0; size]);
     }
+    assert!(std::fs::write(s.work().join(".kf/filler3"), vec![0; 4096]).is_err(), "nothing more fits");
 }
 
 #[test]

@@ -224,12 +224,15 @@ fn holds(feed: &Feed<'_>, uid: &str) -> Result<Option<i64>> {
 /// # Errors
 /// When the state cannot be read.
 pub fn unmoved(view: View<'_>, seen: &Rollout, fence: i64) -> Result<bool> {
-    let sql = "SELECT COALESCE(MAX(fence), 0) FROM rollout_lease WHERE rollout = ?1";
-    Ok(table::moves_made(view, &seen.uid)? == seen.moves && view.count(sql, values![&seen.uid])? == fence)
+    Ok(table::moves_made(view, &seen.uid)? == seen.moves && last_fence(view, &seen.uid)? == fence)
+}
+
+/// The fence of whoever had a rollout last; 0 when nobody did.
+fn last_fence(view: View<'_>, uid: &str) -> Result<i64> {
+    view.count("SELECT COALESCE(MAX(fence), 0) FROM rollout_lease WHERE rollout = ?1", values![uid])
 }
 
 /// A rollout as it stands under the writer's lock, when the lease of this fence still holds.
 pub fn held(tx: &Tx<'_>, uid: &str, fence: i64) -> Result<Option<Rollout>> {
-    let now = tx.view().count("SELECT COALESCE(MAX(fence), 0) FROM rollout_lease WHERE rollout = ?1", values![uid])?;
-    if now == fence { table::find(tx.view(), uid) } else { Ok(None) }
+    if last_fence(tx.view(), uid)? == fence { table::find(tx.view(), uid) } else { Ok(None) }
 }
