@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Make a key that reads backups; keep it where the backups are not
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Example:\n  kf backup keygen -o backup.key\n\nWhoever loses it loses the backups: keep a copy where neither the backups nor this machine are."
+    after_long_help = "Examples:\n  kf backup keygen -o backup.key\n\nWhoever loses it loses the backups: keep a copy where neither the backups nor this machine are."
 )]
 pub(crate) struct Args {
     /// The file, which must not be there yet
