@@ -1,6 +1,5 @@
 //! The outside world: programs, services, protocols.
 
-pub mod age;
 mod answer;
 pub mod component;
 pub mod embedder;
@@ -23,3 +22,6 @@ pub mod source;
 pub mod system_command;
 pub mod system_http;
 pub mod webhook;
+
+/// Encryption is under the objects of the store, too.
+pub use crate::store::age;

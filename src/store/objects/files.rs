@@ -8,14 +8,16 @@
 //! for each; where there is no `syncfs` every file is flushed by the thread that wrote it.
 
 use super::atomic::{is_disk_error, make_dirs, parent, rename, shown, sync_dir, sync_file, temporary, worded};
+use super::pieces::{Again, PIECE, Pieces};
+use super::sealed::{Header, PEEK};
 use super::source::{Sink, Source, drain};
-use super::{ALGORITHM, Backend, Each, Health, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
+use super::{ALGORITHM, Backend, Each, Health, Look, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::{DirEntry, File, Metadata};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
@@ -34,6 +36,9 @@ struct Written {
     temporary: Option<TempPath>,
 }
 
+/// Brings a file to a temporary, flushed when told so; tells the number of bytes done to its last argument.
+type Write<'a> = &'a (dyn Fn(&Path, bool, &mut dyn FnMut(u64)) -> Result<Written> + Sync);
+
 impl Files {
     pub(super) fn new(root: &Path) -> Result<Self> {
         match std::fs::metadata(root) {
@@ -43,7 +48,7 @@ impl Files {
         }
     }
 
-    fn place(&self, digest: &Digest) -> PathBuf {
+    fn place_of(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         self.root.join(ALGORITHM).join(&hex[..2]).join(&hex[2..])
     }
@@ -91,7 +96,7 @@ impl Files {
 
     /// Whether the object is there and right. What the disk cannot read is as wrong as other bytes: writing anew heals both.
     fn is_right(&self, digest: &Digest, size: u64) -> Result<bool> {
-        let place = self.place(digest);
+        let place = self.place_of(digest);
         let words = |e| worded(e, format!("cannot read {}", shown(&place)));
         let mut file = match File::open(&place) {
             Ok(file) => file,
@@ -99,7 +104,8 @@ impl Files {
             Err(e) => return Err(words(e)),
         };
         if file.metadata().map_err(words)?.len() != size {
-            return Ok(false);
+            // What is encrypted is never replaced by what is not.
+            return self.is_encrypted(digest);
         }
         let mut hasher = Hasher::new();
         let read = drain(
@@ -120,9 +126,14 @@ impl Files {
         Ok(health(digest, Some((hasher.finish(), size))) == Health::Ok)
     }
 
+    /// Whether what is there is this object, encrypted.
+    fn is_encrypted(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.head(digest, PEEK)?.is_some_and(|(start, _)| Header::read(digest, &start).is_some()))
+    }
+
     /// Gives a durable temporary its place.
     fn link(&self, temporary: TempPath, digest: &Digest) -> Result<()> {
-        let place = self.place(digest);
+        let place = self.place_of(digest);
         // Absent only in a store that was copied without its empty directories.
         make_dirs(parent(&place))?;
         rename(temporary, &place)
@@ -135,7 +146,7 @@ impl Files {
         if new {
             self.link(sync_file(temporary)?, &digest)?;
         }
-        sync_dir(parent(&self.place(&digest)))?;
+        sync_dir(parent(&self.place_of(&digest)))?;
         Ok(Stored { digest, size, new })
     }
 
@@ -153,6 +164,53 @@ impl Files {
             false => Some(temporary.into_temp_path()),
         };
         Ok(Written { digest, size, temporary })
+    }
+
+    /// The same for one that was looked at before.
+    fn write_looked_at(&self, path: &Path, flush: bool, tick: &mut dyn FnMut(u64), look: Look<'_, '_>) -> Result<Written> {
+        let looked = look(path, tick)?;
+        let temporary = match &looked.give {
+            None => None,
+            Some(give) => {
+                let temporary = self.write_pieces(give)?;
+                Some(if flush { sync_file(temporary)? } else { temporary.into_temp_path() })
+            }
+        };
+        Ok(Written { digest: looked.digest, size: looked.size, temporary })
+    }
+
+    fn write_pieces(&self, give: &Again<'_>) -> Result<NamedTempFile> {
+        let (mut temporary, mut pieces) = (temporary(&self.tmp(), 0o444)?, give()?);
+        while let Some(bytes) = pieces()? {
+            temporary.write_all(&bytes).map_err(|e| worded(e, format!("cannot write to {}", shown(&self.root))))?;
+        }
+        Ok(temporary)
+    }
+
+    /// Stores what `write` brings to a temporary for each path.
+    fn put_all(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), write: Write<'_>) -> Result<Vec<Stored>> {
+        self.prepare()?;
+        let flush = Flush::open(&self.root, paths.len())?;
+        let written = pool::each(paths, jobs, progress, &|path, tick| write(path, flush.is_none(), tick))?;
+        if let Some(flush) = &flush {
+            flush.all(&self.root)?;
+        }
+        let mut stored = Vec::with_capacity(written.len());
+        let (mut published, mut dirs) = (BTreeSet::new(), BTreeSet::new());
+        for Written { digest, size, temporary } in written {
+            dirs.insert(parent(&self.place_of(&digest)).to_owned());
+            // The same bytes under two paths are one object.
+            let temporary = temporary.filter(|_| published.insert(digest));
+            stored.push(Stored { digest, size, new: temporary.is_some() });
+            if let Some(temporary) = temporary {
+                self.link(temporary, &digest)?;
+            }
+        }
+        match &flush {
+            Some(flush) if dirs.len() >= MANY => flush.all(&self.root)?,
+            _ => dirs.iter().try_for_each(|dir| sync_dir(dir))?,
+        }
+        Ok(stored)
     }
 
     /// The entries of a directory by name; none when there is no such directory.
@@ -214,42 +272,68 @@ impl Backend for Files {
     }
 
     fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
-        self.prepare()?;
-        let flush = Flush::open(&self.root, paths.len())?;
-        let written = pool::each(paths, jobs, progress, &|path, tick| self.write_one(path, flush.is_none(), tick))?;
-        if let Some(flush) = &flush {
-            flush.all(&self.root)?;
-        }
-        let mut stored = Vec::with_capacity(written.len());
-        let (mut published, mut dirs) = (BTreeSet::new(), BTreeSet::new());
-        for Written { digest, size, temporary } in written {
-            dirs.insert(parent(&self.place(&digest)).to_owned());
-            // The same bytes under two paths are one object.
-            let temporary = temporary.filter(|_| published.insert(digest));
-            stored.push(Stored { digest, size, new: temporary.is_some() });
-            if let Some(temporary) = temporary {
-                self.link(temporary, &digest)?;
-            }
-        }
-        match &flush {
-            Some(flush) if dirs.len() >= MANY => flush.all(&self.root)?,
-            _ => dirs.iter().try_for_each(|dir| sync_dir(dir))?,
-        }
-        Ok(stored)
+        self.put_all(paths, jobs, progress, &|path, flush, tick| self.write_one(path, flush, tick))
     }
 
-    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {
-        let place = self.place(digest);
+    fn put_looked_at(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), look: Look<'_, '_>) -> Result<Vec<Stored>> {
+        self.put_all(paths, jobs, progress, &|path, flush, tick| self.write_looked_at(path, flush, tick, look))
+    }
+
+    fn place(&self, digest: &Digest, _: u64, give: &Again<'_>) -> Result<()> {
+        self.prepare()?;
+        self.link(sync_file(self.write_pieces(give)?)?, digest)?;
+        sync_dir(parent(&self.place_of(digest)))
+    }
+
+    fn open(&self, digest: &Digest) -> Result<Option<Box<Pieces<'_>>>> {
+        let place = self.place_of(digest);
+        let words = move |e| worded(e, format!("cannot read {}", shown(&place)));
+        let mut file = match File::open(self.place_of(digest)) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(words(e)),
+            Ok(file) => file,
+        };
+        Ok(Some(Box::new(move || {
+            let mut buffer = vec![0; PIECE / 4];
+            loop {
+                match file.read(&mut buffer) {
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => return Err(words(e)),
+                    Ok(n) => {
+                        buffer.truncate(n);
+                        return Ok((n > 0).then(|| buffer.into()));
+                    }
+                }
+            }
+        })))
+    }
+
+    fn head(&self, digest: &Digest, max: usize) -> Result<Option<(Vec<u8>, u64)>> {
+        let place = self.place_of(digest);
         let words = |e| worded(e, format!("cannot read {}", shown(&place)));
-        match File::open(&place) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(words(e)),
-            Ok(mut file) => drain(&mut file, sink, words).map(|()| true),
-        }
+        let file = match File::open(&place) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(words(e)),
+            Ok(file) => file,
+        };
+        let (size, mut start) = (file.metadata().map_err(words)?.len(), Vec::new());
+        file.take(max as u64).read_to_end(&mut start).map_err(words)?;
+        Ok(Some((start, size)))
+    }
+
+    fn is_far(&self) -> bool {
+        false
+    }
+
+    fn keep(&self, digest: &Digest) -> Result<()> {
+        let place = self.place_of(digest);
+        let synced = File::open(&place).and_then(|file| file.sync_all());
+        synced.map_err(|e| worded(e, format!("cannot sync {} to disk", shown(&place))))?;
+        sync_dir(parent(&place))
     }
 
     fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
-        let place = self.place(digest);
+        let place = self.place_of(digest);
         match std::fs::metadata(&place) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(worded(e, format!("cannot read {}", shown(&place)))),
@@ -276,7 +360,7 @@ impl Backend for Files {
     }
 
     fn set_aside(&self, folder: &str, item: &Trashed) -> Result<bool> {
-        let (place, folder) = (self.place(&item.digest), self.root.join(folder));
+        let (place, folder) = (self.place_of(&item.digest), self.root.join(folder));
         if self.stat(&item.digest)?.is_none() {
             return Ok(false);
         }
@@ -297,7 +381,7 @@ impl Backend for Files {
     }
 
     fn restore(&self, item: &Trashed) -> Result<()> {
-        let place = self.place(&item.digest);
+        let place = self.place_of(&item.digest);
         make_dirs(parent(&place))?;
         std::fs::rename(self.trash_dir().join(item.name()), &place)
             .map_err(|e| worded(e, format!("cannot take {} out of the trash", item.digest)))?;

@@ -2,6 +2,7 @@
 //!
 //! Invariants: an object appears under its digest only when all its bytes are durably there; what is read is hashed again and
 //! handed out only when it is what its name says; storing the same bytes again is harmless and heals an object that is wrong.
+//! They may be encrypted where they lie ([`Objects::encrypted`]); their names and sizes are those of the plain bytes all the same.
 //! Removal has two phases, so that a mistake can be undone: [`Objects::trash`], and later [`Objects::empty_trash`].
 //!
 //! All calls block, may come from several threads at once, and need memory that does not grow with the object (but for
@@ -10,15 +11,20 @@
 pub mod atomic;
 mod files;
 mod named;
+mod pieces;
 mod pool;
 mod remote;
+mod sealed;
 mod source;
 
 pub use remote::RemoteOptions;
+pub use sealed::{Cover, Fetch, Keys, NoKey};
 
-use crate::base::digest::{Digest, Hasher};
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
+use pieces::{Again, Pieces};
+use sealed::Sealed;
 use source::Sink;
 use std::fmt;
 use std::io::Write as _;
@@ -124,8 +130,18 @@ trait Backend: Send + Sync {
     fn put_file(&self, path: &Path) -> Result<Stored>;
     fn put_bytes(&self, bytes: &[u8]) -> Result<Stored>;
     fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>>;
-    /// Gives the bytes in order, unverified; false when there is no such object.
-    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool>;
+    /// Stores what `look` finds to be missing, each under the digest that it tells.
+    fn put_looked_at(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), look: Look<'_, '_>) -> Result<Vec<Stored>>;
+    /// Stores what `give` gives, about `size` bytes, under a digest in place of what is there; on an error of it nothing changes.
+    fn place(&self, digest: &Digest, size: u64, give: &Again<'_>) -> Result<()>;
+    /// Gives what lies there in order, unverified; none when there is no such object.
+    fn open(&self, digest: &Digest) -> Result<Option<Box<Pieces<'_>>>>;
+    /// The first bytes of what lies there, at most `max`, and the number of all; none when there is no such object.
+    fn head(&self, digest: &Digest, max: usize) -> Result<Option<(Vec<u8>, u64)>>;
+    /// True for a place over a network, which checks what it is given when it comes.
+    fn is_far(&self) -> bool;
+    /// Makes sure that what lies there outlasts a power cut.
+    fn keep(&self, digest: &Digest) -> Result<()>;
     fn stat(&self, digest: &Digest) -> Result<Option<u64>>;
     fn list(&self, each: Each<'_>) -> Result<()>;
     /// Moves an object to a folder beside the objects; false when there is no such object.
@@ -145,9 +161,22 @@ trait Backend: Send + Sync {
     fn describe(&self) -> String;
 }
 
+/// What a file is, and what to store for it under its digest when that is not there yet.
+struct Looked<'a> {
+    digest: Digest,
+    size: u64,
+    give: Option<Box<Again<'a>>>,
+}
+
+/// Looks at a file; tells the number of bytes done to its second argument.
+type Look<'l, 'a> = &'l (dyn Fn(&Path, &mut dyn FnMut(u64)) -> Result<Looked<'a>> + Sync + 'l);
+
+/// Is told digest, size in bytes, time of storing and cover of each object.
+pub type EachCover<'a> = &'a mut dyn FnMut(Digest, u64, Timestamp, Cover) -> Result<()>;
+
 /// The objects of a repository.
 pub struct Objects {
-    backend: Box<dyn Backend>,
+    sealed: Sealed,
 }
 
 impl fmt::Debug for Objects {
@@ -162,7 +191,7 @@ impl Objects {
     /// # Errors
     /// When `dir` is there and is not a directory.
     pub fn files(dir: &Path) -> Result<Self> {
-        Ok(Self { backend: Box::new(files::Files::new(dir)?) })
+        Ok(Self { sealed: Sealed { inner: Box::new(files::Files::new(dir)?), keys: Keys::default() } })
     }
 
     /// Objects under a URL such as `s3://bucket/prefix`. Nothing is asked over the network yet.
@@ -170,7 +199,44 @@ impl Objects {
     /// # Errors
     /// A usage error when the URL or the options are wrong, or this kf was built without the protocol.
     pub fn open(url: &str, options: &RemoteOptions) -> Result<Self> {
-        Ok(Self { backend: Box::new(remote::Remote::open(url, options)?) })
+        Ok(Self { sealed: Sealed { inner: Box::new(remote::Remote::open(url, options)?), keys: Keys::default() } })
+    }
+
+    /// The same objects, encrypted and read with these keys. Without any, what is encrypted cannot be read, and is never replaced by
+    /// what is not.
+    #[must_use]
+    pub fn encrypted(self, keys: Keys) -> Self {
+        Self { sealed: Sealed { keys, ..self.sealed } }
+    }
+
+    /// An id of the keys that objects are encrypted for, and their number; none when new objects are stored in the clear.
+    pub fn recipients(&self) -> Option<(String, usize)> {
+        self.sealed.keys.told()
+    }
+
+    /// Makes sure that this host can read what it encrypts.
+    ///
+    /// # Errors
+    /// When it has no key, or another.
+    pub fn prove_keys(&self) -> Result<()> {
+        self.sealed.keys.prove()
+    }
+
+    /// Goes through all objects in the order of their digests, with who can read each as its label says.
+    ///
+    /// # Errors
+    /// When the place cannot be read; whatever `each` fails with.
+    pub fn survey(&self, each: EachCover<'_>) -> Result<()> {
+        self.sealed.survey(each)
+    }
+
+    /// Encrypts an object for the recipients of now, or stores it in the clear when there are none; false when there is no such object.
+    /// What reads it meanwhile sees the old bytes or the new, and so does whoever comes after a crash.
+    ///
+    /// # Errors
+    /// When it cannot be read or is corrupt, or cannot be written. What is there stays as it is.
+    pub fn rewrite(&self, digest: &Digest) -> Result<bool> {
+        self.sealed.rewrite(digest)
     }
 
     /// Stores a file of any size. It is read once (twice by object stores above 64 MiB) and must hold still meanwhile.
@@ -178,7 +244,7 @@ impl Objects {
     /// # Errors
     /// When the file cannot be read or changes, or the object cannot be written; nothing is then under its name.
     pub fn put_file(&self, path: &Path) -> Result<Stored> {
-        self.backend.put_file(path)
+        self.sealed.put_file(path)
     }
 
     /// Stores some bytes.
@@ -186,7 +252,7 @@ impl Objects {
     /// # Errors
     /// When the object cannot be written.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Stored> {
-        self.backend.put_bytes(bytes)
+        self.sealed.put_bytes(bytes)
     }
 
     /// Stores many files with up to `jobs` threads and as few disk flushes as can be; results are in the order of `paths`.
@@ -195,7 +261,7 @@ impl Objects {
     /// # Errors
     /// The first failure; some of the other files may have been stored.
     pub fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
-        self.backend.put_files(paths, jobs, progress)
+        self.sealed.put_files(paths, jobs, progress)
     }
 
     /// The bytes of an object, verified.
@@ -239,14 +305,11 @@ impl Objects {
     /// # Errors
     /// When they cannot be read, which says nothing about them.
     pub fn verify_telling(&self, digest: &Digest, progress: &dyn Fn(u64)) -> Result<Health> {
-        let (mut hasher, mut size) = (Hasher::new(), 0);
-        let there = self.backend.stream(digest, &mut |bytes| {
+        let found = self.sealed.examine(digest, &mut |bytes| {
             progress(bytes.len() as u64);
-            hasher.update(bytes);
-            size += bytes.len() as u64;
             Ok(())
-        })?;
-        Ok(health(digest, there.then(|| (hasher.finish(), size))))
+        });
+        Ok(health(digest, found?))
     }
 
     /// The number of bytes of an object as its place states it, unverified; `None` when it is missing.
@@ -254,7 +317,7 @@ impl Objects {
     /// # Errors
     /// When the place cannot be asked.
     pub fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.backend.stat(digest)
+        self.sealed.stat(digest)
     }
 
     /// Goes through all objects in the order of their digests. What is not an object is passed over.
@@ -262,7 +325,7 @@ impl Objects {
     /// # Errors
     /// When the place cannot be read; whatever `each` fails with.
     pub fn list(&self, each: Each<'_>) -> Result<()> {
-        self.backend.list(each)
+        self.sealed.list(each)
     }
 
     /// Moves an object to the trash; false when there is no such object.
@@ -270,7 +333,7 @@ impl Objects {
     /// # Errors
     /// When it cannot be moved.
     pub fn trash(&self, digest: &Digest, now: Timestamp) -> Result<bool> {
-        self.backend.set_aside(TRASH, &Trashed { digest: *digest, since: now })
+        self.sealed.inner.set_aside(TRASH, &Trashed { digest: *digest, since: now })
     }
 
     /// Moves an object that is corrupt out of the way, so that storing the right bytes makes it anew; false when there is no
@@ -279,7 +342,7 @@ impl Objects {
     /// # Errors
     /// When it cannot be moved.
     pub fn quarantine(&self, digest: &Digest, now: Timestamp) -> Result<bool> {
-        self.backend.set_aside(QUARANTINE, &Trashed { digest: *digest, since: now })
+        self.sealed.inner.set_aside(QUARANTINE, &Trashed { digest: *digest, since: now })
     }
 
     /// Everything in the trash, by digest, then time.
@@ -287,7 +350,7 @@ impl Objects {
     /// # Errors
     /// When it cannot be read.
     pub fn trashed(&self) -> Result<Vec<Trashed>> {
-        let mut all = self.backend.trashed()?;
+        let mut all = self.sealed.inner.trashed()?;
         all.sort();
         Ok(all)
     }
@@ -297,13 +360,23 @@ impl Objects {
     /// # Errors
     /// When it cannot be moved, or comes back corrupt ([`Fault::Corrupt`]).
     pub fn untrash(&self, digest: &Digest) -> Result<bool> {
-        if self.verify(digest)? == Health::Ok {
+        if self.is_in_place(digest)? {
             return Ok(true);
         }
         let Some(newest) = self.trashed()?.into_iter().rfind(|t| t.digest == *digest) else { return Ok(false) };
-        self.backend.restore(&newest)?;
-        self.verified(digest, &mut |_| Ok(()))?;
-        Ok(true)
+        self.sealed.inner.restore(&newest)?;
+        match self.verified(digest, &mut |_| Ok(())) {
+            Err(e) if e.cause::<NoKey>().is_none() => Err(e),
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether an object is there and right; one that no key here reads is left where it is.
+    fn is_in_place(&self, digest: &Digest) -> Result<bool> {
+        match self.verify(digest) {
+            Err(e) if e.cause::<NoKey>().is_some() => Ok(true),
+            health => Ok(health? == Health::Ok),
+        }
     }
 
     /// Deletes for good what was put into the trash before a time, and tells what that was.
@@ -314,7 +387,7 @@ impl Objects {
         let mut old = self.trashed()?;
         old.retain(|t| t.since < older_than);
         for item in &old {
-            self.backend.purge(item)?;
+            self.sealed.inner.purge(item)?;
         }
         Ok(old)
     }
@@ -325,7 +398,7 @@ impl Objects {
     /// # Errors
     /// When something cannot be removed.
     pub fn sweep_temporaries(&self, older_than: Timestamp) -> Result<u64> {
-        self.backend.sweep_temporaries(older_than)
+        self.sealed.inner.sweep_temporaries(older_than)
     }
 
     /// Gives a name, which is never given again while it is there, to some bytes of at most a few megabytes: `folder/name`, letters of
@@ -334,7 +407,7 @@ impl Objects {
     /// # Errors
     /// When it cannot be written; the name is then free or has all of the bytes.
     pub fn publish(&self, name: &str, bytes: &[u8]) -> Result<bool> {
-        self.backend.publish(name, bytes)
+        self.sealed.inner.publish(name, bytes)
     }
 
     /// The bytes that have a name; `None` when it is free.
@@ -342,7 +415,7 @@ impl Objects {
     /// # Errors
     /// When the place cannot be read.
     pub fn published(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.backend.published(name)
+        self.sealed.inner.published(name)
     }
 
     /// The names of a folder in their order, without it, each with the time at which the place got it.
@@ -350,7 +423,7 @@ impl Objects {
     /// # Errors
     /// When the place cannot be read.
     pub fn names(&self, folder: &str) -> Result<Vec<(String, Timestamp)>> {
-        let mut names = self.backend.names(folder)?;
+        let mut names = self.sealed.inner.names(folder)?;
         names.sort();
         Ok(names)
     }
@@ -360,23 +433,17 @@ impl Objects {
     /// # Errors
     /// When it cannot be taken away.
     pub fn unpublish(&self, name: &str) -> Result<()> {
-        self.backend.unpublish(name)
+        self.sealed.inner.unpublish(name)
     }
 
     /// Where the objects are, for people; without credentials.
     pub fn describe(&self) -> String {
-        self.backend.describe()
+        self.sealed.inner.describe()
     }
 
     /// Gives an object's bytes to `sink` and fails in the end when they were not the right ones.
     fn verified(&self, digest: &Digest, sink: Sink<'_>) -> Result<()> {
-        let (mut hasher, mut size) = (Hasher::new(), 0);
-        let there = self.backend.stream(digest, &mut |bytes| {
-            hasher.update(bytes);
-            size += bytes.len() as u64;
-            sink(bytes)
-        })?;
-        let fault = match health(digest, there.then(|| (hasher.finish(), size))) {
+        let fault = match health(digest, self.sealed.examine(digest, sink)?) {
             Health::Ok => return Ok(()),
             Health::Missing => Fault::Missing(*digest),
             Health::Corrupt { found, size } => Fault::Corrupt { digest: *digest, found, size },

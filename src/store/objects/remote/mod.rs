@@ -15,15 +15,16 @@ mod upload;
 
 pub use open::RemoteOptions;
 
+use super::pieces::{self, Again, Pieces};
 use super::source::{Sink, Source};
-use super::{ALGORITHM, Backend, Each, NAMED_MAX, Stored, TRASH, Trashed, digest_of_hex, pool};
+use super::{ALGORITHM, Backend, Each, Look, NAMED_MAX, Stored, TRASH, Trashed, digest_of_hex, pool};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
 use crate::store::runtime::block_on;
 use futures_util::StreamExt as _;
 use object_store::path::Path as Key;
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode};
+use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -162,14 +163,14 @@ impl Backend for Remote {
             return self.put_small(bytes.into());
         }
         let (digest, size) = source.read(&mut |_| Ok(()))?;
-        self.put_large(digest, size, &mut || upload::of_file(path, digest))
+        self.put_large(digest, size, &|| pieces::of_file(path, digest))
     }
 
     fn put_bytes(&self, bytes: &[u8]) -> Result<Stored> {
         if bytes.len() as u64 <= ONE_PUT {
             return self.put_small(bytes::Bytes::copy_from_slice(bytes));
         }
-        self.put_large(Digest::of(bytes), bytes.len() as u64, &mut || Ok(upload::of_bytes(bytes)))
+        self.put_large(Digest::of(bytes), bytes.len() as u64, &|| Ok(pieces::of_bytes(bytes)))
     }
 
     fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
@@ -180,18 +181,56 @@ impl Backend for Remote {
         })
     }
 
-    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {
-        let failed = |e| self.worded(e, format!("cannot read object {digest}"));
+    fn put_looked_at(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), look: Look<'_, '_>) -> Result<Vec<Stored>> {
+        pool::each(paths, jobs.min(UPLOADS), progress, &|path, tick| {
+            let looked = look(path, tick)?;
+            if let Some(give) = &looked.give {
+                self.place(&looked.digest, looked.size, give)?;
+            }
+            Ok(Stored { digest: looked.digest, size: looked.size, new: looked.give.is_some() })
+        })
+    }
+
+    fn place(&self, digest: &Digest, size: u64, give: &Again<'_>) -> Result<()> {
+        let _alone = (size > SMALL).then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
+        self.overwrite(&self.key(digest), size, give)
+    }
+
+    fn open(&self, digest: &Digest) -> Result<Option<Box<Pieces<'_>>>> {
+        let what = format!("cannot read object {digest}");
         let found = match block_on(self.store.get(&self.key(digest)))? {
             Ok(found) => found,
-            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => return Ok(false),
-            Err(e) => return Err(failed(e)),
+            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => return Ok(None),
+            Err(e) => return Err(self.worded(e, what)),
         };
         let mut stream = found.into_stream();
-        while let Some(bytes) = block_on(stream.next())? {
-            sink(&bytes.map_err(failed)?)?;
+        Ok(Some(Box::new(move || block_on(stream.next())?.transpose().map_err(|e| self.worded(e, &what)))))
+    }
+
+    fn head(&self, digest: &Digest, max: usize) -> Result<Option<(Vec<u8>, u64)>> {
+        let key = self.key(digest);
+        let failed = |e| self.worded(e, format!("cannot read object {digest}"));
+        let options = GetOptions { range: Some(GetRange::Bounded(0..max as u64)), ..GetOptions::default() };
+        match block_on(self.store.get_opts(&key, options))? {
+            Ok(found) => {
+                let size = found.meta.size;
+                Ok(Some((block_on(found.bytes())?.map_err(failed)?.to_vec(), size)))
+            }
+            // Nothing has no first bytes, says S3.
+            Err(e) => match self.size_of(&key)? {
+                None => Ok(None),
+                Some(0) => Ok(Some((Vec::new(), 0))),
+                Some(_) => Err(failed(e)),
+            },
         }
-        Ok(true)
+    }
+
+    fn is_far(&self) -> bool {
+        true
+    }
+
+    fn keep(&self, _: &Digest) -> Result<()> {
+        Ok(())
     }
 
     fn stat(&self, digest: &Digest) -> Result<Option<u64>> {

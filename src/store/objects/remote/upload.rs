@@ -1,15 +1,15 @@
 //! Bringing bytes to their key exactly once, whatever happens to the replies.
 
-use super::{Remote, errors};
-use crate::base::digest::{Digest, Hasher};
+use super::{ONE_PUT, Remote, errors};
+use crate::base::digest::Digest;
 use crate::base::error::Result;
-use crate::store::objects::Stored;
-use crate::store::objects::source::{Source, changed};
+use crate::store::objects::pieces::{Again, Pieces};
+use crate::store::objects::sealed::{Header, PEEK};
+use crate::store::objects::{Backend as _, Stored};
 use crate::store::runtime::{block_on, runtime};
 use bytes::Bytes;
 use object_store::path::Path as Key;
 use object_store::{Error as StoreError, ObjectStore as _, ObjectStoreExt as _, PutMode, WriteMultipart};
-use std::path::Path;
 use std::time::Duration;
 
 /// How often an upload whose reply was lost is looked for and, when it is not there, begun again.
@@ -20,18 +20,13 @@ const PART: u64 = 16 << 20;
 const PARTS: u64 = 9_000;
 /// Parts under way at the same time.
 const UNDER_WAY: usize = 3;
-/// Bytes in one read of a file that is uploaded in parts.
-const READ: usize = 1 << 20;
-
-/// Gives the next bytes of what is uploaded; none at its end.
-pub(super) type Pieces<'a> = dyn FnMut() -> Result<Option<Bytes>> + 'a;
 
 impl Remote {
     /// Stores bytes that are in memory by one conditional put.
     pub(super) fn put_small(&self, bytes: Bytes) -> Result<Stored> {
         let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
         let key = self.key(&digest);
-        let new = self.settle(&key, size, &mut |replace| {
+        let new = self.settle(&digest, size, &mut |replace| {
             let mode = if replace { PutMode::Overwrite } else { PutMode::Create };
             Ok(block_on(self.store.put_opts(&key, bytes.clone().into(), mode.into()))?.map(|_| ()))
         })?;
@@ -39,24 +34,49 @@ impl Remote {
     }
 
     /// Stores what `pieces` begins to read anew for each attempt, in parts.
-    pub(super) fn put_large<'a>(
-        &self,
-        digest: Digest,
-        size: u64,
-        pieces: &mut dyn FnMut() -> Result<Box<Pieces<'a>>>,
-    ) -> Result<Stored> {
+    pub(super) fn put_large(&self, digest: Digest, size: u64, pieces: &Again<'_>) -> Result<Stored> {
         let key = self.key(&digest);
-        let new = self.settle(&key, size, &mut |_| self.send_parts(&key, size, &mut *pieces()?))?;
+        let new = self.settle(&digest, size, &mut |_| self.send_parts(&key, size, &mut *pieces()?))?;
         Ok(Stored { digest, size, new })
     }
 
-    /// Sends until the key holds `size` bytes; false when it did before. `send` is told whether wrong bytes are to be replaced.
-    fn settle(&self, key: &Key, size: u64, send: &mut dyn FnMut(bool) -> Result<Result<(), StoreError>>) -> Result<bool> {
+    /// Stores what `pieces` begins to read anew for each attempt, about `size` bytes, in place of what is there. To do so twice is
+    /// harmless, so nobody asks what an answer that was lost said.
+    pub(super) fn overwrite(&self, key: &Key, size: u64, pieces: &Again<'_>) -> Result<()> {
         let mut attempt = 1;
+        loop {
+            let mut pieces = pieces()?;
+            let sent = if size <= ONE_PUT {
+                let mut all = Vec::new();
+                while let Some(next) = pieces()? {
+                    all.extend_from_slice(&next);
+                }
+                block_on(self.store.put_opts(key, Bytes::from(all).into(), PutMode::Overwrite.into()))?.map(|_| ())
+            } else {
+                self.send_parts(key, size, &mut *pieces)?
+            };
+            match sent {
+                Ok(()) => return Ok(()),
+                Err(e) if attempt < ATTEMPTS && errors::may_have_happened(&e) => {
+                    std::thread::sleep(Duration::from_millis(100 << attempt));
+                }
+                Err(e) => return Err(self.worded(e, format!("cannot store an object as {key}"))),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Sends until the key holds `size` bytes; false when it did before. `send` is told whether wrong bytes are to be replaced.
+    fn settle(&self, digest: &Digest, size: u64, send: &mut dyn FnMut(bool) -> Result<Result<(), StoreError>>) -> Result<bool> {
+        let (key, mut attempt) = (&self.key(digest), 1);
         loop {
             let found = self.size_of(key)?;
             if found == Some(size) {
                 return Ok(attempt > 1);
+            }
+            // What is encrypted is never replaced by what is not.
+            if found.is_some() && self.head(digest, PEEK)?.is_some_and(|(start, _)| Header::read(digest, &start).is_some()) {
+                return Ok(false);
             }
             match send(found.is_some())? {
                 Ok(()) => return Ok(true),
@@ -106,34 +126,6 @@ fn part_size(size: u64) -> usize {
     usize::try_from(needed.max(PART)).unwrap_or(usize::MAX)
 }
 
-/// The pieces of a file that was hashed before; fails at its end when it is no longer the same.
-pub(super) fn of_file<'a>(path: &'a Path, digest: Digest) -> Result<Box<Pieces<'a>>> {
-    let mut source = Some(Source::open(path)?);
-    let mut hasher = Hasher::new();
-    let mut read = 0;
-    Ok(Box::new(move || {
-        let Some(open) = &mut source else { return Ok(None) };
-        let mut buffer = vec![0; READ];
-        let n = open.fill(&mut buffer)?;
-        hasher.update(&buffer[..n]);
-        read += n as u64;
-        if let Some(done) = source.take_if(|_| n < READ) {
-            done.finish(read)?;
-            if std::mem::take(&mut hasher).finish() != digest {
-                return Err(changed(path));
-            }
-        }
-        buffer.truncate(n);
-        Ok((n > 0).then(|| buffer.into()))
-    }))
-}
-
-/// The pieces of bytes in memory.
-pub(super) fn of_bytes<'a>(bytes: &'a [u8]) -> Box<Pieces<'a>> {
-    let mut chunks = bytes.chunks(READ);
-    Box::new(move || Ok(chunks.next().map(Bytes::copy_from_slice)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,27 +135,6 @@ mod tests {
         for size in [1_u64, 5 << 30, 140 << 30, 5 << 40] {
             let part = part_size(size) as u64;
             assert!((PART..=5 << 30).contains(&part) && size.div_ceil(part) <= 10_000, "{size}: {part}");
-        }
-    }
-
-    fn collect(mut pieces: Box<Pieces<'_>>) -> Result<Vec<u8>> {
-        let mut all = Vec::new();
-        while let Some(bytes) = pieces()? {
-            all.extend_from_slice(&bytes);
-        }
-        Ok(all)
-    }
-
-    #[test]
-    fn pieces_give_the_bytes_or_say_that_the_file_changed() {
-        for len in [0, 1, READ - 1, READ, READ + 1, 2 * READ] {
-            let bytes: Vec<u8> = (0..len).map(|i| (i % 253) as u8).collect();
-            let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), &bytes).unwrap();
-            assert!(collect(of_file(file.path(), Digest::of(&bytes)).unwrap()).unwrap() == bytes, "{len}");
-            assert!(collect(of_bytes(&bytes)).unwrap() == bytes, "{len}");
-            let e = collect(of_file(file.path(), Digest::of(b"before")).unwrap()).unwrap_err();
-            assert!(e.to_string().contains("changed while being read"), "{e}");
         }
     }
 }

@@ -3,16 +3,46 @@
 //! Whoever writes needs the public keys only, and cannot read what they wrote. A stream that was cut off or altered anywhere is refused
 //! when it is read: each 64 KiB are authenticated, and so is the end.
 
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::text::visible;
 use crate::config::secret::Secret;
 use age::secrecy::ExposeSecret as _;
 use age::stream::{StreamReader, StreamWriter};
-use age::{Decryptor, Encryptor, Identity, IdentityFile, Recipient};
-use std::io::{Read, Write};
+use age::{DecryptError, Decryptor, EncryptError, Encryptor, Identity, IdentityFile, Recipient};
+use age_core::format::{FileKey, Stanza};
+use std::collections::{BTreeSet, HashSet};
+use std::io::{BufRead, Read, Write};
 
 /// Those who can read something.
-pub struct Recipients(Vec<Box<dyn Recipient + Send + Sync>>);
+pub struct Recipients {
+    all: Vec<Box<dyn Recipient + Send + Sync>>,
+    id: String,
+}
+
+/// Words in the header of a stream that are for everybody to read. Programs of age pass over what they do not know; whoever can decrypt
+/// the stream knows that the words are those of its writer.
+pub struct Label {
+    /// What kind of words they are.
+    pub tag: &'static str,
+    /// The words: printable ASCII without spaces.
+    pub words: Vec<String>,
+}
+
+impl Recipient for Label {
+    fn wrap_file_key(&self, _: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
+        Ok((vec![Stanza { tag: self.tag.into(), args: self.words.clone(), body: Vec::new() }], HashSet::new()))
+    }
+}
+
+/// Why a stream cannot be read.
+#[derive(Debug)]
+pub enum Unopened {
+    /// None of the keys is one of those that it was written for.
+    NotOurs,
+    /// It is no such stream, or its header is not what was written.
+    Damaged(Error),
+}
 
 impl Recipients {
     /// Public keys as written: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`.
@@ -32,7 +62,17 @@ impl Recipients {
             };
             ours.ok_or_else(|| Error::usage(format!("`{}` is no public key of age or SSH", visible(key, 80))).hint(hint))
         });
-        Ok(Self(all.collect::<Result<_>>()?))
+        Ok(Self { all: all.collect::<Result<_>>()?, id: id(keys) })
+    }
+
+    /// What tells one choice of keys from another: the same for the same keys in whatever order, whatever is remarked on them.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.all.len()
     }
 
     /// Encrypts what is written to it; [`StreamWriter::finish`] ends it, and without that it cannot be read.
@@ -40,10 +80,32 @@ impl Recipients {
     /// # Errors
     /// When the beginning cannot be written.
     pub fn writer<W: Write>(&self, to: W) -> Result<StreamWriter<W>> {
-        let encryptor = Encryptor::with_recipients(self.0.iter().map(|key| &**key as &dyn Recipient));
+        Self::begin(self.all.iter().map(|key| &**key as &dyn Recipient), to)
+    }
+
+    /// The same, with a label before all else in the header.
+    ///
+    /// # Errors
+    /// When the beginning cannot be written.
+    pub fn labelled_writer<W: Write>(&self, label: &Label, to: W) -> Result<StreamWriter<W>> {
+        let keys = self.all.iter().map(|key| &**key as &dyn Recipient);
+        Self::begin(std::iter::once(label as &dyn Recipient).chain(keys), to)
+    }
+
+    fn begin<'a, W: Write>(recipients: impl Iterator<Item = &'a dyn Recipient>, to: W) -> Result<StreamWriter<W>> {
+        let encryptor = Encryptor::with_recipients(recipients);
         let encryptor = encryptor.context(|| "cannot encrypt for these keys")?;
         encryptor.wrap_output(to).context(|| "cannot write the beginning of an encrypted stream")
     }
+}
+
+/// A digest of the keys alone: of an SSH key its kind and its number, without who it belongs to.
+fn id(keys: &[String]) -> String {
+    let bare = |key: &String| key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let all: BTreeSet<String> = keys.iter().map(bare).collect();
+    let mut id = Digest::of(all.into_iter().collect::<Vec<_>>().join("\n").as_bytes()).hex();
+    id.truncate(16);
+    id
 }
 
 /// Keys that read what was encrypted for them.
@@ -81,6 +143,21 @@ impl Identities {
         let stream = Decryptor::new(from).context(wrong)?;
         let keys = self.0.iter().map(|key| &**key as &dyn Identity);
         stream.decrypt(keys).context(wrong).hint(|| "take the identity that belongs to one of the recipients of the set".into())
+    }
+}
+
+impl Identities {
+    /// Decrypts a stream; tells a stream for others from one that is damaged.
+    ///
+    /// # Errors
+    /// [`Unopened`].
+    pub fn open<R: BufRead>(&self, from: R) -> Result<StreamReader<R>, Unopened> {
+        let why = |e: DecryptError| match e {
+            DecryptError::NoMatchingKeys => Unopened::NotOurs,
+            e => Unopened::Damaged(Error::new(e)),
+        };
+        let stream = Decryptor::new_buffered(from).map_err(why)?;
+        stream.decrypt(self.0.iter().map(|key| &**key as &dyn Identity)).map_err(why)
     }
 }
 
@@ -131,6 +208,32 @@ mod tests {
             // What stands after the last stanza line of the header is checked by it, all else by the stream.
             assert!(opened(&key, &altered).is_err(), "{at}");
         }
+    }
+
+    #[test]
+    fn a_label_stands_first_for_everybody_to_read_and_changes_nothing_for_who_has_the_key() {
+        let ((key, public), (other, _)) = (generate(), generate());
+        let label = Label { tag: "kf-test", words: vec!["one".into(), "2".into()] };
+        let mut stream = Vec::new();
+        let mut writer = Recipients::parse(&[public]).expect("a key").labelled_writer(&label, &mut stream).expect("a stream");
+        writer.write_all(b"some text").expect("written");
+        writer.finish().expect("finished");
+        assert!(stream.starts_with(b"age-encryption.org/v1\n-> kf-test one 2\n\n-> X25519 "), "{}", String::from_utf8_lossy(&stream));
+        assert_eq!(opened(&key, &stream).expect("read"), b"some text");
+        assert!(matches!(Identities::parse(&other).expect("a key").open(&stream[..]), Err(Unopened::NotOurs)));
+        let at = stream.iter().position(|b| *b == b'2').expect("the word");
+        stream[at] = b'3';
+        assert!(matches!(Identities::parse(&key).expect("a key").open(&stream[..]), Err(Unopened::Damaged(_))));
+    }
+
+    #[test]
+    fn the_id_is_that_of_the_keys_in_whatever_order() {
+        let ((_, a), (_, b)) = (generate(), generate());
+        let id = |keys: &[&String]| Recipients::parse(&keys.iter().map(|k| (*k).clone()).collect::<Vec<_>>()).expect("keys").id().to_owned();
+        assert_eq!(id(&[&a, &b]), id(&[&b, &a, &a]));
+        assert_ne!(id(&[&a, &b]), id(&[&a]));
+        let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+        assert_eq!(id(&[&ssh.to_owned()]), id(&[&format!("{ssh} alice@example.com")]));
     }
 
     #[test]
