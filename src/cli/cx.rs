@@ -18,7 +18,7 @@ use crate::domain::audit::seal::LogSigner;
 use crate::domain::eval::metrics;
 use crate::release::evaluate::ReportFile;
 use crate::store::db::Foreign;
-use crate::store::objects::{Objects, RemoteOptions, atomic};
+use crate::store::objects::{Fetch, Keys, Objects, RemoteOptions, atomic};
 use crate::store::{DbTarget, Identity, Mode, PostgresTarget, Seal, Settings, Store, emptied};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -369,10 +369,21 @@ impl Cx {
     /// The object store.
     pub(crate) fn objects(&self) -> Result<Objects> {
         let loaded = self.project()?;
-        self.objects_of(&loaded.project.artifacts)
+        self.objects_at(&loaded.project.artifacts.place)
     }
 
-    /// The object store in a place of `artifacts.url`.
+    /// An object store for the same objects in another place, encrypted as `artifacts.encrypt` says.
+    pub(crate) fn objects_at(&self, place: &Artifacts) -> Result<Objects> {
+        let loaded = self.project()?;
+        let kept = &loaded.project.artifacts;
+        let identity = kept.identity.clone().map(|reference| -> Fetch {
+            let (env, root) = (self.env.clone(), loaded.root.clone());
+            Box::new(move || reference.resolve(&env, &root))
+        });
+        Ok(self.objects_of(place)?.encrypted(Keys::new(&kept.encrypt, identity)?))
+    }
+
+    /// An object store in a place such as `artifacts.url` names, which encrypts nothing itself.
     pub(crate) fn objects_of(&self, place: &Artifacts) -> Result<Objects> {
         let root = &self.project()?.root;
         match place {
@@ -415,7 +426,7 @@ impl Cx {
     /// When an object cannot be read.
     pub(crate) fn data_input(&self, root: &Path, named: &Path) -> Result<Input> {
         let Some(url) = named.to_str().filter(|text| text.contains("://")) else { return Ok(Input::file(&root.join(named))) };
-        let s3 = match &self.project()?.project.artifacts {
+        let s3 = match &self.project()?.project.artifacts.place {
             Artifacts::S3(s3) => Some(s3),
             _ => None,
         };

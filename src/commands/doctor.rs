@@ -15,6 +15,7 @@ use crate::config::{Alerts, Loaded, VectorEngine};
 use crate::domain::ingest::table::{NEO4J, QDRANT, Scope, same_model};
 use crate::release::alert::{With, notifier};
 use crate::store::db::sqlite_version;
+use crate::store::objects::Cover;
 use crate::store::vectors::pgvector;
 use crate::store::{Mode, Store, View, log, outbox};
 use serde::Serialize;
@@ -101,6 +102,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
                 Ok(objects) => ok("artifacts", objects.describe()),
                 Err(e) => broken("artifacts", &e),
             });
+            checks.extend(encryption_check(cx, loaded));
             checks.push(key_check(cx, loaded));
             checks.extend(document_checks(cx, loaded));
             checks.extend(qdrant_check(cx).unwrap_or_else(Some));
@@ -215,6 +217,31 @@ fn channel_check(cx: &Cx, loaded: &Loaded, alerts: &Alerts) -> Check {
         Ok(_) => ok(&what, format!("{}; `kf alert test {}` tries it", alerts.kind(), alerts.name)),
         Err(e) => broken(&what, &e),
     }
+}
+
+/// Whether this host reads what it encrypts, and what is not encrypted for the keys of now.
+fn encryption_check(cx: &Cx, loaded: &Loaded) -> Option<Check> {
+    if loaded.project.artifacts.encrypt.is_empty() {
+        return None;
+    }
+    let found = cx.objects().and_then(|objects| {
+        let (mut current, mut clear, mut other) = (0, 0, 0);
+        objects.survey(&mut |_, _, _, cover| {
+            match cover {
+                Cover::Current => current += 1,
+                Cover::Plain => clear += 1,
+                Cover::Other => other += 1,
+            }
+            Ok(())
+        })?;
+        let words = format!("{} for the keys of now, {clear} in the clear, {other} for other keys", count(current, "object"));
+        let hint = (clear + other > 0).then(|| "`kf rekey` encrypts the rest for the keys of now".to_owned());
+        match loaded.project.artifacts.identity {
+            Some(_) => objects.prove_keys().map(|()| Check { hint, ..ok("encryption", words) }),
+            None => Ok(Check { hint, ..ok("encryption", format!("{words}; this host stores and cannot read")) }),
+        }
+    });
+    Some(found.unwrap_or_else(|e| broken("encryption", &e)))
 }
 
 fn key_check(cx: &Cx, loaded: &Loaded) -> Check {

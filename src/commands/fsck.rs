@@ -51,6 +51,14 @@ impl Report for Checked {
             format!("rows       {}, {}", counted(r.rows.versions, "version"), counted(r.rows.evaluations, "evaluation")),
             format!("artifacts  {}: {read}", r.artifacts),
         ];
+        if r.content.locked > 0 {
+            let locked = counted(r.content.locked, "object");
+            lines.push(format!("locked     {locked}: encrypted, and no key here reads them: set `artifacts.identity` and check again"));
+        }
+        if r.content.clear + r.content.other_keys > 0 {
+            let (clear, other) = (counted(r.content.clear, "object"), r.content.other_keys);
+            lines.push(format!("encryption {clear} in the clear, {other} for other keys: `kf rekey` encrypts them for those of now"));
+        }
         if r.content.orphans > 0 {
             let orphans = counted(r.content.orphans, "object");
             lines.push(format!("unneeded   {orphans}, {}: `kf gc` removes them in time", size(r.content.orphan_bytes)));
@@ -81,7 +89,12 @@ impl Report for Checked {
     }
 
     fn summary(&self) -> String {
+        let locked = self.report.content.locked;
         match (self.report.findings.len(), self.report.quick) {
+            (0, false) if locked > 0 => {
+                let objects = count(usize::try_from(locked).unwrap_or(usize::MAX), "object");
+                format!("nothing is wrong with what could be read; {objects} could not be read here")
+            }
             (0, true) => "nothing is missing; nothing was read".into(),
             (0, false) => "rows, objects, manifests and log agree".into(),
             (1, _) => "1 thing does not agree".into(),

@@ -38,6 +38,7 @@ mod monitor;
 mod moved;
 mod promote;
 mod register;
+mod rekey;
 mod restore;
 mod rollback;
 mod search;
@@ -102,6 +103,7 @@ pub(crate) enum Command {
     Monitor(monitor::Command),
     Promote(promote::Args),
     Register(register::Args),
+    Rekey(rekey::Args),
     Restore(restore::Args),
     Rollback(rollback::Args),
     Search(search::Args),
@@ -157,6 +159,7 @@ impl Command {
             Self::Monitor(command) => command.run(cx),
             Self::Promote(args) => promote::run(cx, args),
             Self::Register(args) => register::run(cx, args),
+            Self::Rekey(args) => rekey::run(cx, args),
             Self::Restore(args) => restore::run(cx, args),
             Self::Rollback(args) => rollback::run(cx, args),
             Self::Search(args) => search::run(cx, args),

@@ -35,8 +35,8 @@ tables! {
     project: Sub<project::RawAbout> => project::About = "project" [required];
     /// Where the state is kept.
     state: Sub<state::RawState> => state::State = "state";
-    /// Where artifacts are kept.
-    artifacts: Sub<artifacts::RawArtifacts> => artifacts::Artifacts = "artifacts";
+    /// Where artifacts are kept, and who can read them there.
+    artifacts: Sub<artifacts::RawArtifacts> => artifacts::Kept = "artifacts";
     /// The models, by name.
     models: Tables<model::RawModel> => Vec<model::Model> = "model";
     /// The conditions that must hold before a stage, by name.

@@ -28,6 +28,8 @@ name = "@PROJECT@"
 #access-key = "env:S3_ACCESS_KEY"
 #secret-key = "env:S3_SECRET_KEY"
 #allow-http = false
+#encrypt = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
+#identity = "file:kf.key"
 
 # What you version. Types: config, prompt, embedding, reranker, classifier, llm, dataset, other.
 #[model.faq]

@@ -144,6 +144,7 @@ pub fn check(
     let log = store.read(|view| verify_log(view, options, seen.tiles.len() as u64 > repaired.tiles, &mut findings))?;
     findings.sort();
     findings.dedup();
+    let locked = content.sum.locked;
     Ok(Report {
         state: store.describe(),
         artifacts: objects.describe(),
@@ -152,7 +153,11 @@ pub fn check(
         rows: seen.rows,
         content: content.sum,
         repaired,
-        verdict: if findings.is_empty() { Verdict::Pass } else { Verdict::Fail },
+        verdict: match (findings.is_empty(), locked) {
+            (false, _) => Verdict::Fail,
+            (true, 0) => Verdict::Pass,
+            (true, _) => Verdict::Inconclusive,
+        },
         findings,
     })
 }

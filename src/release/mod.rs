@@ -31,6 +31,7 @@ pub mod move_state;
 mod parallel;
 pub mod promote;
 pub mod register;
+pub mod rekey;
 pub mod remote;
 pub mod rollback;
 pub mod rollout;

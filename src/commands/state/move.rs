@@ -98,7 +98,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         emergency::nothing_waits(cx)?;
     }
     let target = cx.settings_for(cx.target_of(&wanted.state.place)?)?;
-    let new_objects = args.artifacts.as_ref().map(|_| cx.objects_of(&wanted.artifacts)).transpose()?;
+    let new_objects = args.artifacts.as_ref().map(|_| cx.objects_at(&wanted.artifacts.place)).transpose()?;
     let scratch = cx.kf_dir()?.join("cache");
     std::fs::create_dir_all(&scratch).context(|| format!("cannot make {}", scratch.display()))?;
     let artifacts = new_objects.as_ref().map(|to| Artifacts { to, scratch: &scratch, jobs: cx.jobs() });
@@ -139,7 +139,7 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Project> {
     if let Some(url) = &args.artifacts {
         text += &format!("[artifacts]\nurl = {}\n", quoted(url));
         // How the objects' server was reached so far matters only where they go to such a server again.
-        if let (true, config::Artifacts::S3(s3)) = (url.starts_with("s3://"), &current.artifacts) {
+        if let (true, config::Artifacts::S3(s3)) = (url.starts_with("s3://"), &current.artifacts.place) {
             text += &s3.endpoint.as_ref().map(|e| format!("endpoint = {}\n", quoted(e))).unwrap_or_default();
             text += &s3.region.as_ref().map(|r| format!("region = {}\n", quoted(r))).unwrap_or_default();
             text += &format!("allow-http = {}\n", s3.allow_http);

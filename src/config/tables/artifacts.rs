@@ -4,7 +4,7 @@ use crate::config::check::{CheckOne, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::path::RepoPath;
 use crate::config::secret::SecretRef;
-use crate::config::shape::{At, Part as _, table};
+use crate::config::shape::{At, Item, Part as _, table};
 use std::path::PathBuf;
 
 /// Where artifacts are when nothing else is said, relative to the repository.
@@ -25,7 +25,25 @@ table! {
         secret_key: Option<At<SecretRef>> = "secret-key";
         /// Allow an endpoint without TLS.
         allow_http: At<bool> = "allow-http", or false;
+        /// Whom objects are encrypted for where they lie: age public keys (`age1…`) or SSH public keys (`ssh-ed25519 …`).
+        encrypt: At<Vec<Item<String>>> = "encrypt", or Vec::new();
+        /// A key that reads encrypted objects, as `file:PATH` or `env:NAME`; a host that only stores needs none.
+        identity: Option<At<SecretRef>> = "identity";
     }
+}
+
+/// The most recipients: their header is read to know what an object is, so it has to be small.
+const RECIPIENTS_MAX: usize = 16;
+
+/// Where the bytes of versions are kept, and who can read them there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Where.
+    pub place: Artifacts,
+    /// Whom they are encrypted for, as written; nobody when they are not encrypted.
+    pub encrypt: Vec<String>,
+    /// A key that reads them.
+    pub identity: Option<SecretRef>,
 }
 
 /// Where the bytes of versions are kept.
@@ -69,9 +87,10 @@ pub struct S3 {
 }
 
 impl CheckOne for RawArtifacts {
-    type Plain = Artifacts;
-    fn check(&self, cx: &mut Checker<'_>) -> Option<Artifacts> {
-        self.place("artifacts", cx)
+    type Plain = Kept;
+    fn check(&self, cx: &mut Checker<'_>) -> Option<Kept> {
+        let (place, encrypt) = (self.place("artifacts", cx), self.recipients(cx));
+        Some(Kept { place: place?, encrypt: encrypt?, identity: self.identity.as_ref().map(|at| at.value.clone()) })
     }
 }
 
@@ -80,6 +99,52 @@ impl RawArtifacts {
     pub(in crate::config) fn place(&self, table: &'static str, cx: &mut Checker<'_>) -> Option<Artifacts> {
         Reader { raw: self, table }.read(cx)
     }
+
+    /// The public keys, each of which must be one.
+    fn recipients(&self, cx: &mut Checker<'_>) -> Option<Vec<String>> {
+        let mut good = true;
+        for item in &self.encrypt.value {
+            let Some((title, help)) = wrong_recipient(&item.value) else { continue };
+            if is_private(&item.value) {
+                cx.diags.hide(&item.spot);
+            }
+            cx.refuse(&item.spot, title, help);
+            good = false;
+        }
+        if self.encrypt.value.len() > RECIPIENTS_MAX {
+            let title = format!("`artifacts.encrypt` names more than {RECIPIENTS_MAX} keys");
+            cx.refuse(&self.encrypt.spot, title, "share a key among those who read, or let a service that has one read for them");
+            good = false;
+        }
+        good.then(|| self.encrypt.value.iter().map(|item| item.value.clone()).collect())
+    }
+}
+
+/// True for a text that was meant to be a private key.
+fn is_private(text: &str) -> bool {
+    ["SECRET", "PRIVATE"].iter().any(|word| text.to_ascii_uppercase().contains(word))
+}
+
+/// What is wrong with a public key, and what to write instead.
+fn wrong_recipient(text: &str) -> Option<(&'static str, &'static str)> {
+    let key = text.trim();
+    let fits = match key.starts_with("ssh-") {
+        true => key.parse::<age::ssh::Recipient>().is_ok(),
+        false => key.parse::<age::x25519::Recipient>().is_ok(),
+    };
+    if fits {
+        return None;
+    }
+    Some(match is_private(key) {
+        true => (
+            "`artifacts.encrypt` holds a private key",
+            "write the public key (`age1…`, or a line of `~/.ssh/id_ed25519.pub`); a private key that was committed must be replaced",
+        ),
+        false => (
+            "`artifacts.encrypt` holds what is no public key of age or SSH",
+            "write `age1…` (from `kf backup keygen` or `age-keygen`), or a line of `~/.ssh/id_ed25519.pub`",
+        ),
+    })
 }
 
 /// Reads a place that some table describes.

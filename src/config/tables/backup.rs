@@ -246,6 +246,7 @@ impl RawPlace {
             access_key: self.access_key.clone(),
             secret_key: self.secret_key.clone(),
             allow_http: self.allow_http.clone(),
+            ..RawArtifacts::default()
         })
     }
 }

@@ -57,7 +57,7 @@ fn a_name_is_enough() {
     let p = &all.project;
     assert_eq!(p.project.name.as_str(), "bot");
     assert_eq!(p.state, State { place: StatePlace::Sqlite(".kf/state.db".into()), lock_timeout: Duration::from_secs(30) });
-    assert_eq!(p.artifacts, Artifacts::Local(".kf/objects".into()));
+    assert_eq!(p.artifacts.place, Artifacts::Local(".kf/objects".into()));
     assert_eq!((p.system.clone(), p.models.len(), p.gates.len()), (System::Recorded, 0, 0));
     insta::assert_snapshot!(origins(&all), @r#"
     project.name = bot (mlops.toml:2)
@@ -186,8 +186,8 @@ fn gates_mean_what_they_say() {
 #[test]
 fn stores_are_taken_apart() {
     let check = |url: &str, expected: Artifacts| {
-        assert_eq!(loaded(&format!("[artifacts]\nurl = \"{url}\"\n"), &[], None).project.artifacts, expected, "{url}");
-        assert_eq!(loaded("", &[("KF_ARTIFACTS_URL", url)], None).project.artifacts, expected, "{url}");
+        assert_eq!(loaded(&format!("[artifacts]\nurl = \"{url}\"\n"), &[], None).project.artifacts.place, expected, "{url}");
+        assert_eq!(loaded("", &[("KF_ARTIFACTS_URL", url)], None).project.artifacts.place, expected, "{url}");
     };
     check("data/objects", Artifacts::Local("data/objects".into()));
     check("file:///var/lib/kf%20x", Artifacts::Local("/var/lib/kf x".into()));

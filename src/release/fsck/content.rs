@@ -9,7 +9,7 @@ use crate::domain::registry::table::VersionRow;
 use crate::release::checkout::MANIFEST_MAX;
 use crate::release::parallel;
 use crate::store::check::Finding;
-use crate::store::objects::{Fault, Health, Objects};
+use crate::store::objects::{Cover, Fault, Health, NoKey, Objects};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +22,14 @@ pub struct Content {
     pub verified: u64,
     /// Those that are there with the right size and were not read.
     pub present: u64,
+    /// Those that are encrypted and could not be read here, because no key of this host reads them; nothing is known about their bytes.
+    pub locked: u64,
     /// Bytes of those verified or present.
     pub bytes: u64,
+    /// Objects that lie in the clear although `artifacts.encrypt` names keys.
+    pub clear: u64,
+    /// Objects that are encrypted for other keys than those of `artifacts.encrypt`, as they say themselves.
+    pub other_keys: u64,
     /// Objects that nothing names; garbage collection removes them in time.
     pub orphans: u64,
     /// Bytes of the orphans.
@@ -71,6 +77,7 @@ enum Seen {
     Verified(u64),
     Present(u64),
     Missing,
+    Locked,
     Corrupt(String),
     Unreadable(Error),
 }
@@ -84,7 +91,7 @@ pub(super) fn check(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Checked> {
     let mut checked = Checked::default();
-    let stored = match stored(objects) {
+    let stored = match stored(objects, &mut checked.sum) {
         Ok(stored) => stored,
         Err(e) => {
             checked.findings.push(unreadable(&format!("objects ({})", objects.describe()), &e));
@@ -119,6 +126,10 @@ pub(super) fn check(
         progress(done, all.len() as u64);
     });
     checked.sum.named = all.len() as u64;
+    if checked.sum.locked > 0 {
+        // What manifests name is not known while they cannot be read.
+        return Ok(checked);
+    }
     for (digest, size) in &stored {
         if all.binary_search_by_key(digest, |(d, _)| *d).is_err() {
             checked.sum.orphans += 1;
@@ -128,8 +139,20 @@ pub(super) fn check(
     Ok(checked)
 }
 
-fn stored(objects: &Objects) -> Result<Vec<(Digest, u64)>> {
+fn stored(objects: &Objects, sum: &mut Content) -> Result<Vec<(Digest, u64)>> {
     let mut stored = Vec::new();
+    if objects.recipients().is_some() {
+        objects.survey(&mut |digest, size, _, cover| {
+            stored.push((digest, size));
+            match cover {
+                Cover::Plain => sum.clear += 1,
+                Cover::Other => sum.other_keys += 1,
+                Cover::Current => {}
+            }
+            Ok(())
+        })?;
+        return Ok(stored);
+    }
     objects.list(&mut |digest, size, _| {
         stored.push((digest, size));
         Ok(())
@@ -178,6 +201,7 @@ fn look_at(objects: &Objects, digest: &Digest, need: &Need, quick: bool) -> Seen
         Ok(Health::Ok) => Seen::Verified(size),
         Ok(Health::Missing) => Seen::Missing,
         Ok(Health::Corrupt { found, size }) => Seen::Corrupt(format!("its {size} bytes have the digest {found}")),
+        Err(e) if e.cause::<NoKey>().is_some() => Seen::Locked,
         Err(e) if e.cause::<Fault>().is_some() => Seen::Corrupt(e.to_string()),
         Err(e) => Seen::Unreadable(e),
     }
@@ -198,6 +222,7 @@ impl Checked {
                 self.sum.bytes += size;
                 self.sound.insert(*digest, size);
             }
+            Seen::Locked => self.sum.locked += 1,
             Seen::Missing if trashed.contains(digest) => {
                 self.in_trash.push(*digest);
                 let fix = "`kf fsck --repair` takes it back";
