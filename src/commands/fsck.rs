@@ -53,11 +53,15 @@ impl Report for Checked {
         ];
         if r.content.locked > 0 {
             let locked = counted(r.content.locked, "object");
-            lines.push(format!("locked     {locked}: encrypted, and no key here reads them: set `artifacts.identity` and check again"));
+            lines.push(format!(
+                "locked     {locked}: encrypted, and no key here reads them: set `artifacts.identity` and check again"
+            ));
         }
         if r.content.clear + r.content.other_keys > 0 {
             let (clear, other) = (counted(r.content.clear, "object"), r.content.other_keys);
-            lines.push(format!("encryption {clear} in the clear, {other} for other keys: `kf rekey` encrypts them for those of now"));
+            lines.push(format!(
+                "encryption {clear} in the clear, {other} for other keys: `kf rekey` encrypts them for those of now"
+            ));
         }
         if r.content.orphans > 0 {
             let orphans = counted(r.content.orphans, "object");

@@ -41,7 +41,12 @@ impl Report for Rekeyed {
         let counted = |n: u64| count(usize::try_from(n).unwrap_or(usize::MAX), "object");
         let mut lines = Vec::new();
         if r.clear + r.other > 0 {
-            lines.push(format!("of {}, {} lay in the clear, {} were encrypted for other keys", counted(r.objects), r.clear, r.other));
+            lines.push(format!(
+                "of {}, {} lay in the clear, {} were encrypted for other keys",
+                counted(r.objects),
+                r.clear,
+                r.other
+            ));
         }
         if r.trashed > 0 {
             lines.push(format!("{} in the trash stay as they are until `kf gc` deletes them", counted(r.trashed)));

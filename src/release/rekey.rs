@@ -215,7 +215,9 @@ fn is_its_own(e: &Error) -> bool {
 /// When the log cannot be read.
 pub fn last(store: &Store) -> Result<Option<(Option<String>, i64)>> {
     let done = |entry: &Entry| entry.detail.get("left").and_then(serde_json::Value::as_u64) == Some(0);
-    store.read(|view| Ok(entries(view, ACTION)?.iter().rfind(|entry| done(entry)).map(|e| (e.text("recipients").map(str::to_owned), e.seq))))
+    store.read(|view| {
+        Ok(entries(view, ACTION)?.iter().rfind(|entry| done(entry)).map(|e| (e.text("recipients").map(str::to_owned), e.seq)))
+    })
 }
 
 /// Whether the log says already what this run came to.

@@ -120,7 +120,9 @@ impl Identities {
         let text = text.expose();
         let hint = "name a file of `kf backup keygen` or `age-keygen`, or an SSH private key without a passphrase";
         if text.contains("-----BEGIN") {
-            let key = age::ssh::Identity::from_buffer(text.as_bytes(), None).context(|| "the key cannot be read").hint(|| hint.into())?;
+            let key = age::ssh::Identity::from_buffer(text.as_bytes(), None)
+                .context(|| "the key cannot be read")
+                .hint(|| hint.into())?;
             return match key {
                 age::ssh::Identity::Unencrypted(_) => Ok(Self(vec![Box::new(key)])),
                 _ => Err(Error::new("the SSH key has a passphrase, or is of a kind that age does not know").hint(hint)),
@@ -218,7 +220,11 @@ mod tests {
         let mut writer = Recipients::parse(&[public]).expect("a key").labelled_writer(&label, &mut stream).expect("a stream");
         writer.write_all(b"some text").expect("written");
         writer.finish().expect("finished");
-        assert!(stream.starts_with(b"age-encryption.org/v1\n-> kf-test one 2\n\n-> X25519 "), "{}", String::from_utf8_lossy(&stream));
+        assert!(
+            stream.starts_with(b"age-encryption.org/v1\n-> kf-test one 2\n\n-> X25519 "),
+            "{}",
+            String::from_utf8_lossy(&stream)
+        );
         assert_eq!(opened(&key, &stream).expect("read"), b"some text");
         assert!(matches!(Identities::parse(&other).expect("a key").open(&stream[..]), Err(Unopened::NotOurs)));
         let at = stream.iter().position(|b| *b == b'2').expect("the word");
@@ -229,7 +235,9 @@ mod tests {
     #[test]
     fn the_id_is_that_of_the_keys_in_whatever_order() {
         let ((_, a), (_, b)) = (generate(), generate());
-        let id = |keys: &[&String]| Recipients::parse(&keys.iter().map(|k| (*k).clone()).collect::<Vec<_>>()).expect("keys").id().to_owned();
+        let id = |keys: &[&String]| {
+            Recipients::parse(&keys.iter().map(|k| (*k).clone()).collect::<Vec<_>>()).expect("keys").id().to_owned()
+        };
         assert_eq!(id(&[&a, &b]), id(&[&b, &a, &a]));
         assert_ne!(id(&[&a, &b]), id(&[&a]));
         let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";

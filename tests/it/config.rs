@@ -126,6 +126,7 @@ fn each_value_tells_where_it_comes_from() {
     state.lock-timeout          7s                     $KF_LOCK_TIMEOUT
     artifacts.url               .kf/objects            built-in
     artifacts.allow-http        false                  built-in
+    artifacts.encrypt           []                     built-in
     policy.skip-staging         true                   mlops.toml:5
     policy.require-ticket       []                     built-in
     policy.require-clean-git    false                  built-in

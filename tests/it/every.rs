@@ -120,6 +120,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("promote", &["bot@1.0.2", "--to", "production"]),
     ("register", &["bot", "bot"]),
     ("register", &["new", "bot", "--type", "other"]),
+    ("rekey", &["--decrypt"]),
     ("restore", &["bot@1.0.1"]),
     ("rollback", &["bot", "--to", "1.0.1", "--no-traffic"]),
     ("search", &["parcel", "--tenant", "acme"]),

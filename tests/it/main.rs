@@ -33,6 +33,7 @@ mod emergency;
 mod emergency_choice;
 mod emergency_state;
 mod emergency_targets;
+mod encrypt;
 mod eval;
 mod every;
 mod examples;

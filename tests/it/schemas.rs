@@ -82,6 +82,7 @@ fn documents(s: &Sandbox) -> Documents {
         take(found, s, "health", 0, ["health", "--format", "json"]);
         take(found, s, "status", 0, ["status", "--format", "json"]);
         take(found, s, "fsck", 0, ["fsck", "--format", "json"]);
+        take(found, s, "rekey", 0, ["rekey", "--decrypt", "--format", "json"]);
         take(found, s, "audit-log", 0, ["audit", "log", "--format", "json"]);
         take(found, s, "audit-verify", 0, ["audit", "verify", "--format", "json"]);
     };

@@ -66,6 +66,7 @@ fn a_name_is_enough() {
     state.lock-timeout = 30s (built-in)
     artifacts.url = .kf/objects (built-in)
     artifacts.allow-http = false (built-in)
+    artifacts.encrypt = [] (built-in)
     policy.skip-staging = false (built-in)
     policy.require-ticket = [] (built-in)
     policy.require-clean-git = false (built-in)
@@ -106,8 +107,8 @@ fn a_name_is_enough() {
     monitor.alerts = [] (built-in)
     monitor.prometheus.timeout = 10s (built-in)
     health.timeout = 5s (built-in)
-    backup.recipients = [] (built-in)
     backup.place.allow-http = false (built-in)
+    backup.recipients = [] (built-in)
     "#);
 }
 

@@ -74,7 +74,9 @@ impl Keys {
             return Ok(identities);
         }
         let fetch = self.identity.as_ref().ok_or_else(|| Error::new("`artifacts.identity` names no key"))?;
-        let identities = fetch().and_then(|secret| Identities::parse(&secret)).context(|| "the key that `artifacts.identity` names cannot be had")?;
+        let identities = fetch()
+            .and_then(|secret| Identities::parse(&secret))
+            .context(|| "the key that `artifacts.identity` names cannot be had")?;
         Ok(self.identities.get_or_init(|| identities))
     }
 
@@ -93,7 +95,10 @@ impl Keys {
         if self.are_current(header) && *self.proven.get_or_init(|| self.prove().is_ok()) {
             return None;
         }
-        let why = format!("it is encrypted for {}, and `artifacts.identity` holds the private key of none of them", self.keys_of(header));
+        let why = format!(
+            "it is encrypted for {}, and `artifacts.identity` holds the private key of none of them",
+            self.keys_of(header)
+        );
         let hint = "add that key to the file that `artifacts.identity` names, which may hold several; without it the object is lost: \
                     register the same files again, or restore a backup";
         Some(Self::locked(why, hint.into()))
@@ -133,8 +138,13 @@ impl Keys {
         }
         if back != b"kf" {
             let keys = count(recipients.count(), "recipient");
-            return Err(Error::new(format!("`artifacts.identity` cannot read what is encrypted for the {keys} of `artifacts.encrypt` ({})", self.written))
-                .hint("add the private key of one of them to the file that `artifacts.identity` names, or correct `artifacts.encrypt`"));
+            return Err(Error::new(format!(
+                "`artifacts.identity` cannot read what is encrypted for the {keys} of `artifacts.encrypt` ({})",
+                self.written
+            ))
+            .hint(
+                "add the private key of one of them to the file that `artifacts.identity` names, or correct `artifacts.encrypt`",
+            ));
         }
         Ok(())
     }

@@ -189,7 +189,10 @@ impl Sealed {
         let plain = match &header {
             None => stored,
             Some(header) => {
-                let opened = self.keys.identities_for(header).and_then(|keys| stream::unseal(keys, stored, &|| self.keys.not_ours(header)));
+                let opened = self
+                    .keys
+                    .identities_for(header)
+                    .and_then(|keys| stream::unseal(keys, stored, &|| self.keys.not_ours(header)));
                 opened.context(|| format!("cannot read object {digest} from {}", self.inner.describe()))?
             }
         };
@@ -252,7 +255,8 @@ impl Sealed {
                 .chunks(share)
                 .map(|part| scope.spawn(move || part.iter().filter_map(|item| one(item).transpose()).collect::<Vec<_>>()))
                 .collect();
-            let joined = asked.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let joined =
+                asked.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             joined.collect()
         })
     }
@@ -262,11 +266,18 @@ impl Sealed {
     pub(super) fn rewrite(&self, digest: &Digest) -> Result<bool> {
         let Some((size, _)) = self.cover(digest)? else { return Ok(false) };
         let right = || self.right(digest);
-        match self.keys.recipients() {
-            None => self.inner.place(digest, size, &right)?,
-            Some(recipients) => self.inner.place(digest, size, &*give(recipients, *digest, size, right))?,
+        let placed = match self.keys.recipients() {
+            None => self.inner.place(digest, size, &right),
+            Some(recipients) => self.inner.place(digest, size, &*give(recipients, *digest, size, right)),
+        };
+        match placed {
+            Err(e) if e.cause::<Damaged>().is_some() => match self.as_it_lies(digest)? {
+                Some((found, size)) => Err(Fault::Corrupt { digest: *digest, found, size })
+                    .context(|| format!("cannot read object {digest} from {}", self.inner.describe())),
+                None => Ok(false),
+            },
+            placed => placed.map(|()| true),
         }
-        Ok(true)
     }
 
     /// The plain bytes; they end with an error when they were not the right ones.

@@ -68,7 +68,11 @@ pub(super) fn seal<'a>(recipients: &Recipients, label: &Label, mut plain: Box<Pi
 }
 
 /// The plain bytes of a stream. `not_ours` tells what to say when no key reads it; nothing when one should.
-pub(super) fn unseal<'a>(identities: &Identities, sealed: Box<Pieces<'a>>, not_ours: &dyn Fn() -> Option<Error>) -> Result<Box<Pieces<'a>>> {
+pub(super) fn unseal<'a>(
+    identities: &Identities,
+    sealed: Box<Pieces<'a>>,
+    not_ours: &dyn Fn() -> Option<Error>,
+) -> Result<Box<Pieces<'a>>> {
     let reader = Reader::new(sealed);
     let trouble = reader.trouble();
     let mut plain = match identities.open(BufReader::with_capacity(PLAIN, reader)) {

@@ -92,7 +92,12 @@ fn what_lies_there_is_an_age_stream_and_all_else_is_as_without() {
     let stored = objects.put_files(&many, 4, &|_| ()).unwrap();
     assert_eq!(stored.iter().filter(|s| s.new).count(), 10, "equal files are one object");
     assert!(stored.iter().all(|s| objects.verify(&s.digest).unwrap() == Health::Ok));
-    assert_eq!(objects.survey(&mut |_, _, _, cover| if cover == Cover::Current { Ok(()) } else { Err(Error::new("plain")) }).map_err(|e| e.to_string()), Ok(()));
+    assert_eq!(
+        objects
+            .survey(&mut |_, _, _, cover| if cover == Cover::Current { Ok(()) } else { Err(Error::new("plain")) })
+            .map_err(|e| e.to_string()),
+        Ok(())
+    );
 }
 
 #[test]
@@ -182,8 +187,7 @@ fn a_file_that_is_an_age_stream_itself_is_kept_as_it_is() {
     let clear = open(&dir, &[], &[]);
     let as_it_is = clear.put_bytes(&lay).unwrap().digest;
     assert!(objects.read(&as_it_is, u64::MAX).unwrap() == lay, "stored in the clear");
-    let (dir, objects) = (tempfile::tempdir().unwrap(), ());
-    let () = objects;
+    let dir = tempfile::tempdir().unwrap();
     let objects = open(&dir, &[&public], &[&key]);
     let twice = objects.put_bytes(&lay).unwrap().digest;
     assert!(objects.read(&twice, u64::MAX).unwrap() == lay && decrypted(&key, &lies(&dir, &twice)) == lay);
@@ -204,6 +208,12 @@ fn a_rewrite_of_what_is_damaged_changes_nothing() {
     assert_eq!(std::fs::read_dir(dir.path().join("objects/tmp")).unwrap().count(), 0);
     assert!(objects.put_bytes(&bytes(100_000, 1)).unwrap().new, "storing it again heals it");
     assert_eq!(objects.verify(&digest).unwrap(), Health::Ok);
+    let mut wrong = lies(&dir, &digest);
+    wrong[70_000] ^= 1;
+    damage(&dir, &digest, &wrong);
+    let e = objects.rewrite(&digest).unwrap_err();
+    assert_eq!(e.cause(), Some(&Fault::Corrupt { digest, found: Digest::of(&wrong), size: wrong.len() as u64 }), "{e}");
+    assert!(lies(&dir, &digest) == wrong);
 }
 
 /// Shortening, lengthening or altering a stream anywhere is found, and storing the same bytes again heals it.
