@@ -166,6 +166,8 @@ fn each_value_tells_where_it_comes_from() {
     monitor.alerts              []                     built-in
     monitor.prometheus.timeout  10s                    built-in
     health.timeout              5s                     built-in
+    backup.place.allow-http     false                  built-in
+    backup.recipients           []                     built-in
     -- exit status: 0 --
     "#);
     let ci = json(&ok(&s, ["config", "show", "--profile", "ci", "--format", "json"]));

@@ -140,6 +140,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     story::monitor(s);
     story::rollouts(s);
     story::flags(s);
+    story::backups(s);
     ok(s, ["restore", "bot@1.0.2"]);
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");

@@ -217,6 +217,15 @@ pub(crate) fn flags(s: &Sandbox) {
     ok(s, ["flag", "remove", "old"]);
 }
 
+/// A backup of all of it in a folder beside the state.
+pub(crate) fn backups(s: &Sandbox) {
+    let made = json(&ok(s, ["backup", "keygen", "-o", "backup.key", "--format", "json"]));
+    let recipient = made["recipient"].as_str().expect("a public key");
+    let keys = format!("[backup]\nrecipients = [\"{recipient}\"]\nidentity = \"file:backup.key\"\n[backup.place]\nurl = \"place\"\n");
+    s.write("mlops.toml", format!("{}\n{keys}", s.read("mlops.toml")));
+    ok(s, ["backup", "run"]);
+}
+
 /// A thousand rows of data whose amounts are moved by so much; `extra` names a column of words.
 pub(crate) fn rows(by: u32, extra: &str) -> String {
     let row = |i: u32| {

@@ -1,7 +1,7 @@
 //! `kf backup drill`: restores a set where it harms nobody, and tells whether all of it is there.
 
-use super::{Desk, Key, configured};
-use crate::base::error::{Error, Result};
+use super::{Desk, Key, Planned, configured};
+use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::cli::cx::Cx;
@@ -71,12 +71,12 @@ impl Report for Drilled {
 }
 
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    if cx.global.dry_run {
-        return Err(Error::usage("a drill restores a set, and `--dry-run` writes nothing").hint("`kf backup verify` only reads"));
-    }
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
     let set = sets::find(&place, &args.set)?;
+    if cx.global.dry_run {
+        return cx.out.emit(&Planned::of(&set.manifest));
+    }
     let backup = configured(cx)?;
     let store = cx.store(Mode::Write)?;
     let root = &cx.project()?.root;

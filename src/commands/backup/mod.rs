@@ -14,11 +14,12 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
 use crate::config::Backup;
 use crate::config::secret::Secret;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
-use crate::domain::backup::manifest::Found;
+use crate::domain::backup::manifest::{Found, Manifest};
 use crate::release::backup::Place;
 use crate::store::objects::Objects;
 use serde::Serialize;
@@ -137,6 +138,33 @@ struct SetDoc {
     stored_bytes: u64,
     signed_by: Option<String>,
     proven: Option<Timestamp>,
+}
+
+/// What would be restored: a dry run writes nothing.
+#[derive(Serialize)]
+struct Planned {
+    set: String,
+    components: Vec<String>,
+    objects: u64,
+}
+
+impl Planned {
+    fn of(of: &Manifest) -> Self {
+        let components = of.components.iter().map(|part| part.name.to_string()).collect();
+        Self { set: of.id.clone(), components, objects: of.artifacts.map_or(0, |all| all.objects) }
+    }
+}
+
+impl Report for Planned {
+    const SCHEMA: &'static str = "kf.backup-restore-plan/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        vec![self.summary().into()]
+    }
+
+    fn summary(&self) -> String {
+        format!("{} would be restored: {}, {} objects", self.set, self.components.join(", "), self.objects)
+    }
 }
 
 impl SetDoc {

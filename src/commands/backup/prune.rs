@@ -27,6 +27,8 @@ struct Outcome {
     sets: Vec<Fate>,
     objects: u64,
     bytes: u64,
+    /// Why nothing can be removed now.
+    clock: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -45,7 +47,7 @@ impl Outcome {
             sets.push(Fate { set: fate.id, plan: Some(plan.to_string()), kept, because });
         }
         sets.extend(pruned.left.into_iter().map(|(set, because)| Fate { set, plan: None, kept: true, because }));
-        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes }
+        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes, clock: pruned.clock }
     }
 
     fn going(&self) -> usize {
@@ -76,6 +78,10 @@ impl Report for Outcome {
         match (going, self.objects, self.removed) {
             (0, 0, _) => "there is nothing to remove".to_owned(),
             (_, objects, true) => format!("{going} sets and {objects} objects were removed, {bytes}"),
+            (_, objects, false) if self.clock.is_some() => {
+                let clock = self.clock.as_deref().unwrap_or_default();
+                format!("{going} sets and {objects} objects would go, {bytes}, but nothing will be removed: {clock}")
+            }
             (_, objects, false) => format!("{going} sets and {objects} objects would go, {bytes}: `--apply` removes them"),
         }
     }

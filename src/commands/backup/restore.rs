@@ -1,6 +1,6 @@
 //! `kf backup restore`: gets a set back into a new folder.
 
-use super::{Desk, Key};
+use super::{Desk, Key, Planned};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -73,6 +73,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
     let set = sets::find(&place, &args.set)?;
+    if cx.global.dry_run {
+        return cx.out.emit(&Planned::of(&set.manifest));
+    }
     let bar = progress::things(&cx.out, "restoring", 0);
     let to = cx.cwd.join(&args.to);
     let done = restore(&place, &set, &args.component, &to, &mut |done, of| {

@@ -40,6 +40,8 @@ struct Made {
     to: String,
     sets: Vec<SetDoc>,
     not_due: Vec<String>,
+    /// Plans of which a set would be made: a dry run makes none.
+    would: Vec<String>,
 }
 
 impl Report for Made {
@@ -59,6 +61,9 @@ impl Report for Made {
     }
 
     fn summary(&self) -> String {
+        if !self.would.is_empty() {
+            return format!("would back up {} to {}", self.would.join(", "), self.to);
+        }
         match (self.sets.len(), self.not_due.as_slice()) {
             (0, []) => "there was nothing to back up".to_owned(),
             (0, plans) => format!("nothing is due of {}", plans.join(", ")),
@@ -86,7 +91,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let place = desk.place();
     let store = cx.store(Mode::Write)?;
     let artifacts = cx.objects()?;
-    let mut made = Made { to: desk.objects.describe(), sets: Vec::new(), not_due: Vec::new() };
+    let mut made = Made { to: desk.objects.describe(), sets: Vec::new(), not_due: Vec::new(), would: Vec::new() };
     let known = if args.due { sets::all(&place)? } else { Vec::new() };
     let bar = progress::things(&cx.out, "backing up", 0);
     for plan in plans {
@@ -103,7 +108,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             }
         }
         if store.is_dry_run() {
-            made.not_due.push(plan.name.to_string());
+            made.would.push(plan.name.to_string());
             continue;
         }
         let request = Request { plan: &plan.name, parts: &all, recipients: &backup.recipients, artifacts: &artifacts };

@@ -33,6 +33,8 @@ pub struct Pruned {
     pub bytes: u64,
     /// True when they were removed.
     pub done: bool,
+    /// Why nothing can be removed now: somebody's clock is wrong.
+    pub clock: Option<String>,
 }
 
 /// Which sets go, and with `remove` their removal.
@@ -40,14 +42,18 @@ pub struct Pruned {
 /// # Errors
 /// When a clock is wrong, or the place cannot be read or written.
 pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], remove: bool, waiting: &mut dyn FnMut(&str)) -> Result<Pruned> {
-    let _alone = store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting)?;
+    let remove = remove && !store.is_dry_run();
+    let alone = || store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting);
+    let _alone = remove.then(alone).transpose()?;
     let sets = all(place)?;
-    clocks_agree(&sets, store.now())?;
+    let clock = wrong_clock(&sets, store.now());
+    if let Some(why) = clock.as_ref().filter(|_| remove) {
+        return Err(Error::new(why.clone()).hint("nothing was removed; set the clock right, here or where the backups are"));
+    }
     let (fates, left) = fates(&sets, plans);
     let gone: BTreeSet<&str> = fates.iter().filter(|(_, fate)| fate.goes()).map(|(_, fate)| fate.id.as_str()).collect();
     let (objects, bytes) = unnamed(place, &sets, &gone)?;
-    let mut pruned =
-        Pruned { objects: objects.len() as u64, bytes, done: remove && !store.is_dry_run(), sets: Vec::new(), left };
+    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove, sets: Vec::new(), left, clock };
     if pruned.done && (!gone.is_empty() || !objects.is_empty()) {
         for id in &gone {
             place.objects.unpublish(&format!("{SETS}/{id}"))?;
@@ -64,20 +70,16 @@ pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], remove: boo
     Ok(pruned)
 }
 
-fn clocks_agree(sets: &[Listed], now: Timestamp) -> Result<()> {
-    let hint = "nothing was removed; set the clock right, here or where the backups are";
-    for set in sets {
-        let Ok(found) = &set.found else { continue };
-        let began = found.manifest.began;
-        if began > now.plus_micros(APART) {
-            return Err(Error::new(format!("the clock says {now}, and the backup set {} was begun at {began}", set.id)).hint(hint));
+/// How one clock contradicts another.
+fn wrong_clock(sets: &[Listed], now: Timestamp) -> Option<String> {
+    sets.iter().find_map(|set| {
+        let manifest = &set.found.as_ref().ok()?.manifest;
+        if manifest.began > now.plus_micros(APART) {
+            return Some(format!("the clock says {now}, and the backup set {} was begun at {}", set.id, manifest.began));
         }
-        if (set.since.micros() - found.manifest.ended.micros()).abs() > APART {
-            let what = format!("the backup set {} says {}, and its place got it at {}", set.id, found.manifest.ended, set.since);
-            return Err(Error::new(what).hint(hint));
-        }
-    }
-    Ok(())
+        let apart = (set.since.micros() - manifest.ended.micros()).abs() > APART;
+        apart.then(|| format!("the backup set {} says {}, and its place got it at {}", set.id, manifest.ended, set.since))
+    })
 }
 
 type Fates = (Vec<(Name, Fate)>, Vec<(String, String)>);
