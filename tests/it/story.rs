@@ -221,7 +221,8 @@ pub(crate) fn flags(s: &Sandbox) {
 pub(crate) fn backups(s: &Sandbox) {
     let made = json(&ok(s, ["backup", "keygen", "-o", "backup.key", "--format", "json"]));
     let recipient = made["recipient"].as_str().expect("a public key");
-    let keys = format!("[backup]\nrecipients = [\"{recipient}\"]\nidentity = \"file:backup.key\"\n[backup.place]\nurl = \"place\"\n");
+    let keys =
+        format!("[backup]\nrecipients = [\"{recipient}\"]\nidentity = \"file:backup.key\"\n[backup.place]\nurl = \"place\"\n");
     s.write("mlops.toml", format!("{}\n{keys}", s.read("mlops.toml")));
     ok(s, ["backup", "run"]);
 }

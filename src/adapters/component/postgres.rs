@@ -145,13 +145,17 @@ struct Server<'a> {
 impl<'a> Server<'a> {
     /// Starts one; `None` when the programs of a server are not here.
     fn start(dir: &'a Path) -> Result<Option<Self>> {
-        if ["initdb", "pg_ctl", "psql", "createdb"].iter().any(|name| super::version(name).is_none()) || rustix::process::geteuid().is_root() {
+        if ["initdb", "pg_ctl", "psql", "createdb"].iter().any(|name| super::version(name).is_none())
+            || rustix::process::geteuid().is_root()
+        {
             // PostgreSQL refuses to run as root.
             return Ok(None);
         }
         let server = Self { dir };
         let data = server.data();
-        Program::new("initdb").args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D", &data]).output(b"")?;
+        Program::new("initdb")
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D", &data])
+            .output(b"")?;
         let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off", dir.display());
         let log = dir.join("server.log").display().to_string();
         Program::new("pg_ctl").args(["start", "--wait", "--silent", "-D", &data, "-l", &log, "-o", &options]).output(b"")?;
@@ -175,7 +179,15 @@ impl<'a> Server<'a> {
 
     fn rows(&self) -> Result<Counts> {
         let ask = |sql: &str| -> Result<Vec<String>> {
-            let out = self.program("psql").args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname=kept", "--command", sql]);
+            let out = self.program("psql").args([
+                "--no-psqlrc",
+                "--quiet",
+                "--tuples-only",
+                "--no-align",
+                "--dbname=kept",
+                "--command",
+                sql,
+            ]);
             Ok(String::from_utf8_lossy(&out.output(b"")?).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect())
         };
         let tables = ask(census::TABLES)?;

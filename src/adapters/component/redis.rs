@@ -66,7 +66,9 @@ impl Redis {
             match line.strip_prefix('-') {
                 Some(no) => {
                     let e = Error::new(format!("the Redis server at {} says: {no}", self.address));
-                    return Err(e.hint("check `password` of the component in mlops.toml, and what its user may do (`SYNC`, `DBSIZE`)"));
+                    return Err(
+                        e.hint("check `password` of the component in mlops.toml, and what its user may do (`SYNC`, `DBSIZE`)")
+                    );
                 }
                 // While it makes the snapshot it sends empty lines, so that nobody takes it for dead.
                 None if line.is_empty() => {}
@@ -79,7 +81,8 @@ impl Redis {
     fn keys(&self) -> Result<Counts> {
         let mut stream = self.connect()?;
         let head = self.ask(&mut stream, &["INFO", "keyspace"])?;
-        let size: u64 = head.strip_prefix('$').and_then(|n| n.parse().ok()).ok_or_else(|| Error::new("Redis gave no keyspace"))?;
+        let size: u64 =
+            head.strip_prefix('$').and_then(|n| n.parse().ok()).ok_or_else(|| Error::new("Redis gave no keyspace"))?;
         let mut text = String::new();
         stream.take(size).read_to_string(&mut text).context(|| "Redis gave no keyspace")?;
         let of = |line: &str| {

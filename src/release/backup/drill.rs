@@ -3,10 +3,10 @@
 //! It works on copies in a folder of its own, which is removed whatever happens; servers that it starts listen on a socket or a loopback
 //! port in it. It is given nothing by which it could reach what is in use but the place of the backups.
 
+use super::Place;
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
 use super::restore::{BESIDE, restore_into};
-use super::Place;
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -132,7 +132,8 @@ fn counted(component: &dyn Component, part: &manifest::Part, (to, beside): (&Pat
     let Some(found) = component.count(&files, own.path())? else {
         return Ok("its files are there; what would count what is in them is not on this machine".to_owned());
     };
-    let expected: Counts = part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
+    let expected: Counts =
+        part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
     let counted = part.counts.keys().any(|name| name.contains(' ') && !found.contains_key(name) && !name.starts_with("links"));
     if expected != found || counted {
         return Err(Error::new(format!("it has {found:?}, and {:?} were kept", part.counts)));
@@ -152,7 +153,7 @@ fn altered(place: &Place<'_>, set: &Found, folder: &Path) -> Result<String> {
     let at = folder.join("altered/sha256").join(&hex[..2]);
     std::fs::create_dir_all(&at).context(|| "cannot make a folder")?;
     atomic::write_file(&at.join(&hex[2..]), &bytes, 0o600)?;
-    match open(&copy, folder, (place.readable()?, &part.stored), &mut |_| Ok(())) {
+    match open(&copy, (place.readable()?, &part.stored), &mut |_| Ok(())) {
         Err(_) => Ok(format!("of component {}, with byte {middle} changed", part.name)),
         Ok(()) => Err(Error::new(format!("component {} with byte {middle} changed was taken for right", part.name))),
     }

@@ -41,7 +41,13 @@ pub struct Pruned {
 ///
 /// # Errors
 /// When a clock is wrong, or the place cannot be read or written.
-pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], remove: bool, waiting: &mut dyn FnMut(&str)) -> Result<Pruned> {
+pub fn prune(
+    store: &Store,
+    place: &Place<'_>,
+    plans: &[BackupPlan],
+    remove: bool,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<Pruned> {
     let remove = remove && !store.is_dry_run();
     let alone = || store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting);
     let _alone = remove.then(alone).transpose()?;

@@ -74,8 +74,12 @@ fn begin(within: &Path, set: &Found) -> Result<()> {
     if within.exists() {
         let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
         if mark != set.manifest.id {
-            return Err(Error::new(format!("{} is there already, and is no restore of the set {}", within.display(), set.manifest.id))
-                .hint("remove it, or name another folder"));
+            return Err(Error::new(format!(
+                "{} is there already, and is no restore of the set {}",
+                within.display(),
+                set.manifest.id
+            ))
+            .hint("remove it, or name another folder"));
         }
         for entry in std::fs::read_dir(within).context(failed)? {
             let path = entry.context(failed)?.path();
@@ -107,33 +111,46 @@ pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &P
     if let Some(all) = set.manifest.artifacts.filter(|_| wanted("artifacts")) {
         let objects = Objects::files(&to.join(OBJECTS))?;
         let index = mirror::index(place.objects, &all)?;
-        for (at, (digest, stream)) in index.iter().enumerate() {
-            told(at as u64, all.objects);
-            if objects.verify(digest)? != Health::Ok {
-                let file = to.join(format!("{}.object", digest.hex()));
-                open(place.objects, to, (place.readable()?, stream), &mut |from| {
-                    let mut to = std::fs::File::create(&file).context(|| format!("cannot write {}", file.display()))?;
-                    std::io::copy(from, &mut to).context(|| format!("cannot write {}", file.display())).map(drop)
-                })?;
-                let stored = objects.put_file(&file)?;
-                std::fs::remove_file(&file).context(|| format!("cannot remove {}", file.display()))?;
-                if stored.digest != *digest {
-                    return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
-                }
-            }
-            done.objects += 1;
-            done.bytes += stream.plain_size;
-        }
+        done.objects = index.len() as u64;
+        done.bytes += index.values().map(|stream| stream.plain_size).sum::<u64>();
+        objects_back(place, &index, (&objects, to), told)?;
     }
     assemble(to, &mut done)?;
     Ok(done)
 }
 
+/// Objects that share flushes of the disk.
+const BATCH: usize = 512;
+
+/// Brings the objects that are not there yet.
+fn objects_back(place: &Place<'_>, index: &mirror::Index, (to, scratch): (&Objects, &Path), told: Told<'_>) -> Result<()> {
+    let mut missing = Vec::new();
+    for (digest, stream) in index {
+        if to.verify(digest)? != Health::Ok {
+            missing.push((digest, stream));
+        }
+    }
+    let (of, identities) = (index.len() as u64, place.readable()?);
+    let mut there = of - missing.len() as u64;
+    for batch in missing.chunks(BATCH) {
+        let stored = to.put_filled(batch.len(), place.jobs, scratch, &|at, to| {
+            open(place.objects, (identities, batch[at].1), &mut |from| {
+                std::io::copy(from, to).context(|| "cannot write an object").map(drop)
+            })
+        })?;
+        if let Some(((digest, _), _)) = batch.iter().zip(stored).find(|((digest, _), stored)| **digest != stored.digest) {
+            return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
+        }
+        there += batch.len() as u64;
+        told(there, of);
+    }
+    Ok(())
+}
+
 fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
     let failed = || format!("cannot make {}", files.display());
     std::fs::create_dir_all(files).context(failed)?;
-    let scratch = files.parent().unwrap_or(files);
-    let packed = open(place.objects, scratch, (place.readable()?, &part.stored), &mut |from| extract(from, files))?;
+    let packed = open(place.objects, (place.readable()?, &part.stored), &mut |from| extract(from, Some(files)))?;
     match part.counts.get("files") {
         Some(files) if *files != packed.files => {
             Err(Error::of(Kind::Broken, format!("{} files came back of {files}", packed.files)))

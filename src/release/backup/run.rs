@@ -75,6 +75,7 @@ pub fn run(
 
 fn made(store: &Store, place: &Place<'_>, request: &Request<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Found> {
     let recipients = Recipients::parse(request.recipients)?;
+    std::fs::create_dir_all(place.scratch).context(|| format!("cannot make {}", place.scratch.display()))?;
     let began = store.now();
     let mut of = Manifest {
         schema: Manifest::schema(),
@@ -131,7 +132,7 @@ fn state(store: &Store, place: &Place<'_>, recipients: &Recipients) -> Result<(L
 
 fn packed(place: &Place<'_>, recipients: &Recipients, dumped: &Dumped) -> Result<(Stream, Counts)> {
     let mut found = Packed::default();
-    let stored = seal(place.objects, place.scratch, recipients, &mut |to| {
+    let stored = seal(place, recipients, &mut |to| {
         found = archive(&dumped.root, to)?;
         Ok(())
     })?;

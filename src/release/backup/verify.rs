@@ -1,11 +1,12 @@
 //! Reads a set again. Without a key that is the bytes as they are stored; with one, what they were.
 
-use super::pack::{extract, open, scratch};
+use super::pack::{extract, open};
 use super::{Place, mirror};
 use crate::base::digest::Digest;
-use crate::base::error::Result;
+use crate::base::error::{Kind, Result};
 use crate::domain::backup::manifest::{Found, Stream};
-use crate::store::objects::Health;
+use crate::release::parallel;
+use crate::store::objects::{Fault, Health};
 use std::collections::BTreeMap;
 
 /// How much is read.
@@ -59,26 +60,33 @@ pub fn verify(place: &Place<'_>, set: &Found, depth: Depth, told: &mut dyn FnMut
         sizes.insert(digest, size);
         Ok(())
     })?;
-    let of = streams.len() as u64;
-    for (at, (what, stream, component)) in streams.iter().enumerate() {
-        found.objects += 1;
-        told(at as u64, of);
+    found.objects = streams.len() as u64;
+    let mut read_again = Vec::new();
+    for one in &streams {
+        let (what, stream, component) = one;
         match sizes.get(&stream.object) {
             None => found.wrong.push(format!("{what}: it is missing")),
             Some(size) if *size != stream.size => {
                 found.wrong.push(format!("{what}: it has {size} bytes and had {}", stream.size));
             }
-            Some(_) if depth == Depth::There || !(*component || picked(&stream.object, depth)) => {}
-            Some(_) => {
-                found.read += 1;
-                found.bytes += stream.size;
-                if let Some(why) = read(place, stream, *component)? {
-                    found.wrong.push(format!("{what}: {why}"));
-                }
-            }
+            Some(_) if depth != Depth::There && (*component || picked(&stream.object, depth)) => read_again.push(one),
+            Some(_) => {}
         }
     }
-    Ok(found)
+    let (of, mut failed) = (read_again.len() as u64, None);
+    let again = |(_, stream, component): &&(String, Stream, bool)| read(place, stream, *component);
+    parallel::each(&read_again, place.jobs, &again, &mut |(what, stream, _), why, done| {
+        found.read += 1;
+        found.bytes += stream.size;
+        match why {
+            Ok(None) => {}
+            Ok(Some(why)) => found.wrong.push(format!("{what}: {why}")),
+            Err(e) => failed = failed.take().or(Some(e)),
+        }
+        told(done, of);
+    });
+    found.wrong.sort();
+    failed.map_or(Ok(found), Err)
 }
 
 /// Which objects are read of a part: the digest decides, so that each is read at some part or other.
@@ -92,17 +100,27 @@ fn picked(object: &Digest, depth: Depth) -> bool {
 
 /// Why a stream is not what it was; `None` when it is.
 fn read(place: &Place<'_>, stream: &Stream, component: bool) -> Result<Option<String>> {
-    match place.objects.verify(&stream.object)? {
-        Health::Ok => {}
-        Health::Missing => return Ok(Some("it is missing".to_owned())),
-        Health::Corrupt { .. } => return Ok(Some("its bytes are others than those that were written".to_owned())),
-    }
-    let Some(identities) = place.identities else { return Ok(None) };
-    let folder = scratch(place.scratch)?;
-    let files = scratch(folder.path())?;
-    let opened = open(place.objects, folder.path(), (identities, stream), &mut |from| match component {
-        true => extract(from, files.path()).map(drop),
+    let Some(identities) = place.identities else {
+        return Ok(match place.objects.verify(&stream.object)? {
+            Health::Ok => None,
+            Health::Missing => Some("it is missing".to_owned()),
+            Health::Corrupt { .. } => Some(ALTERED.to_owned()),
+        });
+    };
+    let opened = open(place.objects, (identities, stream), &mut |from| match component {
+        true => extract(from, None).map(drop),
         false => Ok(()),
     });
-    Ok(opened.err().map(|e| e.to_string()))
+    match opened {
+        Ok(()) => Ok(None),
+        Err(e) => match e.cause::<Fault>() {
+            Some(Fault::Missing(_)) => Ok(Some("it is missing".to_owned())),
+            Some(Fault::Corrupt { .. }) => Ok(Some(ALTERED.to_owned())),
+            None if e.kind() == Kind::Broken => Ok(Some(e.to_string())),
+            None => Err(e),
+        },
+    }
 }
+
+/// What is said of bytes that were changed.
+const ALTERED: &str = "its bytes are others than those that were written";

@@ -9,7 +9,7 @@
 
 use super::atomic::{is_disk_error, make_dirs, parent, rename, shown, sync_dir, sync_file, temporary, worded};
 use super::source::{Sink, Source, drain};
-use super::{ALGORITHM, Backend, Each, Health, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
+use super::{ALGORITHM, Backend, Each, Fill, Health, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
@@ -147,12 +147,48 @@ impl Files {
                 sink(bytes)
             })
         })?;
+        self.written(temporary, (digest, size), flush)
+    }
+
+    fn write_filled(&self, at: usize, flush: bool, fill: Fill<'_>) -> Result<Written> {
+        let mut temporary = temporary(&self.tmp(), 0o444)?;
+        let mut to = Hashing { inner: temporary.as_file_mut(), hasher: Hasher::new(), size: 0 };
+        fill(at, &mut to)?;
+        let (digest, size) = (to.hasher.finish(), to.size);
+        self.written(temporary, (digest, size), flush)
+    }
+
+    /// What was written needs a place only when the same is not there already.
+    fn written(&self, temporary: NamedTempFile, (digest, size): (Digest, u64), flush: bool) -> Result<Written> {
         let temporary = match self.is_right(&digest, size)? {
             true => None,
             false if flush => Some(sync_file(temporary)?),
             false => Some(temporary.into_temp_path()),
         };
         Ok(Written { digest, size, temporary })
+    }
+
+    /// Flushes what was written, unless each was, and gives it its places.
+    fn settle(&self, written: Vec<Written>, flush: Option<&Flush>) -> Result<Vec<Stored>> {
+        if let Some(flush) = flush {
+            flush.all(&self.root)?;
+        }
+        let mut stored = Vec::with_capacity(written.len());
+        let (mut published, mut dirs) = (BTreeSet::new(), BTreeSet::new());
+        for Written { digest, size, temporary } in written {
+            dirs.insert(parent(&self.place(&digest)).to_owned());
+            // The same bytes under two paths are one object.
+            let temporary = temporary.filter(|_| published.insert(digest));
+            stored.push(Stored { digest, size, new: temporary.is_some() });
+            if let Some(temporary) = temporary {
+                self.link(temporary, &digest)?;
+            }
+        }
+        match flush {
+            Some(flush) if dirs.len() >= MANY => flush.all(&self.root)?,
+            _ => dirs.iter().try_for_each(|dir| sync_dir(dir))?,
+        }
+        Ok(stored)
     }
 
     /// The entries of a directory by name; none when there is no such directory.
@@ -171,6 +207,27 @@ impl Files {
         }
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(entries)
+    }
+}
+
+/// Hashes and counts what goes to a file.
+struct Hashing<'a> {
+    inner: &'a mut File,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl std::io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        let (taken, _) = bytes.split_at(n);
+        self.hasher.update(taken);
+        self.size += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -217,25 +274,15 @@ impl Backend for Files {
         self.prepare()?;
         let flush = Flush::open(&self.root, paths.len())?;
         let written = pool::each(paths, jobs, progress, &|path, tick| self.write_one(path, flush.is_none(), tick))?;
-        if let Some(flush) = &flush {
-            flush.all(&self.root)?;
-        }
-        let mut stored = Vec::with_capacity(written.len());
-        let (mut published, mut dirs) = (BTreeSet::new(), BTreeSet::new());
-        for Written { digest, size, temporary } in written {
-            dirs.insert(parent(&self.place(&digest)).to_owned());
-            // The same bytes under two paths are one object.
-            let temporary = temporary.filter(|_| published.insert(digest));
-            stored.push(Stored { digest, size, new: temporary.is_some() });
-            if let Some(temporary) = temporary {
-                self.link(temporary, &digest)?;
-            }
-        }
-        match &flush {
-            Some(flush) if dirs.len() >= MANY => flush.all(&self.root)?,
-            _ => dirs.iter().try_for_each(|dir| sync_dir(dir))?,
-        }
-        Ok(stored)
+        self.settle(written, flush.as_ref())
+    }
+
+    fn put_filled(&self, count: usize, jobs: usize, _: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        self.prepare()?;
+        let flush = Flush::open(&self.root, count)?;
+        let all: Vec<usize> = (0..count).collect();
+        let written = pool::each(&all, jobs, &|_| (), &|at, _| self.write_filled(*at, flush.is_none(), fill))?;
+        self.settle(written, flush.as_ref())
     }
 
     fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {

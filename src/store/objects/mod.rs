@@ -21,7 +21,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
 use source::Sink;
 use std::fmt;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The hash algorithm's name, the first part of every object's place.
@@ -119,11 +119,16 @@ fn digest_of_hex(hex: &str) -> Option<Digest> {
 /// Is told digest, size in bytes and time of storing of each object.
 pub type Each<'a> = &'a mut dyn FnMut(Digest, u64, Timestamp) -> Result<()>;
 
+/// Writes the bytes of one of several objects, told by its number, to a sink.
+pub type Fill<'a> = &'a (dyn Fn(usize, &mut dyn Write) -> Result<()> + Sync);
+
 /// Where objects are. Implemented by files and by what `object_store` reaches.
 trait Backend: Send + Sync {
     fn put_file(&self, path: &Path) -> Result<Stored>;
     fn put_bytes(&self, bytes: &[u8]) -> Result<Stored>;
     fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>>;
+    /// Stores `count` objects whose bytes `fill` writes; those of a place that is far away wait in `scratch`.
+    fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>>;
     /// Gives the bytes in order, unverified; false when there is no such object.
     fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool>;
     fn stat(&self, digest: &Digest) -> Result<Option<u64>>;
@@ -198,6 +203,15 @@ impl Objects {
         self.backend.put_files(paths, jobs, progress)
     }
 
+    /// Stores `count` objects whose bytes `fill` writes, with up to `jobs` threads and as few disk flushes as can be; results are in the
+    /// order of their numbers. What goes to an object store waits in the folder `scratch` until its digest is known.
+    ///
+    /// # Errors
+    /// The first failure, that of `fill` included: what was being written is then under no name.
+    pub fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        self.backend.put_filled(count, jobs, scratch, fill)
+    }
+
     /// The bytes of an object, verified.
     ///
     /// # Errors
@@ -224,6 +238,26 @@ impl Objects {
             temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
         })?;
         atomic::replace(temporary, dest)
+    }
+
+    /// Gives the bytes of an object in order to `sink`. They are verified at the end only: what `sink` made of them counts when this
+    /// succeeds, and not before.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is missing or corrupt; whatever `sink` fails with.
+    pub fn stream(&self, digest: &Digest, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.verified(digest, sink)
+    }
+
+    /// The same for who hashes the bytes anyway, and verifies them.
+    ///
+    /// # Errors
+    /// When there is no such object, or it cannot be read; whatever `sink` fails with.
+    pub fn stream_unverified(&self, digest: &Digest, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        match self.backend.stream(digest, sink)? {
+            true => Ok(()),
+            false => self.fault(Fault::Missing(*digest)),
+        }
     }
 
     /// Reads an object's bytes again and says whether they are right.
@@ -381,6 +415,11 @@ impl Objects {
             Health::Missing => Fault::Missing(*digest),
             Health::Corrupt { found, size } => Fault::Corrupt { digest: *digest, found, size },
         };
+        self.fault(fault)
+    }
+
+    fn fault<T>(&self, fault: Fault) -> Result<T> {
+        let (Fault::Missing(digest) | Fault::Corrupt { digest, .. }) = fault;
         Err(fault)
             .context(|| format!("cannot read object {digest} from {}", self.describe()))
             .hint(|| "store the same file again, which heals the object, or restore it from a backup".into())

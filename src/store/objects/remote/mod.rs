@@ -16,9 +16,9 @@ mod upload;
 pub use open::RemoteOptions;
 
 use super::source::{Sink, Source};
-use super::{ALGORITHM, Backend, Each, NAMED_MAX, Stored, TRASH, Trashed, digest_of_hex, pool};
+use super::{ALGORITHM, Backend, Each, Fill, NAMED_MAX, Stored, TRASH, Trashed, digest_of_hex, pool};
 use crate::base::digest::Digest;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Context as _, Error, Result};
 use crate::base::time::Timestamp;
 use crate::store::runtime::block_on;
 use futures_util::StreamExt as _;
@@ -177,6 +177,16 @@ impl Backend for Remote {
             let stored = self.put_file(path)?;
             tick(stored.size);
             Ok(stored)
+        })
+    }
+
+    fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        let failed = || format!("cannot write in {}", scratch.display());
+        let all: Vec<usize> = (0..count).collect();
+        pool::each(&all, jobs.min(UPLOADS), &|_| (), &|at, _| {
+            let mut waits = tempfile::NamedTempFile::new_in(scratch).context(failed)?;
+            fill(*at, waits.as_file_mut())?;
+            self.put_file(waits.path())
         })
     }
 
