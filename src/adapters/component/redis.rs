@@ -1,7 +1,7 @@
 //! A Redis server: the snapshot that it sends to a replica that asks for everything (`SYNC`, <https://redis.io/docs/latest/operate/oss_and_stack/management/replication/>),
 //! which is the file that it starts from.
 
-use crate::adapters::process::Program;
+use crate::adapters::process::{Event, Program, why};
 use crate::base::error::{Context, Error, Result};
 use crate::config::secret::Secret;
 use crate::seams::backup::{Component, Counts, Dumped, Kind};
@@ -138,13 +138,13 @@ impl Component for Redis {
                     let said = server.stderr();
                     return Err(e).context(|| format!("a server of our own does not start from the snapshot: {said}"));
                 }
-                Err(_) => match server.next_before(Some(Instant::now() + Duration::from_millis(50)))? {
-                    Some(crate::adapters::process::Event::Ended(ended)) => {
-                        let why = crate::adapters::process::why("redis-server", &ended, &server.stderr());
+                Err(_) => {
+                    let next = server.next_before(Some(Instant::now() + Duration::from_millis(50)))?;
+                    if let Some(Event::Ended(ended)) = next {
+                        let why = why("redis-server", &ended, &server.stderr());
                         return Err(Error::new(format!("the snapshot of Redis cannot be read: {why}")));
                     }
-                    _ => {}
-                },
+                }
             }
         };
         Ok(Some(counted))

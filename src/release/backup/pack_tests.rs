@@ -1,8 +1,11 @@
 use super::*;
 use crate::adapters::age;
 
+/// Name, kind, and link or bytes.
+type Entry<'a> = (&'a str, tar::EntryType, &'a str);
+
 /// A tar of entries (name, kind, link or bytes) as no tar program would write it: names are put into the header as they are.
-fn hostile(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
+fn hostile(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, kind, text) in entries {
         let mut header = tar::Header::new_gnu();
@@ -23,7 +26,7 @@ fn hostile(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
 #[test]
 fn nothing_of_a_hostile_archive_leaves_its_folder() {
     use tar::EntryType::{Fifo, Link, Regular, Symlink};
-    let cases: [(&[(&str, tar::EntryType, &str)], &str); 6] = [
+    let cases: [(&[Entry<'_>], &str); 6] = [
         (&[("../out", Regular, "x")], "leads out of it"),
         (&[("/out", Regular, "x")], "leads out of it"),
         (&[("a/../../out", Regular, "x")], "leads out of it"),
