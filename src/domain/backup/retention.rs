@@ -67,11 +67,6 @@ impl Fate {
 }
 
 impl Keep {
-    /// True when no rule is set: then only the newest sets would stay.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     fn buckets(&self) -> [Bucket; 5] {
         [
             ("hourly", self.hourly, |at| at.micros().div_euclid(HOUR).to_string()),
