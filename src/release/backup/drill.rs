@@ -6,7 +6,7 @@
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
 use super::restore::{BESIDE, restore_into};
-use super::Place;
+use super::{Place, scratch as own};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -42,6 +42,7 @@ pub struct Drill<'a> {
 pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn FnMut(&str)) -> Result<Proof> {
     place.readable()?;
     let (at, began) = (store.now(), Instant::now());
+    let _at_work = own::hold(place.scratch)?;
     let folder = scratch(place.scratch)?;
     let mut steps = Steps { all: Vec::new(), told };
     let to = folder.path().join("restored");
