@@ -34,7 +34,9 @@ pub(crate) fn run() -> Result<Vec<Line>> {
     };
     let mut lines = Vec::new();
     match Command::new("restic").arg("version").output() {
-        Err(_) => lines.push(Line::timed("backup: 2 GB, first set", median(Of::Children, 1, backup)?, Bar::Exact).noted("restic is not here")),
+        Err(_) => lines.push(
+            Line::timed("backup: 2 GB, first set", median(Of::Children, 1, backup)?, Bar::Exact).noted("restic is not here"),
+        ),
         Ok(_) => {
             let repository = dir.join("restic");
             let [ours, theirs] = medians(Of::Children, 1, backup, || restic(&repository, &dir.join(".kf/objects")))?;
@@ -44,7 +46,9 @@ pub(crate) fn run() -> Result<Vec<Line>> {
     }
     let again = median(Of::Children, 1, || output(kf().arg("-C").arg(dir).args(["backup", "run"])).map(drop))?;
     lines.push(Line::timed("backup: 2 GB, nothing new", again, Bar::WallMs(1000.0)));
-    let verify = |identity: &[&str]| output(kf().arg("-C").arg(dir).args(["backup", "verify", "--read-data", "all"]).args(identity)).map(drop);
+    let verify = |identity: &[&str]| {
+        output(kf().arg("-C").arg(dir).args(["backup", "verify", "--read-data", "all"]).args(identity)).map(drop)
+    };
     let stored = objects(&place.join("sha256"))?;
     let hashed = median(Of::Own, 1, || stored.iter().try_for_each(|path| hash(path)))?;
     let cipher = median(Of::Children, 1, || verify(&[]))?;
@@ -58,7 +62,13 @@ pub(crate) fn run() -> Result<Vec<Line>> {
         Ok(())
     })?;
     let value = peak as f64 / MB;
-    lines.push(Line { name: "backup: memory".into(), sample, bar: Bar::AboveMb(MEMORY), value, note: format!("peak {value:.1} MB") });
+    lines.push(Line {
+        name: "backup: memory".into(),
+        sample,
+        bar: Bar::AboveMb(MEMORY),
+        value,
+        note: format!("peak {value:.1} MB"),
+    });
     Ok(lines)
 }
 
@@ -75,7 +85,9 @@ fn prepare(dir: &Path) -> Result<()> {
     let made: serde_json::Value = serde_json::from_slice(&made).context(|| "keygen prints no JSON")?;
     let recipient = made["recipient"].as_str().unwrap_or_default();
     let place = dir.join("place").display().to_string();
-    let config = format!("[project]\nname = \"bench\"\n[backup]\nrecipients = [\"{recipient}\"]\n[backup.place]\nurl = \"file://{place}\"\n");
+    let config = format!(
+        "[project]\nname = \"bench\"\n[backup]\nrecipients = [\"{recipient}\"]\n[backup.place]\nurl = \"file://{place}\"\n"
+    );
     std::fs::write(dir.join("mlops.toml"), config).context(|| "cannot write mlops.toml")?;
     let files = dir.join("files");
     std::fs::create_dir(&files).context(|| "cannot make a folder")?;
@@ -91,7 +103,8 @@ fn prepare(dir: &Path) -> Result<()> {
             left -= n;
         }
     }
-    let words = ["retrieval", "answer", "context", "document", "the", "of", "and", "a", "question", "model", "version", "is", "in"];
+    let words =
+        ["retrieval", "answer", "context", "document", "the", "of", "and", "a", "question", "model", "version", "is", "in"];
     for at in 0..SMALL.0 {
         let mut text = format!("document {at}\n");
         while text.len() < SMALL.1 {

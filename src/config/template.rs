@@ -408,6 +408,8 @@ name = "@PROJECT@"
 #keep-monthly = 12
 #keep-yearly = 10
 #keep-forever = false
+#lock-days = 90
+#lock-mode = "compliance"
 "##;
 
 /// The `mlops.toml` of a new repository.

@@ -1,6 +1,6 @@
 //! `kf backup drill`: restores a set where it harms nobody, and tells whether all of it is there.
 
-use super::{Desk, Key, Planned, configured};
+use super::{Desk, Key, Planned, Trust, configured};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::table::Table;
@@ -9,6 +9,7 @@ use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::domain::backup::proof::Proof;
 use crate::release::backup::drill::{Drill, drill};
+use crate::release::backup::lock::{self, Verdict, Worm};
 use crate::release::backup::{parts, sets};
 use crate::store::{DbTarget, Mode, Store};
 use serde::Serialize;
@@ -24,12 +25,15 @@ pub(crate) struct Args {
     set: String,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 #[derive(Serialize)]
 struct Drilled {
     #[serde(flatten)]
     proof: Proof,
+    worm: Option<Worm>,
 }
 
 /// Milliseconds, for people.
@@ -51,7 +55,8 @@ impl Report for Drilled {
             let found = step.failed.clone().unwrap_or_else(|| step.found.clone());
             t.row([step.what.clone(), result.to_owned(), long(step.took_ms), found]);
         }
-        vec![t.into(), self.summary().into()]
+        let locks = self.worm.iter().map(|worm| Block::from(format!("locks: {}", worm.found)));
+        std::iter::once(t.into()).chain(locks).chain([self.summary().into()]).collect()
     }
 
     fn summary(&self) -> String {
@@ -64,7 +69,8 @@ impl Report for Drilled {
     }
 
     fn exit(&self) -> Exit {
-        if self.proof.passed { Exit::Ok } else { Exit::No }
+        let held = self.worm.as_ref().is_none_or(|worm| worm.verdict == Verdict::Enforced);
+        if self.proof.passed && held { Exit::Ok } else { Exit::No }
     }
 
     fn outputs(&self) -> Vec<(&'static str, String)> {
@@ -79,15 +85,16 @@ impl Report for Drilled {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = sets::find(&place, &args.set)?;
+    let set = sets::trusted(&place, &args.set, args.trust.unsigned)?;
     if cx.global.dry_run {
         return cx.out.emit(&Planned::of(&set.manifest));
     }
     let backup = configured(cx)?;
     let store = cx.store(Mode::Write)?;
     let root = &cx.project()?.root;
-    let mut all = Vec::new();
+    let (mut all, mut worm) = (Vec::new(), None);
     for plan in backup.plans.iter().filter(|plan| plan.name == set.manifest.plan) {
+        worm = plan.lock.map(|of| lock::probe(&store, &place, of.mode)).transpose()?;
         all = parts::of(backup, plan, (root, cx.jobs()), &|reference| cx.secret(reference))?;
     }
     let open = |file: &std::path::Path| Store::open(cx.settings_for(DbTarget::Sqlite(file.to_owned()))?, Mode::Write);
@@ -95,5 +102,5 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let of = Drill { set: &set, parts: &all, open: &open, smoke: backup.smoke.as_deref() };
     let proof = drill(&store, &place, &of, &mut |step| bar.set_message(step.to_owned()))?;
     bar.finish_and_clear();
-    cx.out.emit(&Drilled { proof })
+    cx.out.emit(&Drilled { proof, worm })
 }

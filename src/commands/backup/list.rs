@@ -6,10 +6,12 @@ use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
 use crate::base::text::count;
+use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::backup::manifest::Manifest;
+use crate::domain::backup::manifest::{Manifest, SETS};
 use crate::release::backup::sets;
+use crate::store::objects::lock::{LockMode, Of};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,6 +33,10 @@ struct List {
     place: String,
     sets: Vec<SetDoc>,
     unreadable: Vec<String>,
+    /// Whose manifest somebody deleted or overwrote, and is still there as it was.
+    hidden: Vec<String>,
+    /// Which no key that is known here signed, where one is known.
+    unsigned: Vec<String>,
 }
 
 impl Report for List {
@@ -48,6 +54,12 @@ impl Report for List {
             blocks.push(t.into());
         }
         blocks.extend(self.unreadable.iter().map(|why| Block::from(format!("not a set: {why}"))));
+        let hidden =
+            |set| Block::from(format!("somebody deleted or overwrote the manifest of {set}; it is read as it was locked"));
+        blocks.extend(self.hidden.iter().map(hidden));
+        let unsigned =
+            |set| Block::from(format!("no key that is known here signed {set}: anybody who can write there may have made it"));
+        blocks.extend(self.unsigned.iter().map(unsigned));
         blocks.push(self.summary().into());
         blocks
     }
@@ -63,8 +75,12 @@ impl Report for List {
 
 pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
-    let mut list = List { place: desk.objects.describe(), sets: Vec::new(), unreadable: Vec::new() };
-    for set in sets::all(&desk.place())? {
+    let place = desk.place();
+    let (sets, unreadable, hidden, unsigned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut list = List { place: desk.objects.describe(), sets, unreadable, hidden, unsigned };
+    for set in sets::all(&place)? {
+        list.hidden.extend(set.hidden.then(|| set.id.clone()));
+        list.unsigned.extend(set.found.is_ok().then(|| set.id.clone()).filter(|_| set.usable(&place).is_none()));
         match set.found {
             Ok(found) => list.sets.push(SetDoc::of(&found, set.proven.map(|proof| proof.at))),
             Err(e) => list.unreadable.push(e.chain().join(": ")),
@@ -78,6 +94,14 @@ struct Shown {
     #[serde(flatten)]
     set: SetDoc,
     manifest: Manifest,
+    lock: Option<LockDoc>,
+}
+
+/// The lock of a manifest as its place tells it.
+#[derive(Serialize)]
+struct LockDoc {
+    mode: Option<LockMode>,
+    until: Option<Timestamp>,
 }
 
 impl Report for Shown {
@@ -107,12 +131,27 @@ impl Report for Shown {
             Some(key) => format!("signed by {key}"),
             None => "not signed by a key that is known here".to_owned(),
         };
-        format!("{} of the plan {}, {signed}, for {}", self.set.set, self.set.plan, self.manifest.recipients.join(", "))
+        let lock = match &self.lock {
+            None => String::new(),
+            Some(LockDoc { mode: Some(mode), until: Some(until) }) => format!(", locked until {until} ({mode})"),
+            Some(_) => ", which should be locked and is not".to_owned(),
+        };
+        format!("{} of the plan {}, {signed}{lock}, for {}", self.set.set, self.set.plan, self.manifest.recipients.join(", "))
     }
 }
 
 pub(super) fn show(cx: &Cx, args: &ShowArgs) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let found = sets::find(&desk.place(), &args.set)?;
-    cx.out.emit(&Shown { set: SetDoc::of(&found, None), manifest: found.manifest })
+    let name = format!("{SETS}/{}", found.manifest.id);
+    let lock = match found.manifest.lock {
+        None => None,
+        // Without a plan that locks, the place is not asked.
+        Some(lock) if !desk.objects.lockable() => Some(LockDoc { mode: Some(lock.mode), until: Some(lock.until) }),
+        Some(_) => {
+            let told = desk.objects.retained(Of::Name(&name))?;
+            Some(LockDoc { mode: told.map(|lock| lock.mode), until: told.map(|lock| lock.until) })
+        }
+    };
+    cx.out.emit(&Shown { set: SetDoc::of(&found, None), manifest: found.manifest, lock })
 }

@@ -15,15 +15,15 @@ use crate::base::exit::Exit;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::config::Backup;
 use crate::config::secret::Secret;
+use crate::config::{Artifacts, Backup};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::{Found, Manifest};
 use crate::release::backup::Place;
 use crate::store::objects::Objects;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Keep what a release depends on, and prove that it comes back
 #[derive(clap::Subcommand, Debug)]
@@ -66,6 +66,14 @@ struct Key {
     identity: Option<PathBuf>,
 }
 
+/// Which sets are taken.
+#[derive(clap::Args, Debug)]
+struct Trust {
+    /// Take a set that no key known here signed: anybody who can write there may have made it
+    #[arg(long)]
+    unsigned: bool,
+}
+
 /// All that is opened to work on backups.
 struct Desk {
     objects: Objects,
@@ -84,10 +92,14 @@ impl Desk {
             Error::usage("mlops.toml does not say where backups go")
                 .hint("add `[backup.place]` with `url = \"file:///mnt/backup\"` or `url = \"s3://BUCKET/PREFIX\"`")
         })?;
+        apart(cx, place)?;
         let signer = cx.log_signer()?;
         let identities = key.map(|key| key.read(cx, backup)).transpose()?.flatten();
         Ok(Self {
-            objects: cx.objects_of(place)?,
+            objects: match backup.plans.iter().any(|plan| plan.lock.is_some()) {
+                true => cx.locked_objects_of(place)?,
+                false => cx.objects_of(place)?,
+            },
             scratch: cx.kf_dir()?.join("cache").join("backup"),
             known: signer.iter().map(|s| s.key().public().clone()).collect(),
             signer,
@@ -106,6 +118,36 @@ impl Desk {
             jobs: self.jobs,
         }
     }
+}
+
+/// Backups are not where the state or the objects of versions are: each would remove what the other keeps, and be lost with it.
+fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
+    let loaded = cx.project()?;
+    let real = |path: &Path| {
+        let path = loaded.root.join(path);
+        path.canonicalize().unwrap_or(path)
+    };
+    let Artifacts::Local(path) = place else {
+        return match *place == loaded.project.artifacts {
+            true => Err(beside("the objects of versions")),
+            false => Ok(()),
+        };
+    };
+    let own = real(path);
+    if own.starts_with(real(&cx.kf_dir()?)) {
+        return Err(beside("the state"));
+    }
+    match &loaded.project.artifacts {
+        Artifacts::Local(other) if own.starts_with(real(other)) || real(other).starts_with(&own) => {
+            Err(beside("the objects of versions"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn beside(what: &str) -> Error {
+    Error::usage(format!("`backup.place` is where {what} are: each would remove what the other keeps"))
+        .hint("name a place of its own, best on another machine")
 }
 
 fn configured(cx: &Cx) -> Result<&Backup> {
@@ -138,6 +180,7 @@ struct SetDoc {
     stored_bytes: u64,
     signed_by: Option<String>,
     proven: Option<Timestamp>,
+    locked_until: Option<Timestamp>,
 }
 
 /// What would be restored: a dry run writes nothing.
@@ -180,6 +223,7 @@ impl SetDoc {
             stored_bytes: of.stored(),
             signed_by: found.signed_by.clone(),
             proven,
+            locked_until: of.lock.map(|lock| lock.until),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
-use crate::release::backup::prune::{Pruned, prune};
+use crate::release::backup::prune::{How, Pruned, prune};
 use crate::store::Mode;
 use serde::Serialize;
 
@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Do it, instead of telling what would be done
     #[arg(long)]
     apply: bool,
+    /// The clocks were checked: remove what is old although they do not agree, or nothing was backed up for long
+    #[arg(long)]
+    clock_is_right: bool,
 }
 
 #[derive(Serialize)]
@@ -92,6 +95,7 @@ impl Report for Outcome {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let store = cx.store(Mode::Write)?;
-    let pruned = prune(&store, &desk.place(), &configured(cx)?.plans, args.apply, &mut waiting(cx))?;
+    let how = How { remove: args.apply, clock_is_right: args.clock_is_right };
+    let pruned = prune(&store, &desk.place(), &configured(cx)?.plans, how, &mut waiting(cx))?;
     cx.out.emit(&Outcome::of(pruned))
 }

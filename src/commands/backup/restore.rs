@@ -1,6 +1,6 @@
 //! `kf backup restore`: gets a set back into a new folder.
 
-use super::{Desk, Key, Planned};
+use super::{Desk, Key, Planned, Trust};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -30,6 +30,8 @@ pub(crate) struct Args {
     component: Vec<Name>,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 #[derive(Serialize)]
@@ -77,7 +79,7 @@ impl Report for Restored {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = sets::find(&place, &args.set)?;
+    let set = sets::trusted(&place, &args.set, args.trust.unsigned)?;
     if cx.global.dry_run {
         return cx.out.emit(&Planned::of(&set.manifest));
     }

@@ -39,6 +39,7 @@ struct PlanDoc {
     last_backup: Option<Timestamp>,
     last_proven: Option<Timestamp>,
     rto_ms: Option<u64>,
+    locked_until: Option<Timestamp>,
     wrong: Vec<String>,
 }
 
@@ -46,11 +47,12 @@ impl Report for Status {
     const SCHEMA: &'static str = "kf.backup-status/1";
 
     fn blocks(&self) -> Vec<Block> {
-        let mut t = Table::new(&["plan", "last proven", "last backup", ">sets", "wrong"]);
+        let mut t = Table::new(&["plan", "last proven", "last backup", ">sets", "locked until", "wrong"]);
         let time = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
         for plan in &self.plans {
             let wrong = if plan.wrong.is_empty() { "-".to_owned() } else { plan.wrong.join("; ") };
-            t.row([plan.plan.clone(), time(plan.last_proven), time(plan.last_backup), plan.sets.to_string(), wrong]);
+            let locked = plan.locked_until.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            t.row([plan.plan.clone(), time(plan.last_proven), time(plan.last_backup), plan.sets.to_string(), locked, wrong]);
         }
         vec![t.into(), self.summary().into()]
     }
@@ -70,11 +72,13 @@ impl Report for Status {
 pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let now = cx.store(Mode::Read)?.now();
-    let all = sets::all(&desk.place())?;
+    let place = desk.place();
+    let all = sets::all(&place)?;
     let mut status = Status { place: desk.objects.describe(), plans: Vec::new() };
     for plan in &configured(cx)?.plans {
-        let of: Vec<_> = all.iter().filter(|set| set.found.as_ref().is_ok_and(|f| f.manifest.plan == plan.name)).collect();
-        let last = of.first().and_then(|set| set.found.as_ref().ok()).map(|found| found.manifest.began);
+        let of: Vec<_> = all.iter().filter(|set| set.usable(&place).is_some_and(|f| f.manifest.plan == plan.name)).collect();
+        let newest = of.first().and_then(|set| set.usable(&place)).map(|found| &found.manifest);
+        let (last, lock) = (newest.map(|of| of.began), newest.and_then(|of| of.lock));
         let proof = of.iter().filter_map(|set| set.proven.as_ref()).max_by_key(|proof| proof.at);
         let hours = |since: Timestamp| (now.micros() - since.micros()) / 3_600_000_000;
         let mut wrong = Vec::new();
@@ -90,6 +94,12 @@ pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
                 wrong.push(format!("the last backup is {} hours old", hours(at)));
             }
             Some(_) => {}
+        }
+        if last.is_some() && lock.is_none() && plan.lock.is_some() {
+            wrong.push("the last backup is not locked".to_owned());
+        }
+        for set in of.iter().filter(|set| set.hidden) {
+            wrong.push(format!("somebody deleted or overwrote the manifest of {}", set.id));
         }
         match proof {
             None if last.is_some() => wrong.push("nothing of it was ever proven to come back: `kf backup drill`".to_owned()),
@@ -111,6 +121,7 @@ pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             last_backup: last,
             last_proven: proof.map(|proof| proof.at),
             rto_ms: proof.map(|proof| proof.rto_ms),
+            locked_until: lock.map(|lock| lock.until),
             wrong,
         });
     }

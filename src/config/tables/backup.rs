@@ -41,7 +41,20 @@ words! {
     }
 }
 
-word_leaf! { ComponentKind, "kind of component"; Every, "time of a backup"; }
+words! {
+    /// Who may end a lock before its time.
+    LockMode, "mode of a lock" {
+        /// Whoever has a special permission.
+        Governance = "governance",
+        /// Nobody.
+        Compliance = "compliance",
+    }
+}
+
+word_leaf! { ComponentKind, "kind of component"; Every, "time of a backup"; LockMode, "mode of a lock"; }
+
+/// The longest lock in days: no bucket takes more than a hundred years.
+const LOCK_MAX: u32 = 36_500;
 
 table! {
     /// As written.
@@ -120,6 +133,10 @@ table! {
         keep_yearly: At<u32> = "keep-yearly", or 0;
         /// Keep all for ever.
         keep_forever: At<bool> = "keep-forever", or false;
+        /// Locked: so many days nobody can remove what a set names; only in a bucket of S3 that was made with object lock.
+        lock_days: At<u32> = "lock-days", or 0;
+        /// governance (whoever has a special permission may end a lock) or compliance (nobody may).
+        lock_mode: Option<At<LockMode>> = "lock-mode";
     }
 }
 
@@ -194,6 +211,17 @@ pub struct Plan {
     pub keep_of: [u32; 5],
     /// Keep all for ever.
     pub keep_forever: bool,
+    /// How long what a set names is locked.
+    pub lock: Option<Lock>,
+}
+
+/// How long what a set names is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// Days from when the set was begun; more than 0.
+    pub days: u32,
+    /// Who may end it.
+    pub mode: LockMode,
 }
 
 impl CheckOne for RawBackup {
@@ -211,6 +239,12 @@ impl CheckOne for RawBackup {
                 None
             }
         };
+        if let Some(url) = &self.place.body.url {
+            check_place(url, cx);
+        }
+        for raw in &self.plans.0 {
+            raw.body.check_lock(&raw.name, place.as_ref(), cx);
+        }
         let components = self.components.check("backup.components", cx)?;
         let mut plans = self.plans.check("backup.plans", cx)?;
         for (raw, plan) in self.plans.0.iter().zip(&plans) {
@@ -235,6 +269,19 @@ impl CheckOne for RawBackup {
             components,
             plans,
         })
+    }
+}
+
+/// Backups among the objects of versions, or in the folder of the state, would be taken for garbage there, and lost with them.
+fn check_place(url: &At<String>, cx: &mut Checker<'_>) {
+    let plain = |url: &str| url.trim_end_matches('/').to_owned();
+    let (own, artifacts) = (plain(&url.value), plain(&cx.raw.artifacts.body.url.value));
+    if own == artifacts {
+        let title = "`backup.place.url` is where `artifacts.url` is: each would remove what the other keeps";
+        cx.refuse(&url.spot, title, "name a place of its own, best on another machine");
+    } else if own == ".kf" || own.starts_with(".kf/") {
+        let title = "`backup.place.url` is in the folder of the state: whatever takes the one takes the other";
+        cx.refuse(&url.spot, title, "name a place outside of `.kf`, best on another machine");
     }
 }
 
@@ -316,6 +363,29 @@ impl RawPlan {
                 self.keep_yearly.value,
             ],
             keep_forever: self.keep_forever.value,
+            lock: self.lock(),
+        }
+    }
+
+    fn lock(&self) -> Option<Lock> {
+        let mode = self.lock_mode.as_ref().map_or(LockMode::Governance, |at| at.value);
+        (self.lock_days.value > 0).then_some(Lock { days: self.lock_days.value, mode })
+    }
+
+    /// What is wrong with the lock; `place` is where backups go, when that is said.
+    fn check_lock(&self, name: &Name, place: Option<&Artifacts>, cx: &mut Checker<'_>) {
+        if let (Some(mode), 0) = (&self.lock_mode, self.lock_days.value) {
+            let title = format!("`backup.plans.{name}.lock-mode` locks nothing without `lock-days`");
+            cx.refuse(&mode.spot, title, "add `lock-days = 30`, or take it out");
+        }
+        if self.lock_days.value > LOCK_MAX {
+            let title = format!("`backup.plans.{name}.lock-days` is more than a hundred years");
+            cx.refuse(&self.lock_days.spot, title, "nothing could remove what is locked by mistake: take a number that you mean");
+        }
+        if self.lock_days.value > 0 && place.is_some_and(|place| !matches!(place, Artifacts::S3(_))) {
+            let title = format!("`backup.plans.{name}.lock-days` needs a place with locks, and `backup.place` has none");
+            let help = "only a bucket of S3 that was made with object lock has them: name it, or take `lock-days` out";
+            cx.refuse(&self.lock_days.spot, title, help);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::note::Note;
 use crate::domain::audit::refused::Why;
 use crate::seams::backup::Counts;
+use crate::store::objects::lock::{LockMode, Retention};
 use serde::{Deserialize, Serialize};
 
 /// The form of a manifest.
@@ -43,6 +44,28 @@ pub struct Manifest {
     pub components: Vec<Part>,
     /// The objects of versions, when they are in the set.
     pub artifacts: Option<Artifacts>,
+    /// How long it is locked, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+}
+
+/// How long a set is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Who may end the lock.
+    pub mode: LockMode,
+    /// Until when the manifest is locked.
+    pub until: Timestamp,
+    /// Until when every object that it names is, at least.
+    pub objects: Timestamp,
+}
+
+impl Lock {
+    /// The lock of the manifest.
+    pub fn retention(&self) -> Retention {
+        Retention { mode: self.mode, until: self.until }
+    }
 }
 
 /// The audit log as a set has it.
@@ -199,6 +222,7 @@ mod tests {
                 counts: Counts::from([("rows of ev".into(), 3)]),
             }],
             artifacts: Some(Artifacts { index: Digest::of(b"i"), objects: 2, bytes: 30, stored: 25 }),
+            lock: None,
         }
     }
 

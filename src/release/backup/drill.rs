@@ -3,10 +3,10 @@
 //! It works on copies in a folder of its own, which is removed whatever happens; servers that it starts listen on a socket or a loopback
 //! port in it. It is given nothing by which it could reach what is in use but the place of the backups.
 
-use super::Place;
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
 use super::restore::{BESIDE, restore_into};
+use super::{Place, scratch as own};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -42,6 +42,7 @@ pub struct Drill<'a> {
 pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn FnMut(&str)) -> Result<Proof> {
     place.readable()?;
     let (at, began) = (store.now(), Instant::now());
+    let _at_work = own::hold(place.scratch)?;
     let folder = scratch(place.scratch)?;
     let mut steps = Steps { all: Vec::new(), told };
     let to = folder.path().join("restored");

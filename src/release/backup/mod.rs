@@ -2,24 +2,30 @@
 //!
 //! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
 //! * [`sets`]: the sets of a place; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`due`]: whether a plan's time has come; [`lock`]: what is locked, until when, and whether that holds.
 //! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
 //!
 //! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
 //! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
 
+mod clocks;
 pub mod drill;
+pub mod due;
+pub mod lock;
 mod mirror;
 mod pack;
 pub mod parts;
 pub mod prune;
 pub mod restore;
 pub mod run;
+mod scratch;
 pub mod sets;
 pub mod verify;
 
 use crate::adapters::age::Identities;
 use crate::base::error::{Error, Result};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
+use crate::domain::backup::manifest::Found;
 use crate::store::objects::Objects;
 use std::path::Path;
 
@@ -40,6 +46,11 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Whether a set may be relied on: where keys are known, one of them signed it.
+    pub fn trusts(&self, found: &Found) -> bool {
+        self.known.is_empty() || found.signed_by.is_some()
+    }
+
     /// The key that reads backups.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Reads a set again. Without a key that is the bytes as they are stored; with one, what they were.
 
 use super::pack::{extract, open};
-use super::{Place, mirror};
+use super::{Place, mirror, scratch as own};
 use crate::base::digest::Digest;
 use crate::base::error::{Kind, Result};
 use crate::domain::backup::manifest::{Found, Stream};
@@ -40,6 +40,7 @@ pub struct Verified {
 /// # Errors
 /// When the place cannot be read, which says nothing of the set.
 pub fn verify(place: &Place<'_>, set: &Found, depth: Depth, told: &mut dyn FnMut(u64, u64)) -> Result<Verified> {
+    let _at_work = own::hold(place.scratch)?;
     let mut found = Verified { opened: place.identities.is_some() && depth != Depth::There, ..Verified::default() };
     let mut streams: Vec<(String, Stream, bool)> =
         set.manifest.components.iter().map(|part| (format!("component {}", part.name), part.stored, true)).collect();

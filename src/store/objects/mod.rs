@@ -9,6 +9,7 @@
 
 pub mod atomic;
 mod files;
+pub mod lock;
 mod named;
 mod pool;
 mod remote;
@@ -19,6 +20,7 @@ pub use remote::RemoteOptions;
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
+use lock::{LockMode, Of, Probe, Retention};
 use source::Sink;
 use std::fmt;
 use std::io::Write;
@@ -148,6 +150,30 @@ trait Backend: Send + Sync {
     fn names(&self, folder: &str) -> Result<Vec<(String, Timestamp)>>;
     fn unpublish(&self, name: &str) -> Result<()>;
     fn describe(&self) -> String;
+    fn lockable(&self) -> bool {
+        false
+    }
+    fn retain(&self, _: Of<'_>, _: Retention) -> Result<Retention> {
+        Err(lock::none(self.describe()))
+    }
+    fn retained(&self, _: Of<'_>) -> Result<Option<Retention>> {
+        Ok(None)
+    }
+    fn publish_locked(&self, _: &str, _: &[u8], _: Retention) -> Result<bool> {
+        Err(lock::none(self.describe()))
+    }
+    fn probe_locks(&self, _: &str, _: LockMode) -> Result<Probe> {
+        Ok(Probe::NoLocks(lock::none(self.describe()).to_string()))
+    }
+    fn hidden(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    fn older(&self, _: &str) -> Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
+    fn expunge(&self, _: Of<'_>) -> Result<bool> {
+        Err(lock::none(self.describe()))
+    }
 }
 
 /// The objects of a repository.
