@@ -17,8 +17,12 @@ use serde_json::Value;
 
 /// List the backup sets, the newest first
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf backup list\n  kf backup list --format jsonl")]
-pub(crate) struct Args {}
+#[command(after_long_help = "Examples:\n  kf backup list\n  kf backup list --format jsonl --limit 100000")]
+pub(crate) struct Args {
+    /// At most this many, the newest
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u32,
+}
 
 /// Show what is in a backup set
 #[derive(clap::Args, Debug)]
@@ -37,6 +41,8 @@ struct List {
     hidden: Vec<String>,
     /// Which no key that is known here signed, where one is known.
     unsigned: Vec<String>,
+    /// Whether there may be more than were asked for.
+    limited: bool,
 }
 
 impl Report for List {
@@ -60,6 +66,9 @@ impl Report for List {
         let unsigned =
             |set| Block::from(format!("no key that is known here signed {set}: anybody who can write there may have made it"));
         blocks.extend(self.unsigned.iter().map(unsigned));
+        if self.limited {
+            blocks.push("There may be older ones: ask for more with `--limit N`.".into());
+        }
         blocks.push(self.summary().into());
         blocks
     }
@@ -73,12 +82,13 @@ impl Report for List {
     }
 }
 
-pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
+pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let place = desk.place();
     let (sets, unreadable, hidden, unsigned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut list = List { place: desk.objects.describe(), sets, unreadable, hidden, unsigned };
-    for set in sets::all(&place)? {
+    let mut list = List { place: desk.objects.describe(), sets, unreadable, hidden, unsigned, limited: false };
+    let most = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    for set in sets::some(&place, most)? {
         list.hidden.extend(set.hidden.then(|| set.id.clone()));
         list.unsigned.extend(set.found.is_ok().then(|| set.id.clone()).filter(|_| set.usable(&place).is_none()));
         match set.found {
@@ -86,6 +96,7 @@ pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             Err(e) => list.unreadable.push(e.chain().join(": ")),
         }
     }
+    list.limited = list.sets.len() + list.unreadable.len() == most;
     cx.out.emit(&list)
 }
 

@@ -14,7 +14,8 @@ use crate::config::BackupPlan;
 use crate::release::backup::due::is_due;
 use crate::release::backup::lock::{Verdict, Worm};
 use crate::release::backup::run::{Progress, Request, run as make};
-use crate::release::backup::{parts, sets};
+use crate::release::backup::parts;
+use crate::release::backup::sets::Sets;
 use crate::store::Mode;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -113,7 +114,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             }
         }
         // What is not due is not begun: who holds the lock looks again.
-        if args.due && !is_due(&store, &place, plan, &all, &sets::all(&place)?)? {
+        if args.due && !is_due(&store, &place, plan, &all, &Sets::of(&place)?)? {
             made.not_due.push(plan.name.to_string());
             continue;
         }

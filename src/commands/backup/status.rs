@@ -8,7 +8,10 @@ use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::config::Every;
-use crate::release::backup::sets;
+use crate::domain::backup::manifest::plan_of;
+use crate::domain::backup::proof::Proof;
+use crate::release::backup::proofs::Proofs;
+use crate::release::backup::sets::Sets;
 use crate::store::Mode;
 use serde::Serialize;
 
@@ -73,13 +76,13 @@ pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let now = cx.store(Mode::Read)?.now();
     let place = desk.place();
-    let all = sets::all(&place)?;
+    let (sets, proofs) = (Sets::of(&place)?, Proofs::of(&place)?);
     let mut status = Status { place: desk.objects.describe(), plans: Vec::new() };
     for plan in &configured(cx)?.plans {
-        let of: Vec<_> = all.iter().filter(|set| set.usable(&place).is_some_and(|f| f.manifest.plan == plan.name)).collect();
-        let newest = of.first().and_then(|set| set.usable(&place)).map(|found| &found.manifest);
-        let (last, lock) = (newest.map(|of| of.began), newest.and_then(|of| of.lock));
-        let proof = of.iter().filter_map(|set| set.proven.as_ref()).max_by_key(|proof| proof.at);
+        let name = plan.name.as_str();
+        let newest = sets.newest_usable(Some(name))?.map(|found| found.manifest);
+        let (last, lock) = (newest.as_ref().map(|of| of.began), newest.as_ref().and_then(|of| of.lock));
+        let proof = proven(&sets, &proofs, name)?;
         let hours = |since: Timestamp| (now.micros() - since.micros()) / 3_600_000_000;
         let mut wrong = Vec::new();
         let allowed = match plan.every {
@@ -98,10 +101,10 @@ pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
         if last.is_some() && lock.is_none() && plan.lock.is_some() {
             wrong.push("the last backup is not locked".to_owned());
         }
-        for set in of.iter().filter(|set| set.hidden) {
-            wrong.push(format!("somebody deleted or overwrote the manifest of {}", set.id));
+        for id in sets.hidden().filter(|id| plan_of(id) == Some(name)) {
+            wrong.push(format!("somebody deleted the manifest of {id}"));
         }
-        match proof {
+        match &proof {
             None if last.is_some() => wrong.push("nothing of it was ever proven to come back: `kf backup drill`".to_owned()),
             Some(proof) if hours(proof.at) > UNPROVEN * 24 => {
                 wrong.push(format!("proven {} days ago: `kf backup drill`", hours(proof.at) / 24));
@@ -117,13 +120,24 @@ pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
         }
         status.plans.push(PlanDoc {
             plan: plan.name.to_string(),
-            sets: of.len(),
+            sets: sets.ids().filter(|id| plan_of(id) == Some(name)).count(),
             last_backup: last,
-            last_proven: proof.map(|proof| proof.at),
+            last_proven: proof.as_ref().map(|proof| proof.at),
             rto_ms: proof.map(|proof| proof.rto_ms),
             locked_until: lock.map(|lock| lock.until),
             wrong,
         });
     }
     cx.out.emit(&status)
+}
+
+/// The newest drill that found a set of a plan whole, by the manifest that the set has now.
+fn proven(sets: &Sets<'_>, proofs: &Proofs<'_>, plan: &str) -> Result<Option<Proof>> {
+    for proof in proofs.of_plan(plan) {
+        let proof = proof?;
+        if proof.passed && sets.digest(&proof.set)? == Some(proof.manifest) {
+            return Ok(Some(proof));
+        }
+    }
+    Ok(None)
 }

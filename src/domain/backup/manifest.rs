@@ -4,7 +4,7 @@
 //! All else in the place is named by the SHA-256 of its bytes, which the manifest tells: whoever trusts it trusts the set.
 
 use crate::base::canonical;
-use crate::base::digest::Digest;
+use crate::base::digest::{Digest, hex};
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::time::Timestamp;
@@ -182,6 +182,9 @@ impl Manifest {
         if manifest.id != id {
             return Err(Error::new(format!("{}: it says that it is {}", damaged(), manifest.id)));
         }
+        if plan_of(id) != Some(manifest.plan.as_str()) {
+            return Err(Error::new(format!("{}: it says that its plan is {}", damaged(), manifest.plan)));
+        }
         Ok(Found { manifest, signed_by, digest: Digest::of(bytes) })
     }
 
@@ -191,10 +194,27 @@ impl Manifest {
     }
 }
 
-/// The name of a set.
-pub fn id(at: Timestamp, chance: &[u8; 4]) -> String {
+/// The name of a set: the time first, so that names are in the order of time; then the plan, so that who looks for the newest set of a plan
+/// reads one manifest and not those of seven years.
+pub fn id(at: Timestamp, plan: &str, chance: &[u8; 4]) -> String {
+    format!("{}-{plan}-{}", moment(at), hex(chance))
+}
+
+/// A name for what is made at a time.
+pub fn stamp(at: Timestamp, chance: &[u8; 4]) -> String {
+    format!("{}-{}", moment(at), hex(chance))
+}
+
+/// The plan in the name of a set; `None` for what is no such name.
+pub fn plan_of(id: &str) -> Option<&str> {
+    let (_, rest) = id.split_once('-')?;
+    rest.rsplit_once('-').map(|(plan, _)| plan)
+}
+
+/// A time to the second, as part of a name.
+fn moment(at: Timestamp) -> String {
     let digits: String = at.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
-    format!("{}t{}z-{}", &digits[..8], &digits[8..], crate::base::digest::hex(chance))
+    format!("{}t{}z", &digits[..8], &digits[8..])
 }
 
 #[cfg(test)]
@@ -206,7 +226,7 @@ mod tests {
         let stream = Stream { object: Digest::of(b"o"), size: 9, plain: Digest::of(b"p"), plain_size: 20 };
         Manifest {
             schema: Manifest::schema(),
-            id: id(at, &[1, 2, 3, 255]),
+            id: id(at, "daily", &[1, 2, 3, 255]),
             plan: "daily".parse().expect("a name"),
             began: at,
             ended: at.plus_micros(1_500_000),
@@ -229,7 +249,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_whoever_signed_it_is_told() {
         let (of, key) = (manifest(), SignerKey::from_seed("kf/shop/1", [3; 32]).expect("a key"));
-        assert_eq!(of.id, "20261118t110640z-010203ff");
+        assert_eq!(of.id, "20261118t110640z-daily-010203ff");
         let plain = of.text(None).expect("a text");
         let found = Manifest::read(&of.id, plain.as_bytes(), &[]).expect("read");
         assert_eq!((found.manifest, found.signed_by), (of.clone(), None));
@@ -238,6 +258,18 @@ mod tests {
         let found = Manifest::read(&of.id, signed.as_bytes(), &known).expect("read");
         assert_eq!((found.manifest.stored(), found.signed_by.as_deref()), (34, Some("kf/shop/1")));
         assert_eq!(Manifest::read(&of.id, signed.as_bytes(), &[]).expect("read").signed_by, None, "nobody whom we know");
+    }
+
+    #[test]
+    fn the_plan_is_in_the_name() {
+        let at = Timestamp::from_micros(1_795_000_000_000_000);
+        for plan in ["daily", "on-change", "a"] {
+            assert_eq!(plan_of(&id(at, plan, &[0; 4])), Some(plan));
+        }
+        assert_eq!((plan_of("notes.txt"), plan_of("a-b")), (None, None));
+        let other = Manifest { plan: "hourly".parse().expect("a name"), ..manifest() };
+        let e = Manifest::read(&other.id, other.text(None).expect("a text").as_bytes(), &[]).expect_err("another plan");
+        assert!(e.to_string().contains("its plan is hourly"), "{e}");
     }
 
     #[test]
@@ -251,7 +283,7 @@ mod tests {
             let found = Manifest::read(&of.id, &bytes, &known);
             assert!(found.is_err() || found.is_ok_and(|f| f.signed_by.is_none()), "{at}");
         }
-        let other = Manifest { id: "20270101t000000z-00000000".into(), ..of.clone() }.text(None).expect("a text");
+        let other = Manifest { id: "20270101t000000z-daily-00000000".into(), ..of.clone() }.text(None).expect("a text");
         assert!(
             Manifest::read(&of.id, other.as_bytes(), &[]).expect_err("another").to_string().contains("it says that it is 2027")
         );

@@ -161,7 +161,7 @@ fn altered(place: &Place<'_>, set: &Found, folder: &Path) -> Result<String> {
 }
 
 fn record(store: &Store, place: &Place<'_>, proof: &Proof) -> Result<()> {
-    let name = format!("{}-{}", manifest::id(proof.at, &store.random().bytes()), proof.set);
+    let name = format!("{}.{}", proof.set, manifest::stamp(proof.at, &store.random().bytes()));
     let text = proof.text(place.signer)?;
     place.objects.publish(&format!("{DRILLS}/{name}"), text.as_bytes())?;
     let failed: Vec<&str> = proof.steps.iter().filter(|s| s.failed.is_some()).map(|s| s.what.as_str()).collect();

@@ -5,7 +5,7 @@
 
 use super::Place;
 use super::parts::{Part, Source};
-use super::sets::Listed;
+use super::sets::{LOOKED_AT, Sets};
 use crate::base::error::Result;
 use crate::base::time::Timestamp;
 use crate::config::{BackupPlan, Every};
@@ -22,18 +22,24 @@ const OURS: &str = "backup.";
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn is_due(store: &Store, place: &Place<'_>, plan: &BackupPlan, parts: &[Part], sets: &[Listed]) -> Result<bool> {
+pub fn is_due(store: &Store, place: &Place<'_>, plan: &BackupPlan, parts: &[Part], sets: &Sets<'_>) -> Result<bool> {
     let now = store.now();
-    let ours = sets.iter().filter_map(|set| set.usable(place)).map(|found| &found.manifest);
-    let whole =
-        ours.filter(|of| of.plan == plan.name && of.began <= now.plus_micros(HOUR) && parts.iter().all(|part| has(of, part)));
-    let Some(last) = whole.max_by_key(|of| of.began) else { return Ok(true) };
-    match plan.every {
-        Every::Hour => Ok(hours(last.began, now) >= 1),
-        Every::Day => Ok(hours(last.began, now) >= 24),
-        Every::Week => Ok(hours(last.began, now) >= 168),
-        Every::Change => changed(store, last),
+    let period = match plan.every {
+        Every::Hour => Some(1),
+        Every::Day => Some(24),
+        Every::Week => Some(168),
+        Every::Change => None,
+    };
+    // A plan of whose newest sets none has all that it has now is due.
+    for set in sets.newest(Some(plan.name.as_str())).take(LOOKED_AT) {
+        let set = set?;
+        let Some(of) = set.usable(place).map(|found| &found.manifest).filter(|of| of.began <= now.plus_micros(HOUR)) else { continue };
+        let old = period.is_some_and(|period| hours(of.began, now) >= period);
+        if old || parts.iter().all(|part| has(of, part)) {
+            return if period.is_some() { Ok(old) } else { changed(store, of) };
+        }
     }
+    Ok(true)
 }
 
 fn has(of: &Manifest, part: &Part) -> bool {

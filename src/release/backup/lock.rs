@@ -2,7 +2,7 @@
 //!
 //! Whether a place keeps locks is tried, not believed: something is locked, and then to be removed.
 
-use super::sets::Listed;
+use super::sets::{LOOKED_AT, Sets};
 use super::{Place, mirror};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
@@ -52,7 +52,7 @@ words! {
 /// # Errors
 /// When the place cannot be asked.
 pub fn probe(store: &Store, place: &Place<'_>, mode: LockMode) -> Result<Worm> {
-    let name = format!("{TRIALS}/{}", crate::domain::backup::manifest::id(store.now(), &store.random().bytes()));
+    let name = format!("{TRIALS}/{}", crate::domain::backup::manifest::stamp(store.now(), &store.random().bytes()));
     let told = |verdict, found: &str| Worm { verdict, found: found.to_owned() };
     Ok(match place.objects.probe_locks(&name, mode)? {
         Probe::Enforced { shortened: false } => told(Verdict::Enforced, "what is locked cannot be removed"),
@@ -73,12 +73,17 @@ pub(super) fn asked(of: Asked, began: Timestamp) -> Lock {
 ///
 /// # Errors
 /// When something cannot be locked.
-pub(super) fn hold(place: &Place<'_>, of: &Manifest, lock: Lock, sets: &[Listed]) -> Result<Lock> {
-    let before = sets.iter().filter_map(|set| set.usable(place)).find_map(|found| {
-        let earlier = found.manifest.lock.filter(|earlier| earlier.mode >= lock.mode && earlier.objects >= lock.until)?;
-        Some((earlier.objects, named(place, &found.manifest).ok()?))
-    });
-    let (known, locked) = before.unwrap_or((lock.objects, BTreeSet::new()));
+pub(super) fn hold(place: &Place<'_>, of: &Manifest, lock: Lock, sets: &Sets<'_>) -> Result<Lock> {
+    let (mut known, mut locked) = (lock.objects, BTreeSet::new());
+    for set in sets.newest(Some(of.plan.as_str())).take(LOOKED_AT) {
+        let set = set?;
+        let Some(earlier) = set.usable(place).map(|found| &found.manifest) else { continue };
+        let long = earlier.lock.filter(|earlier| earlier.mode >= lock.mode && earlier.objects >= lock.until);
+        if let (Some(long), Ok(named)) = (long, named(place, earlier)) {
+            (known, locked) = (long.objects, named);
+            break;
+        }
+    }
     let all = named(place, of)?;
     let missing: Vec<Digest> = all.difference(&locked).copied().collect();
     let wanted = Retention { mode: lock.mode, until: lock.objects };

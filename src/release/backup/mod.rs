@@ -1,7 +1,7 @@
 //! Backups: sets that are made, read again, restored and removed, and drills that prove them.
 //!
 //! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
-//! * [`sets`]: the sets of a place; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`sets`]: the sets of a place, [`proofs`]: the reports of drills beside them; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
 //! * [`due`]: whether a plan's time has come; [`lock`]: what is locked, until when, and whether that holds.
 //! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
 //!
@@ -15,6 +15,7 @@ pub mod lock;
 mod mirror;
 mod pack;
 pub mod parts;
+pub mod proofs;
 pub mod prune;
 pub mod restore;
 pub mod run;

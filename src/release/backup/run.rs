@@ -4,7 +4,7 @@ use super::due::is_due;
 use super::lock::{self, Verdict, Worm};
 use super::pack::{Packed, archive, scratch, seal};
 use super::parts::{Part, Source};
-use super::sets::{self, Listed};
+use super::sets::{LOOKED_AT, Sets};
 use super::{Place, mirror, scratch as own};
 use crate::adapters::age::Recipients;
 use crate::base::error::{Context, Error, Kind, Result};
@@ -70,7 +70,7 @@ pub fn run(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Option<Made>> {
     let alone = store.lock(Matter::Backup, Hold::Alone, "backup run", waiting)?;
-    let sets = sets::all(place)?;
+    let sets = Sets::of(place)?;
     if request.only_if_due && !is_due(store, place, request.plan, request.parts, &sets)? {
         return Ok(None);
     }
@@ -107,7 +107,7 @@ fn made(
     store: &Store,
     place: &Place<'_>,
     request: &Request<'_>,
-    (alone, sets): (&Lock, &[Listed]),
+    (alone, sets): (&Lock, &Sets<'_>),
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Made> {
     let recipients = Recipients::parse(request.recipients)?;
@@ -115,7 +115,7 @@ fn made(
     let began = store.now();
     let mut of = Manifest {
         schema: Manifest::schema(),
-        id: manifest::id(began, &store.random().bytes()),
+        id: manifest::id(began, request.plan.name.as_str(), &store.random().bytes()),
         plan: request.plan.name.clone(),
         began,
         ended: began,
@@ -204,14 +204,21 @@ fn artifacts(
     place: &Place<'_>,
     request: &Request<'_>,
     recipients: &Recipients,
-    sets: &[Listed],
+    sets: &Sets<'_>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Artifacts> {
     // Others may read this one: what was encrypted for somebody else does not do.
     let same = |of: &&Manifest| of.recipients == request.recipients;
-    // Nor does what somebody says who is not known: it would be believed to be what it says.
-    let manifests = sets.iter().filter_map(|set| set.usable(place)).map(|found| &found.manifest).filter(same);
-    let before = manifests.filter_map(|of| of.artifacts).find_map(|all| mirror::index(place.objects, &all).ok());
+    let mut before = mirror::Index::new();
+    for set in sets.newest(None).take(LOOKED_AT) {
+        let set = set?;
+        // Nor does what somebody says who is not known: it would be believed to be what it says.
+        let of = set.usable(place).map(|found| &found.manifest).filter(same);
+        if let Some(Ok(index)) = of.and_then(|of| of.artifacts).map(|all| mirror::index(place.objects, &all)) {
+            before = index;
+            break;
+        }
+    }
     let told = &mut |done, of| progress(Progress::Objects(done, of));
-    mirror::mirror(place, request.artifacts, recipients, before.unwrap_or_default(), told)
+    mirror::mirror(place, request.artifacts, recipients, before, told)
 }

@@ -1,12 +1,24 @@
-//! The sets of a place, by their manifests, and the proofs of drills beside them.
+//! The sets of a place, by their manifests.
+//!
+//! A place may have sixty thousand sets: seven years of hours. So the names are listed, which is cheap, and a manifest is read when it is
+//! asked for; only what needs all of them reads all, several at a time.
 
 use super::Place;
+use super::proofs::Proofs;
+use crate::base::digest::Digest;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
-use crate::domain::backup::manifest::{Found, Manifest, SETS};
-use crate::domain::backup::proof::{self, Proof};
-use std::collections::BTreeMap;
+use crate::domain::backup::manifest::{Found, Manifest, SETS, plan_of};
+use crate::domain::backup::proof::Proof;
+use crate::release::parallel;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Manifests that are read at once: an object store answers each after a while.
+const READERS: usize = 16;
+
+/// The newest sets of a plan that are looked at for what a new one need not do again.
+pub(super) const LOOKED_AT: usize = 100;
 
 /// A set, or what is in the place of its manifest.
 #[derive(Debug)]
@@ -17,7 +29,7 @@ pub struct Listed {
     pub since: Timestamp,
     /// The manifest; why there is none that can be read.
     pub found: std::result::Result<Found, Error>,
-    /// The newest drill that restored it and found all right.
+    /// The newest drill that restored it and found all right; known of [`all`] only.
     pub proven: Option<Proof>,
     /// True when somebody deleted or overwrote its manifest, and what is locked is still there.
     pub hidden: bool,
@@ -31,39 +43,112 @@ impl Listed {
     }
 }
 
-/// All sets, the newest first.
+/// The names of the sets of a place.
+pub struct Sets<'a> {
+    place: &'a Place<'a>,
+    /// The newest first, each with when the place got it.
+    names: Vec<(String, Timestamp)>,
+    hidden: BTreeSet<String>,
+}
+
+impl<'a> Sets<'a> {
+    /// Lists them.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn of(place: &'a Place<'a>) -> Result<Self> {
+        let mut names = place.objects.names(SETS)?;
+        names.sort_by(|a, b| b.cmp(a));
+        Ok(Self { place, names, hidden: place.objects.hidden(SETS)?.into_iter().collect() })
+    }
+
+    /// The names, the newest first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().map(|(id, _)| id.as_str())
+    }
+
+    /// Names of sets that somebody deleted, and that are still there because they are locked.
+    pub fn hidden(&self) -> impl Iterator<Item = &str> {
+        self.hidden.iter().map(String::as_str)
+    }
+
+    /// The sets of a plan, or all, the newest first: each is read when it is its turn.
+    pub fn newest<'s>(&'s self, plan: Option<&'s str>) -> impl Iterator<Item = Result<Listed>> + 's {
+        let of = self.names.iter().filter(move |(id, _)| plan.is_none() || plan_of(id) == plan);
+        of.filter_map(|name| self.read(name).transpose())
+    }
+
+    /// The newest set of a plan, or of all, that may be relied on.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn newest_usable(&self, plan: Option<&str>) -> Result<Option<Found>> {
+        for set in self.newest(plan) {
+            let set = set?;
+            if set.usable(self.place).is_some() {
+                return set.found.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The digest of the manifest of a set; `None` when there is none that can be read.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn digest(&self, id: &str) -> Result<Option<Digest>> {
+        let Some(name) = self.names.iter().find(|(of, _)| of == id) else { return Ok(None) };
+        Ok(self.read(name)?.and_then(|set| set.found.ok()).map(|found| found.digest))
+    }
+
+    /// A set; `None` when it is gone meanwhile.
+    fn read(&self, (id, since): &(String, Timestamp)) -> Result<Option<Listed>> {
+        let (place, name) = (self.place, format!("{SETS}/{id}"));
+        let Some(bytes) = place.objects.published(&name)? else { return Ok(None) };
+        let mut found = Manifest::read(id, &bytes, place.known);
+        let mut hidden = self.hidden.contains(id);
+        if place.objects.lockable() && !found.as_ref().is_ok_and(|found| place.trusts(found)) {
+            let older = place.objects.older(&name)?;
+            let mut before = older.iter().filter_map(|bytes| Manifest::read(id, bytes, place.known).ok());
+            if let Some(before) = before.find(|found| place.trusts(found)) {
+                (found, hidden) = (Ok(before), true);
+            }
+        }
+        Ok(Some(Listed { id: id.clone(), since: *since, found, proven: None, hidden }))
+    }
+}
+
+/// The newest so many sets, the newest first, with what proves them.
+///
+/// # Errors
+/// When the place cannot be read.
+pub fn some(place: &Place<'_>, most: usize) -> Result<Vec<Listed>> {
+    let sets = Sets::of(place)?;
+    let wanted = &sets.names[..sets.names.len().min(most)];
+    let (mut all, mut failed) = (BTreeMap::new(), None);
+    parallel::each(wanted, place.jobs.max(READERS), &|name| sets.read(name), &mut |_, set, _| match set {
+        Ok(set) => all.extend(set.map(|set| (set.id.clone(), set))),
+        Err(e) => failed = failed.take().or(Some(e)),
+    });
+    if let Some(e) = failed {
+        return Err(e);
+    }
+    let proofs = Proofs::of(place)?;
+    let mut all: Vec<Listed> = all.into_values().rev().collect();
+    for set in &mut all {
+        if let Ok(found) = &set.found {
+            set.proven = proofs.of_set(&set.id, &found.digest)?;
+        }
+    }
+    Ok(all)
+}
+
+/// All sets, the newest first, with what proves them.
 ///
 /// # Errors
 /// When the place cannot be read.
 pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
-    let mut proofs: BTreeMap<String, Proof> = BTreeMap::new();
-    for (name, _) in place.objects.names(proof::DRILLS)? {
-        let Some(bytes) = place.objects.published(&format!("{}/{name}", proof::DRILLS))? else { continue };
-        // A report that cannot be read proves nothing.
-        let Ok(proof) = Proof::read(&bytes, place.known) else { continue };
-        if proof.passed && proofs.get(&proof.set).is_none_or(|other| other.at < proof.at) {
-            proofs.insert(proof.set.clone(), proof);
-        }
-    }
-    let hidden = place.objects.hidden(SETS)?;
-    let mut all = Vec::new();
-    for (id, since) in place.objects.names(SETS)? {
-        let Some(bytes) = place.objects.published(&format!("{SETS}/{id}"))? else { continue };
-        let mut found = Manifest::read(&id, &bytes, place.known);
-        let mut gone = hidden.contains(&id);
-        if place.objects.lockable() && !found.as_ref().is_ok_and(|found| place.trusts(found)) {
-            let older = place.objects.older(&format!("{SETS}/{id}"))?;
-            let mut before = older.iter().filter_map(|bytes| Manifest::read(&id, bytes, place.known).ok());
-            if let Some(before) = before.find(|found| place.trusts(found)) {
-                (found, gone) = (Ok(before), true);
-            }
-        }
-        let digest = found.as_ref().ok().map(|found| found.digest);
-        let proven = proofs.get(&id).filter(|proof| Some(proof.manifest) == digest).cloned();
-        all.push(Listed { id, since, found, proven, hidden: gone });
-    }
-    all.sort_by(|a, b| b.id.cmp(&a.id));
-    Ok(all)
+    some(place, usize::MAX)
 }
 
 /// The set of a name, or of the beginning of one, that may be relied on; the newest such for `latest`. With `unsigned` any will do.
@@ -91,27 +176,32 @@ pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
 }
 
 fn one(place: &Place<'_>, named: &str, newest: &dyn Fn(&Listed) -> bool) -> Result<Found> {
-    let mut sets = all(place)?;
-    let readable = sets.iter().position(|set| set.found.is_ok());
-    let at = match named {
-        // One that may not be relied on is found when there is no other, to be refused with its name.
-        "latest" => sets.iter().position(|set| set.found.is_ok() && newest(set)).or(readable),
-        _ => {
-            let mut like = sets.iter().enumerate().filter(|(_, set)| set.id.starts_with(named) || set.id.ends_with(named));
-            let found = like.next().map(|(at, _)| at);
-            if let Some((_, other)) = like.next() {
-                let ids: Vec<&str> = found.iter().map(|at| sets[*at].id.as_str()).chain([other.id.as_str()]).collect();
-                return Err(Error::usage(format!("`{named}` is the name of several backup sets")).hint(ids.join(", ")));
-            }
-            found
-        }
+    let sets = Sets::of(place)?;
+    let none = || {
+        let hint = did_you_mean(named, sets.ids());
+        let hint = hint.unwrap_or_else(|| "`kf backup list` names them, `kf backup run` makes one".to_owned());
+        Error::new(format!("there is no backup set `{named}` in {}", place.objects.describe())).hint(hint)
     };
-    match at {
-        Some(at) => sets.swap_remove(at).found,
-        None => {
-            let hint = did_you_mean(named, sets.iter().map(|set| set.id.as_str()));
-            let hint = hint.unwrap_or_else(|| "`kf backup list` names them, `kf backup run` makes one".to_owned());
-            Err(Error::new(format!("there is no backup set `{named}` in {}", place.objects.describe())).hint(hint))
+    if named == "latest" {
+        // One that may not be relied on is found when there is no other, to be refused with its name.
+        let mut readable = None;
+        for set in sets.newest(None) {
+            let set = set?;
+            match set.found {
+                Ok(_) if newest(&set) => return set.found,
+                Ok(found) => readable = readable.or(Some(found)),
+                Err(_) => {}
+            }
+        }
+        return readable.ok_or_else(none);
+    }
+    let like: Vec<&(String, Timestamp)> = sets.names.iter().filter(|(id, _)| id.starts_with(named) || id.ends_with(named)).collect();
+    match like[..] {
+        [] => Err(none()),
+        [one] => sets.read(one)?.ok_or_else(none)?.found,
+        [..] => {
+            let ids: Vec<&str> = like.iter().take(5).map(|(id, _)| id.as_str()).collect();
+            Err(Error::usage(format!("`{named}` is the name of several backup sets")).hint(ids.join(", ")))
         }
     }
 }
