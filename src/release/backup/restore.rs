@@ -129,7 +129,7 @@ pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &P
     Ok(done)
 }
 
-fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
+pub(super) fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
     let failed = || format!("cannot make {}", files.display());
     std::fs::create_dir_all(files).context(failed)?;
     let scratch = files.parent().unwrap_or(files);
