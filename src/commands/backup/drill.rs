@@ -10,7 +10,8 @@ use crate::cli::report::{Block, Report};
 use crate::domain::backup::proof::Proof;
 use crate::release::backup::drill::{Drill, drill};
 use crate::release::backup::lock::{self, Verdict, Worm};
-use crate::release::backup::{parts, sets};
+use crate::release::backup::parts;
+use crate::release::backup::sets::{self, STATE};
 use crate::store::{DbTarget, Mode, Store};
 use serde::Serialize;
 
@@ -85,7 +86,7 @@ impl Report for Drilled {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = sets::trusted(&place, &args.set, args.trust.unsigned)?;
+    let set = sets::trusted(&place, &args.set, STATE, args.trust.unsigned)?;
     if cx.global.dry_run {
         return cx.out.emit(&Planned::of(&set.manifest));
     }

@@ -122,8 +122,14 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             made.would.push(plan.name.to_string());
             continue;
         }
-        let (recipients, artifacts) = (&backup.recipients, &artifacts);
-        let request = Request { plan, only_if_due: args.due, parts: &all, recipients, artifacts };
+        let request = Request {
+            name: &plan.name,
+            plan: Some(plan),
+            only_if_due: args.due,
+            parts: &all,
+            recipients: &backup.recipients,
+            artifacts: &artifacts,
+        };
         let got = make(&store, &place, &request, &mut waiting(cx), &mut |progress| match progress {
             Progress::Part(name) => bar.set_message(name.to_string()),
             Progress::Objects(done, of) => {

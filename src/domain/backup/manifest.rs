@@ -96,6 +96,9 @@ pub struct Part {
     pub stored: Stream,
     /// What is in it.
     pub counts: Counts,
+    /// The audit log as this component has it, when it is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
 }
 
 /// Encrypted bytes, and what they were.
@@ -188,6 +191,11 @@ impl Manifest {
         Ok(Found { manifest, signed_by, digest: Digest::of(bytes) })
     }
 
+    /// The audit log as the set has it, in the state or apart from it.
+    pub fn any_log(&self) -> Option<&Log> {
+        self.log.as_ref().or_else(|| self.components.iter().find_map(|part| part.log.as_ref()))
+    }
+
     /// The bytes that are stored for it, objects of versions included.
     pub fn stored(&self) -> u64 {
         self.components.iter().map(|part| part.stored.size).sum::<u64>() + self.artifacts.map_or(0, |all| all.stored)
@@ -240,6 +248,7 @@ mod tests {
                 tool: None,
                 stored: stream,
                 counts: Counts::from([("rows of ev".into(), 3)]),
+                log: None,
             }],
             artifacts: Some(Artifacts { index: Digest::of(b"i"), objects: 2, bytes: 30, stored: 25 }),
             lock: None,

@@ -1,16 +1,19 @@
 //! Backups: sets that are made, read again, restored and removed, and drills that prove them.
 //!
 //! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
-//! * [`sets`]: the sets of a place, [`proofs`]: the reports of drills beside them; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`sets`]: the sets of a place, [`proofs`]: the reports of drills beside them; [`verify`]: reads one again; [`restore`]: gets one back
+//!   into a new folder; [`load`]: loads one component of a set into a server or folder; `audit`: the audit log as a component of its own.
 //! * [`due`]: whether a plan's time has come; [`lock`]: what is locked, until when, and whether that holds.
 //! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
 //!
 //! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
 //! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
 
+mod audit;
 mod clocks;
 pub mod drill;
 pub mod due;
+pub mod load;
 pub mod lock;
 mod mirror;
 mod pack;

@@ -147,7 +147,7 @@ fn objects_back(place: &Place<'_>, index: &mirror::Index, (to, scratch): (&Objec
     Ok(())
 }
 
-fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
+pub(super) fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
     let failed = || format!("cannot make {}", files.display());
     std::fs::create_dir_all(files).context(failed)?;
     let packed = open(place.objects, (place.readable()?, &part.stored), &mut |from| extract(from, Some(files)))?;

@@ -5,7 +5,7 @@ use super::lock::{self, Verdict, Worm};
 use super::pack::{Packed, archive, scratch, seal};
 use super::parts::{Part, Source};
 use super::sets::{LOOKED_AT, Sets};
-use super::{Place, mirror, scratch as own};
+use super::{Place, audit, mirror, scratch as own};
 use crate::adapters::age::Recipients;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -24,8 +24,10 @@ const FAILED: &str = "backup.failed";
 
 /// What is backed up.
 pub struct Request<'a> {
-    /// The plan that it is made by.
-    pub plan: &'a BackupPlan,
+    /// The name of the plan that it is made by.
+    pub name: &'a Name,
+    /// The plan; `None` for a set that is made on its own.
+    pub plan: Option<&'a BackupPlan>,
     /// True when nothing is made unless the plan's time has come.
     pub only_if_due: bool,
     /// What is in it.
@@ -71,7 +73,9 @@ pub fn run(
 ) -> Result<Option<Made>> {
     let alone = store.lock(Matter::Backup, Hold::Alone, "backup run", waiting)?;
     let sets = Sets::of(place)?;
-    if request.only_if_due && !is_due(store, place, request.plan, request.parts, &sets)? {
+    if let Some(plan) = request.plan.filter(|_| request.only_if_due)
+        && !is_due(store, place, plan, request.parts, &sets)?
+    {
         return Ok(None);
     }
     // Objects that rows name must not go between the two.
@@ -80,7 +84,7 @@ pub fn run(
     let _at_work = own::hold(place.scratch)?;
     place.objects.sweep_temporaries(store.now().plus_micros(-HOUR))?;
     let made = made(store, place, request, (&alone, &sets), progress);
-    let plan = request.plan.name.as_str();
+    let plan = request.name.as_str();
     let event = |action: &'static str, name: &str| {
         let parts: Vec<&str> = request.parts.iter().map(|part| part.name.as_str()).collect();
         Event::new(action, Resource::new("backup", name)).with("plan", plan).with("components", parts)
@@ -115,8 +119,8 @@ fn made(
     let began = store.now();
     let mut of = Manifest {
         schema: Manifest::schema(),
-        id: manifest::id(began, request.plan.name.as_str(), &store.random().bytes()),
-        plan: request.plan.name.clone(),
+        id: manifest::id(began, request.name.as_str(), &store.random().bytes()),
+        plan: request.name.clone(),
         began,
         ended: began,
         kf: env!("CARGO_PKG_VERSION").to_owned(),
@@ -137,18 +141,27 @@ fn made(
                 of.components.push(kept);
             }
             Source::Artifacts => of.artifacts = Some(artifacts(place, request, &recipients, sets, progress).context(what)?),
+            Source::Audit => {
+                let folder = scratch(place.scratch)?;
+                let (log, dumped) = audit::dump(store, place, folder.path()).context(what)?;
+                let (stored, counts) = packed(place, &recipients, &dumped).context(what)?;
+                let (name, kind) = (part.name.clone(), "audit".to_owned());
+                let log = Some(log);
+                of.components.push(manifest::Part { name, kind, place: store.describe(), tool: None, stored, counts, log });
+            }
             Source::Other(component) => {
                 let folder = scratch(place.scratch)?;
                 let kind = component.kind();
                 let dumped = component.dump(folder.path()).context(what)?;
                 let (stored, counts) = packed(place, &recipients, &dumped).context(what)?;
                 let (name, tool) = (part.name.clone(), dumped.tool);
-                of.components.push(manifest::Part { name, kind: kind.kind, place: kind.place, tool, stored, counts });
+                of.components.push(manifest::Part { name, kind: kind.kind, place: kind.place, tool, stored, counts, log: None });
             }
         }
     }
-    let worm = request.plan.lock.map(|lock| tried(store, place, lock.mode));
-    if let Some(asked) = request.plan.lock.filter(|_| worm.as_ref().is_some_and(|worm| worm.verdict != Verdict::NoLocks)) {
+    let lock = request.plan.and_then(|plan| plan.lock);
+    let worm = lock.map(|lock| tried(store, place, lock.mode));
+    if let Some(asked) = lock.filter(|_| worm.as_ref().is_some_and(|worm| worm.verdict != Verdict::NoLocks)) {
         of.lock = Some(lock::hold(place, &of, lock::asked(asked, began), sets)?);
     }
     of.ended = store.now();
@@ -182,7 +195,7 @@ fn state(store: &Store, place: &Place<'_>, recipients: &Recipients) -> Result<(L
     let (stored, counts) = packed(place, recipients, &dumped)?;
     let name = "state".parse().context(|| "a fixed word is a name")?;
     let log = Log { origin: copy.origin, size: copy.log_size, root: copy.log_root };
-    Ok((log, manifest::Part { name, kind: "state".into(), place: store.describe(), tool: None, stored, counts }))
+    Ok((log, manifest::Part { name, kind: "state".into(), place: store.describe(), tool: None, stored, counts, log: None }))
 }
 
 fn packed(place: &Place<'_>, recipients: &Recipients, dumped: &Dumped) -> Result<(Stream, Counts)> {

@@ -151,12 +151,20 @@ pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
     some(place, usize::MAX)
 }
 
-/// The set of a name, or of the beginning of one, that may be relied on; the newest such for `latest`. With `unsigned` any will do.
+/// The plan of the sets of what a restore or a load replaced. No plan of `mlops.toml` removes them.
+pub const SAFETY: &str = "safety";
+
+/// The most sets that are looked at for the latest one.
+const LATEST: usize = 1000;
+
+/// The set of a name, or of the beginning of one, that may be relied on. `latest` is the newest that has this component, as an hourly set of
+/// one thing is not the latest of another; what was kept before it was replaced is it only where there is nothing else. With `unsigned`
+/// any will do.
 ///
 /// # Errors
 /// When there is none, its manifest cannot be read, or nobody who is known here signed it.
-pub fn trusted(place: &Place<'_>, named: &str, unsigned: bool) -> Result<Found> {
-    let found = one(place, named, &|set| unsigned || set.usable(place).is_some())?;
+pub fn trusted(place: &Place<'_>, named: &str, component: &str, unsigned: bool) -> Result<Found> {
+    let found = one(place, named, component, unsigned)?;
     if unsigned || place.trusts(&found) {
         return Ok(found);
     }
@@ -167,15 +175,18 @@ pub fn trusted(place: &Place<'_>, named: &str, unsigned: bool) -> Result<Found> 
     Err(Error::of(Kind::Broken, what).hint("take one that is signed (`kf backup list`), or this one all the same: `--unsigned`"))
 }
 
-/// The set of a name, or of the beginning of one; the newest for `latest`.
+/// The same to look at, whoever signed it; `latest` is the newest with the state.
 ///
 /// # Errors
 /// When there is none, or its manifest cannot be read.
 pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
-    one(place, named, &|_| true)
+    one(place, named, STATE, true)
 }
 
-fn one(place: &Place<'_>, named: &str, newest: &dyn Fn(&Listed) -> bool) -> Result<Found> {
+/// The component that the latest set has, unless another is asked for.
+pub const STATE: &str = "state";
+
+fn one(place: &Place<'_>, named: &str, component: &str, unsigned: bool) -> Result<Found> {
     let sets = Sets::of(place)?;
     let none = || {
         let hint = did_you_mean(named, sets.ids());
@@ -183,19 +194,10 @@ fn one(place: &Place<'_>, named: &str, newest: &dyn Fn(&Listed) -> bool) -> Resu
         Error::new(format!("there is no backup set `{named}` in {}", place.objects.describe())).hint(hint)
     };
     if named == "latest" {
-        // One that may not be relied on is found when there is no other, to be refused with its name.
-        let mut readable = None;
-        for set in sets.newest(None) {
-            let set = set?;
-            match set.found {
-                Ok(_) if newest(&set) => return set.found,
-                Ok(found) => readable = readable.or(Some(found)),
-                Err(_) => {}
-            }
-        }
-        return readable.ok_or_else(none);
+        return latest(&sets, component, unsigned)?.ok_or_else(none);
     }
-    let like: Vec<&(String, Timestamp)> = sets.names.iter().filter(|(id, _)| id.starts_with(named) || id.ends_with(named)).collect();
+    let like: Vec<&(String, Timestamp)> =
+        sets.names.iter().filter(|(id, _)| id.starts_with(named) || id.ends_with(named)).collect();
     match like[..] {
         [] => Err(none()),
         [one] => sets.read(one)?.ok_or_else(none)?.found,
@@ -204,4 +206,27 @@ fn one(place: &Place<'_>, named: &str, newest: &dyn Fn(&Listed) -> bool) -> Resu
             Err(Error::usage(format!("`{named}` is the name of several backup sets")).hint(ids.join(", ")))
         }
     }
+}
+
+/// The newest set with a component that may be relied on, or else what comes nearest: one that has others, one that is of what was
+/// replaced, one that may not be relied on, which is then refused with its name.
+fn latest(sets: &Sets<'_>, component: &str, unsigned: bool) -> Result<Option<Found>> {
+    let mut nearest: Option<(u8, Found)> = None;
+    for set in sets.newest(None).take(LATEST) {
+        let set = set?;
+        let trusted = unsigned || set.usable(sets.place).is_some();
+        let Ok(found) = set.found else { continue };
+        let of = &found.manifest;
+        let has = of.components.iter().any(|part| part.name.as_str() == component);
+        let rank = match (trusted, of.plan.as_str() == SAFETY, has) {
+            (true, false, true) => return Ok(Some(found)),
+            (true, false, false) => 2,
+            (true, true, _) => 1,
+            (false, ..) => 0,
+        };
+        if nearest.as_ref().is_none_or(|(other, _)| rank > *other) {
+            nearest = Some((rank, found));
+        }
+    }
+    Ok(nearest.map(|(_, found)| found))
 }
