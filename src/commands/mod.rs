@@ -16,6 +16,7 @@ mod demo;
 mod deploy;
 mod diff;
 mod doctor;
+mod dr;
 mod drift;
 mod emergency;
 mod eval;
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Deploy(deploy::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
+    #[command(subcommand)]
+    Dr(dr::Command),
     #[command(subcommand)]
     Drift(drift::Command),
     Eval(eval::Args),
@@ -137,6 +140,7 @@ impl Command {
             Self::Deploy(args) => deploy::run(cx, args),
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
+            Self::Dr(command) => command.run(cx),
             Self::Drift(command) => command.run(cx),
             Self::Eval(args) => eval::run(cx, args),
             Self::ExtractWorker(_) => extract_worker::run(),

@@ -59,14 +59,14 @@ impl Command {
 
 /// The key that reads backups.
 #[derive(clap::Args, Debug)]
-struct Key {
+pub(crate) struct Key {
     /// The key that reads them (default: `backup.identity` in mlops.toml)
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
 }
 
 /// All that is opened to work on backups.
-struct Desk {
+pub(crate) struct Desk {
     objects: Objects,
     scratch: PathBuf,
     signer: Option<LogSigner>,
@@ -77,7 +77,7 @@ struct Desk {
 
 impl Desk {
     /// Opens the place of backups; its key too, where `key` is given.
-    fn open(cx: &Cx, key: Option<&Key>) -> Result<Self> {
+    pub(crate) fn open(cx: &Cx, key: Option<&Key>) -> Result<Self> {
         let backup = configured(cx)?;
         let place = backup.place.as_ref().ok_or_else(|| {
             Error::usage("mlops.toml does not say where backups go")
@@ -95,7 +95,7 @@ impl Desk {
         })
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
         Place {
             objects: &self.objects,
             scratch: &self.scratch,

@@ -1,6 +1,7 @@
 //! Backup sets: what is written of one, and which are kept.
 //!
 //! * [`census`]: how many rows a database has.
+//! * [`erasure`]: what a set does not know was to be forgotten.
 //! * [`manifest`]: what a set is; a set without a manifest that can be read does not exist.
 //! * [`proof`]: what a drill found.
 //! * [`retention`]: which sets are kept, and why.
@@ -8,6 +9,7 @@
 //! Sets live where backups go and nowhere else, so that they are all there when the state is lost; the audit log has an event of each.
 
 pub mod census;
+pub mod erasure;
 pub mod manifest;
 pub mod proof;
 pub mod retention;

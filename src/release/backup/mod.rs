@@ -17,6 +17,8 @@ pub mod run;
 pub mod sets;
 pub mod verify;
 
+pub use pack::scratch;
+
 use crate::adapters::age::Identities;
 use crate::base::error::{Error, Result};
 use crate::domain::audit::key::{SignerKey, VerifierKey};

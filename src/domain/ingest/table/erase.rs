@@ -18,6 +18,13 @@ pub enum Whom<'s> {
     Tenant,
     /// Documents in whose text, title, path or notes this stands, whatever the case.
     Subject(&'s str),
+    /// Those of these public ids that are there: what the log of another state says was erased, `again` the id of its entry.
+    Again {
+        /// The ids.
+        documents: &'s [String],
+        /// The entry.
+        again: &'s str,
+    },
 }
 
 /// What went.
@@ -54,6 +61,7 @@ pub fn concerned(view: View<'_>, tenant: &Tenant, whom: Whom<'_>) -> Result<Vec<
         for d in documents {
             let goes = match whom {
                 Whom::Tenant => true,
+                Whom::Again { documents, .. } => documents.contains(&d.uid),
                 Whom::Subject(subject) => mentions(view, &scope, &d, &subject.to_lowercase())?,
             };
             if goes {
@@ -115,6 +123,7 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
             event.with("scope", "tenant").with("collections", erased.collections.len())
         }
         Whom::Subject(_) => event.with("scope", "subject").with("erased", erased.documents.clone()),
+        Whom::Again { again, .. } => event.with("scope", "subject").with("erased", erased.documents.clone()).with("again", again),
     };
     erased.event = Some(tx.record(event.because(ticket, Some(reason))));
     Ok(erased)
