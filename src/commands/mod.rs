@@ -124,6 +124,9 @@ impl Command {
     pub(crate) fn run(&self, cx: &Cx) -> Result<Exit> {
         if !matches!(self, Self::ExtractWorker(_) | Self::UpstreamWorker(_)) {
             emergency::take_in(cx);
+            if !matches!(self, Self::Backup(_)) {
+                backup::interrupted(cx);
+            }
         }
         match self {
             Self::Alert(command) => command.run(cx),

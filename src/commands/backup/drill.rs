@@ -1,6 +1,6 @@
 //! `kf backup drill`: restores a set where it harms nobody, and tells whether all of it is there.
 
-use super::{Desk, Key, configured};
+use super::{Desk, Key, configured, long};
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
@@ -28,15 +28,6 @@ pub(crate) struct Args {
 struct Drilled {
     #[serde(flatten)]
     proof: Proof,
-}
-
-/// Milliseconds, for people.
-fn long(ms: u64) -> String {
-    match ms {
-        0..=9_999 => format!("{}.{:03} s", ms / 1000, ms % 1000),
-        10_000..=599_999 => format!("{} s", ms / 1000),
-        _ => format!("{} min", ms / 60_000),
-    }
 }
 
 impl Report for Drilled {

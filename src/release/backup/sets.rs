@@ -54,7 +54,8 @@ pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
 pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
     let mut sets = all(place)?;
     let at = match named {
-        "latest" => sets.iter().position(|set| set.found.is_ok()),
+        // What was there before a restore is found by its own name only.
+        "latest" => sets.iter().position(|set| set.found.as_ref().is_ok_and(|found| !is_safety(found))),
         _ => {
             let mut like = sets.iter().enumerate().filter(|(_, set)| set.id.starts_with(named) || set.id.ends_with(named));
             let found = like.next().map(|(at, _)| at);
@@ -73,4 +74,29 @@ pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
             Err(Error::new(format!("there is no backup set `{named}` in {}", place.objects.describe())).hint(hint))
         }
     }
+}
+
+/// The plan of sets that a restore makes of what it takes the place of.
+pub const SAFETY: &str = "safety";
+
+/// Whether a restore made this set of what it took the place of.
+pub fn is_safety(found: &Found) -> bool {
+    found.manifest.plan.as_str() == SAFETY
+}
+
+/// The newest set that was begun at this time or before it.
+///
+/// # Errors
+/// When there is none.
+pub fn at(place: &Place<'_>, time: Timestamp) -> Result<Found> {
+    let mut readable: Vec<Found> = all(place)?.into_iter().filter_map(|set| set.found.ok()).filter(|found| !is_safety(found)).collect();
+    readable.sort_by_key(|found| std::cmp::Reverse(found.manifest.began));
+    let oldest = readable.last().map(|found| found.manifest.began);
+    readable.into_iter().find(|found| found.manifest.began <= time).ok_or_else(|| {
+        let hint = match oldest {
+            Some(oldest) => format!("the oldest set was begun at {oldest}: `kf backup list`"),
+            None => "`kf backup run` makes a set".to_owned(),
+        };
+        Error::new(format!("no backup set in {} is as old as {time}", place.objects.describe())).hint(hint)
+    })
 }
