@@ -134,7 +134,9 @@ pub fn take(bench: &Bench<'_>, step: &Step) -> Result<Ran> {
     let began = Instant::now();
     let out = program.run(b"")?;
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let last = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+    let last = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes).lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
+    };
     let (outcome, said) = match out.ended.success() {
         true => (Outcome::Done, last(&out.stdout)),
         false => {

@@ -2,6 +2,7 @@
 
 use crate::backup::{place_of, prepare};
 use crate::repo::{ends, events, json, ok};
+use crate::schemas;
 use crate::story::RETURNS;
 use crate::support::sandbox::{Sandbox, on_both_engines};
 use serde_json::Value;
@@ -22,16 +23,26 @@ fn runbooks_name_what_the_repository_has_and_lie_where_they_are_asked_for() {
     ok(&s, ["ingest", "one", "--tenant", "acme"]);
     let before = events(&s);
     let all = json(&ok(&s, ["dr", "plan", "--format", "json"]));
-    let names: Vec<&str> = all["runbooks"].as_array().expect("runbooks").iter().filter_map(|book| book["scenario"].as_str()).collect();
+    schemas::fit("dr-plan", std::slice::from_ref(&all));
+    let names: Vec<&str> =
+        all["runbooks"].as_array().expect("runbooks").iter().filter_map(|book| book["scenario"].as_str()).collect();
     assert_eq!(names, ["regional-outage", "data-corruption", "complete-failure", "lost-key", "bad-release", "ransomware"]);
     let corrupt = ok(&s, ["dr", "plan", "data-corruption"]).stdout;
     assert!(corrupt.contains("kf flag set serving --off --tenant acme"), "{corrupt}");
     let outage = ok(&s, ["dr", "plan", "regional-outage"]).stdout;
-    for part in ["terraform -chdir=infra/secondary apply", "./failover.sh eu-west-1", "Target: 4 hours", "words < ", "index verify --tenant acme"] {
-        assert!(part == "words < " || outage.contains(part), "{part}: {outage}");
+    let loaded = "grep words < \"${BACK}/restored/words/output\"";
+    for part in [
+        "terraform -chdir=infra/secondary apply",
+        "./failover.sh eu-west-1",
+        "Target: 4 hours",
+        loaded,
+        "index verify --tenant acme",
+    ] {
+        assert!(outage.contains(part), "{part}: {outage}");
     }
     ok(&s, ["dr", "plan", "-o", "runbooks"]);
-    assert_eq!(s.read("runbooks/data-corruption.md"), corrupt);
+    let written = s.read("runbooks/data-corruption.md");
+    assert_eq!(written.replace(&s.root().display().to_string(), "[ROOT]").trim_end(), corrupt.trim_end());
     assert_eq!(events(&s), before, "a plan changes nothing");
     // Where the state is lost a runbook is needed most.
     std::fs::rename(s.work().join(".kf/state.db"), s.root().join("lost.db")).expect("moved");
@@ -55,7 +66,10 @@ fn an_exercise_on_paper_is_kept_signed_and_told_in_the_log() {
         let wrong = ends(s, 2, ["dr", "exercise", "lost-key", "--answers", "answers.jsonl"]);
         assert!(wrong.stderr.contains("there is no step 99"), "{wrong}");
         let history = json(&ok(s, ["dr", "history", "--format", "json"]));
-        let kept: Vec<&str> = history["exercises"].as_array().expect("exercises").iter().filter_map(|e| e["scenario"].as_str()).collect();
+        schemas::fit("dr-history", std::slice::from_ref(&history));
+        schemas::fit("dr-exercise", &[talked, json(&failed)]);
+        let kept: Vec<&str> =
+            history["exercises"].as_array().expect("exercises").iter().filter_map(|e| e["scenario"].as_str()).collect();
         assert_eq!(kept, ["lost-key", "bad-release"], "{history}");
         let log = ok(s, ["audit", "log", "--action", "dr.exercised", "--format", "json"]);
         assert_eq!(log.stdout.matches("dr.exercised").count(), 2, "{log}");
@@ -75,14 +89,26 @@ fn an_exercise_that_is_run_restores_a_set_and_changes_nothing_in_use() {
         let run = s.kf(["dr", "exercise", "data-corruption", "--run", "--format", "json"]);
         assert_eq!(run.code, Some(0), "{run}");
         let doc = json(&run);
-        let of = |part: &str| steps(&doc).into_iter().find(|(command, _)| command.contains(part)).unwrap_or_else(|| panic!("{part}: {doc}")).1;
-        for part in ["backup show", "backup restore", "fsck", "audit verify", "index verify", "index export"] {
+        let of = |part: &str| {
+            steps(&doc).into_iter().find(|(command, _)| command.contains(part)).unwrap_or_else(|| panic!("{part}: {doc}")).1
+        };
+        for part in ["backup show", "backup restore", "KF_STATE_URL=sqlite", "index verify", "index export"] {
             assert_eq!(of(part), "done", "{part}: {doc}");
         }
         for part in ["index import", "ingest", "backup run"] {
             assert_eq!(of(part), "skipped", "{part}: {doc}");
         }
         assert_eq!(events(s), before + 1, "the exercise alone is in the log");
+        // Whoever has no checkpoint from outside is told so, and all else is tried.
+        let attack = s.kf(["dr", "exercise", "ransomware", "--run", "--set", "SET=latest", "--format", "json"]);
+        let doc = json(&attack);
+        let of = |part: &str| {
+            steps(&doc).into_iter().find(|(command, _)| command.contains(part)).unwrap_or_else(|| panic!("{part}: {doc}")).1
+        };
+        for part in ["backup list", "--read-data all", "fsck", "KF_ARTIFACTS_URL=.kf/objects kf -C \"${BACK}\" audit verify"] {
+            assert_eq!(of(part), if part.ends_with("audit verify") { "skipped" } else { "done" }, "{part}: {doc}");
+        }
+        assert_eq!(events(s), before + 2);
         let left: Vec<_> = std::fs::read_dir(s.work().join(".kf/cache/backup")).expect("a folder").collect();
         assert!(left.is_empty(), "{left:?}");
         // What is damaged is found before anybody needs it.

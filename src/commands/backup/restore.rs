@@ -119,7 +119,12 @@ impl Report for Restored {
 
     fn summary(&self) -> String {
         let to = self.to.display();
-        format!("{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it", self.set, Bytes(self.bytes), self.objects)
+        format!(
+            "{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it",
+            self.set,
+            Bytes(self.bytes),
+            self.objects
+        )
     }
 }
 
@@ -144,7 +149,9 @@ impl Report for Here {
 
     fn blocks(&self) -> Vec<Block> {
         let kept = match (&self.safety, &self.aside) {
-            (Some(safety), _) => format!("What was there before is the set {safety}: `kf backup restore {safety} --here --force` goes back"),
+            (Some(safety), _) => {
+                format!("What was there before is the set {safety}: `kf backup restore {safety} --here --force` goes back")
+            }
             (None, Some(folder)) => format!("What was there before could not be read, and is in {}", folder.display()),
             (None, None) => "There was no state before".to_owned(),
         };
@@ -248,10 +255,14 @@ fn here(cx: &Cx, args: &Args) -> Result<Exit> {
         random: &cx.random,
         open: &open,
     };
-    let done = restore_here(&place, &of, (&mut waiting(cx), &mut |done, of| {
-        bar.set_length(of);
-        bar.set_position(done);
-    }))?;
+    let done = restore_here(
+        &place,
+        &of,
+        (&mut waiting(cx), &mut |done, of| {
+            bar.set_length(of);
+            bar.set_position(done);
+        }),
+    )?;
     bar.finish_and_clear();
     cx.out.emit(&Here {
         safety: done.safety,
@@ -271,7 +282,9 @@ fn refused(cx: &Cx, set: &Found) -> Error {
     let size = cx.store(Mode::Read).and_then(|store| store.read(|view| log::head(view.db()))).map(|head| head.frontier.size());
     let (id, kept) = (&set.manifest.id, set.manifest.log.as_ref().map_or(0, |log| log.size));
     let what = match size {
-        Ok(size) => format!("the state of this repository has {size} log entries and the set {id} has {kept}: what came since would go"),
+        Ok(size) => {
+            format!("the state of this repository has {size} log entries and the set {id} has {kept}: what came since would go")
+        }
         Err(e) => format!("the set {id} would take the place of a state that cannot be read: {e}"),
     };
     Error::usage(what).hint("`--force` does it; what is there is kept first, as a set of the plan `safety`")

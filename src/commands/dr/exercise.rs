@@ -5,7 +5,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
-use crate::base::text::{ellipsis, markdown};
+use crate::base::text::ellipsis;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::backup::Desk;
@@ -104,7 +104,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         }
         (false, None) if cx.global.yes => {
             let who = &store.identity().name;
-            taken(&book, |at, _| Ok(Answer { step: at + 1, outcome: Outcome::Done, who: who.clone(), note: "talked through".into() }))?
+            taken(&book, |at, _| {
+                Ok(Answer { step: at + 1, outcome: Outcome::Done, who: who.clone(), note: "talked through".into() })
+            })?
         }
         (false, None) if std::io::stdin().is_terminal() => taken(&book, |at, step| ask(cx, at, step))?,
         (false, None) => {
@@ -142,7 +144,13 @@ fn nobody(at: usize) -> Answer {
 
 /// Asks a person; the answer begins with `d`, `s` or `f`, and may go on with who and what: `d ada: took five minutes`.
 fn ask(cx: &Cx, at: usize, step: &Step) -> Result<Answer> {
-    cx.out.warn(&format!("\n{}. {} ({})\n   {}\n   [d]one, [s]kipped or [f]ailed, WHO: NOTE", at + 1, markdown(&step.what), step.who, step.line));
+    cx.out.warn(&format!(
+        "\n{}. {} ({})\n   {}\n   [d]one, [s]kipped or [f]ailed, WHO: NOTE",
+        at + 1,
+        step.what,
+        step.who,
+        step.line
+    ));
     let mut line = String::new();
     loop {
         line.clear();
@@ -189,7 +197,13 @@ fn run_steps(cx: &Cx, args: &Args, store: &Store, (facts, book): (&Facts, &Runbo
 }
 
 /// What variables hold in an exercise: a scratch folder, the newest set, the key of this host, and names of the repository.
-fn here(cx: &Cx, (facts, book): (&Facts, &Runbook), root: &Path, folder: &Path, store: &Store) -> Result<BTreeMap<String, String>> {
+fn here(
+    cx: &Cx,
+    (facts, book): (&Facts, &Runbook),
+    root: &Path,
+    folder: &Path,
+    store: &Store,
+) -> Result<BTreeMap<String, String>> {
     let path = |name: &str| folder.join(name).display().to_string();
     let mut known = BTreeMap::from([
         (BACK.to_owned(), path("restored")),
@@ -200,7 +214,8 @@ fn here(cx: &Cx, (facts, book): (&Facts, &Runbook), root: &Path, folder: &Path, 
     if let Some(SecretRef::File(file)) = cx.project()?.project.backup.identity.as_ref() {
         known.insert(KEY.to_owned(), root.join(file).display().to_string());
     }
-    let names = [("TENANT", facts.tenants.is_empty()), ("COLLECTION", facts.tenants.is_empty()), ("MODEL", facts.models.is_empty())];
+    let names =
+        [("TENANT", facts.tenants.is_empty()), ("COLLECTION", facts.tenants.is_empty()), ("MODEL", facts.models.is_empty())];
     for (name, _) in names.into_iter().filter(|(_, none)| !none) {
         known.extend(book.set.iter().find(|of| of.name == name).map(|of| (of.name.clone(), of.example.clone())));
     }

@@ -41,7 +41,16 @@ impl Report for History {
             let counts = [Outcome::Done, Outcome::Skipped, Outcome::Failed].map(|outcome| of.count(outcome).to_string());
             let [done, skipped, failed] = counts;
             let result = if made.passed { "passed" } else { "failed" };
-            t.row([of.at.to_string(), of.scenario.to_string(), of.mode.to_string(), result.into(), done, skipped, failed, of.by.clone()]);
+            t.row([
+                of.at.to_string(),
+                of.scenario.to_string(),
+                of.mode.to_string(),
+                result.into(),
+                done,
+                skipped,
+                failed,
+                of.by.clone(),
+            ]);
         }
         let mut blocks: Vec<Block> = Vec::new();
         if !t.is_empty() {

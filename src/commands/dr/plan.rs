@@ -59,7 +59,8 @@ impl Report for Plan {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let facts = known(cx)?;
     let scenarios = Scenario::ALL.iter().copied().filter(|of| args.scenario.is_none_or(|only| only == *of));
-    let mut plan = Plan { project: facts.project.clone(), runbooks: scenarios.map(|of| write(&facts, of)).collect(), files: Vec::new() };
+    let mut plan =
+        Plan { project: facts.project.clone(), runbooks: scenarios.map(|of| write(&facts, of)).collect(), files: Vec::new() };
     if let Some(folder) = &args.output {
         if !cx.global.dry_run {
             let path = cx.output_path(folder)?;
@@ -91,8 +92,11 @@ mod tests {
     /// Configurations of many kinds: nothing, everything that the template shows, servers, odd texts.
     fn configurations() -> Vec<String> {
         let everything = template(&"bot".parse().expect("a name"));
-        let everything =
-            everything.lines().map(|l| if l.starts_with("# ") { l } else { l.strip_prefix('#').unwrap_or(l) }).collect::<Vec<_>>().join("\n");
+        let everything = everything
+            .lines()
+            .map(|l| if l.starts_with("# ") { l } else { l.strip_prefix('#').unwrap_or(l) })
+            .collect::<Vec<_>>()
+            .join("\n");
         let backup = "[backup]\nrecipients = [\"age1a\", \"age1b\"]\nidentity = \"file:a b.key\"\nsmoke = [\"./smoke it.sh\", \"it's\"]\n\
                       [backup.place]\nurl = \"s3://b/p\"\n";
         let models = "[model.a]\ntype = \"config\"\npath = \"a\"\n[model.b]\ntype = \"prompt\"\npath = \"b\"\n";
@@ -108,7 +112,8 @@ mod tests {
         // Every part is there or not.
         let parts = [backup, models, components, dr, state, tenants];
         for mask in 0..1_u32 << parts.len() {
-            let some: Vec<&str> = parts.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0).map(|(_, part)| *part).collect();
+            let some: Vec<&str> =
+                parts.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0).map(|(_, part)| *part).collect();
             let target = if mask & 2 != 0 { target } else { "" };
             all.push(format!("{head}{}{target}", some.concat()));
         }
@@ -126,7 +131,8 @@ mod tests {
                 let known: BTreeMap<String, String> = book.set.iter().map(|of| (of.name.clone(), of.example.clone())).collect();
                 assert!(book.steps.len() >= 5, "{scenario} {text}");
                 for step in &book.steps {
-                    let argv = step.line.filled(&known).unwrap_or_else(|| panic!("{scenario}: `{}` has an unknown variable", step.line));
+                    let argv =
+                        step.line.filled(&known).unwrap_or_else(|| panic!("{scenario}: `{}` has an unknown variable", step.line));
                     if argv[0] == "kf" {
                         lines += 1;
                         let parsed = crate::cli::command().try_get_matches_from(&argv);
@@ -176,7 +182,8 @@ mod tests {
     #[test]
     fn what_mlops_toml_does_not_say_is_told_and_not_made_up() {
         let dir = tempfile::tempdir().expect("a folder");
-        let bare = write(&facts(&project("[project]\nname = \"x\"\n"), dir.path(), None).expect("facts"), Scenario::RegionalOutage);
+        let bare =
+            write(&facts(&project("[project]\nname = \"x\"\n"), dir.path(), None).expect("facts"), Scenario::RegionalOutage);
         let gaps = bare.gaps.join("; ");
         for key in ["`[backup.place]`", "`terraform` in `[dr]`", "`dns` in `[dr]`", "`secondary` in `[dr]`", "`owner`"] {
             assert!(gaps.contains(key), "{key}: {gaps}");
@@ -185,10 +192,20 @@ mod tests {
         let full = configurations().pop().expect("the last has everything");
         let book = write(&facts(&project(&full), dir.path(), None).expect("facts"), Scenario::RegionalOutage);
         let text = book.markdown("shop");
-        for part in ["terraform -chdir=infra/second apply", "./go.sh 'it'\\''s $HERE' --", "gateway run --target edge", "ODD_ONE_URL", "--schema kf"] {
+        for part in [
+            "terraform -chdir=infra/second apply",
+            "./go.sh 'it'\\''s $HERE' --",
+            "gateway run --target edge",
+            "ODD_ONE_URL",
+            "--schema kf",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let isolated = write(&facts(&project(&full), dir.path(), None).expect("facts"), Scenario::DataCorruption);
-        assert!(isolated.markdown("shop").contains("kf flag set serving --off --tenant \"${TENANT}\""), "{}", isolated.markdown("shop"));
+        assert!(
+            isolated.markdown("shop").contains("kf flag set serving --off --tenant \"${TENANT}\""),
+            "{}",
+            isolated.markdown("shop")
+        );
     }
 }

@@ -221,6 +221,9 @@ impl CheckOne for RawBackup {
         for (at, key) in [(&self.rto, "rto"), (&self.rpo, "rpo")].into_iter().filter(|(at, _)| at.value.is_zero()) {
             cx.refuse(&at.spot, format!("`backup.{key}` must not be zero"), "write how long it may be: `4h`");
         }
+        if let Some(at) = self.smoke.as_ref().filter(|at| at.value.first().is_none_or(|program| program.value.is_empty())) {
+            cx.refuse(&at.spot, "`backup.smoke` names no program", "write the program and its arguments: `[\"./smoke-test.sh\"]`");
+        }
         let components = self.components.check("backup.components", cx)?;
         let mut plans = self.plans.check("backup.plans", cx)?;
         for (raw, plan) in self.plans.0.iter().zip(&plans) {

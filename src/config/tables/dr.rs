@@ -37,7 +37,11 @@ impl CheckOne for RawDr {
     fn check(&self, cx: &mut Checker<'_>) -> Option<Dr> {
         let dns: Option<Vec<String>> = self.dns.as_ref().map(|at| at.value.iter().map(|item| item.value.clone()).collect());
         if let Some(at) = self.dns.as_ref().filter(|at| at.value.first().is_none_or(|program| program.value.is_empty())) {
-            cx.refuse(&at.spot, "`dr.dns` names no program", "write the program and its arguments: `[\"./failover.sh\", \"secondary\"]`");
+            cx.refuse(
+                &at.spot,
+                "`dr.dns` names no program",
+                "write the program and its arguments: `[\"./failover.sh\", \"secondary\"]`",
+            );
         }
         Some(Dr {
             secondary: self.secondary.as_ref().map(|at| at.value.clone()),

@@ -18,8 +18,8 @@ use std::io::BufRead;
 
 /// The action of an erasure.
 const ERASED: &str = "privacy.erased";
-/// The action of a document that came, perhaps in the place of another.
-const INGESTED: &str = "document.ingested";
+/// The actions of a document that came, perhaps in the place of another: one that was refused is kept, too.
+const CAME: [&str; 2] = ["document.ingested", "document.refused"];
 /// The fact of an erasure that was done again: the id of the first one.
 const AGAIN: &str = "again";
 
@@ -74,7 +74,9 @@ pub fn of_state(view: View<'_>) -> Result<Vec<Erasure>> {
     let mut entries = read(ERASED)?;
     // Only ids of documents need to be followed.
     if entries.iter().any(|entry| entry.text("scope") != Some("tenant")) {
-        entries.extend(read(INGESTED)?);
+        for action in CAME {
+            entries.extend(read(action)?);
+        }
     }
     told(&entries)
 }
@@ -118,19 +120,20 @@ pub fn of_export(lines: impl BufRead, log: &Log) -> Result<Vec<Erasure>> {
         let line = line.context(|| "cannot read the export of the log")?;
         frontier.push(leaf_hash(line.as_bytes()));
         same |= frontier.size() == log.size && Digest::from_bytes(frontier.root()) == log.root;
-        if ![ERASED, INGESTED].iter().any(|action| line.contains(action)) {
+        if !CAME.iter().chain([&ERASED]).any(|action| line.contains(action)) {
             continue;
         }
         let body: Body = serde_json::from_str(&line).context(|| format!("line {} is no entry of a log", frontier.size()))?;
-        if body.outcome == "ok" {
+        if body.outcome == "ok" || CAME.contains(&body.action.as_str()) {
             let (at, name) = (Timestamp::from_micros(body.ts), body.res.name);
             entries.push(Entry { id: body.id, at, name, action: body.action, detail: body.detail });
         }
     }
     match same {
         true => told(&entries),
-        false => Err(Error::new("the export is of another log than the backup set, or was made before it")
-            .hint("`kf audit export jsonl FILE` makes one where the state is in use; its first entries must be those of the set")),
+        false => Err(Error::new("the export is of another log than the backup set, or was made before it").hint(
+            "`kf audit export jsonl FILE` makes one where the state is in use; its first entries must be those of the set",
+        )),
     }
 }
 
@@ -138,7 +141,7 @@ pub fn of_export(lines: impl BufRead, log: &Log) -> Result<Vec<Erasure>> {
 fn told(entries: &[Entry]) -> Result<Vec<Erasure>> {
     let before: BTreeMap<&str, &str> = entries
         .iter()
-        .filter(|entry| entry.action == INGESTED)
+        .filter(|entry| CAME.contains(&entry.action.as_str()))
         .filter_map(|entry| Some((entry.name.as_str(), entry.text("replaces")?)))
         .collect();
     let of = |entry: &Entry| {
@@ -173,7 +176,8 @@ mod tests {
     use serde_json::json;
 
     fn line(action: &str, id: &str, name: &str, detail: Value) -> String {
-        let body = json!({"action": action, "id": id, "ts": 7, "outcome": "ok", "res": {"kind": "x", "name": name}, "detail": detail});
+        let body =
+            json!({"action": action, "id": id, "ts": 7, "outcome": "ok", "res": {"kind": "x", "name": name}, "detail": detail});
         body.to_string()
     }
 
@@ -188,7 +192,7 @@ mod tests {
         let all = [
             line("document.ingested", "a", "one", json!({})),
             line("document.ingested", "b", "two", json!({"replaces": "one"})),
-            line("document.ingested", "c", "three", json!({"replaces": "two"})),
+            line("document.refused", "c", "three", json!({"replaces": "two"})).replace("\"ok\"", "\"denied\""),
             line("privacy.erased", "d", "acme", json!({"scope": "subject", "erased": ["three", "other"]})),
             line("privacy.erased", "e", "globex", json!({"scope": "tenant"})),
         ];

@@ -30,6 +30,12 @@ pub struct Proof {
     pub rto_ms: u64,
     /// Milliseconds from when the set was begun until the drill: what would have been lost by then.
     pub rpo_ms: u64,
+    /// When the newest event that came back was recorded; `None` for a set without a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_event: Option<Timestamp>,
+    /// How many events of the log in use were not in the set; `None` when that is another log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_events: Option<u64>,
     /// What was tried, in order.
     pub steps: Vec<Step>,
 }
@@ -71,7 +77,10 @@ impl Proof {
         let damaged = || "the report of a drill is damaged".to_owned();
         let proof: Self = serde_json::from_str(&statement::read(bytes, known, damaged)?).context(damaged)?;
         if proof.schema != SCHEMA {
-            return Err(Error::new(format!("the report of a drill has the form `{}`, and this kf reads `{SCHEMA}`", proof.schema)));
+            return Err(Error::new(format!(
+                "the report of a drill has the form `{}`, and this kf reads `{SCHEMA}`",
+                proof.schema
+            )));
         }
         Ok(proof)
     }

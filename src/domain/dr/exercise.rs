@@ -157,7 +157,9 @@ impl Exercise {
         let of: Self = serde_json::from_str(&statement::read(bytes, known, damaged)?).context(damaged)?;
         match of.schema == SCHEMA {
             true => Ok(of),
-            false => Err(Error::new(format!("the report of an exercise has the form `{}`, and this kf reads `{SCHEMA}`", of.schema))),
+            false => {
+                Err(Error::new(format!("the report of an exercise has the form `{}`, and this kf reads `{SCHEMA}`", of.schema)))
+            }
         }
     }
 }
@@ -176,7 +178,10 @@ mod tests {
             ("{\"step\": 4, \"outcome\": \"done\"}", "there is no step 4, there are 3"),
             ("{\"step\": 0, \"outcome\": \"done\"}", "there is no step 0"),
             ("{\"step\": 1, \"outcome\": \"well\"}", "expected one of: done, skipped, failed"),
-            ("{\"step\": 1, \"outcome\": \"done\"}\n{\"step\": 1, \"outcome\": \"done\"}", "line 2 of the answers: step 1 has an answer"),
+            (
+                "{\"step\": 1, \"outcome\": \"done\"}\n{\"step\": 1, \"outcome\": \"done\"}",
+                "line 2 of the answers: step 1 has an answer",
+            ),
             ("done", "line 1"),
             (long.as_str(), "longer than 500 bytes"),
         ] {

@@ -4,6 +4,7 @@ use super::facts::{Back, Component, Facts};
 use super::line::{Line, Word, var};
 use super::runbook::{Role, Runbook, Scenario, Step, Variable};
 use crate::base::name::Name;
+use crate::base::text::markdown;
 
 /// The variable of the folder for what is restored.
 pub const BACK: &str = "BACK";
@@ -55,7 +56,7 @@ impl<'f> Writer<'f> {
         };
         let mut writer = Self { facts, book };
         match &facts.owner {
-            Some(owner) => writer.need(format!("commander: {owner}, or whoever stands in")),
+            Some(owner) => writer.need(format!("commander: {}, or whoever stands in", markdown(owner))),
             None => writer.gap("who answers for the project: `owner` in `[project]`"),
         }
         writer
@@ -115,7 +116,7 @@ impl<'f> Writer<'f> {
     /// What every scenario that restores needs.
     fn back(&mut self) -> Word {
         match &self.facts.place {
-            Some(place) => self.need(format!("the backups in {place}, and credentials that read them")),
+            Some(place) => self.need(format!("the backups in {}, and credentials that read them", markdown(place))),
             None => self.gap("where backups go: `[backup.place]`"),
         }
         let room = "a folder that is not there yet, on a disk with room for everything";
@@ -155,12 +156,17 @@ impl<'f> Writer<'f> {
 
     /// Makes the machines of the other place.
     pub(super) fn build(&mut self) {
-        let place = self.facts.secondary.clone().unwrap_or_else(|| "the other place".to_owned());
+        let place = self.facts.secondary.as_deref().map_or_else(|| "the other place".to_owned(), markdown);
         match &self.facts.terraform {
             Some(folder) => {
                 self.need("terraform, and credentials that may make machines");
                 let at = format!("-chdir={folder}");
-                self.act(Role::Operator, 20, "Get what terraform needs", Line::of(["terraform", at.as_str(), "init", "-input=false"]));
+                self.act(
+                    Role::Operator,
+                    20,
+                    "Get what terraform needs",
+                    Line::of(["terraform", at.as_str(), "init", "-input=false"]),
+                );
                 let line = Line::of(["terraform", at.as_str(), "apply"]);
                 self.act(Role::Operator, 30, format!("Make {place}: read the plan, then say yes"), line);
             }
@@ -212,12 +218,21 @@ impl<'f> Writer<'f> {
             Back::Postgres(url) => {
                 let to = self.set(&format!("{upper}_URL"), format!("where {name} goes, an empty database"), url.clone());
                 let line = Line::of(["psql", "--no-psqlrc", "--dbname"]).and(to.clone()).and("--file").and(files("/globals.sql"));
-                self.act(Role::Operator, 2, format!("Make the roles of {name}; those that are there already may be told of"), line);
+                self.act(
+                    Role::Operator,
+                    2,
+                    format!("Make the roles of {name}; those that are there already may be told of"),
+                    line,
+                );
                 let line = Line::of(["pg_restore", "--exit-on-error", "--dbname"]).and(to).and(files("/database"));
                 self.act(Role::Operator, 20, format!("Load {name}"), line);
             }
             Back::Redis(_) => {
-                let to = self.set(&format!("{upper}_DIR"), format!("the `dir` of the Redis server of {name}, which is stopped"), "/var/lib/redis");
+                let to = self.set(
+                    &format!("{upper}_DIR"),
+                    format!("the `dir` of the Redis server of {name}, which is stopped"),
+                    "/var/lib/redis",
+                );
                 let line = Line::of(["cp"]).and(files("/dump.rdb")).and(to);
                 self.act(Role::Operator, 2, format!("Put the keys of {name} where its server finds them, then start it"), line);
             }

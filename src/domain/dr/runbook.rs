@@ -125,18 +125,18 @@ impl Runbook {
         let mut text = format!("# {}: {}\n\n{}\n\n", markdown(project), self.scenario, self.what);
         let minutes: u32 = self.steps.iter().map(|step| step.minutes).sum();
         put(&mut text, format_args!("Target: {}; the steps add up to {}.\n", long(self.target_minutes), long(minutes)));
-        list(&mut text, "Needed", self.needs.iter().map(|need| markdown(need)));
-        list(&mut text, "Not said in mlops.toml, so no step does it", self.gaps.iter().map(|gap| markdown(gap)));
+        list(&mut text, "Needed", self.needs.iter().cloned());
+        list(&mut text, "Not said in mlops.toml, so no step does it", self.gaps.iter().cloned());
         if !self.set.is_empty() {
             text.push_str("\n## First\n\n");
             let lines: Vec<String> = self.set.iter().map(|of| format!("export {}={}", of.name, quoted(&of.example))).collect();
             text.push_str(&block(&lines.join("\n")));
-            list(&mut text, "", self.set.iter().map(|of| format!("`{}`: {}", of.name, markdown(&of.means))));
+            list(&mut text, "", self.set.iter().map(|of| format!("`{}`: {}", of.name, of.means)));
         }
         text.push_str("\n## Steps\n");
         for (at, step) in self.steps.iter().enumerate() {
             let harmless = if step.harmless { ", changes nothing" } else { "" };
-            put(&mut text, format_args!("\n{}. {} ({}, {} min{harmless})\n\n", at + 1, markdown(&step.what), step.who, step.minutes));
+            put(&mut text, format_args!("\n{}. {} ({}, {} min{harmless})\n\n", at + 1, step.what, step.who, step.minutes));
             text.push_str(&block(&step.line.to_string()));
         }
         text

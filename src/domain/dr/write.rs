@@ -40,7 +40,12 @@ fn data_corruption(w: &mut Writer<'_>) {
     match w.facts.tenant_flag.clone() {
         Some(flag) => {
             let line = kf(["flag", "set", flag.as_str(), "--off", "--tenant"]).and(tenant.clone());
-            w.act(Role::Commander, 1, format!("Isolate the tenant: the application asks the flag {flag} before it serves one"), line);
+            w.act(
+                Role::Commander,
+                1,
+                format!("Isolate the tenant: the application asks the flag {flag} before it serves one"),
+                line,
+            );
         }
         None => w.gap("the flag that the application asks before it serves a tenant: `tenant-flag` in `[dr]`"),
     }
@@ -48,7 +53,12 @@ fn data_corruption(w: &mut Writer<'_>) {
     let collection = w.set("COLLECTION", "the collection that is wrong", name.unwrap_or_else(|| "default".to_owned()));
     let of = |line: Line| line.and("--tenant").and(tenant.clone()).and("--collection").and(collection.clone());
     w.look(Role::Operator, 5, "See what is wrong in it", of(kf(["index", "verify"])));
-    w.look(Role::Operator, 5, "See who changed documents since", kf(["audit", "log", "--action", "document.", "--since"]).and(good.clone()));
+    w.look(
+        Role::Operator,
+        5,
+        "See who changed documents since",
+        kf(["audit", "log", "--action", "document.", "--since"]).and(good.clone()),
+    );
     w.look(Role::Operator, 1, "See the last good set", kf(["backup", "show", "--point-in-time"]).and(good.clone()));
     w.restore([Word::from("--point-in-time"), good.clone()]);
     w.look(Role::Operator, 5, "See that it was right then", of(copy(["index", "verify"])));
@@ -109,13 +119,23 @@ fn lost_key(w: &mut Writer<'_>) {
             w.need("the public key of the log, as `kf audit key` printed it");
             let example = "kf/au/62627681a398d3e5+e28068f2+ATuWjJ6FLuxApwuR+E7h85Ne6PrFh2qSJOgf0VQRUkUT";
             let public = w.set("LOG_KEY", "the public key of the log until now", example);
-            w.look(Role::Operator, 5, "See that the log is as the old key signed it", kf(["audit", "verify", "--key"]).and(public.clone()));
+            w.look(
+                Role::Operator,
+                5,
+                "See that the log is as the old key signed it",
+                kf(["audit", "verify", "--key"]).and(public.clone()),
+            );
             let new = w.set("NEW_LOG_KEY", "the file of a new key for the log, kept elsewhere", "new-log.key");
             w.act(Role::KeyHolder, 2, "Make a new key for the log", kf(["audit", "key", "--generate", "--out"]).and(new));
             let what = format!("Put it where `signing.log-key` says ({reference}), or name another place there");
             w.look(Role::Operator, 5, what, kf(["config", "check"]));
             w.act(Role::Operator, 2, "Sign the log with it, after a full check", kf(["audit", "checkpoint", "--yes"]));
-            w.act(Role::Operator, 2, "Commit what was signed, so that others can hold it against the log", kf(["audit", "anchor"]));
+            w.act(
+                Role::Operator,
+                2,
+                "Commit what was signed, so that others can hold it against the log",
+                kf(["audit", "anchor"]),
+            );
         }
     }
 }
@@ -156,7 +176,12 @@ fn ransomware(w: &mut Writer<'_>) {
     w.look(Role::Commander, 5, "See that the log is the one that others know", line);
     w.check();
     let new = w.set("NEW_KEY", "the file of a new key that reads backups, kept elsewhere", "new-backup.key");
-    w.act(Role::KeyHolder, 2, "Make a new key for backups, for `backup.recipients`", kf(["backup", "keygen", "-o"]).and(new.clone()));
+    w.act(
+        Role::KeyHolder,
+        2,
+        "Make a new key for backups, for `backup.recipients`",
+        kf(["backup", "keygen", "-o"]).and(new.clone()),
+    );
     if w.facts.log_key.is_some() {
         let log = w.set("NEW_LOG_KEY", "the file of a new key for the log, kept elsewhere", "new-log.key");
         let line = copy(["audit", "key", "--generate", "--out"]).and(log);

@@ -4,9 +4,10 @@ use crate::base::error::{Context, Result};
 use crate::base::event::{Event, Resource};
 use crate::domain::backup::erasure::{Erasure, What, heard_of, of_export, of_state};
 use crate::domain::backup::manifest::{Found, Manifest};
-use crate::domain::ingest::table::{Tenant, Whom};
+use crate::domain::ingest::table::{Scope, Tenant, Whom};
+use crate::release::index::index_all;
 use crate::release::tenant;
-use crate::store::{Store, log, state_id};
+use crate::store::{Store, fulltext, log, state_id};
 use std::path::Path;
 
 /// The action of the event in a state that was restored and then changed.
@@ -102,9 +103,25 @@ pub fn in_folder(asked: Asked<'_>, set: &Found, folder: &Path, open: Open<'_>) -
     if !file.exists() {
         return Ok(Erased::None);
     }
-    match known(asked, &set.manifest)? {
+    let known = known(asked, &set.manifest)?;
+    let copy = open(&file)?;
+    words(&copy, &set.manifest)?;
+    match known {
         Err(why) => Ok(Erased::Unknown(why)),
-        Ok(erasures) if erasures.is_empty() => Ok(Erased::Again(0)),
-        Ok(erasures) => again(&open(&file)?, &set.manifest, &erasures, &folder.join(".kf/cache")).map(Erased::Again),
+        Ok(erasures) => again(&copy, &set.manifest, &erasures, &folder.join(".kf/cache")).map(Erased::Again),
     }
+}
+
+/// Makes the indexes of words where there are none: a state of PostgreSQL is kept without them.
+fn words(copy: &Store, set: &Manifest) -> Result<()> {
+    let scopes = copy.read(Scope::everywhere)?;
+    if scopes.iter().all(|scope| copy.read(|view| fulltext::numbers(view, scope.id())).is_ok()) {
+        return Ok(());
+    }
+    let event = Event::new(RESTORED, Resource::new("state", state_id(&copy.db())?)).with("set", set.id.as_str());
+    copy.write(|tx| {
+        let indexed = index_all(tx)?;
+        Ok(tx.record(event.with("collections-indexed", indexed)))
+    })?;
+    Ok(())
 }

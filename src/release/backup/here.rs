@@ -92,76 +92,109 @@ pub fn restore_here(place: &Place<'_>, of: &Replacing<'_>, (waiting, told): Talk
     let folder = scratch(place.scratch)?;
     let restored = folder.path().join("restored");
     std::fs::create_dir(&restored).context(|| format!("cannot make {}", restored.display()))?;
-    let id = hex(&of.random.bytes::<8>());
-    let mark = of.kf.join(MARK);
-    let file = restored.join(".kf/state.db");
-    let bring_all = |told: &mut dyn FnMut(u64, u64)| -> Result<u64> {
-        restore_into(place, of.set, &["state".parse().context(|| "a fixed word is a name")?], &restored, &mut |_, _| {})?;
-        match &set.artifacts {
-            Some(all) => {
-                let index = mirror::index(place.objects, all)?;
-                objects_back(place, &index, (of.objects, folder.path()), told)?;
-                Ok(index.len() as u64)
-            }
-            None => Ok(0),
-        }
+    let work = Work {
+        place,
+        of,
+        id: hex(&of.random.bytes::<8>()),
+        scratch: folder.path(),
+        file: restored.join(".kf/state.db"),
+        restored,
     };
-    match &of.live {
+    let mark = of.kf.join(MARK);
+    let marked = || atomic::write_file(&mark, format!("{} {}\n", work.id, set.id).as_bytes(), 0o600);
+    let done = match &of.live {
         Live::Sound(store) => {
             let _alone = store.lock(Matter::Work, Hold::Alone, "backup restore --here", waiting)?;
-            let asked = of.export.map_or(Asked::Live(store), Asked::Export);
-            let known = erasures::known(asked, set)?;
-            atomic::write_file(&mark, format!("{id} {}\n", set.id).as_bytes(), 0o600)?;
-            let safety = keep(store, place, of, waiting)?;
-            let was = store.read(|view| log::head(view.db()))?.frontier.size();
-            let objects = bring_all(told)?;
-            let copy = (of.open)(&file)?;
-            let erased = match known {
-                Err(why) => Erased::Unknown(why),
-                Ok(all) => Erased::Again(erasures::again(&copy, set, &all, &restored.join(".kf/cache"))?),
-            };
-            let event = restored_event(&copy, of, &id)?.with("safety", safety.as_str()).with("was", json!({"size": was}));
-            let is = replace(store, &copy, was, event)?;
-            forget_caches(of.kf)?;
-            done(&mark)?;
-            Ok(Replaced { safety: Some(safety), aside: None, was, is, objects, erased })
+            marked()?;
+            work.over(store, (waiting, told))
         }
         Live::Damaged(path, why) => {
-            atomic::write_file(&mark, format!("{id} {}\n", set.id).as_bytes(), 0o600)?;
-            let objects = bring_all(told)?;
-            let asked = of.export.map_or(Asked::Nobody, Asked::Export);
-            let erased = erasures::in_folder(asked, of.set, &restored, of.open)?;
-            let copy = (of.open)(&file)?;
-            let event = restored_event(&copy, of, &id)?.with("damaged", why.to_string());
-            copy.write(|tx| Ok(tx.record(event)))?;
-            copy.scrub(&[])?;
-            let is = copy.read(|view| log::head(view.db()))?.frontier.size();
-            drop(copy);
-            let aside = set_aside(path, &of.kf.join(format!("damaged-{id}")))?;
-            std::fs::rename(&file, path).context(|| format!("cannot put the state at {}", path.display()))?;
-            atomic::sync_dir(of.kf)?;
-            forget_caches(of.kf)?;
-            done(&mark)?;
-            Ok(Replaced { safety: None, aside, was: 0, is, objects, erased })
+            marked()?;
+            work.instead(path, why, told)
         }
+    };
+    // Whoever gets the error knows; the mark is for who was killed.
+    std::fs::remove_file(&mark).context(|| format!("cannot remove {}", mark.display()))?;
+    done
+}
+
+/// A restore under way.
+struct Work<'a> {
+    place: &'a Place<'a>,
+    of: &'a Replacing<'a>,
+    /// By which its event is known.
+    id: String,
+    scratch: &'a Path,
+    /// Where the set is restored.
+    restored: PathBuf,
+    /// The state in it.
+    file: PathBuf,
+}
+
+impl Work<'_> {
+    /// In the place of a state that can be read.
+    fn over(&self, store: &Store, (waiting, told): Talk<'_>) -> Result<Replaced> {
+        let (of, set) = (self.of, &self.of.set.manifest);
+        let known = erasures::known(of.export.map_or(Asked::Live(store), Asked::Export), set)?;
+        let safety = keep(store, self.place, of, waiting)?;
+        let was = store.read(|view| log::head(view.db()))?.frontier.size();
+        let objects = self.bring(told)?;
+        let copy = (of.open)(&self.file)?;
+        let erased = match known {
+            Err(why) => Erased::Unknown(why),
+            Ok(all) => Erased::Again(erasures::again(&copy, set, &all, &self.restored.join(".kf/cache"))?),
+        };
+        let event = self.event(&copy)?.with("safety", safety.as_str()).with("was", json!({"size": was}));
+        let is = replace(store, &copy, was, event)?;
+        forget_caches(of.kf)?;
+        Ok(Replaced { safety: Some(safety), aside: None, was, is, objects, erased })
+    }
+
+    /// In the place of a SQLite file that cannot be read.
+    fn instead(&self, path: &Path, why: &Error, told: &mut dyn FnMut(u64, u64)) -> Result<Replaced> {
+        let of = self.of;
+        let objects = self.bring(told)?;
+        let erased = erasures::in_folder(of.export.map_or(Asked::Nobody, Asked::Export), of.set, &self.restored, of.open)?;
+        let copy = (of.open)(&self.file)?;
+        let event = self.event(&copy)?.with("damaged", why.to_string());
+        copy.write(|tx| Ok(tx.record(event)))?;
+        copy.scrub(&[])?;
+        let is = copy.read(|view| log::head(view.db()))?.frontier.size();
+        drop(copy);
+        let aside = set_aside(path, &of.kf.join(format!("damaged-{}", self.id)))?;
+        std::fs::rename(&self.file, path).context(|| format!("cannot put the state at {}", path.display()))?;
+        atomic::sync_dir(of.kf)?;
+        forget_caches(of.kf)?;
+        Ok(Replaced { safety: None, aside, was: 0, is, objects, erased })
+    }
+
+    /// The state into the scratch folder, the objects among those in use; gives how many objects the set has.
+    fn bring(&self, told: &mut dyn FnMut(u64, u64)) -> Result<u64> {
+        let state = "state".parse().context(|| "a fixed word is a name")?;
+        restore_into(self.place, self.of.set, &[state], &self.restored, &mut |_, _| {})?;
+        let Some(all) = &self.of.set.manifest.artifacts else { return Ok(0) };
+        let index = mirror::index(self.place.objects, all)?;
+        objects_back(self.place, &index, (self.of.objects, self.scratch), told)?;
+        Ok(index.len() as u64)
+    }
+
+    fn event(&self, copy: &Store) -> Result<Event> {
+        let found = self.of.set;
+        let event = Event::new(RESTORED, Resource::new("state", state_id(&copy.db())?)).with("set", found.manifest.id.as_str());
+        Ok(event.with("manifest", found.digest.to_string()).with(ID, self.id.as_str()))
     }
 }
 
 /// What is there, as a set that no rule removes.
 fn keep(store: &Store, place: &Place<'_>, of: &Replacing<'_>, waiting: &mut dyn FnMut(&str)) -> Result<String> {
     let name = |word: &str| word.parse::<Name>().context(|| "a fixed word is a name");
-    let parts = [Part { name: name("state")?, source: Source::State }, Part { name: name("artifacts")?, source: Source::Artifacts }];
+    let parts =
+        [Part { name: name("state")?, source: Source::State }, Part { name: name("artifacts")?, source: Source::Artifacts }];
     let plan = name(SAFETY)?;
     let request = Request { plan: &plan, parts: &parts, recipients: of.recipients, artifacts: of.objects };
     let made = run::run(store, place, &request, waiting, &mut |_| {});
     let hint = || "what is there is kept first, and nothing was changed; `--to FOLDER` restores beside it".to_owned();
     Ok(made.context(|| "cannot keep what is there now").hint(hint)?.manifest.id)
-}
-
-fn restored_event(copy: &Store, of: &Replacing<'_>, id: &str) -> Result<Event> {
-    let set = &of.set.manifest;
-    let event = Event::new(RESTORED, Resource::new("state", state_id(&copy.db())?));
-    Ok(event.with("set", set.id.as_str()).with("manifest", of.set.digest.to_string()).with(ID, id))
 }
 
 /// Rows, indexes of words and the event, in one transaction; gives the entries of the log then.
@@ -205,7 +238,9 @@ fn set_aside(path: &Path, folder: &Path) -> Result<Option<PathBuf>> {
     std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
     for file in &files {
         let to = folder.join(file.file_name().unwrap_or_default());
-        std::fs::hard_link(file, &to).or_else(|_| std::fs::copy(file, &to).map(drop)).context(|| format!("cannot keep {}", file.display()))?;
+        std::fs::hard_link(file, &to)
+            .or_else(|_| std::fs::copy(file, &to).map(drop))
+            .context(|| format!("cannot keep {}", file.display()))?;
     }
     atomic::sync_dir(folder)?;
     for end in ["-wal", "-shm"] {
@@ -216,10 +251,6 @@ fn set_aside(path: &Path, folder: &Path) -> Result<Option<PathBuf>> {
     }
     atomic::sync_dir(path.parent().unwrap_or(Path::new(".")))?;
     Ok(Some(folder.to_owned()))
-}
-
-fn done(mark: &Path) -> Result<()> {
-    std::fs::remove_file(mark).context(|| format!("cannot remove {}", mark.display()))
 }
 
 /// The set whose restore was begun here and did not end; the mark of one that did end goes. `read` looks into the state, when it can be

@@ -8,8 +8,10 @@
 //! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
 //! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
 
+mod answers;
 pub mod drill;
 pub mod erasures;
+pub mod health;
 pub mod here;
 mod mirror;
 mod pack;

@@ -2,6 +2,7 @@
 
 use super::Place;
 use crate::base::error::{Error, Result};
+use crate::base::random::Random;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::domain::backup::manifest::{Found, Manifest, SETS};
@@ -21,20 +22,29 @@ pub struct Listed {
     pub proven: Option<Proof>,
 }
 
+/// The reports of all drills that can be read, the oldest first.
+///
+/// # Errors
+/// When the place cannot be read.
+pub fn proofs(place: &Place<'_>) -> Result<Vec<Proof>> {
+    let mut all = Vec::new();
+    for (name, _) in place.objects.names(proof::DRILLS)? {
+        let Some(bytes) = place.objects.published(&format!("{}/{name}", proof::DRILLS))? else { continue };
+        // A report that cannot be read proves nothing.
+        all.extend(Proof::read(&bytes, place.known).ok());
+    }
+    all.sort_by(|a, b| (a.at, &a.set).cmp(&(b.at, &b.set)));
+    Ok(all)
+}
+
 /// All sets, the newest first.
 ///
 /// # Errors
 /// When the place cannot be read.
 pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
-    let mut proofs: BTreeMap<String, Proof> = BTreeMap::new();
-    for (name, _) in place.objects.names(proof::DRILLS)? {
-        let Some(bytes) = place.objects.published(&format!("{}/{name}", proof::DRILLS))? else { continue };
-        // A report that cannot be read proves nothing.
-        let Ok(proof) = Proof::read(&bytes, place.known) else { continue };
-        if proof.passed && proofs.get(&proof.set).is_none_or(|other| other.at < proof.at) {
-            proofs.insert(proof.set.clone(), proof);
-        }
-    }
+    let passed = proofs(place)?.into_iter().filter(|proof| proof.passed);
+    // The newest of each set comes last.
+    let proofs: BTreeMap<String, Proof> = passed.map(|proof| (proof.set.clone(), proof)).collect();
     let mut all = Vec::new();
     for (id, since) in place.objects.names(SETS)? {
         let Some(bytes) = place.objects.published(&format!("{SETS}/{id}"))? else { continue };
@@ -99,4 +109,18 @@ pub fn at(place: &Place<'_>, time: Timestamp) -> Result<Found> {
         };
         Error::new(format!("no backup set in {} is as old as {time}", place.objects.describe())).hint(hint)
     })
+}
+
+/// One of the sets that are older than this one, by chance; `None` when there is none.
+///
+/// # Errors
+/// When the place cannot be read.
+pub fn older(place: &Place<'_>, than: &Found, random: &Random) -> Result<Option<Found>> {
+    let readable = all(place)?.into_iter().filter_map(|set| set.found.ok());
+    let mut older: Vec<Found> = readable.filter(|found| found.manifest.began < than.manifest.began).collect();
+    if older.is_empty() {
+        return Ok(None);
+    }
+    let at = usize::from(u16::from_be_bytes(random.bytes())) % older.len();
+    Ok(Some(older.swap_remove(at)))
 }
