@@ -33,6 +33,7 @@ pub use tables::backup::{
     BUILT_IN, Backup, Component as BackupComponent, ComponentKind, Every, Lock as BackupLock, LockMode, Plan as BackupPlan,
     Source as BackupSource,
 };
+pub use tables::dr::Dr;
 pub use tables::drift::{ActionKind, Actions, ColumnKind, Drift, DriftRule, FailOn};
 pub use tables::embedder::{Embedder, EmbedderKind, EmbedderProtocol, Endpoint, Prefixes};
 pub use tables::gates::{Against, Bound, Budget, Gate, GateKind, MARGIN, Rule};

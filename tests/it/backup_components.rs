@@ -116,7 +116,10 @@ fn a_database_is_proven_by_a_server_and_loaded_into_another() {
     let name = place.rsplit('/').next().and_then(|end| end.split('?').next()).expect("a name");
     assert_eq!(other.query(name, "SELECT count(*) FROM pg_tables WHERE schemaname = 'odd one'").as_deref(), Ok("0"));
     let secret = load(&s, "answers", "postgres://kf:hunter22@127.0.0.1/x", &[]);
-    assert!(secret.code == Some(2) && secret.stderr.contains("--secret env:NAME") && !secret.stderr.contains("hunter22"), "{secret}");
+    assert!(
+        secret.code == Some(2) && secret.stderr.contains("--secret env:NAME") && !secret.stderr.contains("hunter22"),
+        "{secret}"
+    );
 }
 
 #[test]
@@ -222,7 +225,10 @@ fn redis_comes_back_with_every_type_and_every_expiry() {
     assert!(gone.code == Some(1) && gone.stderr.contains("no Redis server answers"), "{gone}");
     s.set("REDIS_PASSWORD", "wrong-password");
     let wrong = ends(&s, 1, ["backup", "run"]);
-    assert!(wrong.stderr.contains("WRONGPASS") && wrong.stderr.contains("check `password`") && !wrong.stderr.contains("wrong-pass"), "{wrong}");
+    assert!(
+        wrong.stderr.contains("WRONGPASS") && wrong.stderr.contains("check `password`") && !wrong.stderr.contains("wrong-pass"),
+        "{wrong}"
+    );
     // A machine without the program still keeps the snapshot, and says that nobody counted it.
     s.set("REDIS_PASSWORD", "hunter22-keeper");
     std::fs::remove_file(s.root().join("bin/redis-server")).expect("removed");
@@ -279,12 +285,24 @@ fn folders_and_programs_are_loaded_whole_or_not_at_all() {
 #[test]
 fn the_audit_log_is_kept_by_itself() {
     let s = Sandbox::new();
-    prepare(&s, "[backup.plans.audit]\nevery = \"hour\"\ncomponents = [\"audit\"]\nkeep-forever = true\n[backup.plans.daily]\nkeep-days = 30\n");
+    prepare(
+        &s,
+        "[backup.plans.audit]\nevery = \"hour\"\ncomponents = [\"audit\"]\nkeep-forever = true\n[backup.plans.daily]\nkeep-days = 30\n",
+    );
     let made = json(&ok(&s, ["backup", "run", "--format", "json"]));
     let names = |set: usize| made["sets"][set]["components"].clone();
     assert!(names(0) == serde_json::json!(["audit"]) || names(1) == serde_json::json!(["audit"]), "{made}");
-    assert!(!made["sets"].as_array().expect("sets").iter().any(|set| set["components"].as_array().is_some_and(|c| c.len() > 1 && c.contains(&"audit".into()))));
-    let set = made["sets"].as_array().expect("sets").iter().find(|set| set["plan"] == "audit").expect("a set")["set"].as_str().expect("a name").to_owned();
+    assert!(
+        !made["sets"]
+            .as_array()
+            .expect("sets")
+            .iter()
+            .any(|set| set["components"].as_array().is_some_and(|c| c.len() > 1 && c.contains(&"audit".into())))
+    );
+    let set = made["sets"].as_array().expect("sets").iter().find(|set| set["plan"] == "audit").expect("a set")["set"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
     let part = json(&ok(&s, ["backup", "show", &set, "--format", "json"]))["manifest"]["components"][0].clone();
     assert_eq!((&part["kind"], &part["counts"]["entries"]), (&"audit".into(), &part["log"]["size"]), "{part}");
     let drill = ok(&s, ["backup", "drill", &set]);
@@ -297,8 +315,10 @@ fn the_audit_log_is_kept_by_itself() {
     let checkpoint = tiles.join("checkpoint").display().to_string();
     ok(&s, ["audit", "verify", "--against", &checkpoint]);
     ok(&s, ["audit", "export", "tiles", "exported"]);
-    let first = |dir: &Path| std::fs::read(dir.join("tile/entries/000.p").join(part["log"]["size"].to_string())).expect("entries");
-    let exported = std::fs::read_dir(s.work().join("exported/tile/entries/000.p")).expect("read").next().expect("a file").expect("an entry");
+    let first =
+        |dir: &Path| std::fs::read(dir.join("tile/entries/000.p").join(part["log"]["size"].to_string())).expect("entries");
+    let exported =
+        std::fs::read_dir(s.work().join("exported/tile/entries/000.p")).expect("read").next().expect("a file").expect("an entry");
     assert!(std::fs::read(exported.path()).expect("entries").starts_with(&first(&tiles)));
     // `latest` is the newest with the state, however often the log is kept.
     ok(&s, ["backup", "run", "--plan", "audit"]);
@@ -316,7 +336,10 @@ fn a_component_that_says_too_little_or_too_much_is_told() {
     for (table, says) in [
         ("kind = \"qdrant\"", "has no `url`"),
         ("kind = \"neo4j\"\nurl = \"bolt://db:7687\"", "must be a URL with `http://` or `https://` and a host"),
-        ("kind = \"qdrant\"\nurl = \"http://db:6333\"\nnodes = [\"http://db:6333\", \"db1:6333\"]", "x.nodes` must be a URL with"),
+        (
+            "kind = \"qdrant\"\nurl = \"http://db:6333\"\nnodes = [\"http://db:6333\", \"db1:6333\"]",
+            "x.nodes` must be a URL with",
+        ),
         ("kind = \"qdrant\"\nurl = \"http://db:6333\"\nnodes = [\"http://u:hunter22@db:6333\"]", "x.nodes` holds a secret"),
         ("kind = \"mongodb\"", "`mongodb` is not a kind of component"),
         ("kind = \"redis\"\nurl = \"redis://ada:hunter22@db\"", "holds a secret"),

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 fn points(server: &qdrant::Server, name: &str, n: usize) {
     server.ask("PUT", &format!("/collections/{name}"), &json!({"vectors": {"size": 2, "distance": "Dot"}}));
-    let all: Vec<Value> = (1..=n).map(|i| json!({"id": i, "vector": [0.5, i], "payload": {"text": format!("point {i}")}})).collect();
+    let all: Vec<Value> =
+        (1..=n).map(|i| json!({"id": i, "vector": [0.5, i], "payload": {"text": format!("point {i}")}})).collect();
     server.ask("PUT", &format!("/collections/{name}/points?wait=true"), &json!({"points": all}));
 }
 
@@ -31,7 +32,11 @@ fn every_node_of_qdrant_is_kept_and_loaded_again() {
         points(node, "articles", n);
         points(node, "empty one", 0);
     }
-    a.ask("POST", "/collections/aliases", &json!({"actions": [{"create_alias": {"collection_name": "articles", "alias_name": "live"}}]}));
+    a.ask(
+        "POST",
+        "/collections/aliases",
+        &json!({"actions": [{"create_alias": {"collection_name": "articles", "alias_name": "live"}}]}),
+    );
     let (before_a, before_b) = (a.points("articles"), b.points("articles"));
     let proxy = Proxy::to(a.port());
     let url = |port: u16| format!("http://127.0.0.1:{port}");
@@ -52,7 +57,11 @@ fn every_node_of_qdrant_is_kept_and_loaded_again() {
     assert!(ok(&s, ["backup", "list"]).stdout.contains("there is no backup"), "nothing half made");
 
     let counts = kept(&s, "vectors")["counts"].clone();
-    assert_eq!((&counts["points of articles"], &counts["points of empty one"], &counts["aliases"]), (&5.into(), &0.into(), &1.into()), "{counts}");
+    assert_eq!(
+        (&counts["points of articles"], &counts["points of empty one"], &counts["aliases"]),
+        (&5.into(), &0.into(), &1.into()),
+        "{counts}"
+    );
     assert_eq!((snapshots(&a, "articles"), snapshots(&b, "articles")), (0, 0));
     assert!(drilled(&s, "vectors").contains("no Qdrant server has loaded them"));
 
@@ -76,7 +85,9 @@ fn every_node_of_qdrant_is_kept_and_loaded_again() {
     assert!(json(&forced)["safety"].is_string(), "{forced}");
     // A node that does not take it: what the others took goes again.
     for node in [&c, &d] {
-        node.collections("").iter().for_each(|name| drop(node.ask("DELETE", &format!("/collections/{}", name.replace(' ', "%20")), &Value::Null)));
+        node.collections("")
+            .iter()
+            .for_each(|name| drop(node.ask("DELETE", &format!("/collections/{}", name.replace(' ', "%20")), &Value::Null)));
     }
     let broken = Proxy::to(d.port());
     broken.arm("POST /collections/articles/snapshots/upload", Fault::http("500 Internal Server Error", "{}"));
@@ -110,7 +121,8 @@ fn a_neo4j_database_comes_back_with_every_type() {
     from.join(&mut s);
     from.ask(GRAPH);
     let typed = |kind: &str, value: &str| json!({"$type": kind, "_value": value});
-    let mut all: serde_json::Map<String, Value> = TYPES.iter().map(|(kind, value)| (kind.to_lowercase(), typed(kind, value))).collect();
+    let mut all: serde_json::Map<String, Value> =
+        TYPES.iter().map(|(kind, value)| (kind.to_lowercase(), typed(kind, value))).collect();
     all.insert("nan".into(), typed("Float", "NaN"));
     all.insert("far".into(), typed("Float", "-Infinity"));
     all.insert("large".into(), typed("Integer", "9007199254740993"));
@@ -119,11 +131,18 @@ fn a_neo4j_database_comes_back_with_every_type() {
     let properties = json!({"properties": {"$type": "Map", "_value": all}});
     from.ask_typed("CREATE (n:Typed) SET n = $properties", &properties);
     from.ask("UNWIND range(1, 2500) AS i CREATE (:Many {i: i})");
-    from.ask("CREATE CONSTRAINT `person name` FOR (n:`Person`) REQUIRE (n.`name`) IS UNIQUE".replace("person name", "person_name").as_str());
+    from.ask(
+        "CREATE CONSTRAINT `person name` FOR (n:`Person`) REQUIRE (n.`name`) IS UNIQUE"
+            .replace("person name", "person_name")
+            .as_str(),
+    );
     from.ask("CREATE RANGE INDEX `born` FOR (n:`Person`) ON (n.`born`)");
     let proxy = Proxy::to(from.port());
     let url = |port: u16| format!("http://127.0.0.1:{port}");
-    let config = format!("[backup.components.graph]\nkind = \"neo4j\"\nurl = \"{}\"\npassword = \"env:NEO4J_PASSWORD\"\n", url(proxy.port()));
+    let config = format!(
+        "[backup.components.graph]\nkind = \"neo4j\"\nurl = \"{}\"\npassword = \"env:NEO4J_PASSWORD\"\n",
+        url(proxy.port())
+    );
     prepare(&s, &config);
     proxy.arm("RETURN elementId(n)", Fault::CutReply(20_000));
     let cut = ends(&s, 1, ["backup", "run"]);

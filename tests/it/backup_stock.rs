@@ -27,7 +27,9 @@ fn a_set_is_restored_with_stock_tools_only() {
     let s = Sandbox::new();
     s.write("uploads/a/photo.bin", vec![7; 200_000]);
     let from = server.database();
-    server.query(&from, "CREATE ROLE writer; CREATE TABLE t AS SELECT n, md5(n::text) AS m FROM generate_series(1, 500) n").expect("rows");
+    server
+        .query(&from, "CREATE ROLE writer; CREATE TABLE t AS SELECT n, md5(n::text) AS m FROM generate_series(1, 500) n")
+        .expect("rows");
     server.query(&from, "ALTER TABLE t OWNER TO writer").expect("an owner");
     let url = server.url(&from, server.port());
     prepare(
@@ -70,7 +72,12 @@ fn a_set_is_restored_with_stock_tools_only() {
     let name = other.database();
     let place = other.url(&name, other.port());
     let globals = to.join("restored/answers/globals.sql");
-    let roles = std::fs::read_to_string(globals).expect("roles").lines().filter(|line| line.contains("writer")).collect::<Vec<_>>().join("\n");
+    let roles = std::fs::read_to_string(globals)
+        .expect("roles")
+        .lines()
+        .filter(|line| line.contains("writer"))
+        .collect::<Vec<_>>()
+        .join("\n");
     other.query(&name, &roles).expect("roles");
     let mut command = s.command("pg_restore");
     let run = s.finish(command.args(["--exit-on-error", "--dbname", &place]).arg(to.join("restored/answers/database")));

@@ -134,7 +134,8 @@ impl Qdrant {
 
     fn version(&self) -> Result<String> {
         let request = self.request(self.first()?, Method::GET, &[])?;
-        let about = block_on(self.http.send(&request))??.json().context(|| format!("{request:?}: this is not a Qdrant server"))?;
+        let about =
+            block_on(self.http.send(&request))??.json().context(|| format!("{request:?}: this is not a Qdrant server"))?;
         Ok(about["version"].as_str().unwrap_or("of an unknown version").to_owned())
     }
 
@@ -201,7 +202,9 @@ impl Qdrant {
         let found = hasher.finish();
         let broken = announced.is_some_and(|n| n != size) || made.checksum.as_ref().is_some_and(|told| *told != found.hex());
         match broken {
-            true => Err(Error::new(format!("{request:?}: what came is not the snapshot that the server made: its SHA-256 is another"))),
+            true => Err(Error::new(format!(
+                "{request:?}: what came is not the snapshot that the server made: its SHA-256 is another"
+            ))),
             false => Ok((size, found)),
         }
     }
@@ -218,7 +221,8 @@ impl Qdrant {
         let request = request.query(&[("wait", "true"), ("priority", "snapshot"), ("checksum", &snapshot.sha256.hex())]);
         let path = files.join(&snapshot.file);
         let file = File::open(&path).context(|| format!("cannot read {}", path.display()))?;
-        let response = block_on(self.http.upload(&request, before.into_bytes(), file, format!("\r\n--{mark}--\r\n").into_bytes()))??;
+        let response =
+            block_on(self.http.upload(&request, before.into_bytes(), file, format!("\r\n--{mark}--\r\n").into_bytes()))??;
         match self.result::<bool>(&request, &response.json()?)? {
             true => Ok(()),
             false => Err(Error::new(format!("{request:?}: the server did not take it"))),
@@ -235,8 +239,10 @@ impl Qdrant {
     fn fill(&self, list: &List, files: &Path) -> Result<()> {
         for collection in &list.collections {
             for snapshot in &collection.snapshots {
-                let node = self.nodes.get(snapshot.node).ok_or_else(|| Error::new("the dump has a snapshot of an unknown node"))?;
-                self.recover(node, &collection.name, snapshot, files).context(|| format!("cannot load the collection {}", collection.name))?;
+                let node =
+                    self.nodes.get(snapshot.node).ok_or_else(|| Error::new("the dump has a snapshot of an unknown node"))?;
+                self.recover(node, &collection.name, snapshot, files)
+                    .context(|| format!("cannot load the collection {}", collection.name))?;
             }
         }
         let aliases: Vec<Value> = list.aliases.iter().map(|alias| json!({"create_alias": alias})).collect();
@@ -276,7 +282,8 @@ fn checked(files: &Path) -> Result<List> {
 
 /// What is counted of a dump; a collection that never stood still has no number.
 fn counts(list: &List) -> Counts {
-    let mut counts = Counts::from([("collections".into(), list.collections.len() as u64), ("aliases".into(), list.aliases.len() as u64)]);
+    let mut counts =
+        Counts::from([("collections".into(), list.collections.len() as u64), ("aliases".into(), list.aliases.len() as u64)]);
     counts.extend(list.collections.iter().filter_map(|c| Some((format!("points of {}", c.name), c.points?))));
     counts
 }
@@ -322,7 +329,11 @@ impl Component for Qdrant {
         }
         if let Err(e) = self.fill(&list, files) {
             let undone = list.collections.iter().all(|c| self.remove(&c.name).is_ok());
-            let hint = if undone { "what had been loaded of it was taken out again" } else { "a part of it is there: `--force` loads it anew" };
+            let hint = if undone {
+                "what had been loaded of it was taken out again"
+            } else {
+                "a part of it is there: `--force` loads it anew"
+            };
             return Err(e.hint(hint));
         }
         let aliases: Value = self.get(&["aliases"])?;

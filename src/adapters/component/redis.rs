@@ -122,7 +122,8 @@ impl Redis {
             let mut cursor = "0".to_owned();
             loop {
                 let mut page = out.ask(&["SCAN", &cursor, "COUNT", &BATCH.to_string()])?.list();
-                let keys: Vec<Vec<u8>> = page.pop().map(Reply::list).unwrap_or_default().into_iter().filter_map(Reply::bytes).collect();
+                let keys: Vec<Vec<u8>> =
+                    page.pop().map(Reply::list).unwrap_or_default().into_iter().filter_map(Reply::bytes).collect();
                 let next = page.pop().and_then(Reply::bytes).ok_or_else(|| Error::new("Redis gave no keys"))?;
                 for some in keys.chunks(BATCH) {
                     *sent += carry(&mut out, &mut into, some)?;

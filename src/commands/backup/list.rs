@@ -1,6 +1,6 @@
 //! `kf backup list` and `show`: the sets that there are, and what is in one.
 
-use super::{Desk, SetDoc};
+use super::{Desk, SetDoc, Which};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
@@ -10,7 +10,7 @@ use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::domain::backup::manifest::{Manifest, SETS};
-use crate::release::backup::sets;
+use crate::release::backup::sets::{self, STATE};
 use crate::store::objects::lock::{LockMode, Of};
 use serde::Serialize;
 use serde_json::Value;
@@ -26,10 +26,12 @@ pub(crate) struct Args {
 
 /// Show what is in a backup set
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf backup show latest\n  kf backup show 20261121t --format json")]
+#[command(
+    after_long_help = "Examples:\n  kf backup show latest\n  kf backup show 20261121t --format json\n  kf backup show --point-in-time 2026-11-20T08:00:00Z"
+)]
 pub(crate) struct ShowArgs {
-    /// The set, its beginning or end, or `latest`
-    set: String,
+    #[command(flatten)]
+    which: Which,
 }
 
 #[derive(Serialize)]
@@ -106,6 +108,10 @@ struct Shown {
     set: SetDoc,
     manifest: Manifest,
     lock: Option<LockDoc>,
+    /// Milliseconds from when it was begun to the time that was asked for.
+    before_ms: Option<i64>,
+    #[serde(skip)]
+    distance: Option<String>,
 }
 
 /// The lock of a manifest as its place tells it.
@@ -134,7 +140,10 @@ impl Report for Shown {
             let [bytes, stored] = [all.bytes, all.stored].map(|n| Bytes(n).to_string());
             t.row(["artifacts".into(), "objects".into(), String::new(), bytes, stored, format!("{} objects", all.objects)]);
         }
-        vec![t.into(), self.summary().into()]
+        let mut blocks: Vec<Block> = vec![t.into()];
+        blocks.extend(self.distance.clone().map(Block::from));
+        blocks.push(self.summary().into());
+        blocks
     }
 
     fn summary(&self) -> String {
@@ -153,7 +162,8 @@ impl Report for Shown {
 
 pub(super) fn show(cx: &Cx, args: &ShowArgs) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
-    let found = sets::find(&desk.place(), &args.set)?;
+    let found = args.which.find(&desk.place(), STATE, true)?;
+    let (before_ms, distance) = (args.which.before_ms(&found), args.which.distance(&found));
     let name = format!("{SETS}/{}", found.manifest.id);
     let lock = match found.manifest.lock {
         None => None,
@@ -164,5 +174,5 @@ pub(super) fn show(cx: &Cx, args: &ShowArgs) -> Result<Exit> {
             Some(LockDoc { mode: told.map(|lock| lock.mode), until: told.map(|lock| lock.until) })
         }
     };
-    cx.out.emit(&Shown { set: SetDoc::of(&found, None), manifest: found.manifest, lock })
+    cx.out.emit(&Shown { set: SetDoc::of(&found, None), manifest: found.manifest, lock, before_ms, distance })
 }

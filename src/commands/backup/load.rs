@@ -9,7 +9,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
 use crate::release::backup::load::{Loaded, Request, load, part};
-use crate::release::backup::{parts, sets};
+use crate::release::backup::parts;
 use crate::seams::backup::Counts;
 use crate::store::Mode;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     };
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = sets::trusted(&place, &args.set, name.as_str(), args.trust.unsigned)?;
+    let set = args.which.find(&place, name.as_str(), args.trust.unsigned)?;
     let backup = configured(cx)?;
     let kind = &part(&set, name)?.kind;
     let secret = args.secret.as_ref().map(|reference| cx.secret(reference)).transpose()?;

@@ -33,7 +33,9 @@ pub fn is_due(store: &Store, place: &Place<'_>, plan: &BackupPlan, parts: &[Part
     // A plan of whose newest sets none has all that it has now is due.
     for set in sets.newest(Some(plan.name.as_str())).take(LOOKED_AT) {
         let set = set?;
-        let Some(of) = set.usable(place).map(|found| &found.manifest).filter(|of| of.began <= now.plus_micros(HOUR)) else { continue };
+        let Some(of) = set.usable(place).map(|found| &found.manifest).filter(|of| of.began <= now.plus_micros(HOUR)) else {
+            continue;
+        };
         let old = period.is_some_and(|period| hours(of.began, now) >= period);
         if old || parts.iter().all(|part| has(of, part)) {
             return if period.is_some() { Ok(old) } else { changed(store, of) };

@@ -3,12 +3,12 @@
 //! Nothing is loaded over what is there, unless it is asked for: then what is there goes into a set of its own first. All files are
 //! brought, decrypted and held against the manifest before the place is touched, and what it holds at the end is counted.
 
+use super::Place;
 use super::pack::scratch;
 use super::parts::{Part, Source};
 use super::restore::component;
 use super::run::{Request as Making, run};
 use super::sets::SAFETY;
-use super::Place;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
 use crate::base::name::Name;
@@ -71,7 +71,8 @@ pub fn load(
             let plan: Name = SAFETY.parse().context(|| "a fixed word is a name")?;
             let (name, parts, recipients, artifacts) = (&plan, &parts[..], request.recipients, request.artifacts);
             let making = Making { name, plan: None, only_if_due: false, parts, recipients, artifacts };
-            let kept = run(store, place, &making, waiting, &mut |_| {}).context(|| "cannot keep what is there, which would be replaced")?;
+            let kept = run(store, place, &making, waiting, &mut |_| {})
+                .context(|| "cannot keep what is there, which would be replaced")?;
             kept.map(|kept| kept.found.manifest.id)
         }
     };

@@ -39,6 +39,19 @@ impl<'a> Proofs<'a> {
         Ok(None)
     }
 
+    /// All reports that can be believed, the oldest first.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn all(&self) -> Result<Vec<Proof>> {
+        let mut all = Vec::new();
+        for name in &self.names {
+            all.extend(self.read(name)?);
+        }
+        all.sort_by(|a, b| (a.at, &a.set).cmp(&(b.at, &b.set)));
+        Ok(all)
+    }
+
     /// The reports on sets of a plan that can be believed, the newest first: each is read when it is its turn.
     pub fn of_plan<'s>(&'s self, plan: &'s str) -> impl Iterator<Item = Result<Proof>> + 's {
         let of = self.names.iter().filter(move |(set, _)| plan_of(set) == Some(plan));

@@ -4,7 +4,7 @@
 //! removed, and what is locked is not tried.
 
 use super::clocks;
-use super::sets::{Listed, all};
+use super::sets::{Listed, SAFETY, all};
 use super::{Place, mirror, scratch as own};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
@@ -125,10 +125,13 @@ fn fates(place: &Place<'_>, sets: &[Listed], plans: &[BackupPlan], store: &Store
             Ok(found) if found.manifest.began > latest => {
                 format!("it was begun at {}, which is yet to come", found.manifest.began)
             }
-            Ok(found) if !plans.iter().any(|plan| plan.name == found.manifest.plan) => {
+            Ok(found) if plans.iter().any(|plan| plan.name == found.manifest.plan) => continue,
+            Ok(found) if found.manifest.plan.as_str() == SAFETY => {
+                "what was there before a restore; `[backup.plans.safety]` in mlops.toml would say how long it is kept".to_owned()
+            }
+            Ok(found) => {
                 format!("mlops.toml has no plan `{}`", found.manifest.plan)
             }
-            Ok(_) => continue,
         };
         left.push((set.id.clone(), why));
     }

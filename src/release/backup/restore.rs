@@ -34,8 +34,16 @@ pub type Told<'a> = &'a mut dyn FnMut(u64, u64);
 /// Restores a set, or some of its components, into a folder that is not there yet.
 ///
 /// # Errors
-/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder.
-pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: Told<'_>) -> Result<Restored> {
+/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder. `before_named` is given the
+/// folder while nobody else opens what is in it.
+pub fn restore(
+    place: &Place<'_>,
+    set: &Found,
+    only: &[Name],
+    to: &Path,
+    before_named: &mut dyn FnMut(&Path) -> Result<()>,
+    told: Told<'_>,
+) -> Result<Restored> {
     if std::fs::symlink_metadata(to).is_ok() {
         return Err(Error::new(format!("{} is there already, and nothing is restored over what is there", to.display()))
             .hint("name a folder that is not there yet: `--to FOLDER`"));
@@ -49,6 +57,7 @@ pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: T
     let within = to.with_file_name(format!("{}.restoring", name.to_string_lossy()));
     begin(&within, set)?;
     let restored = restore_into(place, set, only, &within, told)?;
+    before_named(&within)?;
     std::fs::remove_file(within.join(MARK)).context(|| format!("cannot finish {}", within.display()))?;
     atomic::sync_dir(&within)?;
     std::fs::rename(&within, to).context(|| format!("cannot name {}", to.display()))?;
@@ -123,7 +132,12 @@ pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &P
 const BATCH: usize = 512;
 
 /// Brings the objects that are not there yet.
-fn objects_back(place: &Place<'_>, index: &mirror::Index, (to, scratch): (&Objects, &Path), told: Told<'_>) -> Result<()> {
+pub(super) fn objects_back(
+    place: &Place<'_>,
+    index: &mirror::Index,
+    (to, scratch): (&Objects, &Path),
+    told: Told<'_>,
+) -> Result<()> {
     let mut missing = Vec::new();
     for (digest, stream) in index {
         if to.verify(digest)? != Health::Ok {

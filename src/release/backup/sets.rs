@@ -7,6 +7,7 @@ use super::Place;
 use super::proofs::Proofs;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Kind, Result};
+use crate::base::random::Random;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::domain::backup::manifest::{Found, Manifest, SETS, plan_of};
@@ -229,4 +230,48 @@ fn latest(sets: &Sets<'_>, component: &str, unsigned: bool) -> Result<Option<Fou
         }
     }
     Ok(nearest.map(|(_, found)| found))
+}
+
+/// The newest set with a component that was begun at this time or before it, and may be relied on; with `unsigned` any will do. What was kept before it was
+/// replaced is found by its own name only.
+///
+/// # Errors
+/// When there is none.
+pub fn at(place: &Place<'_>, time: Timestamp, component: &str, unsigned: bool) -> Result<Found> {
+    let (sets, mut oldest) = (Sets::of(place)?, None);
+    for set in sets.newest(None) {
+        let set = set?;
+        let trusted = unsigned || set.usable(place).is_some();
+        let Ok(found) = set.found else { continue };
+        let has = found.manifest.components.iter().any(|part| part.name.as_str() == component);
+        if !trusted || !has || found.manifest.plan.as_str() == SAFETY {
+            continue;
+        }
+        if found.manifest.began <= time {
+            return Ok(found);
+        }
+        oldest = Some(found.manifest.began);
+    }
+    let hint = match oldest {
+        Some(oldest) => format!("the oldest set was begun at {oldest}: `kf backup list`"),
+        None => "`kf backup run` makes a set".to_owned(),
+    };
+    Err(Error::new(format!("no backup set in {} is as old as {time}", place.objects.describe())).hint(hint))
+}
+
+/// One of the sets that are older than this one and may be relied on, by chance; `None` when there is none.
+///
+/// # Errors
+/// When the place cannot be read.
+pub fn older(place: &Place<'_>, than: &Found, random: &Random) -> Result<Option<Found>> {
+    let sets = Sets::of(place)?;
+    let mut older: Vec<&(String, Timestamp)> = sets.names.iter().filter(|(id, _)| *id < than.manifest.id).collect();
+    while !older.is_empty() {
+        let at = usize::from(u16::from_be_bytes(random.bytes())) % older.len();
+        let set = sets.read(older.swap_remove(at))?.filter(|set| set.usable(place).is_some());
+        if let Some(Ok(found)) = set.map(|set| set.found) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }

@@ -47,7 +47,8 @@ impl Api {
         let mut base: Url = url.parse().context(|| format!("`{url}` is no address"))?;
         let trouble = || Error::usage(format!("`{url}` is no address of a server"));
         base.path_segments_mut().map_err(|()| trouble())?.pop_if_empty().extend(["db", database, "query", "v2"]);
-        let basic = |password: &Secret| Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose().trim()))));
+        let basic =
+            |password: &Secret| Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose().trim()))));
         let form = RefCell::new("application/vnd.neo4j.query".to_owned());
         Ok(Self { http: Http::new(policy, Random::System)?, base, authorization: password.map(basic), form })
     }

@@ -26,7 +26,8 @@ impl Own {
         std::fs::copy(snapshot, scratch.join(SNAPSHOT)).context(|| "cannot copy the snapshot")?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context(|| "there is no free port")?.port();
         let argv = ["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no", "--daemonize", "no"];
-        let mut server = Program::new("redis-server").args(argv).arg("--dbfilename").arg(SNAPSHOT).arg("--dir").arg(scratch).start()?;
+        let mut server =
+            Program::new("redis-server").args(argv).arg("--dbfilename").arg(SNAPSHOT).arg("--dir").arg(scratch).start()?;
         let client = Redis::new(&format!("redis://127.0.0.1:{port}"), None)?;
         let until = Instant::now() + START;
         let mut said = Vec::new();
@@ -40,7 +41,10 @@ impl Own {
                     Some(Event::Ended(ended)) => {
                         // It tells on its standard output why it does not start.
                         let lines = String::from_utf8_lossy(&said).into_owned() + &server.stderr();
-                        return Err(Error::new(format!("the snapshot of Redis cannot be read: {}", why("redis-server", &ended, &lines))));
+                        return Err(Error::new(format!(
+                            "the snapshot of Redis cannot be read: {}",
+                            why("redis-server", &ended, &lines)
+                        )));
                     }
                     Some(Event::Stdout(bytes)) => said.extend_from_slice(&bytes),
                     None => {}
