@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A repository with a commit, a version, a folder of uploads and a program that prints something; backups go to `place`.
-fn prepare(s: &mut Sandbox, place: &str) {
+pub(crate) fn prepare(s: &mut Sandbox, place: &str) {
     with_bot(s);
     s.write("uploads/a/photo.bin", vec![7; 200_000]);
     s.write("uploads/note.txt", "hello");
@@ -48,7 +48,7 @@ fn kf_in(s: &Sandbox, dir: &Path, args: &[&str]) -> Run {
     s.finish(&mut command)
 }
 
-fn set(run: &Run) -> String {
+pub(crate) fn set(run: &Run) -> String {
     json(run)["sets"][0]["set"].as_str().expect("a set").to_owned()
 }
 
@@ -112,7 +112,7 @@ fn a_second_set_brings_only_what_is_new_and_a_drill_proves_it() {
 }
 
 /// All files of a place of backups.
-fn files(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(dir).expect("a folder") {
         let path = entry.expect("an entry").path();

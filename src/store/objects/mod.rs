@@ -148,6 +148,10 @@ trait Backend: Send + Sync {
     fn lockable(&self) -> bool {
         false
     }
+    /// The same as `stream` of what was there before it was overwritten, the newest first; false when there is none.
+    fn stream_older(&self, _: &Digest, _: usize, _: Sink<'_>) -> Result<bool> {
+        Ok(false)
+    }
     fn retain(&self, _: Of<'_>, _: Retention) -> Result<Retention> {
         Err(lock::none(self.describe()))
     }
@@ -240,13 +244,29 @@ impl Objects {
         Ok(out)
     }
 
-    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name.
+    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name. What somebody
+    /// wrote over an object that was locked is passed over.
     ///
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when `dest` cannot be written. `dest` is then as it was.
     pub fn copy_to(&self, digest: &Digest, dest: &Path) -> Result<()> {
+        let e = match self.copy(digest, dest, &|sink| self.backend.stream(digest, sink)) {
+            Err(e) if self.lockable() && matches!(e.cause(), Some(Fault::Corrupt { .. })) => e,
+            done => return done,
+        };
+        for n in 0.. {
+            match self.copy(digest, dest, &|sink| self.backend.stream_older(digest, n, sink)) {
+                Ok(()) => return Ok(()),
+                Err(older) if matches!(older.cause(), Some(Fault::Corrupt { .. })) => {}
+                Err(_) => break,
+            }
+        }
+        Err(e)
+    }
+
+    fn copy(&self, digest: &Digest, dest: &Path, stream: &dyn Fn(Sink<'_>) -> Result<bool>) -> Result<()> {
         let mut temporary = atomic::temporary_beside(dest, 0o644)?;
-        self.verified(digest, &mut |bytes| {
+        self.checked(digest, stream, &mut |bytes| {
             temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
         })?;
         atomic::replace(temporary, dest)
@@ -396,8 +416,12 @@ impl Objects {
 
     /// Gives an object's bytes to `sink` and fails in the end when they were not the right ones.
     fn verified(&self, digest: &Digest, sink: Sink<'_>) -> Result<()> {
+        self.checked(digest, &|sink| self.backend.stream(digest, sink), sink)
+    }
+
+    fn checked(&self, digest: &Digest, stream: &dyn Fn(Sink<'_>) -> Result<bool>, sink: Sink<'_>) -> Result<()> {
         let (mut hasher, mut size) = (Hasher::new(), 0);
-        let there = self.backend.stream(digest, &mut |bytes| {
+        let there = stream(&mut |bytes| {
             hasher.update(bytes);
             size += bytes.len() as u64;
             sink(bytes)
