@@ -3,8 +3,8 @@
 //!
 //! `cargo test backup_crash` takes a sample of the points, the first of each kind of call among them; `KF_TEST_SWEEP=all` takes all.
 
-use crate::repo::{json, next_bot, ok};
 use crate::backup::prepare;
+use crate::repo::{json, next_bot, ok};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::strace::{CHANGING, FAILING, Fault, Strace};
 use crate::support::{say, skip, variable};
@@ -120,7 +120,8 @@ fn sound(case: &Case, before: &BTreeSet<String>, s: &Sandbox) -> Result<(), Stri
             return Err(format!("something was left: {again}"));
         }
         let left = below(&s.work().join("place/tmp"));
-        let cache: Vec<PathBuf> = below(&s.work().join(".kf/cache/backup")).into_iter().filter(|p| !p.ends_with("lock")).collect();
+        let cache: Vec<PathBuf> =
+            below(&s.work().join(".kf/cache/backup")).into_iter().filter(|p| !p.ends_with("lock")).collect();
         if !left.is_empty() || !cache.is_empty() {
             return Err(format!("left behind: {left:?} {cache:?}"));
         }

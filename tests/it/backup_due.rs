@@ -58,7 +58,8 @@ fn a_job_that_was_killed_blocks_nobody() {
         s.write("mlops.toml", text);
         ok(s, ["backup", "run", "--due", "--lock-timeout", "20s"]);
         assert_eq!(sets(s), 1);
-        let left: Vec<_> = std::fs::read_dir(s.work().join(".kf/cache/backup")).expect("a folder").flatten().map(|e| e.file_name()).collect();
+        let left: Vec<_> =
+            std::fs::read_dir(s.work().join(".kf/cache/backup")).expect("a folder").flatten().map(|e| e.file_name()).collect();
         assert_eq!(left, ["lock"], "what the killed one left is swept");
     });
 }
@@ -154,6 +155,22 @@ fn what_is_old_by_one_clock_only_stays() {
     dated(&s);
     let run = after(&s, 8, &["backup", "prune", "--apply"]);
     assert_eq!((run.code, sets(&s)), (Some(0), 2), "{run}");
+}
+
+/// A set that was made while the clock was behind says that it is old; the log, which only grows, knows better.
+#[test]
+fn what_was_made_while_the_clock_was_behind_is_not_old() {
+    let mut s = Sandbox::new();
+    let place = place_of(&s);
+    prepare(&mut s, &place);
+    s.write("mlops.toml", s.read("mlops.toml") + "[backup.plans.daily]\nkeep-days = 3\n");
+    for day in [0, 1, -400] {
+        assert_eq!(after(&s, day, &["backup", "run"]).code, Some(0));
+    }
+    dated(&s);
+    let run = after(&s, 2, &["backup", "prune", "--apply"]);
+    assert!(run.code == Some(1) && run.stderr.contains("and says that it is older"), "{run}");
+    assert_eq!(sets(&s), 3);
 }
 
 /// Gives each manifest the time at which it says that it was written.

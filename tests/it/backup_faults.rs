@@ -97,7 +97,10 @@ fn a_failing_server_costs_time_and_nothing_else() {
         }
         proxy.arm(request, Fault::http("403 Forbidden", EXPIRED));
         let run = kf(command);
-        assert!(run.code != Some(0) && format!("{run}").contains("the credentials have expired (ExpiredToken)"), "{command:?}: {run}");
+        assert!(
+            run.code != Some(0) && format!("{run}").contains("the credentials have expired (ExpiredToken)"),
+            "{command:?}: {run}"
+        );
         assert!(run.stderr.contains("AWS_SESSION_TOKEN") || command[1] == "verify", "{run}");
         assert!(!back(&s).exists(), "{run}");
         proxy.disarm();
@@ -152,7 +155,10 @@ fn a_newer_form_and_swapped_parts_are_told_and_nothing_is_removed() {
     };
     give(&one, &two.replace("kf.backup-set/1", "kf.backup-set/2"));
     let newer = ends(&s, 1, ["backup", "restore", &second, "--to", &to]);
-    assert!(newer.stderr.contains("has the form `kf.backup-set/2`") && newer.stderr.contains("use the kf that made it"), "{newer}");
+    assert!(
+        newer.stderr.contains("has the form `kf.backup-set/2`") && newer.stderr.contains("use the kf that made it"),
+        "{newer}"
+    );
     assert!(ok(&s, ["backup", "list"]).stdout.contains("not a set: "));
     let objects = files(&s.work().join("place/sha256")).len();
     ok(&s, ["backup", "prune", "--apply"]);
@@ -206,7 +212,10 @@ fn what_nobody_known_signed_is_neither_taken_nor_believed() {
         assert!(list.stdout.contains(&format!("no key that is known here signed {id}")), "{list}");
         let to = back(&s).display().to_string();
         let refused = ends(&s, 3, ["backup", "restore", id, "--to", &to]);
-        assert!(refused.stderr.contains("no key that is known here signed the backup set") && refused.stderr.contains("--unsigned"), "{refused}");
+        assert!(
+            refused.stderr.contains("no key that is known here signed the backup set") && refused.stderr.contains("--unsigned"),
+            "{refused}"
+        );
         assert!(ends(&s, 3, ["backup", "drill", id]).stderr.contains("no key that is known here"));
         let read = ends(&s, 3, ["backup", "verify", id, "--read-data", "all"]);
         assert!(read.stdout.contains("no key that is known here signed it"), "{read}");
@@ -235,7 +244,8 @@ fn key(s: &Sandbox) -> Secret {
 
 /// A component of an archive that somebody wrote, encrypted rightly for everybody who reads the backups.
 fn sealed(s: &Sandbox, tar: &[u8], claimed: Option<u64>) -> Stream {
-    let recipient = s.read("backup.key").lines().find_map(|l| l.strip_prefix("# public key: ").map(str::to_owned)).expect("a public key");
+    let recipient =
+        s.read("backup.key").lines().find_map(|l| l.strip_prefix("# public key: ").map(str::to_owned)).expect("a public key");
     let mut bytes = Vec::new();
     let mut age = Recipients::parse(&[recipient]).expect("keys").writer(&mut bytes).expect("a stream");
     age.write_all(&zstd::encode_all(tar, 3).expect("compressed")).expect("written");
@@ -289,9 +299,12 @@ fn a_hostile_archive_in_a_right_stream_leaves_its_folder_nowhere() {
         assert!(matches!(run.code, Some(1 | 3)) && run.stderr.contains(why), "{n}: {run}");
         assert!(!back(&s).exists() && !s.root().join("escaped").exists(), "{n}: {run}");
         assert_eq!(ends(&s, 3, ["backup", "verify", &id, "--read-data", "all"]).code, Some(3));
-        let large = files(&s.root()).into_iter().any(|path| path.ends_with("bomb") && std::fs::metadata(&path).is_ok_and(|m| m.len() > 1 << 20));
+        let large = files(&s.root())
+            .into_iter()
+            .any(|path| path.ends_with("bomb") && std::fs::metadata(&path).is_ok_and(|m| m.len() > 1 << 20));
         assert!(!large, "a bomb is stopped before it fills the disk");
-        std::fs::remove_dir_all(s.root().join("back.restoring")).expect("what is half is not called by the name that was asked for");
+        std::fs::remove_dir_all(s.root().join("back.restoring"))
+            .expect("what is half is not called by the name that was asked for");
     }
     ok(&s, ["backup", "restore", &right, "--to", &back(&s).display().to_string()]);
 }
@@ -307,7 +320,8 @@ fn every_flipped_bit_of_every_kind_is_found() {
     let signer = SignerKey::parse(s.read("log.key").trim()).expect("a key");
     let (known, identities) = ([signer.public().clone()], Identities::parse(&key(&s)).expect("a key"));
     let scratch = s.root().join("scratch");
-    let place = Place { objects: &objects, scratch: &scratch, signer: None, known: &known, identities: Some(&identities), jobs: 2 };
+    let place =
+        Place { objects: &objects, scratch: &scratch, signer: None, known: &known, identities: Some(&identities), jobs: 2 };
     let found = sets::trusted(&place, "latest", false).expect("a set");
     assert!(sets::all(&place).expect("sets")[0].proven.is_some());
     let of = |digest: &Digest| dir.join("sha256").join(&digest.hex()[..2]).join(&digest.hex()[2..]);
@@ -360,7 +374,10 @@ fn backups_where_the_state_or_the_objects_are_are_refused() {
     let work = s.work().display().to_string();
     assert!(place(".kf/objects", "").contains("is where `artifacts.url` is"));
     assert!(place(&format!("file://{work}/.kf/backup"), "").contains("is where the state"));
-    assert!(place(&format!("file://{work}/store/"), "[artifacts]\nurl = \"store\"\n").contains("is where the objects of versions are"));
+    assert!(
+        place(&format!("file://{work}/store/"), "[artifacts]\nurl = \"store\"\n")
+            .contains("is where the objects of versions are")
+    );
     assert!(place("s3://bucket/kf", "[artifacts]\nurl = \"s3://bucket/kf/\"\n").contains("is where `artifacts.url` is"));
     assert_eq!(s.kf(["config", "check"]).code, Some(2));
 }

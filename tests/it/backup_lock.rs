@@ -92,12 +92,17 @@ fn everything_that_a_set_names_is_locked_and_a_lock_is_never_shortened() {
     assert!(run.stdout.contains("what is locked cannot be removed, but its lock can be shortened"), "{run}");
     let shown = doc(&works(&s, &["backup", "show", "latest", "--format", "json"]));
     let wanted = shown["manifest"]["lock"]["until"].as_str().expect("a time").to_owned();
-    assert_eq!((shown["lock"]["until"].as_str(), shown["lock"]["mode"].as_str()), (Some(wanted.as_str()), Some("compliance")), "{shown}");
+    assert_eq!(
+        (shown["lock"]["until"].as_str(), shown["lock"]["mode"].as_str()),
+        (Some(wanted.as_str()), Some("compliance")),
+        "{shown}"
+    );
     let all = versions(server, &bucket);
     assert!(all.iter().filter(is_of_a_set).count() > 6, "{all:?}");
     for version in all.iter().filter(is_of_a_set) {
         assert!(until(server, &bucket, version).is_some_and(|time| time >= wanted), "{version:?}");
-        let (status, _) = server.request("DELETE", &format!("/{bucket}/{}?versionId={}", version.0, version.1), "").expect("an answer");
+        let (status, _) =
+            server.request("DELETE", &format!("/{bucket}/{}?versionId={}", version.0, version.1), "").expect("an answer");
         assert_eq!(status, 403, "{version:?} could be removed");
     }
     works(&s, &["backup", "verify", "--read-data", "all"]);
@@ -108,17 +113,28 @@ fn everything_that_a_set_names_is_locked_and_a_lock_is_never_shortened() {
     s.write("mlops.toml", s.read("mlops.toml").replace("lock-days = 5", "lock-days = 9"));
     works(&s, &["backup", "run"]);
     assert_eq!(until(server, &bucket, objects[0]).as_deref(), Some("2099-01-01T00:00:00Z"));
-    let second = doc(&works(&s, &["backup", "status", "--format", "json"]))["plans"][0]["locked_until"].as_str().expect("a time").to_owned();
+    // Nothing is proven yet, which is another matter.
+    let second = doc(&kf_after(&s, None, &["backup", "status", "--format", "json"]))["plans"][0]["locked_until"]
+        .as_str()
+        .expect("a time")
+        .to_owned();
     assert!(second > wanted, "{second} {wanted}");
     works(&s, &["backup", "verify", "--read-data", "all"]);
     // One object's lock is shorter than the set says: that is found.
     let manifest = doc(&works(&s, &["backup", "show", "latest", "--format", "json"]));
-    let digest = manifest["manifest"]["components"][0]["stored"]["object"].as_str().expect("a digest").trim_start_matches("sha256:").to_owned();
+    let digest = manifest["manifest"]["components"][0]["stored"]["object"]
+        .as_str()
+        .expect("a digest")
+        .trim_start_matches("sha256:")
+        .to_owned();
     let all = versions(server, &bucket);
     let one = all.iter().find(|v| v.0.ends_with(&digest[2..])).expect("the object");
     lock(server, &bucket, one, "2001-01-01T00:00:00Z");
     let found = kf_after(&s, None, &["backup", "verify", "latest"]);
-    assert!(found.code == Some(3) && found.stdout.contains("it is locked until 2001-01-01T00:00:00Z, and should be until"), "{found}");
+    assert!(
+        found.code == Some(3) && found.stdout.contains("it is locked until 2001-01-01T00:00:00Z, and should be until"),
+        "{found}"
+    );
 }
 
 #[test]

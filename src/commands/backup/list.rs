@@ -54,9 +54,11 @@ impl Report for List {
             blocks.push(t.into());
         }
         blocks.extend(self.unreadable.iter().map(|why| Block::from(format!("not a set: {why}"))));
-        let hidden = |set| Block::from(format!("somebody deleted or overwrote the manifest of {set}; it is read as it was locked"));
+        let hidden =
+            |set| Block::from(format!("somebody deleted or overwrote the manifest of {set}; it is read as it was locked"));
         blocks.extend(self.hidden.iter().map(hidden));
-        let unsigned = |set| Block::from(format!("no key that is known here signed {set}: anybody who can write there may have made it"));
+        let unsigned =
+            |set| Block::from(format!("no key that is known here signed {set}: anybody who can write there may have made it"));
         blocks.extend(self.unsigned.iter().map(unsigned));
         blocks.push(self.summary().into());
         blocks

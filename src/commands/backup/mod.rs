@@ -14,8 +14,8 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
-use crate::config::{Artifacts, Backup};
 use crate::config::secret::Secret;
+use crate::config::{Artifacts, Backup};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::Found;
@@ -137,7 +137,9 @@ fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
         return Err(beside("the state"));
     }
     match &loaded.project.artifacts {
-        Artifacts::Local(other) if own.starts_with(real(other)) || real(other).starts_with(&own) => Err(beside("the objects of versions")),
+        Artifacts::Local(other) if own.starts_with(real(other)) || real(other).starts_with(&own) => {
+            Err(beside("the objects of versions"))
+        }
         _ => Ok(()),
     }
 }

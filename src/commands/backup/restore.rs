@@ -67,7 +67,12 @@ impl Report for Restored {
 
     fn summary(&self) -> String {
         let to = self.to.display();
-        format!("{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it", self.set, Bytes(self.bytes), self.objects)
+        format!(
+            "{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it",
+            self.set,
+            Bytes(self.bytes),
+            self.objects
+        )
     }
 }
 
@@ -83,5 +88,11 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     })?;
     bar.finish_and_clear();
     let parts = done.components.into_iter().map(|(name, at)| Part { name, at }).collect();
-    cx.out.emit(&Restored { set: set.manifest.id, to: args.to.clone(), components: parts, objects: done.objects, bytes: done.bytes })
+    cx.out.emit(&Restored {
+        set: set.manifest.id,
+        to: args.to.clone(),
+        components: parts,
+        objects: done.objects,
+        bytes: done.bytes,
+    })
 }

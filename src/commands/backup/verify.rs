@@ -8,8 +8,8 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
-use crate::release::backup::{lock, sets};
 use crate::release::backup::verify::{Depth, verify};
+use crate::release::backup::{lock, sets};
 use serde::Serialize;
 
 /// Read a backup set again and hold it against its manifest
@@ -62,7 +62,8 @@ impl Report for Verified {
     fn summary(&self) -> String {
         let all = count(usize::try_from(self.objects).unwrap_or(usize::MAX), "object");
         let read = format!("{} of {all} read again, {}", self.read, Bytes(self.read_bytes));
-        let signed = self.signed_by.as_ref().map_or_else(|| ", not signed by a key known here".to_owned(), |k| format!(", signed by {k}"));
+        let signed =
+            self.signed_by.as_ref().map_or_else(|| ", not signed by a key known here".to_owned(), |k| format!(", signed by {k}"));
         match self.verdict {
             "damaged" => format!("{} is damaged: {} wrong", self.set, self.wrong.len()),
             verdict => format!("{}: {verdict}; {read}{signed}", self.set),
@@ -88,7 +89,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     bar.finish_and_clear();
     found.wrong.extend(lock::shorter(&place, &set.manifest)?);
     if !trusted {
-        found.wrong.push("the manifest: no key that is known here signed it, anybody who can write there may have made it".to_owned());
+        found
+            .wrong
+            .push("the manifest: no key that is known here signed it, anybody who can write there may have made it".to_owned());
     }
     let verdict = match (found.wrong.is_empty(), depth, found.opened) {
         (false, ..) => "damaged",

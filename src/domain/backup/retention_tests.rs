@@ -79,14 +79,35 @@ fn six_years_of_grandfathers_leave_exactly_theirs() {
     let days: Vec<String> = left.iter().map(|at| at.to_string()).collect();
     let expected = [
         // The last of each year.
-        "2026-12-31T18:20:00Z", "2027-12-31T18:20:00Z", "2028-12-31T18:20:00Z", "2029-12-31T18:20:00Z", "2030-12-31T18:20:00Z",
+        "2026-12-31T18:20:00Z",
+        "2027-12-31T18:20:00Z",
+        "2028-12-31T18:20:00Z",
+        "2029-12-31T18:20:00Z",
+        "2030-12-31T18:20:00Z",
         // The last of each month of the last year.
-        "2031-02-28T18:20:00Z", "2031-03-31T18:20:00Z", "2031-04-30T18:20:00Z", "2031-05-31T18:20:00Z", "2031-06-30T18:20:00Z",
-        "2031-07-31T18:20:00Z", "2031-08-31T18:20:00Z", "2031-09-30T18:20:00Z", "2031-10-31T18:20:00Z", "2031-11-30T18:20:00Z",
+        "2031-02-28T18:20:00Z",
+        "2031-03-31T18:20:00Z",
+        "2031-04-30T18:20:00Z",
+        "2031-05-31T18:20:00Z",
+        "2031-06-30T18:20:00Z",
+        "2031-07-31T18:20:00Z",
+        "2031-08-31T18:20:00Z",
+        "2031-09-30T18:20:00Z",
+        "2031-10-31T18:20:00Z",
+        "2031-11-30T18:20:00Z",
         // Sundays; then the last seven days; then hours.
-        "2031-12-14T18:20:00Z", "2031-12-21T18:20:00Z", "2031-12-26T18:20:00Z", "2031-12-27T18:20:00Z", "2031-12-28T18:20:00Z",
-        "2031-12-29T18:20:00Z", "2031-12-30T18:20:00Z", "2031-12-31T18:20:00Z", "2032-01-01T00:20:00Z", "2032-01-01T06:20:00Z",
-        "2032-01-01T12:20:00Z", "2032-01-01T18:20:00Z",
+        "2031-12-14T18:20:00Z",
+        "2031-12-21T18:20:00Z",
+        "2031-12-26T18:20:00Z",
+        "2031-12-27T18:20:00Z",
+        "2031-12-28T18:20:00Z",
+        "2031-12-29T18:20:00Z",
+        "2031-12-30T18:20:00Z",
+        "2031-12-31T18:20:00Z",
+        "2032-01-01T00:20:00Z",
+        "2032-01-01T06:20:00Z",
+        "2032-01-01T12:20:00Z",
+        "2032-01-01T18:20:00Z",
     ];
     assert_eq!(days, expected);
 }
@@ -109,7 +130,8 @@ fn named(sets: &[Kept], keep: &Keep) -> BTreeSet<String> {
     let age = |set: &Kept| last.at.micros() - set.at.micros();
     let young = |set: &&&Kept| keep.forever || (keep.days > 0 && age(set) <= i64::from(keep.days) * 86_400_000_000);
     stay.extend(old.iter().filter(young).map(|set| set.id.clone()));
-    let rules = [("%F %H", keep.hourly), ("%F", keep.daily), ("%G-%V", keep.weekly), ("%Y-%m", keep.monthly), ("%Y", keep.yearly)];
+    let rules =
+        [("%F %H", keep.hourly), ("%F", keep.daily), ("%G-%V", keep.weekly), ("%Y-%m", keep.monthly), ("%Y", keep.yearly)];
     for (span, most) in rules.into_iter().filter(|(_, most)| *most > 0) {
         let mut newest: BTreeMap<String, &str> = BTreeMap::new();
         for set in &old {

@@ -65,7 +65,10 @@ fn jumped(of: &[(&Listed, &Found)], gone: &BTreeSet<&str>) -> Option<String> {
     let next = of.iter().map(|(_, found)| found.manifest.began).filter(|began| *began > newest).min()?;
     let most = going >= 2 && going * 2 >= of.len();
     (most && next.micros() - newest.micros() > JUMP).then(|| {
-        format!("{going} of {} backup sets would go at once, since there is none between {newest} and {next}: did the clock jump?", of.len())
+        format!(
+            "{going} of {} backup sets would go at once, since there is none between {newest} and {next}: did the clock jump?",
+            of.len()
+        )
     })
 }
 

@@ -133,7 +133,8 @@ fn counted(component: &dyn Component, part: &manifest::Part, (to, beside): (&Pat
     let Some(found) = component.count(&files, own.path())? else {
         return Ok("its files are there; what would count what is in them is not on this machine".to_owned());
     };
-    let expected: Counts = part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
+    let expected: Counts =
+        part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
     let counted = part.counts.keys().any(|name| name.contains(' ') && !found.contains_key(name) && !name.starts_with("links"));
     if expected != found || counted {
         return Err(Error::new(format!("it has {found:?}, and {:?} were kept", part.counts)));

@@ -3,9 +3,9 @@
 //! A set counts when it has all that the plan has now, and when it is not from the future: a clock that was ahead must not keep anybody
 //! from making backups until it is right.
 
+use super::Place;
 use super::parts::{Part, Source};
 use super::sets::Listed;
-use super::Place;
 use crate::base::error::Result;
 use crate::base::time::Timestamp;
 use crate::config::{BackupPlan, Every};
@@ -25,7 +25,8 @@ const OURS: &str = "backup.";
 pub fn is_due(store: &Store, place: &Place<'_>, plan: &BackupPlan, parts: &[Part], sets: &[Listed]) -> Result<bool> {
     let now = store.now();
     let ours = sets.iter().filter_map(|set| set.usable(place)).map(|found| &found.manifest);
-    let whole = ours.filter(|of| of.plan == plan.name && of.began <= now.plus_micros(HOUR) && parts.iter().all(|part| has(of, part)));
+    let whole =
+        ours.filter(|of| of.plan == plan.name && of.began <= now.plus_micros(HOUR) && parts.iter().all(|part| has(of, part)));
     let Some(last) = whole.max_by_key(|of| of.began) else { return Ok(true) };
     match plan.every {
         Every::Hour => Ok(hours(last.began, now) >= 1),
@@ -47,7 +48,9 @@ fn changed(store: &Store, last: &Manifest) -> Result<bool> {
     store.read(|view| {
         let head = log::head(view.db())?;
         match &last.log {
-            Some(log) if log.origin == head.origin && log.size <= head.frontier.size() => log::others_since(view.db(), log.size, OURS),
+            Some(log) if log.origin == head.origin && log.size <= head.frontier.size() => {
+                log::others_since(view.db(), log.size, OURS)
+            }
             // The set is of another state, or of this one before it was put back.
             Some(_) => Ok(true),
             None => log::others_after(view.db(), last.began, OURS),

@@ -21,7 +21,8 @@ const DAY: i64 = 86_400_000_000;
 /// Objects are locked longer than the set by this part of its lock, and at least a day: the next sets need not lock them again.
 const SPARE: u32 = 50;
 /// What is told where a lock does not stop who is in no hurry.
-const SHORTENED: &str = "what is locked cannot be removed, but its lock can be shortened: whoever has these credentials removes it in two steps";
+const SHORTENED: &str =
+    "what is locked cannot be removed, but its lock can be shortened: whoever has these credentials removes it in two steps";
 /// The folder of what is locked to try.
 const TRIALS: &str = "trials";
 
@@ -55,9 +56,7 @@ pub fn probe(store: &Store, place: &Place<'_>, mode: LockMode) -> Result<Worm> {
     let told = |verdict, found: &str| Worm { verdict, found: found.to_owned() };
     Ok(match place.objects.probe_locks(&name, mode)? {
         Probe::Enforced { shortened: false } => told(Verdict::Enforced, "what is locked cannot be removed"),
-        Probe::Enforced { shortened: true } => {
-            told(Verdict::Enforced, SHORTENED)
-        }
+        Probe::Enforced { shortened: true } => told(Verdict::Enforced, SHORTENED),
         Probe::NotEnforced => told(Verdict::NotEnforced, "WORM is not enforced here: what was locked could be removed"),
         Probe::NoLocks(why) => told(Verdict::NoLocks, &format!("this place has no locks: {why}")),
     })
@@ -114,8 +113,11 @@ fn named(place: &Place<'_>, of: &Manifest) -> Result<BTreeSet<Digest>> {
 pub fn shorter(place: &Place<'_>, of: &Manifest) -> Result<Vec<String>> {
     let Some(lock) = of.lock.filter(|_| place.objects.lockable()) else { return Ok(Vec::new()) };
     let manifest = format!("{SETS}/{}", of.id);
-    let mut wrong: Vec<String> = told("the manifest", place.objects.retained(Of::Name(&manifest))?, lock.retention()).into_iter().collect();
-    let objects: Vec<Digest> = named(place, of)?.into_iter().collect();
+    let mut wrong: Vec<String> =
+        told("the manifest", place.objects.retained(Of::Name(&manifest))?, lock.retention()).into_iter().collect();
+    // A list that cannot be read is told by whoever reads it; the components are looked at all the same.
+    let components = || of.components.iter().map(|part| part.stored.object).collect();
+    let objects: Vec<Digest> = named(place, of).unwrap_or_else(|_| components()).into_iter().collect();
     let wanted = Retention { mode: lock.mode, until: lock.until };
     let mut failed = None;
     let one = |object: &Digest| place.objects.retained(Of::Object(object));
@@ -129,8 +131,12 @@ pub fn shorter(place: &Place<'_>, of: &Manifest) -> Result<Vec<String>> {
 fn told(what: &str, got: Option<Retention>, wanted: Retention) -> Option<String> {
     match got {
         None => Some(format!("{what}: it is not locked, and should be until {}", wanted.until)),
-        Some(got) if got.until < wanted.until => Some(format!("{what}: it is locked until {}, and should be until {}", got.until, wanted.until)),
-        Some(got) if got.mode < wanted.mode => Some(format!("{what}: its lock is one of {}, and should be one of {}", got.mode, wanted.mode)),
+        Some(got) if got.until < wanted.until => {
+            Some(format!("{what}: it is locked until {}, and should be until {}", got.until, wanted.until))
+        }
+        Some(got) if got.mode < wanted.mode => {
+            Some(format!("{what}: its lock is one of {}, and should be one of {}", got.mode, wanted.mode))
+        }
         Some(_) => None,
     }
 }

@@ -116,7 +116,9 @@ fn fates(place: &Place<'_>, sets: &[Listed], plans: &[BackupPlan], store: &Store
         let why = match &set.found {
             Err(e) => e.to_string(),
             Ok(found) if !place.trusts(found) => "no key that is known here signed it".to_owned(),
-            Ok(found) if found.manifest.began > latest => format!("it was begun at {}, which is yet to come", found.manifest.began),
+            Ok(found) if found.manifest.began > latest => {
+                format!("it was begun at {}, which is yet to come", found.manifest.began)
+            }
             Ok(found) if !plans.iter().any(|plan| plan.name == found.manifest.plan) => {
                 format!("mlops.toml has no plan `{}`", found.manifest.plan)
             }

@@ -1,9 +1,9 @@
 //! Makes a backup set: every part as it is, one after the other, then the manifest, then the event.
 
-use super::pack::{Packed, archive, scratch, seal};
-use super::parts::{Part, Source};
 use super::due::is_due;
 use super::lock::{self, Verdict, Worm};
+use super::pack::{Packed, archive, scratch, seal};
+use super::parts::{Part, Source};
 use super::sets::{self, Listed};
 use super::{Place, mirror, scratch as own};
 use crate::adapters::age::Recipients;

@@ -75,7 +75,10 @@ pub fn trusted(place: &Place<'_>, named: &str, unsigned: bool) -> Result<Found> 
     if unsigned || place.trusts(&found) {
         return Ok(found);
     }
-    let what = format!("no key that is known here signed the backup set {}: anybody who can write there may have made it", found.manifest.id);
+    let what = format!(
+        "no key that is known here signed the backup set {}: anybody who can write there may have made it",
+        found.manifest.id
+    );
     Err(Error::of(Kind::Broken, what).hint("take one that is signed (`kf backup list`), or this one all the same: `--unsigned`"))
 }
 

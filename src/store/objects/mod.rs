@@ -121,6 +121,9 @@ fn digest_of_hex(hex: &str) -> Option<Digest> {
 /// Is told digest, size in bytes and time of storing of each object.
 pub type Each<'a> = &'a mut dyn FnMut(Digest, u64, Timestamp) -> Result<()>;
 
+/// Gives the bytes of something to a sink; false when it is not there.
+type Stream<'a> = &'a dyn Fn(Sink<'_>) -> Result<bool>;
+
 /// Where objects are. Implemented by files and by what `object_store` reaches.
 trait Backend: Send + Sync {
     fn put_file(&self, path: &Path) -> Result<Stored>;
@@ -233,15 +236,17 @@ impl Objects {
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when it has more than `max` bytes.
     pub fn read(&self, digest: &Digest, max: u64) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        self.verified(digest, &mut |bytes| {
-            if (out.len() + bytes.len()) as u64 > max {
-                return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
-            }
-            out.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        Ok(out)
+        self.newest_right(digest, &|stream| {
+            let mut out = Vec::new();
+            self.checked(digest, stream, &mut |bytes| {
+                if (out.len() + bytes.len()) as u64 > max {
+                    return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
+                }
+                out.extend_from_slice(bytes);
+                Ok(())
+            })?;
+            Ok(out)
+        })
     }
 
     /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name. What somebody
@@ -250,26 +255,30 @@ impl Objects {
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when `dest` cannot be written. `dest` is then as it was.
     pub fn copy_to(&self, digest: &Digest, dest: &Path) -> Result<()> {
-        let e = match self.copy(digest, dest, &|sink| self.backend.stream(digest, sink)) {
-            Err(e) if self.lockable() && matches!(e.cause(), Some(Fault::Corrupt { .. })) => e,
+        self.newest_right(digest, &|stream| {
+            let mut temporary = atomic::temporary_beside(dest, 0o644)?;
+            self.checked(digest, stream, &mut |bytes| {
+                temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
+            })?;
+            atomic::replace(temporary, dest)
+        })
+    }
+
+    /// What `read` makes of an object; where it is locked and was overwritten, of the newest version that is right.
+    fn newest_right<T>(&self, digest: &Digest, read: &dyn Fn(Stream<'_>) -> Result<T>) -> Result<T> {
+        let corrupt = |e: &Error| matches!(e.cause(), Some(Fault::Corrupt { .. }));
+        let e = match read(&|sink| self.backend.stream(digest, sink)) {
+            Err(e) if self.lockable() && corrupt(&e) => e,
             done => return done,
         };
         for n in 0.. {
-            match self.copy(digest, dest, &|sink| self.backend.stream_older(digest, n, sink)) {
-                Ok(()) => return Ok(()),
-                Err(older) if matches!(older.cause(), Some(Fault::Corrupt { .. })) => {}
+            match read(&|sink| self.backend.stream_older(digest, n, sink)) {
+                Err(older) if corrupt(&older) => {}
                 Err(_) => break,
+                done => return done,
             }
         }
         Err(e)
-    }
-
-    fn copy(&self, digest: &Digest, dest: &Path, stream: &dyn Fn(Sink<'_>) -> Result<bool>) -> Result<()> {
-        let mut temporary = atomic::temporary_beside(dest, 0o644)?;
-        self.checked(digest, stream, &mut |bytes| {
-            temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
-        })?;
-        atomic::replace(temporary, dest)
     }
 
     /// Reads an object's bytes again and says whether they are right.
@@ -419,7 +428,7 @@ impl Objects {
         self.checked(digest, &|sink| self.backend.stream(digest, sink), sink)
     }
 
-    fn checked(&self, digest: &Digest, stream: &dyn Fn(Sink<'_>) -> Result<bool>, sink: Sink<'_>) -> Result<()> {
+    fn checked(&self, digest: &Digest, stream: Stream<'_>, sink: Sink<'_>) -> Result<()> {
         let (mut hasher, mut size) = (Hasher::new(), 0);
         let there = stream(&mut |bytes| {
             hasher.update(bytes);

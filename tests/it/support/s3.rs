@@ -70,7 +70,8 @@ impl Server {
         write!(stream, "HEAD {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {signed}\r\nConnection: close\r\n\r\n").expect("asked");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        let line = |line: &str| line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
+        let line =
+            |line: &str| line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
         answer.lines().find_map(line)
     }
 

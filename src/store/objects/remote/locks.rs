@@ -153,7 +153,8 @@ impl Remote {
     pub(super) fn probe(&self, name: &str, mode: LockMode) -> Result<Probe> {
         let folder = name.split_once('/').map_or("", |(folder, _)| folder);
         let dir = self.prefix.clone().join(folder);
-        let list = Ask { method: "GET", query: vec![("versions", String::new()), ("prefix", format!("{dir}/"))], ..Ask::default() };
+        let list =
+            Ask { method: "GET", query: vec![("versions", String::new()), ("prefix", format!("{dir}/"))], ..Ask::default() };
         let Some(now) = self.done(&list, "cannot list the versions of objects")?.date() else {
             return Ok(Probe::NoLocks(format!("{} does not tell the time", self.place)));
         };

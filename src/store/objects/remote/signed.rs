@@ -1,8 +1,8 @@
 //! Requests signed with AWS Signature Version 4, by the signer and with the credentials of the client.
 
+use super::StoreError;
 use super::open::RemoteOptions;
 use super::requests::{Answer, Ask, Requests};
-use super::StoreError;
 use crate::base::error::{Context, Error, Result};
 use crate::store::runtime::block_on;
 use object_store::ClientOptions;
@@ -41,7 +41,11 @@ impl Signed {
         if !ask.query.is_empty() {
             let mut query = url.query_pairs_mut();
             for (name, value) in &ask.query {
-                if value.is_empty() { query.append_key_only(name) } else { query.append_pair(name, value) };
+                if value.is_empty() {
+                    query.append_key_only(name)
+                } else {
+                    query.append_pair(name, value)
+                };
             }
         }
         url

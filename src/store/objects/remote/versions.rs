@@ -101,7 +101,11 @@ impl Remote {
         let mut all = Vec::new();
         let there = self.stream_version(key, 0, &mut |bytes| {
             all.extend_from_slice(bytes);
-            if all.len() as u64 > NAMED_MAX { Err(Error::new(format!("{key} has too many bytes to read at once"))) } else { Ok(()) }
+            if all.len() as u64 > NAMED_MAX {
+                Err(Error::new(format!("{key} has too many bytes to read at once")))
+            } else {
+                Ok(())
+            }
         })?;
         Ok(there.then_some(all))
     }
@@ -149,7 +153,9 @@ mod tests {
     #[test]
     fn a_page_of_versions_is_read() {
         let item = |name: &str, key: &str, newest: bool, more: &str| {
-            format!("<{name}><Key>{key}</Key><VersionId>v.{key}</VersionId><IsLatest>{newest}</IsLatest><LastModified>2026-11-22T11:00:00.000Z</LastModified>{more}</{name}>")
+            format!(
+                "<{name}><Key>{key}</Key><VersionId>v.{key}</VersionId><IsLatest>{newest}</IsLatest><LastModified>2026-11-22T11:00:00.000Z</LastModified>{more}</{name}>"
+            )
         };
         let text = format!(
             "<ListVersionsResult><Prefix>p</Prefix><IsTruncated>false</IsTruncated>{}{}</ListVersionsResult>",
