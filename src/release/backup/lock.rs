@@ -120,7 +120,9 @@ pub fn shorter(place: &Place<'_>, of: &Manifest) -> Result<Vec<String>> {
     let manifest = format!("{SETS}/{}", of.id);
     let mut wrong: Vec<String> =
         told("the manifest", place.objects.retained(Of::Name(&manifest))?, lock.retention()).into_iter().collect();
-    let objects: Vec<Digest> = named(place, of)?.into_iter().collect();
+    // A list that cannot be read is told by whoever reads it; the components are looked at all the same.
+    let components = || of.components.iter().map(|part| part.stored.object).collect();
+    let objects: Vec<Digest> = named(place, of).unwrap_or_else(|_| components()).into_iter().collect();
     let wanted = Retention { mode: lock.mode, until: lock.until };
     let mut failed = None;
     let one = |object: &Digest| place.objects.retained(Of::Object(object));

@@ -40,7 +40,7 @@ pub struct Verified {
 /// # Errors
 /// When the place cannot be read, which says nothing of the set.
 pub fn verify(place: &Place<'_>, set: &Found, depth: Depth, told: &mut dyn FnMut(u64, u64)) -> Result<Verified> {
-    let _at_work = own::hold(place.scratch)?;
+    let _at_work = (depth != Depth::There).then(|| own::hold(place.scratch)).transpose()?;
     let mut found = Verified { opened: place.identities.is_some() && depth != Depth::There, ..Verified::default() };
     let mut streams: Vec<(String, Stream, bool)> =
         set.manifest.components.iter().map(|part| (format!("component {}", part.name), part.stored, true)).collect();

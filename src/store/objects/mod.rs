@@ -123,6 +123,8 @@ pub type Each<'a> = &'a mut dyn FnMut(Digest, u64, Timestamp) -> Result<()>;
 
 /// Writes the bytes of one of several objects, told by its number, to a sink.
 pub type Fill<'a> = &'a (dyn Fn(usize, &mut dyn Write) -> Result<()> + Sync);
+/// Gives the bytes of something to a sink; false when it is not there.
+type Stream<'a> = &'a dyn Fn(Sink<'_>) -> Result<bool>;
 
 /// Where objects are. Implemented by files and by what `object_store` reaches.
 trait Backend: Send + Sync {
@@ -152,6 +154,10 @@ trait Backend: Send + Sync {
     fn describe(&self) -> String;
     fn lockable(&self) -> bool {
         false
+    }
+    /// The same as `stream` of what was there before it was overwritten, the newest first; false when there is none.
+    fn stream_older(&self, _: &Digest, _: usize, _: Sink<'_>) -> Result<bool> {
+        Ok(false)
     }
     fn retain(&self, _: Of<'_>, _: Retention) -> Result<Retention> {
         Err(lock::none(self.describe()))
@@ -243,27 +249,49 @@ impl Objects {
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when it has more than `max` bytes.
     pub fn read(&self, digest: &Digest, max: u64) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        self.verified(digest, &mut |bytes| {
-            if (out.len() + bytes.len()) as u64 > max {
-                return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
-            }
-            out.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        Ok(out)
+        self.newest_right(digest, &|stream| {
+            let mut out = Vec::new();
+            self.checked(digest, stream, &mut |bytes| {
+                if (out.len() + bytes.len()) as u64 > max {
+                    return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
+                }
+                out.extend_from_slice(bytes);
+                Ok(())
+            })?;
+            Ok(out)
+        })
     }
 
-    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name.
+    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name. What somebody
+    /// wrote over an object that was locked is passed over.
     ///
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when `dest` cannot be written. `dest` is then as it was.
     pub fn copy_to(&self, digest: &Digest, dest: &Path) -> Result<()> {
-        let mut temporary = atomic::temporary_beside(dest, 0o644)?;
-        self.verified(digest, &mut |bytes| {
-            temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
-        })?;
-        atomic::replace(temporary, dest)
+        self.newest_right(digest, &|stream| {
+            let mut temporary = atomic::temporary_beside(dest, 0o644)?;
+            self.checked(digest, stream, &mut |bytes| {
+                temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
+            })?;
+            atomic::replace(temporary, dest)
+        })
+    }
+
+    /// What `read` makes of an object; where it is locked and was overwritten, of the newest version that is right.
+    fn newest_right<T>(&self, digest: &Digest, read: &dyn Fn(Stream<'_>) -> Result<T>) -> Result<T> {
+        let corrupt = |e: &Error| matches!(e.cause(), Some(Fault::Corrupt { .. }));
+        let e = match read(&|sink| self.backend.stream(digest, sink)) {
+            Err(e) if self.lockable() && corrupt(&e) => e,
+            done => return done,
+        };
+        for n in 0.. {
+            match read(&|sink| self.backend.stream_older(digest, n, sink)) {
+                Err(older) if corrupt(&older) => {}
+                Err(_) => break,
+                done => return done,
+            }
+        }
+        Err(e)
     }
 
     /// Gives the bytes of an object in order to `sink`. They are verified at the end only: what `sink` made of them counts when this
@@ -430,8 +458,12 @@ impl Objects {
 
     /// Gives an object's bytes to `sink` and fails in the end when they were not the right ones.
     fn verified(&self, digest: &Digest, sink: Sink<'_>) -> Result<()> {
+        self.checked(digest, &|sink| self.backend.stream(digest, sink), sink)
+    }
+
+    fn checked(&self, digest: &Digest, stream: Stream<'_>, sink: Sink<'_>) -> Result<()> {
         let (mut hasher, mut size) = (Hasher::new(), 0);
-        let there = self.backend.stream(digest, &mut |bytes| {
+        let there = stream(&mut |bytes| {
             hasher.update(bytes);
             size += bytes.len() as u64;
             sink(bytes)

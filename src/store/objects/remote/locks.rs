@@ -60,6 +60,20 @@ impl Remote {
         Ok(Some(Seen { id, lock: lock_of(&answer), now: answer.date() }))
     }
 
+    /// The lock of a key; of what is under it, when something else was written over it.
+    pub(super) fn longest_lock(&self, key: &Key) -> Result<Option<Retention>> {
+        let seen = self.look(key, None)?.ok_or_else(|| self.gone(key))?;
+        if seen.lock.is_some() {
+            return Ok(seen.lock);
+        }
+        let mut longest: Option<Retention> = None;
+        for version in self.versions_of(key)? {
+            let lock = self.look(key, Some(&version.id))?.and_then(|seen| seen.lock);
+            longest = longest.map_or(lock, |other| Some(lock.map_or(other, |lock| lock.and(other))));
+        }
+        Ok(longest)
+    }
+
     /// Locks a key at least so long.
     pub(super) fn lock_longer(&self, key: &Key, at_least: Retention) -> Result<Retention> {
         let seen = self.look(key, None)?.ok_or_else(|| self.gone(key))?;

@@ -208,8 +208,7 @@ impl Backend for Remote {
         let found = match block_on(self.store.get(&self.key(digest)))? {
             Ok(found) => found,
             Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => {
-                let Some(bytes) = self.hidden_bytes(&self.key(digest))? else { return Ok(false) };
-                return sink(&bytes).map(|()| true);
+                return self.stream_version(&self.key(digest), 0, sink);
             }
             Err(e) => return Err(failed(e)),
         };
@@ -315,9 +314,12 @@ impl Backend for Remote {
         self.lock_longer(&self.key_of(of), at_least)
     }
 
+    fn stream_older(&self, digest: &Digest, n: usize, sink: Sink<'_>) -> Result<bool> {
+        self.stream_version(&self.key(digest), n + 1, sink)
+    }
+
     fn retained(&self, of: Of<'_>) -> Result<Option<Retention>> {
-        let seen = self.look(&self.key_of(of), None)?;
-        seen.map(|seen| seen.lock).ok_or_else(|| self.gone(&self.key_of(of)))
+        self.longest_lock(&self.key_of(of))
     }
 
     fn publish_locked(&self, name: &str, bytes: &[u8], lock: Retention) -> Result<bool> {

@@ -2,9 +2,12 @@
 //! "Deleting object versions from a versioning-enabled bucket").
 
 use super::requests::Ask;
-use super::{Key, NAMED_MAX, Remote};
+use super::{Key, NAMED_MAX, Remote, Sink};
 use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
+use crate::store::runtime::block_on;
+use futures_util::StreamExt as _;
+use object_store::{GetOptions, ObjectStore as _};
 use std::collections::BTreeSet;
 
 /// A version of a key, or the marker of a deletion.
@@ -78,12 +81,33 @@ impl Remote {
         Ok(hidden.filter_map(|v| v.key.strip_prefix(&below).map(str::to_owned)).collect())
     }
 
+    /// Gives the bytes of the n-th version of a key, the newest first; false when there is none, or no versions are asked for.
+    pub(super) fn stream_version(&self, key: &Key, n: usize, sink: Sink<'_>) -> Result<bool> {
+        if self.requests.is_none() {
+            return Ok(false);
+        }
+        let Some(version) = self.versions_of(key)?.into_iter().nth(n) else { return Ok(false) };
+        let failed = |e| self.worded(e, format!("cannot read a version of {key}"));
+        let options = GetOptions { version: Some(version.id), ..GetOptions::default() };
+        let mut stream = block_on(self.store.get_opts(key, options))?.map_err(failed)?.into_stream();
+        while let Some(bytes) = block_on(stream.next())? {
+            sink(&bytes.map_err(failed)?)?;
+        }
+        Ok(true)
+    }
+
     /// The newest bytes of a key that a deletion hides; `None` when there are none, or no versions are asked for.
     pub(super) fn hidden_bytes(&self, key: &Key) -> Result<Option<Vec<u8>>> {
-        if self.requests.is_none() {
-            return Ok(None);
-        }
-        self.versions_of(key)?.first().map(|version| self.bytes_of(key, version)).transpose()
+        let mut all = Vec::new();
+        let there = self.stream_version(key, 0, &mut |bytes| {
+            all.extend_from_slice(bytes);
+            if all.len() as u64 > NAMED_MAX {
+                Err(Error::new(format!("{key} has too many bytes to read at once")))
+            } else {
+                Ok(())
+            }
+        })?;
+        Ok(there.then_some(all))
     }
 
     /// What a key had before, without what it has now.
