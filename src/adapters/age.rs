@@ -58,7 +58,9 @@ impl Identities {
         let text = text.expose();
         let hint = "name a file of `kf backup keygen` or `age-keygen`, or an SSH private key without a passphrase";
         if text.contains("-----BEGIN") {
-            let key = age::ssh::Identity::from_buffer(text.as_bytes(), None).context(|| "the key cannot be read").hint(|| hint.into())?;
+            let key = age::ssh::Identity::from_buffer(text.as_bytes(), None)
+                .context(|| "the key cannot be read")
+                .hint(|| hint.into())?;
             return match key {
                 age::ssh::Identity::Unencrypted(_) => Ok(Self(vec![Box::new(key)])),
                 _ => Err(Error::new("the SSH key has a passphrase, or is of a kind that age does not know").hint(hint)),

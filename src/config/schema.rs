@@ -5,8 +5,8 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    alerts, artifacts, backup, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project, rollout, signing,
-    state, system, target, vectors,
+    alerts, artifacts, backup, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project, rollout,
+    signing, state, system, target, vectors,
 };
 use serde_json::{Value, json};
 

@@ -85,7 +85,8 @@ pub trait Component {
 }
 
 fn nowhere(kind: &str) -> Error {
-    Error::usage(format!("nothing of the kind `{kind}` is loaded into a place")).hint("`kf backup restore SET --to FOLDER` brings its files")
+    Error::usage(format!("nothing of the kind `{kind}` is loaded into a place"))
+        .hint("`kf backup restore SET --to FOLDER` brings its files")
 }
 
 /// What differs between what was kept and what was found, for people; `None` when nothing does.

@@ -62,7 +62,8 @@ impl Component for CommandComponent {
 
     fn load(&self, files: &Path, _: &Path, _: bool) -> Result<Counts> {
         let argv = self.restore.as_ref().ok_or_else(|| {
-            Error::usage("the component has no program that reads its output again").hint("add `restore = [\"./load.sh\"]` to it in mlops.toml")
+            Error::usage("the component has no program that reads its output again")
+                .hint("add `restore = [\"./load.sh\"]` to it in mlops.toml")
         })?;
         let program = self.program(argv)?;
         folder::replaced(self.folder()?, |staged| read_again(&program.clone().dir(staged), &files.join(OUTPUT)))?;
@@ -77,7 +78,9 @@ fn size(files: &Path) -> Result<u64> {
 
 impl CommandComponent {
     fn folder(&self) -> Result<&Path> {
-        self.into.as_deref().ok_or_else(|| Error::usage("no folder is named in which its program would work").hint("add `--into FOLDER`"))
+        self.into
+            .as_deref()
+            .ok_or_else(|| Error::usage("no folder is named in which its program would work").hint("add `--into FOLDER`"))
     }
 
     /// A program by its path from where the other one runs.

@@ -25,7 +25,9 @@ impl Component for Directory {
 
     fn dump(&self, _: &Path) -> Result<Dumped> {
         if !self.path.is_dir() {
-            return Err(Error::new(format!("{} is no folder", self.path.display())).hint("check `path` of the component in mlops.toml"));
+            return Err(
+                Error::new(format!("{} is no folder", self.path.display())).hint("check `path` of the component in mlops.toml")
+            );
         }
         // What is in it is counted as it is packed.
         Ok(Dumped { root: self.path.clone(), counts: Counts::new(), tool: None })

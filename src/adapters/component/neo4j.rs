@@ -27,7 +27,19 @@ const SCHEMA: &str = "schema.json";
 const TRIES: u32 = 3;
 /// The types of properties that are carried exactly (Neo4j documentation, "Typed JSON").
 const TYPES: [&str; 13] = [
-    "Boolean", "Integer", "Float", "String", "Base64", "Date", "Time", "LocalTime", "OffsetDateTime", "ZonedDateTime", "LocalDateTime", "Duration", "Point",
+    "Boolean",
+    "Integer",
+    "Float",
+    "String",
+    "Base64",
+    "Date",
+    "Time",
+    "LocalTime",
+    "OffsetDateTime",
+    "ZonedDateTime",
+    "LocalDateTime",
+    "Duration",
+    "Point",
 ];
 
 const COUNT_NODES: &str = "MATCH (n) RETURN count(n)";
@@ -88,13 +100,18 @@ impl Neo4j {
 
     fn export(&self, scratch: &Path) -> Result<Option<Counts>> {
         let reading = self.api.reading()?;
-        let numbers = |reading: &Reading<'_>| Ok::<_, Error>((reading.number(COUNT_NODES)?, reading.number(COUNT_RELATIONSHIPS)?));
+        let numbers =
+            |reading: &Reading<'_>| Ok::<_, Error>((reading.number(COUNT_NODES)?, reading.number(COUNT_RELATIONSHIPS)?));
         let before = numbers(&reading)?;
         write(&scratch.join(NODES), &mut |to| reading.each(ALL_NODES, &mut |row| to(&json!(node(&row)?))))?;
-        write(&scratch.join(RELATIONSHIPS), &mut |to| reading.each(ALL_RELATIONSHIPS, &mut |row| to(&json!(relationship(&row)?))))?;
+        write(&scratch.join(RELATIONSHIPS), &mut |to| {
+            reading.each(ALL_RELATIONSHIPS, &mut |row| to(&json!(relationship(&row)?)))
+        })?;
         let after = numbers(&reading)?;
         let of = |name: &str| name.to_owned();
-        let still = |found: &Counts| (found.get(&of("nodes")).copied(), found.get(&of("relationships")).copied()) == (Some(before.0), Some(before.1));
+        let still = |found: &Counts| {
+            (found.get(&of("nodes")).copied(), found.get(&of("relationships")).copied()) == (Some(before.0), Some(before.1))
+        };
         match counted(scratch) {
             Ok(found) if before == after && still(&found) => Ok(Some(found)),
             Err(e) if before == after => Err(e),
@@ -216,7 +233,8 @@ impl Component for Neo4j {
     }
 
     fn occupied(&self) -> Result<Option<String>> {
-        let (nodes, constraints, indexes) = (self.api.number(COUNT_NODES)?, self.schema(CONSTRAINTS)?.len(), self.schema(INDEXES)?.len());
+        let (nodes, constraints, indexes) =
+            (self.api.number(COUNT_NODES)?, self.schema(CONSTRAINTS)?.len(), self.schema(INDEXES)?.len());
         let empty = nodes == 0 && constraints == 0 && indexes == 0;
         Ok((!empty).then(|| format!("{nodes} nodes, {constraints} constraints, {indexes} indexes")))
     }

@@ -79,7 +79,8 @@ impl Component for Postgres {
 
     fn occupied(&self) -> Result<Option<String>> {
         let found = self.ask(census::OCCUPIED)?;
-        let n: u64 = found.first().and_then(|n| n.parse().ok()).ok_or_else(|| Error::new("the database does not tell what is in it"))?;
+        let n: u64 =
+            found.first().and_then(|n| n.parse().ok()).ok_or_else(|| Error::new("the database does not tell what is in it"))?;
         Ok((n > 0).then(|| format!("{n} tables, indexes, functions and the like")))
     }
 
@@ -93,7 +94,9 @@ impl Component for Postgres {
         let no_role = loaded.as_ref().is_err_and(|e| e.to_string().contains("role \""));
         loaded.hint(|| match no_role {
             true => format!("make the roles first: `kf backup restore SET --to FOLDER` has them, then `psql -f {GLOBALS}`"),
-            false => "the server must not be older than the one that was backed up; nothing of the dump is in the database".to_owned(),
+            false => {
+                "the server must not be older than the one that was backed up; nothing of the dump is in the database".to_owned()
+            }
         })?;
         counted(&mut |sql| self.ask(sql))
     }
@@ -131,7 +134,9 @@ fn roles(files: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
     let name = |line: &str| {
         let name = line.strip_prefix("CREATE ROLE ")?.strip_suffix(';')?;
-        Some(name.strip_prefix('"').and_then(|n| n.strip_suffix('"')).map_or_else(|| name.to_owned(), |n| n.replace("\"\"", "\"")))
+        Some(
+            name.strip_prefix('"').and_then(|n| n.strip_suffix('"')).map_or_else(|| name.to_owned(), |n| n.replace("\"\"", "\"")),
+        )
     };
     Ok(text.lines().filter_map(name).collect())
 }

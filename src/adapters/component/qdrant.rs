@@ -36,6 +36,8 @@ pub struct Qdrant {
     nodes: Vec<Url>,
     key: Option<Secret>,
     http: Http,
+    /// For what would be done twice.
+    once: Http,
 }
 
 /// What a dump holds.
@@ -100,7 +102,8 @@ impl Qdrant {
         let own = [url.to_owned()];
         let nodes = if nodes.is_empty() { &own[..] } else { nodes };
         let nodes = nodes.iter().map(base).collect::<Result<Vec<Url>>>()?;
-        Ok(Self { named: url.to_owned(), nodes, key, http: Http::new(policy, Random::System)? })
+        let once = Http::new(Policy { attempts: 1, ..policy }, Random::System)?;
+        Ok(Self { named: url.to_owned(), nodes, key, http: Http::new(policy, Random::System)?, once })
     }
 
     fn first(&self) -> Result<&Url> {
@@ -134,7 +137,8 @@ impl Qdrant {
 
     fn version(&self) -> Result<String> {
         let request = self.request(self.first()?, Method::GET, &[])?;
-        let about = block_on(self.http.send(&request))??.json().context(|| format!("{request:?}: this is not a Qdrant server"))?;
+        let about =
+            block_on(self.http.send(&request))??.json().context(|| format!("{request:?}: this is not a Qdrant server"))?;
         Ok(about["version"].as_str().unwrap_or("of an unknown version").to_owned())
     }
 
@@ -176,10 +180,11 @@ impl Qdrant {
     /// Makes a snapshot on a node, brings it, and deletes it there.
     fn snapshot(&self, node: &Url, collection: &str, file: &Path) -> Result<(u64, Digest)> {
         let all = ["collections", collection, "snapshots"];
-        let made: Made = self.send(&self.request(node, Method::POST, &all)?)?;
+        let create = self.request(node, Method::POST, &all)?;
+        let made: Made = self.result(&create, &block_on(self.once.send(&create))??.json()?)?;
         let path = ["collections", collection, "snapshots", &made.name];
         let fetched = self.fetch(&self.request(node, Method::GET, &path)?, &made, file);
-        let deleted = self.send::<Value>(&self.request(node, Method::DELETE, &path)?);
+        let deleted = self.delete(node, &path);
         let fetched = fetched?;
         deleted.context(|| format!("the server keeps its own copy of the snapshot {}", made.name))?;
         Ok(fetched)
@@ -201,7 +206,9 @@ impl Qdrant {
         let found = hasher.finish();
         let broken = announced.is_some_and(|n| n != size) || made.checksum.as_ref().is_some_and(|told| *told != found.hex());
         match broken {
-            true => Err(Error::new(format!("{request:?}: what came is not the snapshot that the server made: its SHA-256 is another"))),
+            true => Err(Error::new(format!(
+                "{request:?}: what came is not the snapshot that the server made: its SHA-256 is another"
+            ))),
             false => Ok((size, found)),
         }
     }
@@ -218,7 +225,8 @@ impl Qdrant {
         let request = request.query(&[("wait", "true"), ("priority", "snapshot"), ("checksum", &snapshot.sha256.hex())]);
         let path = files.join(&snapshot.file);
         let file = File::open(&path).context(|| format!("cannot read {}", path.display()))?;
-        let response = block_on(self.http.upload(&request, before.into_bytes(), file, format!("\r\n--{mark}--\r\n").into_bytes()))??;
+        let response =
+            block_on(self.http.upload(&request, before.into_bytes(), file, format!("\r\n--{mark}--\r\n").into_bytes()))??;
         match self.result::<bool>(&request, &response.json()?)? {
             true => Ok(()),
             false => Err(Error::new(format!("{request:?}: the server did not take it"))),
@@ -226,7 +234,12 @@ impl Qdrant {
     }
 
     fn remove(&self, collection: &str) -> Result<()> {
-        match self.send::<Value>(&self.request(self.first()?, Method::DELETE, &["collections", collection])?) {
+        self.delete(self.first()?, &["collections", collection])
+    }
+
+    /// Takes something away, if it is there.
+    fn delete(&self, node: &Url, path: &[&str]) -> Result<()> {
+        match self.send::<Value>(&self.request(node, Method::DELETE, path)?) {
             Err(e) if e.cause::<Refused>().map(|refused| refused.status) != Some(404) => Err(e),
             _ => Ok(()),
         }
@@ -235,8 +248,10 @@ impl Qdrant {
     fn fill(&self, list: &List, files: &Path) -> Result<()> {
         for collection in &list.collections {
             for snapshot in &collection.snapshots {
-                let node = self.nodes.get(snapshot.node).ok_or_else(|| Error::new("the dump has a snapshot of an unknown node"))?;
-                self.recover(node, &collection.name, snapshot, files).context(|| format!("cannot load the collection {}", collection.name))?;
+                let node =
+                    self.nodes.get(snapshot.node).ok_or_else(|| Error::new("the dump has a snapshot of an unknown node"))?;
+                self.recover(node, &collection.name, snapshot, files)
+                    .context(|| format!("cannot load the collection {}", collection.name))?;
             }
         }
         let aliases: Vec<Value> = list.aliases.iter().map(|alias| json!({"create_alias": alias})).collect();
@@ -276,7 +291,8 @@ fn checked(files: &Path) -> Result<List> {
 
 /// What is counted of a dump; a collection that never stood still has no number.
 fn counts(list: &List) -> Counts {
-    let mut counts = Counts::from([("collections".into(), list.collections.len() as u64), ("aliases".into(), list.aliases.len() as u64)]);
+    let mut counts =
+        Counts::from([("collections".into(), list.collections.len() as u64), ("aliases".into(), list.aliases.len() as u64)]);
     counts.extend(list.collections.iter().filter_map(|c| Some((format!("points of {}", c.name), c.points?))));
     counts
 }
@@ -322,7 +338,11 @@ impl Component for Qdrant {
         }
         if let Err(e) = self.fill(&list, files) {
             let undone = list.collections.iter().all(|c| self.remove(&c.name).is_ok());
-            let hint = if undone { "what had been loaded of it was taken out again" } else { "a part of it is there: `--force` loads it anew" };
+            let hint = if undone {
+                "what had been loaded of it was taken out again"
+            } else {
+                "a part of it is there: `--force` loads it anew"
+            };
             return Err(e.hint(hint));
         }
         let aliases: Value = self.get(&["aliases"])?;

@@ -15,7 +15,9 @@ use serde::Serialize;
 
 /// Restore a backup set into a scratch folder, check all of it, and keep a signed report
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf backup drill\n  kf backup drill 20261121t --identity drill.key\n\nIt ends with 0 when all came back, and with 3 when something did not.")]
+#[command(
+    after_long_help = "Examples:\n  kf backup drill\n  kf backup drill 20261121t --identity drill.key\n\nIt ends with 0 when all came back, and with 3 when something did not."
+)]
 pub(crate) struct Args {
     /// The set, its beginning or end, or `latest`
     #[arg(default_value = "latest")]
@@ -66,7 +68,11 @@ impl Report for Drilled {
     }
 
     fn outputs(&self) -> Vec<(&'static str, String)> {
-        vec![("set", self.proof.set.clone()), ("rto-ms", self.proof.rto_ms.to_string()), ("rpo-ms", self.proof.rpo_ms.to_string())]
+        vec![
+            ("set", self.proof.set.clone()),
+            ("rto-ms", self.proof.rto_ms.to_string()),
+            ("rpo-ms", self.proof.rpo_ms.to_string()),
+        ]
     }
 }
 

@@ -14,7 +14,9 @@ use serde::Serialize;
 
 /// Remove backup sets that no rule of their plan keeps; a dry run unless `--apply`
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf backup prune            tell what would go, and why the rest stays\n  kf backup prune --apply")]
+#[command(
+    after_long_help = "Examples:\n  kf backup prune            tell what would go, and why the rest stays\n  kf backup prune --apply"
+)]
 pub(crate) struct Args {
     /// Do it, instead of telling what would be done
     #[arg(long)]

@@ -75,7 +75,12 @@ impl Report for Restored {
 
     fn summary(&self) -> String {
         let to = self.to.display();
-        format!("{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it", self.set, Bytes(self.bytes), self.objects)
+        format!(
+            "{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it",
+            self.set,
+            Bytes(self.bytes),
+            self.objects
+        )
     }
 }
 
@@ -92,5 +97,11 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     })?;
     bar.finish_and_clear();
     let parts = done.components.into_iter().map(|(name, at)| Part { name, at }).collect();
-    cx.out.emit(&Restored { set: set.manifest.id, to: folder.clone(), components: parts, objects: done.objects, bytes: done.bytes })
+    cx.out.emit(&Restored {
+        set: set.manifest.id,
+        to: folder.clone(),
+        components: parts,
+        objects: done.objects,
+        bytes: done.bytes,
+    })
 }

@@ -12,9 +12,9 @@ use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
 use crate::config::{BackupPlan, Every};
+use crate::release::backup::parts;
 use crate::release::backup::run::{Progress, Request, run as make};
 use crate::release::backup::sets::{self, Listed};
-use crate::release::backup::parts;
 use crate::store::{Mode, Store, log};
 use serde::Serialize;
 

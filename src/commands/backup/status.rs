@@ -21,7 +21,9 @@ const UNPROVEN: i64 = 35;
 
 /// Tell when each plan was last proven to come back, and whether that is long ago
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf backup status\n\nIt ends with 3 when a plan is overdue, or nothing of it was proven to come back for 35 days.")]
+#[command(
+    after_long_help = "Examples:\n  kf backup status\n\nIt ends with 3 when a plan is overdue, or nothing of it was proven to come back for 35 days."
+)]
 pub(crate) struct Args {}
 
 #[derive(Serialize)]

@@ -60,7 +60,8 @@ impl Report for Verified {
     fn summary(&self) -> String {
         let all = count(usize::try_from(self.objects).unwrap_or(usize::MAX), "object");
         let read = format!("{} of {all} read again, {}", self.read, Bytes(self.read_bytes));
-        let signed = self.signed_by.as_ref().map_or_else(|| ", not signed by a key known here".to_owned(), |k| format!(", signed by {k}"));
+        let signed =
+            self.signed_by.as_ref().map_or_else(|| ", not signed by a key known here".to_owned(), |k| format!(", signed by {k}"));
         match self.verdict {
             "damaged" => format!("{} is damaged: {} wrong", self.set, self.wrong.len()),
             verdict => format!("{}: {verdict}; {read}{signed}", self.set),

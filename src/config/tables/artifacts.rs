@@ -146,7 +146,11 @@ impl Reader<'_> {
     fn file(&self, rest: &str, cx: &mut Checker<'_>) -> Option<PathBuf> {
         let path = url::Url::parse(&self.raw.url.value).ok().and_then(|url| url.to_file_path().ok());
         if path.is_none() || !rest.starts_with('/') {
-            cx.refuse(&self.raw.url.spot, format!("`{}.url` is not the URL of a folder", self.table), "write `file:///` and an absolute folder");
+            cx.refuse(
+                &self.raw.url.spot,
+                format!("`{}.url` is not the URL of a folder", self.table),
+                "write `file:///` and an absolute folder",
+            );
             return None;
         }
         path

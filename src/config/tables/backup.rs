@@ -235,7 +235,9 @@ impl CheckOne for RawBackup {
             Some(raw) => Some(raw.place("backup.place", cx)?),
             None => {
                 if let Some((key, _)) = self.place.given() {
-                    cx.absent(Diagnostic::new("`[backup.place]` has no `url`").at(key).help("add `url = \"file:///mnt/backup\"`"));
+                    cx.absent(
+                        Diagnostic::new("`[backup.place]` has no `url`").at(key).help("add `url = \"file:///mnt/backup\"`"),
+                    );
                     return None;
                 }
                 None
@@ -287,11 +289,16 @@ impl CheckNamed for RawComponent {
     fn check(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Component> {
         let title = |what: &str| Diagnostic::new(format!("`[backup.components.{name}]` {what}")).at(key);
         if BUILT_IN.contains(&name.as_str()) {
-            cx.absent(title("has a name that kf uses itself").help("every backup can have it without a table; take another name"));
+            cx.absent(
+                title("has a name that kf uses itself").help("every backup can have it without a table; take another name"),
+            );
             return None;
         }
         let Some(kind) = self.kind.as_ref().map(|at| at.value) else {
-            cx.absent(title("has no `kind`").help("add `kind = \"directory\"`, `\"command\"`, `\"postgres\"`, `\"redis\"`, `\"qdrant\"` or `\"neo4j\"`"));
+            cx.absent(
+                title("has no `kind`")
+                    .help("add `kind = \"directory\"`, `\"command\"`, `\"postgres\"`, `\"redis\"`, `\"qdrant\"` or `\"neo4j\"`"),
+            );
             return None;
         };
         let password = self.password.as_ref().map(|at| at.value.clone());

@@ -237,7 +237,9 @@ mod tests {
             assert!(found.is_err() || found.is_ok_and(|f| f.signed_by.is_none()), "{at}");
         }
         let other = Manifest { id: "20270101t000000z-00000000".into(), ..of.clone() }.text(None).expect("a text");
-        assert!(Manifest::read(&of.id, other.as_bytes(), &[]).expect_err("another").to_string().contains("it says that it is 2027"));
+        assert!(
+            Manifest::read(&of.id, other.as_bytes(), &[]).expect_err("another").to_string().contains("it says that it is 2027")
+        );
         let newer = Manifest { schema: "kf.backup-set/2".into(), ..of.clone() }.text(None).expect("a text");
         let e = Manifest::read(&of.id, newer.as_bytes(), &[]).expect_err("newer");
         assert!(e.to_string().contains("has the form `kf.backup-set/2`"), "{e}");

@@ -85,7 +85,10 @@ impl Proof {
         };
         let proof: Self = serde_json::from_str(&text).context(damaged)?;
         if proof.schema != SCHEMA {
-            return Err(Error::new(format!("the report of a drill has the form `{}`, and this kf reads `{SCHEMA}`", proof.schema)));
+            return Err(Error::new(format!(
+                "the report of a drill has the form `{}`, and this kf reads `{SCHEMA}`",
+                proof.schema
+            )));
         }
         Ok(proof)
     }

@@ -37,6 +37,9 @@ pub(super) fn proven(files: &Path, kept: &Log, known: &[VerifierKey]) -> Result<
     let found = read(files, known).context(|| "the audit log did not come back whole")?;
     match found == *kept {
         true => Ok(format!("{} log entries, whose root was computed again", found.size)),
-        false => Err(Error::new(format!("the log has {} entries and the root {}, and {} with {} were kept", found.size, found.root, kept.size, kept.root))),
+        false => Err(Error::new(format!(
+            "the log has {} entries and the root {}, and {} with {} were kept",
+            found.size, found.root, kept.size, kept.root
+        ))),
     }
 }

@@ -3,12 +3,12 @@
 //! Nothing is loaded over what is there, unless it is asked for: then what is there goes into a set of its own first. All files are
 //! brought, decrypted and held against the manifest before the place is touched, and what it holds at the end is counted.
 
+use super::Place;
 use super::pack::scratch;
 use super::parts::{Part, Source};
 use super::restore::component;
 use super::run::{Request as Making, run};
 use super::sets::BEFORE_LOAD;
-use super::Place;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
 use crate::base::name::Name;
@@ -70,7 +70,8 @@ pub fn load(
         Some(_) => {
             let plan: Name = BEFORE_LOAD.parse().context(|| "a fixed word is a name")?;
             let making = Making { plan: &plan, parts: &parts, recipients: request.recipients, artifacts: request.artifacts };
-            let kept = run(store, place, &making, waiting, &mut |_| {}).context(|| "cannot keep what is there, which would be replaced")?;
+            let kept = run(store, place, &making, waiting, &mut |_| {})
+                .context(|| "cannot keep what is there, which would be replaced")?;
             Some(kept.manifest.id)
         }
     };
@@ -85,13 +86,15 @@ pub fn load(
         .with("into", kind.place.as_str())
         .with("safety", safety.clone());
     let event = if loaded.is_ok() { event } else { event.outcome(Outcome::Failed) };
-    store.write(|tx| Ok(tx.record(event)))?;
+    let recorded = store.write(|tx| Ok(tx.record(event)));
     let counts = loaded.context(|| format!("cannot load {} into {}", request.name, kind.place));
     let counts = match &safety {
         Some(id) => counts.hint(|| format!("what was there before is in the set {id}")),
         None => counts,
     };
-    Ok(Loaded { into: kind.place, counts: counts?, safety })
+    let counts = counts?;
+    recorded?;
+    Ok(Loaded { into: kind.place, counts, safety })
 }
 
 /// The component of a set that is named.

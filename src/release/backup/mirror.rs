@@ -67,7 +67,8 @@ pub(super) fn mirror(
     if let Some(e) = failed {
         return Err(e);
     }
-    let lines: Vec<String> = all.values().map(serde_json::to_string).collect::<Result<_, _>>().context(|| "a list has no JSON")?;
+    let lines: Vec<String> =
+        all.values().map(serde_json::to_string).collect::<Result<_, _>>().context(|| "a list has no JSON")?;
     let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
     let sum = |of: fn(&Stream) -> u64| all.values().map(of).sum::<u64>();
     Ok(Artifacts {

@@ -114,7 +114,7 @@ pub fn into(
     if !more.is_empty() && into.kind != "qdrant" {
         return Err(Error::usage(format!("a component of kind `{}` is loaded into one place", into.kind)));
     }
-    if into.kind != "directory" && into.kind != "command" {
+    if ["postgres", "redis", "qdrant", "neo4j"].contains(&into.kind) {
         into.places.iter().try_for_each(|place| without_secret(place))?;
     }
     let fallback = |url: &str, of: &Option<SecretRef>| match of.as_ref().filter(|_| same_server(url, first)) {
@@ -130,11 +130,15 @@ pub fn into(
             let what = format!("mlops.toml has no `[backup.components.{}]` of the kind `command`", into.name);
             return Err(Error::usage(what).hint("its `restore` is the program that reads what was kept"));
         }
-        ("postgres", Some(BackupSource::Postgres { url, password })) => Box::new(Postgres::new(first, fallback(url, password)?, jobs)),
+        ("postgres", Some(BackupSource::Postgres { url, password })) => {
+            Box::new(Postgres::new(first, fallback(url, password)?, jobs))
+        }
         ("postgres", _) => Box::new(Postgres::new(first, into.secret, jobs)),
         ("redis", Some(BackupSource::Redis { url, password })) => Box::new(Redis::new(first, fallback(url, password)?)?),
         ("redis", _) => Box::new(Redis::new(first, into.secret)?),
-        ("qdrant", Some(BackupSource::Qdrant { url, key, .. })) => Box::new(Qdrant::new(first, into.places, fallback(url, key)?)?),
+        ("qdrant", Some(BackupSource::Qdrant { url, key, .. })) => {
+            Box::new(Qdrant::new(first, into.places, fallback(url, key)?)?)
+        }
         ("qdrant", _) => Box::new(Qdrant::new(first, into.places, into.secret)?),
         ("neo4j", Some(BackupSource::Neo4j { url, user, database, password })) => {
             neo4j(first, (user, database), fallback(url, password)?)?
@@ -155,7 +159,8 @@ pub fn into(
 fn neo4j(place: &str, (user, database): (&str, &str), password: Option<Secret>) -> Result<Box<dyn Component>> {
     let mut url = Url::parse(place).context(|| format!("`{place}` is no address"))?;
     let user = Some(url.username().to_owned()).filter(|user| !user.is_empty()).unwrap_or_else(|| user.to_owned());
-    let database = Some(url.path().trim_matches('/').to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| database.to_owned());
+    let database =
+        Some(url.path().trim_matches('/').to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| database.to_owned());
     let _ = url.set_username("");
     url.set_path("");
     Ok(Box::new(Neo4j::new(url.as_str(), &database, &user, password.as_ref())?))

@@ -39,15 +39,20 @@ pub struct Pruned {
 ///
 /// # Errors
 /// When a clock is wrong, or the place cannot be read or written.
-pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], remove: bool, waiting: &mut dyn FnMut(&str)) -> Result<Pruned> {
+pub fn prune(
+    store: &Store,
+    place: &Place<'_>,
+    plans: &[BackupPlan],
+    remove: bool,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<Pruned> {
     let _alone = store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting)?;
     let sets = all(place)?;
     clocks_agree(&sets, store.now())?;
     let (fates, left) = fates(&sets, plans);
     let gone: BTreeSet<&str> = fates.iter().filter(|(_, fate)| fate.goes()).map(|(_, fate)| fate.id.as_str()).collect();
     let (objects, bytes) = unnamed(place, &sets, &gone)?;
-    let mut pruned =
-        Pruned { objects: objects.len() as u64, bytes, done: remove && !store.is_dry_run(), sets: Vec::new(), left };
+    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove && !store.is_dry_run(), sets: Vec::new(), left };
     if pruned.done && (!gone.is_empty() || !objects.is_empty()) {
         for id in &gone {
             place.objects.unpublish(&format!("{SETS}/{id}"))?;
@@ -70,7 +75,9 @@ fn clocks_agree(sets: &[Listed], now: Timestamp) -> Result<()> {
         let Ok(found) = &set.found else { continue };
         let began = found.manifest.began;
         if began > now.plus_micros(APART) {
-            return Err(Error::new(format!("the clock says {now}, and the backup set {} was begun at {began}", set.id)).hint(hint));
+            return Err(
+                Error::new(format!("the clock says {now}, and the backup set {} was begun at {began}", set.id)).hint(hint)
+            );
         }
         if (set.since.micros() - found.manifest.ended.micros()).abs() > APART {
             let what = format!("the backup set {} says {}, and its place got it at {}", set.id, found.manifest.ended, set.since);

@@ -74,8 +74,12 @@ fn begin(within: &Path, set: &Found) -> Result<()> {
     if within.exists() {
         let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
         if mark != set.manifest.id {
-            return Err(Error::new(format!("{} is there already, and is no restore of the set {}", within.display(), set.manifest.id))
-                .hint("remove it, or name another folder"));
+            return Err(Error::new(format!(
+                "{} is there already, and is no restore of the set {}",
+                within.display(),
+                set.manifest.id
+            ))
+            .hint("remove it, or name another folder"));
         }
         for entry in std::fs::read_dir(within).context(failed)? {
             let path = entry.context(failed)?.path();

@@ -47,7 +47,8 @@ impl Api {
         let mut base: Url = url.parse().context(|| format!("`{url}` is no address"))?;
         let trouble = || Error::usage(format!("`{url}` is no address of a server"));
         base.path_segments_mut().map_err(|()| trouble())?.pop_if_empty().extend(["db", database, "query", "v2"]);
-        let basic = |password: &Secret| Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose().trim()))));
+        let basic =
+            |password: &Secret| Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose().trim()))));
         let form = RefCell::new("application/vnd.neo4j.query".to_owned());
         Ok(Self { http: Http::new(policy, Random::System)?, base, authorization: password.map(basic), form })
     }
@@ -111,7 +112,8 @@ impl Api {
 
     /// Begins a transaction that only reads.
     pub(super) fn reading(&self) -> Result<Reading<'_>> {
-        let request = self.statement(&["tx"], &json!({"accessMode": "READ"}))?;
+        // Not of the members that only read (`accessMode`): those may be behind.
+        let request = self.statement(&["tx"], &json!({"statement": "RETURN 1"}))?;
         let (around, affinity) = self.rows(&request, &mut |_| Ok(()))?;
         let id = around["transaction"]["id"].as_str().ok_or_else(|| unexpected("no `transaction.id`"))?.to_owned();
         Ok(Reading { api: self, id, affinity })

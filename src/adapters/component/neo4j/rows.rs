@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn rows_come_out_however_the_answer_is_cut() {
-        let text = r#"{"data":{"fields":["values","["],"values":[[1,"a]\"["],[{"values":[2]}, "\\"] ,[]]},"errors":[{"code":"x"}]}"#;
+        let text =
+            r#"{"data":{"fields":["values","["],"values":[[1,"a]\"["],[{"values":[2]}, "\\"] ,[]]},"errors":[{"code":"x"}]}"#;
         for step in 1..text.len() {
             let (rows, around) = taken(text, step);
             assert_eq!(rows, [r#"[1,"a]\"["]"#, r#"[{"values":[2]}, "\\"]"#, "[]"], "{step}");

@@ -38,7 +38,11 @@ impl Server {
         let Some(home) = home(account)? else { return Ok(None) };
         let data = if account.is_none() { scratch.join("data") } else { home.path().join("data") };
         let server = Self { home, data, bin, account, version };
-        server.own("initdb").args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D"]).arg(&server.data).output(b"")?;
+        server
+            .own("initdb")
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D"])
+            .arg(&server.data)
+            .output(b"")?;
         let home = server.home.path();
         let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off", home.display());
         let start = server.own("pg_ctl").args(["start", "--wait", "--silent", "-D"]).arg(&server.data);
@@ -76,7 +80,15 @@ impl Server {
 
     /// The lines that a query of that database gives.
     pub(super) fn ask(&self, sql: &str) -> Result<Vec<String>> {
-        lines(&self.client("psql").args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname=kept", "--command", sql]))
+        lines(&self.client("psql").args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--dbname=kept",
+            "--command",
+            sql,
+        ]))
     }
 }
 
@@ -94,7 +106,8 @@ fn as_account((user, group): (u32, u32)) -> Program {
 /// all of these places is closed to it.
 fn home(account: Option<(u32, u32)>) -> Result<Option<tempfile::TempDir>> {
     for place in [tempfile::env::temp_dir(), "/tmp".into(), "/var/tmp".into()] {
-        let made = tempfile::Builder::new().prefix("kf-drill-").tempdir_in(&place);
+        let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let made = tempfile::Builder::new().prefix("kf-drill-").permissions(ours).tempdir_in(&place);
         let home = made.context(|| format!("cannot make a folder for a PostgreSQL server in {}", place.display()))?;
         let Some((user, group)) = account else { return Ok(Some(home)) };
         chown(home.path(), Some(user), Some(group)).context(|| format!("cannot give away {}", home.path().display()))?;
@@ -113,7 +126,8 @@ fn programs() -> Option<(PathBuf, String)> {
         let all = ["pg_ctl", "psql", "createdb", "pg_restore"].iter().all(|name| says(name).is_some());
         all.then(|| (bin.clone(), version.replace("initdb (PostgreSQL)", "PostgreSQL")))
     };
-    let mut debian: Vec<PathBuf> = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|e| e.path().join("bin")).collect();
+    let mut debian: Vec<PathBuf> =
+        std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|e| e.path().join("bin")).collect();
     let number = |bin: &PathBuf| bin.parent().and_then(|dir| dir.file_name()?.to_str()?.parse::<u32>().ok());
     debian.sort_by_key(number);
     std::iter::once(PathBuf::new()).chain(debian.into_iter().rev()).find_map(there)
