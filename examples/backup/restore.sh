@@ -55,7 +55,7 @@ while IFS="$(printf '\t')" read -r name kind object plain; do
     case $kind in
     postgres) pg_restore --list "$to.restoring/restored/$name/database" > /dev/null ;;
     esac
-    echo "$name: $(of --arg name "$name" '.components[] | select(.name == $name).counts | to_entries | map("\(.value) \(.key)") | join(", ")')"
+    echo "$name: $(of --arg name "$name" '.components[] | select(.name == $name).counts | to_entries | map(select(.value > 0) | "\(.value) \(.key)") | join(", ")')"
 done < "$work/components"
 
 # Git first: `git clone` takes no folder that has something in it.

@@ -1,6 +1,6 @@
 //! A set comes back without kf: `examples/backup/restore.sh`, and the tools of others that it calls.
 
-use crate::backup_components::prepare;
+use crate::backup_components::prepare_signed;
 use crate::repo::{json, ok};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::{pg, program, project, skip};
@@ -32,14 +32,14 @@ fn a_set_is_restored_with_stock_tools_only() {
         .expect("rows");
     server.query(&from, "ALTER TABLE t OWNER TO writer").expect("an owner");
     let url = server.url(&from, server.port());
-    prepare(
+    prepare_signed(
         &s,
         &format!(
             "[backup.components.uploads]\nkind = \"directory\"\npath = \"uploads\"\n[backup.components.answers]\nkind = \"postgres\"\nurl = \"{url}\"\n\
              [backup.plans.all]\ncomponents = [\"state\", \"artifacts\", \"git\", \"audit\", \"uploads\", \"answers\"]\nkeep-days = 30\n"
         ),
     );
-    s.write(".gitignore", ".kf/\nuploads/\nbackup.key\n");
+    s.write(".gitignore", ".kf/\nuploads/\nbackup.key\nlog.key\n");
     s.git(["init", "--quiet", "."]);
     s.git(["add", "."]);
     s.git(["commit", "--quiet", "-m", "one"]);
@@ -60,6 +60,8 @@ fn a_set_is_restored_with_stock_tools_only() {
         run.stdout
     };
     in_copy(&["fsck"]);
+    // The key that verifies is with the one that signs, which is in no backup.
+    std::fs::copy(s.work().join("log.key"), to.join("log.key")).expect("the log's key");
     in_copy(&["audit", "verify", "--against", "restored/audit/checkpoint"]);
     assert_eq!(in_copy(&["list", "bot", "--format", "json"]), ok(&s, ["list", "bot", "--format", "json"]).stdout);
     in_copy(&["checkout", "bot@1.0.0", "out"]);

@@ -18,7 +18,7 @@ import threading
 import uuid
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import qdrant_edge as edge
 
@@ -389,6 +389,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         raw = self.rfile.read(length)
         address = urlsplit(self.path)
+        address = address._replace(path=unquote(address.path))
         try:
             if address.path == "/" and self.command == "GET":
                 return self.reply(200, {"title": "qdrant - vector search engine", "version": "1.19.0", "commit": ""})

@@ -36,6 +36,8 @@ pub struct Qdrant {
     nodes: Vec<Url>,
     key: Option<Secret>,
     http: Http,
+    /// For what would be done twice.
+    once: Http,
 }
 
 /// What a dump holds.
@@ -100,7 +102,8 @@ impl Qdrant {
         let own = [url.to_owned()];
         let nodes = if nodes.is_empty() { &own[..] } else { nodes };
         let nodes = nodes.iter().map(base).collect::<Result<Vec<Url>>>()?;
-        Ok(Self { named: url.to_owned(), nodes, key, http: Http::new(policy, Random::System)? })
+        let once = Http::new(Policy { attempts: 1, ..policy }, Random::System)?;
+        Ok(Self { named: url.to_owned(), nodes, key, http: Http::new(policy, Random::System)?, once })
     }
 
     fn first(&self) -> Result<&Url> {
@@ -177,10 +180,11 @@ impl Qdrant {
     /// Makes a snapshot on a node, brings it, and deletes it there.
     fn snapshot(&self, node: &Url, collection: &str, file: &Path) -> Result<(u64, Digest)> {
         let all = ["collections", collection, "snapshots"];
-        let made: Made = self.send(&self.request(node, Method::POST, &all)?)?;
+        let create = self.request(node, Method::POST, &all)?;
+        let made: Made = self.result(&create, &block_on(self.once.send(&create))??.json()?)?;
         let path = ["collections", collection, "snapshots", &made.name];
         let fetched = self.fetch(&self.request(node, Method::GET, &path)?, &made, file);
-        let deleted = self.send::<Value>(&self.request(node, Method::DELETE, &path)?);
+        let deleted = self.delete(node, &path);
         let fetched = fetched?;
         deleted.context(|| format!("the server keeps its own copy of the snapshot {}", made.name))?;
         Ok(fetched)
@@ -230,7 +234,12 @@ impl Qdrant {
     }
 
     fn remove(&self, collection: &str) -> Result<()> {
-        match self.send::<Value>(&self.request(self.first()?, Method::DELETE, &["collections", collection])?) {
+        self.delete(self.first()?, &["collections", collection])
+    }
+
+    /// Takes something away, if it is there.
+    fn delete(&self, node: &Url, path: &[&str]) -> Result<()> {
+        match self.send::<Value>(&self.request(node, Method::DELETE, path)?) {
             Err(e) if e.cause::<Refused>().map(|refused| refused.status) != Some(404) => Err(e),
             _ => Ok(()),
         }

@@ -191,7 +191,9 @@ impl Component for Redis {
     fn dump(&self, scratch: &Path) -> Result<Dumped> {
         self.snapshot(&scratch.join(SNAPSHOT))?;
         // What the snapshot holds is counted where a server can be started; what the server holds by now may be something else.
-        let beside = tempfile::tempdir_in(scratch.parent().unwrap_or(scratch)).context(|| "cannot make a folder")?;
+        let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let beside = tempfile::Builder::new().permissions(ours).tempdir_in(scratch.parent().unwrap_or(scratch));
+        let beside = beside.context(|| "cannot make a folder")?;
         let counts = self.count(scratch, beside.path())?.map(|found| found.counts).unwrap_or_default();
         Ok(Dumped { root: scratch.to_owned(), counts, tool: super::version("redis-server") })
     }

@@ -87,13 +87,15 @@ pub fn load(
         .with("into", kind.place.as_str())
         .with("safety", safety.clone());
     let event = if loaded.is_ok() { event } else { event.outcome(Outcome::Failed) };
-    store.write(|tx| Ok(tx.record(event)))?;
+    let recorded = store.write(|tx| Ok(tx.record(event)));
     let counts = loaded.context(|| format!("cannot load {} into {}", request.name, kind.place));
     let counts = match &safety {
         Some(id) => counts.hint(|| format!("what was there before is in the set {id}")),
         None => counts,
     };
-    Ok(Loaded { into: kind.place, counts: counts?, safety })
+    let counts = counts?;
+    recorded?;
+    Ok(Loaded { into: kind.place, counts, safety })
 }
 
 /// The component of a set that is named.

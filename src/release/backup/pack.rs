@@ -264,8 +264,11 @@ fn stays_below(path: &Path) -> bool {
 /// When it cannot be made.
 pub fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(beside).context(|| format!("cannot make {}", beside.display()))?;
+    // Without this others could read it where the process lets them: what is in it is decrypted, or not encrypted yet.
+    let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     tempfile::Builder::new()
         .prefix("backup-")
+        .permissions(ours)
         .tempdir_in(beside)
         .context(|| format!("cannot make a folder in {}", beside.display()))
 }

@@ -114,7 +114,7 @@ pub fn into(
     if !more.is_empty() && into.kind != "qdrant" {
         return Err(Error::usage(format!("a component of kind `{}` is loaded into one place", into.kind)));
     }
-    if into.kind != "directory" && into.kind != "command" {
+    if ["postgres", "redis", "qdrant", "neo4j"].contains(&into.kind) {
         into.places.iter().try_for_each(|place| without_secret(place))?;
     }
     let fallback = |url: &str, of: &Option<SecretRef>| match of.as_ref().filter(|_| same_server(url, first)) {

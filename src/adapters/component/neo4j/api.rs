@@ -112,7 +112,8 @@ impl Api {
 
     /// Begins a transaction that only reads.
     pub(super) fn reading(&self) -> Result<Reading<'_>> {
-        let request = self.statement(&["tx"], &json!({"accessMode": "READ"}))?;
+        // Not of the members that only read (`accessMode`): those may be behind.
+        let request = self.statement(&["tx"], &json!({"statement": "RETURN 1"}))?;
         let (around, affinity) = self.rows(&request, &mut |_| Ok(()))?;
         let id = around["transaction"]["id"].as_str().ok_or_else(|| unexpected("no `transaction.id`"))?.to_owned();
         Ok(Reading { api: self, id, affinity })

@@ -106,7 +106,8 @@ fn as_account((user, group): (u32, u32)) -> Program {
 /// all of these places is closed to it.
 fn home(account: Option<(u32, u32)>) -> Result<Option<tempfile::TempDir>> {
     for place in [tempfile::env::temp_dir(), "/tmp".into(), "/var/tmp".into()] {
-        let made = tempfile::Builder::new().prefix("kf-drill-").tempdir_in(&place);
+        let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let made = tempfile::Builder::new().prefix("kf-drill-").permissions(ours).tempdir_in(&place);
         let home = made.context(|| format!("cannot make a folder for a PostgreSQL server in {}", place.display()))?;
         let Some((user, group)) = account else { return Ok(Some(home)) };
         chown(home.path(), Some(user), Some(group)).context(|| format!("cannot give away {}", home.path().display()))?;

@@ -2,7 +2,10 @@
 
 use super::{Redis, SNAPSHOT};
 use crate::adapters::process::{Event, Program, Running, why};
+use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Result};
+use crate::base::random::Random;
+use crate::config::secret::Secret;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,10 +28,17 @@ impl Own {
         }
         std::fs::copy(snapshot, scratch.join(SNAPSHOT)).context(|| "cannot copy the snapshot")?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context(|| "there is no free port")?.port();
-        let argv = ["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no", "--daemonize", "no"];
-        let mut server =
-            Program::new("redis-server").args(argv).arg("--dbfilename").arg(SNAPSHOT).arg("--dir").arg(scratch).start()?;
-        let client = Redis::new(&format!("redis://127.0.0.1:{port}"), None)?;
+        // What it holds is decrypted, and others of this machine reach its port: the password, which nobody sees in the list of processes,
+        // keeps them out. It also tells this server from one that took the port meanwhile.
+        let password = hex(&Random::System.bytes::<32>());
+        let settings = format!(
+            "bind 127.0.0.1\nport {port}\nsave \"\"\nappendonly no\ndaemonize no\ndbfilename {SNAPSHOT}\ndir \"{}\"\nrequirepass {password}\n",
+            scratch.display()
+        );
+        let mut server = Program::new("redis-server").arg("-").dir(scratch).start()?;
+        server.feed(settings.into_bytes());
+        server.close_input();
+        let client = Redis::new(&format!("redis://127.0.0.1:{port}"), Some(Secret::new(password)))?;
         let until = Instant::now() + START;
         let mut said = Vec::new();
         loop {

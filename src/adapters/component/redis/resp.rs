@@ -110,7 +110,7 @@ impl Wire {
         let e = Error::new(format!("the Redis server at {} says: {said}", self.address));
         match said.split(' ').next().unwrap_or_default() {
             "NOAUTH" | "WRONGPASS" => e.hint("check `password` of the component in mlops.toml, and the user in its `url`"),
-            "NOPERM" => e.hint("its user may do too little: a backup needs `SYNC`, `PSYNC`, `INFO` and `FUNCTION LIST`"),
+            "NOPERM" => e.hint("its user may do too little: a backup needs `SYNC`"),
             _ => e,
         }
     }
