@@ -322,7 +322,7 @@ fn every_flipped_bit_of_every_kind_is_found() {
     let scratch = s.root().join("scratch");
     let place =
         Place { objects: &objects, scratch: &scratch, signer: None, known: &known, identities: Some(&identities), jobs: 2 };
-    let found = sets::trusted(&place, "latest", false).expect("a set");
+    let found = sets::trusted(&place, "latest", sets::STATE, false).expect("a set");
     assert!(sets::all(&place).expect("sets")[0].proven.is_some());
     let of = |digest: &Digest| dir.join("sha256").join(&digest.hex()[..2]).join(&digest.hex()[2..]);
     let component = found.manifest.components.iter().find(|part| part.name.as_str() == "words").expect("a component");
@@ -331,7 +331,7 @@ fn every_flipped_bit_of_every_kind_is_found() {
     let artifact: Stream = serde_json::from_str(list.lines().next().expect("a line")).expect("a stream");
     let whole = |what: &str| {
         // A manifest whose signature is no longer that of a known key is not taken.
-        let Ok(set) = sets::trusted(&place, "latest", false) else { return false };
+        let Ok(set) = sets::trusted(&place, "latest", sets::STATE, false) else { return false };
         let read = verify(&place, &set, Depth::All, &mut |_, _| {}).unwrap_or_else(|e| panic!("{what}: {e}"));
         read.wrong.is_empty()
     };
