@@ -1,6 +1,6 @@
 //! `kf backup drill`: restores a set where it harms nobody, and tells whether all of it is there.
 
-use super::{Desk, Key, configured, long};
+use super::{Desk, Key, configured, copy_at, long};
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
@@ -15,7 +15,7 @@ use crate::domain::backup::proof::Proof;
 use crate::release::backup::Place;
 use crate::release::backup::drill::{Drill, drill};
 use crate::release::backup::{parts, sets};
-use crate::store::{DbTarget, Mode, Store};
+use crate::store::Mode;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -118,7 +118,7 @@ fn drilled(cx: &Cx, place: &Place<'_>, set: &Found, bar: &ProgressBar) -> Result
         anchors.extend(store.read(|view| of_state(view, log.size, CHECKPOINTS))?);
         anchors.retain(|anchor| anchor.checkpoint().origin == log.origin);
     }
-    let open = |file: &std::path::Path| Store::open(cx.settings_for(DbTarget::Sqlite(file.to_owned()))?, Mode::Write);
+    let open = |file: &std::path::Path| copy_at(cx, file);
     let of = Drill { set, parts: &all, open: &open, smoke: backup.smoke.as_deref(), anchors: &anchors };
     drill(&store, place, &of, &mut |step| bar.set_message(step.to_owned()))
 }

@@ -20,10 +20,10 @@ use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::Found;
 use crate::release::backup::{Place, here, sets};
-use crate::store::{Mode, View};
+use crate::store::{DbTarget, Mode, Settings, Store, View};
 use crate::store::objects::Objects;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Keep what a release depends on, and prove that it comes back
 #[derive(clap::Subcommand, Debug)]
@@ -95,6 +95,13 @@ impl Which {
     fn before_ms(&self, set: &Found) -> Option<i64> {
         self.point_in_time.map(|time| (time.micros() - set.manifest.began.micros()) / 1000)
     }
+}
+
+/// Opens the state of a set that was restored. What is written there is not signed: the log in use may have other entries at the same
+/// places, and a key that signs both has lied.
+fn copy_at(cx: &Cx, file: &Path) -> Result<Store> {
+    let settings = cx.settings_for(DbTarget::Sqlite(file.to_owned()))?;
+    Store::open(Settings { seal: None, ..settings }, Mode::Write)
 }
 
 /// Milliseconds, for people.
