@@ -16,7 +16,7 @@ fn prepared() -> Sandbox {
 
 /// Puts keys into `[backup]`.
 fn with_keys(s: &Sandbox, keys: &str) {
-    s.write("mlops.toml", s.read("mlops.toml").replace("[backup]\n", &format!("[backup]\n{keys}\n")));
+    s.write("mlops.toml", s.read("mlops.toml").replace("\n[backup]\n", &format!("\n[backup]\n{keys}\n")));
 }
 
 /// What a step of a drill found, or why it failed.

@@ -4,7 +4,7 @@ use crate::backup::{place_of, prepare};
 use crate::repo::{ends, events, json, ok};
 use crate::schemas;
 use crate::story::RETURNS;
-use crate::support::sandbox::{Sandbox, on_both_engines};
+use crate::support::sandbox::{Run, Sandbox, on_both_engines};
 use serde_json::Value;
 
 fn steps(doc: &Value) -> Vec<(String, String)> {
@@ -77,6 +77,12 @@ fn an_exercise_on_paper_is_kept_signed_and_told_in_the_log() {
     });
 }
 
+/// Runs the steps of a scenario. Each is a process of its own, and must not have the ids of the others.
+fn exercised(s: &Sandbox, args: &[&str]) -> Run {
+    let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+    s.finish(command.env_remove("KF_SEED").args(["dr", "exercise", "--run", "--format", "json"]).args(args))
+}
+
 #[test]
 fn an_exercise_that_is_run_restores_a_set_and_changes_nothing_in_use() {
     on_both_engines(|s| {
@@ -86,7 +92,7 @@ fn an_exercise_that_is_run_restores_a_set_and_changes_nothing_in_use() {
         ok(s, ["ingest", "one", "--tenant", "acme"]);
         ok(s, ["backup", "run"]);
         let before = events(s);
-        let run = s.kf(["dr", "exercise", "data-corruption", "--run", "--format", "json"]);
+        let run = exercised(s, &["data-corruption"]);
         assert_eq!(run.code, Some(0), "{run}");
         let doc = json(&run);
         let of = |part: &str| {
@@ -100,7 +106,7 @@ fn an_exercise_that_is_run_restores_a_set_and_changes_nothing_in_use() {
         }
         assert_eq!(events(s), before + 1, "the exercise alone is in the log");
         // Whoever has no checkpoint from outside is told so, and all else is tried.
-        let attack = s.kf(["dr", "exercise", "ransomware", "--run", "--set", "SET=latest", "--format", "json"]);
+        let attack = exercised(s, &["ransomware", "--set", "SET=latest"]);
         let doc = json(&attack);
         let of = |part: &str| {
             steps(&doc).into_iter().find(|(command, _)| command.contains(part)).unwrap_or_else(|| panic!("{part}: {doc}")).1

@@ -1,6 +1,6 @@
 //! `kf backup drill`: restores a set where it harms nobody, and tells whether all of it is there.
 
-use super::{Desk, Key, Planned, Trust, configured, long};
+use super::{Desk, Key, Planned, Trust, configured, copy_at, long};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::table::Table;
@@ -17,7 +17,7 @@ use crate::release::backup::drill::{Drill, drill};
 use crate::release::backup::lock::{self, Verdict, Worm};
 use crate::release::backup::parts;
 use crate::release::backup::sets::{self, STATE};
-use crate::store::{DbTarget, Mode, Store};
+use crate::store::Mode;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -127,7 +127,7 @@ fn drilled(cx: &Cx, place: &Place<'_>, set: &Found, bar: &ProgressBar) -> Result
         anchors.extend(store.read(|view| of_state(view, log.size, CHECKPOINTS))?);
         anchors.retain(|anchor| anchor.checkpoint().origin == log.origin);
     }
-    let open = |file: &std::path::Path| Store::open(cx.settings_for(DbTarget::Sqlite(file.to_owned()))?, Mode::Write);
+    let open = |file: &std::path::Path| copy_at(cx, file);
     let of = Drill { set, parts: &all, open: &open, smoke: backup.smoke.as_deref(), anchors: &anchors };
     Ok((drill(&store, place, &of, &mut |step| bar.set_message(step.to_owned()))?, worm))
 }

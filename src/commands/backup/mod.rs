@@ -22,6 +22,7 @@ use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::{Found, Manifest};
 use crate::release::backup::{Place, here, sets};
+use crate::store::{DbTarget, Mode, Settings, Store, View};
 use crate::store::objects::Objects;
 use crate::store::{Mode, View};
 use serde::Serialize;
@@ -106,6 +107,13 @@ impl Which {
     fn before_ms(&self, set: &Found) -> Option<i64> {
         self.point_in_time.map(|time| (time.micros() - set.manifest.began.micros()) / 1000)
     }
+}
+
+/// Opens the state of a set that was restored. What is written there is not signed: the log in use may have other entries at the same
+/// places, and a key that signs both has lied.
+fn copy_at(cx: &Cx, file: &Path) -> Result<Store> {
+    let settings = cx.settings_for(DbTarget::Sqlite(file.to_owned()))?;
+    Store::open(Settings { seal: None, ..settings }, Mode::Write)
 }
 
 /// Milliseconds, for people.

@@ -1,6 +1,6 @@
 //! `kf backup restore`: gets a set back into a new folder, one component into a server, or all in the place of what is in use.
 
-use super::{Desk, Key, Planned, Trust, Which, configured, load};
+use super::{Desk, Key, Planned, Trust, Which, configured, copy_at, load};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -17,7 +17,7 @@ use crate::release::backup::erasures::{Asked, Erased, in_folder};
 use crate::release::backup::here::{Live, Replacing, restore_here};
 use crate::release::backup::restore::restore;
 use crate::release::backup::sets::STATE;
-use crate::store::{DbTarget, Mode, Store, log};
+use crate::store::{DbTarget, Mode, log};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -189,7 +189,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     }
     let bar = progress::things(&cx.out, "restoring", 0);
     let named = to.clone();
-    let open = |file: &Path| Store::open(cx.settings_for(DbTarget::Sqlite(file.to_owned()))?, Mode::Write);
+    let open = |file: &Path| copy_at(cx, file);
     // Whoever restores because the state is lost has none to ask.
     let live = cx.store(Mode::Read).ok();
     let export = args.erasures.as_ref().map(|file| cx.cwd.join(file));
@@ -254,7 +254,7 @@ fn here(cx: &Cx, args: &Args) -> Result<Exit> {
                 .hint("`kf backup restore SET --to FOLDER`, then `kf state move` from there to an empty place"));
         }
     };
-    let open = |file: &Path| Store::open(cx.settings_for(DbTarget::Sqlite(file.to_owned()))?, Mode::Write);
+    let open = |file: &Path| copy_at(cx, file);
     let export = args.erasures.as_ref().map(|file| cx.cwd.join(file));
     let bar = progress::things(&cx.out, "restoring", 0);
     let kf = cx.kf_dir()?;

@@ -113,9 +113,16 @@ pub fn in_folder(asked: Asked<'_>, set: &Found, folder: &Path, open: Open<'_>) -
 }
 
 /// Makes the indexes of words where there are none: a state of PostgreSQL is kept without them.
-fn words(copy: &Store, set: &Manifest) -> Result<()> {
-    let scopes = copy.read(Scope::everywhere)?;
-    if scopes.iter().all(|scope| copy.read(|view| fulltext::numbers(view, scope.id())).is_ok()) {
+pub(super) fn words(copy: &Store, set: &Manifest) -> Result<()> {
+    let lacking = copy.read(|view| {
+        for scope in Scope::everywhere(view)? {
+            if scope.totals(view)?.chunks > 0 && fulltext::numbers(view, scope.id())?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })?;
+    if !lacking {
         return Ok(());
     }
     let event = Event::new(RESTORED, Resource::new("state", state_id(&copy.db())?)).with("set", set.id.as_str());

@@ -140,6 +140,7 @@ impl Work<'_> {
         let was = store.read(|view| log::head(view.db()))?.frontier.size();
         let objects = self.bring(told)?;
         let copy = (of.open)(&self.file)?;
+        erasures::words(&copy, set)?;
         let erased = match known {
             Err(why) => Erased::Unknown(why),
             Ok(all) => Erased::Again(erasures::again(&copy, set, &all, &self.restored.join(".kf/cache"))?),
