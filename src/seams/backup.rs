@@ -91,8 +91,8 @@ fn nowhere(kind: &str) -> Error {
 
 /// What differs between what was kept and what was found, for people; `None` when nothing does.
 pub fn difference(kept: &Counts, found: &Counts) -> Option<String> {
-    let of_component = |name: &&String| !OF_THE_DUMP.contains(&name.as_str());
-    if kept.keys().filter(of_component).next().is_none() {
+    let of_component = |name: &String| !OF_THE_DUMP.contains(&name.as_str());
+    if !kept.keys().any(of_component) {
         // Nothing was counted when it was kept, because what counts it was not there.
         return kept.get("files").zip(found.get("files")).filter(|(a, b)| a != b).map(|(a, b)| format!("{b} files of {a}"));
     }
