@@ -385,6 +385,24 @@ name = "@PROJECT@"
 #url = "postgres://backup@db.example.org/answers"
 #password = "env:PGPASSWORD"
 
+#[backup.components.cache]
+#kind = "redis"
+#url = "redis://backup@redis.example.org:6379"
+#password = "env:REDIS_PASSWORD"
+
+#[backup.components.vectors]
+#kind = "qdrant"
+#url = "http://qdrant.example.org:6333"
+#nodes = ["http://qdrant-0.example.org:6333", "http://qdrant-1.example.org:6333"]
+#api-key = "env:QDRANT_KEY"
+
+#[backup.components.knowledge]
+#kind = "neo4j"
+#url = "http://neo4j.example.org:7474"
+#user = "neo4j"
+#database = "neo4j"
+#password = "env:NEO4J_PASSWORD"
+
 #[backup.components.uploads]
 #kind = "directory"
 #path = "data/uploads"
@@ -397,6 +415,11 @@ name = "@PROJECT@"
 #[backup.plans.daily]
 #every = "day"
 #keep-days = 30
+
+#[backup.plans.audit]
+#every = "hour"
+#components = ["audit"]
+#keep-forever = true
 
 #[backup.plans.evidence]
 #every = "week"

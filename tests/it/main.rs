@@ -5,6 +5,8 @@ mod alias;
 mod archive;
 mod audit;
 mod backup;
+mod backup_components;
+mod backup_servers;
 mod blue_green;
 mod builtin;
 mod canary;

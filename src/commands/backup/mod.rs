@@ -3,6 +3,7 @@
 mod drill;
 mod keygen;
 mod list;
+mod load;
 mod prune;
 mod restore;
 mod run;

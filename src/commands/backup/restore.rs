@@ -1,6 +1,6 @@
-//! `kf backup restore`: gets a set back into a new folder.
+//! `kf backup restore`: gets a set back into a new folder, or one component into a server.
 
-use super::{Desk, Key};
+use super::{Desk, Key, load};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::name::Name;
@@ -9,27 +9,37 @@ use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
+use crate::config::SecretRef;
 use crate::release::backup::restore::restore;
 use crate::release::backup::sets;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Restore a backup set into a new folder
+/// Restore a backup set into a new folder, or one component of it into a server or folder
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf backup restore latest --to /tmp/shop\n  kf backup restore latest --component state --to /tmp/state\n\nWhat is there is never overwritten. After an interruption the same command goes on."
+    after_long_help = "Examples:\n  kf backup restore latest --to /tmp/shop\n  kf backup restore latest --component state --to /tmp/state\n  kf backup restore latest --component answers --into postgres://ada@db.example.org/answers_back\n\nWhat is there is never overwritten: a place that is not empty is refused, and with `--force` it is backed up first. After an\ninterruption of a restore into a folder the same command goes on."
 )]
 pub(crate) struct Args {
     /// The set, its beginning or end, or `latest`
-    set: String,
+    pub(super) set: String,
     /// The folder, which must not be there yet
-    #[arg(long, value_name = "FOLDER")]
-    to: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "into", conflicts_with = "into")]
+    to: Option<PathBuf>,
     /// Only this component
     #[arg(long, value_name = "NAME")]
-    component: Vec<Name>,
+    pub(super) component: Vec<Name>,
+    /// Load the component into this server or folder; for a cluster of Qdrant once for each node
+    #[arg(long, value_name = "PLACE", requires = "component")]
+    pub(super) into: Vec<String>,
+    /// Replace what is there, after a set was made of it
+    #[arg(long, requires = "into")]
+    pub(super) force: bool,
+    /// The password or key there, as `env:NAME` or `file:PATH` (default: that of the component, when it is the same server)
+    #[arg(long, value_name = "REFERENCE", requires = "into")]
+    pub(super) secret: Option<SecretRef>,
     #[command(flatten)]
-    key: Key,
+    pub(super) key: Key,
 }
 
 #[derive(Serialize)]
@@ -65,21 +75,33 @@ impl Report for Restored {
 
     fn summary(&self) -> String {
         let to = self.to.display();
-        format!("{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it", self.set, Bytes(self.bytes), self.objects)
+        format!(
+            "{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it",
+            self.set,
+            Bytes(self.bytes),
+            self.objects
+        )
     }
 }
 
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let Some(folder) = &args.to else { return load::run(cx, args) };
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
     let set = sets::find(&place, &args.set)?;
     let bar = progress::things(&cx.out, "restoring", 0);
-    let to = cx.cwd.join(&args.to);
+    let to = cx.cwd.join(folder);
     let done = restore(&place, &set, &args.component, &to, &mut |done, of| {
         bar.set_length(of);
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
     let parts = done.components.into_iter().map(|(name, at)| Part { name, at }).collect();
-    cx.out.emit(&Restored { set: set.manifest.id, to: args.to.clone(), components: parts, objects: done.objects, bytes: done.bytes })
+    cx.out.emit(&Restored {
+        set: set.manifest.id,
+        to: folder.clone(),
+        components: parts,
+        objects: done.objects,
+        bytes: done.bytes,
+    })
 }

@@ -12,9 +12,9 @@ use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
 use crate::config::{BackupPlan, Every};
+use crate::release::backup::parts;
 use crate::release::backup::run::{Progress, Request, run as make};
 use crate::release::backup::sets::{self, Listed};
-use crate::release::backup::parts;
 use crate::store::{Mode, Store, log};
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ fn due(store: &Store, plan: &BackupPlan, known: &[Listed]) -> Result<bool> {
         Every::Change => {
             // The event of the backup itself is no change.
             let size = store.read(|view| log::head(view.db()))?.frontier.size();
-            return Ok(last.log.is_none_or(|log| size > log.size + 1));
+            return Ok(last.any_log().is_none_or(|log| size > log.size + 1));
         }
     };
     Ok(passed(last.began, store.now()) >= hours)

@@ -10,8 +10,8 @@ use crate::config::leaf::word_leaf;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Item, Part as _, Sub, Tables, table};
 
-/// What every backup can have without a table of its own.
-pub const BUILT_IN: [&str; 3] = ["state", "artifacts", "git"];
+/// What every backup can have without a table of its own. The audit log is in the state; apart from it, it is in the plans that name it.
+pub const BUILT_IN: [&str; 4] = ["state", "artifacts", "git", "audit"];
 
 words! {
     /// What a component is.
@@ -24,6 +24,10 @@ words! {
         Postgres = "postgres",
         /// A Redis server.
         Redis = "redis",
+        /// A Qdrant server or cluster.
+        Qdrant = "qdrant",
+        /// A database of a Neo4j server.
+        Neo4j = "neo4j",
     }
 }
 
@@ -82,14 +86,22 @@ table! {
 table! {
     /// As written.
     RawComponent {
-        /// directory, command, postgres or redis.
+        /// directory, command, postgres, redis, qdrant or neo4j.
         kind: Option<At<ComponentKind>> = "kind";
         /// directory: the folder.
         path: Option<At<String>> = "path";
-        /// postgres: `postgres://USER@HOST/DATABASE`; redis: `redis://HOST:PORT`.
+        /// postgres: `postgres://USER@HOST/DATABASE`; redis: `redis://[USER@]HOST:PORT`; qdrant, neo4j: `http://HOST:PORT`.
         url: Option<At<String>> = "url";
         /// The password there, as `env:NAME` or `file:PATH`.
         password: Option<At<SecretRef>> = "password";
+        /// qdrant: the key, as `env:NAME` or `file:PATH`.
+        api_key: Option<At<SecretRef>> = "api-key";
+        /// qdrant: the addresses of all nodes of a cluster; only `url` when it is left out.
+        nodes: At<Vec<Item<String>>> = "nodes", or Vec::new();
+        /// neo4j: the user.
+        user: Option<At<String>> = "user";
+        /// neo4j: the database.
+        database: Option<At<String>> = "database";
         /// command: a program and its arguments, whose output is kept.
         command: Option<At<Vec<Item<String>>>> = "command";
         /// command: a program and its arguments that reads it again.
@@ -170,8 +182,28 @@ pub enum Source {
     },
     /// A Redis server.
     Redis {
-        /// `redis://HOST:PORT`.
+        /// `redis://[USER@]HOST:PORT`.
         url: String,
+        /// The password.
+        password: Option<SecretRef>,
+    },
+    /// The nodes of a Qdrant server or cluster.
+    Qdrant {
+        /// Who is asked.
+        url: String,
+        /// All nodes; only that one when empty.
+        nodes: Vec<String>,
+        /// The key.
+        key: Option<SecretRef>,
+    },
+    /// A database of a Neo4j server.
+    Neo4j {
+        /// The address up to the port.
+        url: String,
+        /// The user.
+        user: String,
+        /// The database.
+        database: String,
         /// The password.
         password: Option<SecretRef>,
     },
@@ -203,7 +235,9 @@ impl CheckOne for RawBackup {
             Some(raw) => Some(raw.place("backup.place", cx)?),
             None => {
                 if let Some((key, _)) = self.place.given() {
-                    cx.absent(Diagnostic::new("`[backup.place]` has no `url`").at(key).help("add `url = \"file:///mnt/backup\"`"));
+                    cx.absent(
+                        Diagnostic::new("`[backup.place]` has no `url`").at(key).help("add `url = \"file:///mnt/backup\"`"),
+                    );
                     return None;
                 }
                 None
@@ -255,14 +289,20 @@ impl CheckNamed for RawComponent {
     fn check(&self, name: &Name, key: &Spot, cx: &mut Checker<'_>) -> Option<Component> {
         let title = |what: &str| Diagnostic::new(format!("`[backup.components.{name}]` {what}")).at(key);
         if BUILT_IN.contains(&name.as_str()) {
-            cx.absent(title("has a name that kf uses itself").help("every backup can have it without a table; take another name"));
+            cx.absent(
+                title("has a name that kf uses itself").help("every backup can have it without a table; take another name"),
+            );
             return None;
         }
         let Some(kind) = self.kind.as_ref().map(|at| at.value) else {
-            cx.absent(title("has no `kind`").help("add `kind = \"directory\"`, `\"command\"`, `\"postgres\"` or `\"redis\"`"));
+            cx.absent(
+                title("has no `kind`")
+                    .help("add `kind = \"directory\"`, `\"command\"`, `\"postgres\"`, `\"redis\"`, `\"qdrant\"` or `\"neo4j\"`"),
+            );
             return None;
         };
         let password = self.password.as_ref().map(|at| at.value.clone());
+        let key = self.api_key.as_ref().map(|at| at.value.clone());
         let url = |schemes: &[&str], cx: &mut Checker<'_>| {
             let Some(at) = &self.url else {
                 cx.absent(title("has no `url`").help(format!("add `url = \"{}://HOST\"`", schemes[0])));
@@ -287,8 +327,26 @@ impl CheckNamed for RawComponent {
             },
             ComponentKind::Postgres => Source::Postgres { url: url(&["postgres", "postgresql"], cx)?, password },
             ComponentKind::Redis => Source::Redis { url: url(&["redis"], cx)?, password },
+            ComponentKind::Qdrant => Source::Qdrant { url: url(&["http", "https"], cx)?, nodes: self.nodes(name, cx)?, key },
+            ComponentKind::Neo4j => {
+                let or = |at: &Option<At<String>>| at.as_ref().map_or_else(|| "neo4j".to_owned(), |at| at.value.clone());
+                Source::Neo4j { url: url(&["http", "https"], cx)?, user: or(&self.user), database: or(&self.database), password }
+            }
         };
         Some(Component { name: name.clone(), source })
+    }
+}
+
+impl RawComponent {
+    /// The addresses of all nodes.
+    fn nodes(&self, name: &Name, cx: &mut Checker<'_>) -> Option<Vec<String>> {
+        let (key, help) = (format!("backup.components.{name}.nodes"), "take it out; the key is `api-key = \"env:NAME\"`");
+        let nodes = &self.nodes;
+        let one = |item: &Item<String>| {
+            let at = At { value: item.value.clone(), spot: item.spot.clone(), key: nodes.key.clone(), layer: nodes.layer };
+            cx.url(&key, &at, &["http", "https"], help)
+        };
+        nodes.value.iter().map(one).collect()
     }
 }
 

@@ -73,6 +73,9 @@ pub struct Part {
     pub stored: Stream,
     /// What is in it.
     pub counts: Counts,
+    /// The audit log as this component has it, when it is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
 }
 
 /// Encrypted bytes, and what they were.
@@ -162,6 +165,11 @@ impl Manifest {
         Ok(Found { manifest, signed_by, digest: Digest::of(bytes) })
     }
 
+    /// The audit log as the set has it, in the state or apart from it.
+    pub fn any_log(&self) -> Option<&Log> {
+        self.log.as_ref().or_else(|| self.components.iter().find_map(|part| part.log.as_ref()))
+    }
+
     /// The bytes that are stored for it, objects of versions included.
     pub fn stored(&self) -> u64 {
         self.components.iter().map(|part| part.stored.size).sum::<u64>() + self.artifacts.map_or(0, |all| all.stored)
@@ -197,6 +205,7 @@ mod tests {
                 tool: None,
                 stored: stream,
                 counts: Counts::from([("rows of ev".into(), 3)]),
+                log: None,
             }],
             artifacts: Some(Artifacts { index: Digest::of(b"i"), objects: 2, bytes: 30, stored: 25 }),
         }
@@ -228,7 +237,9 @@ mod tests {
             assert!(found.is_err() || found.is_ok_and(|f| f.signed_by.is_none()), "{at}");
         }
         let other = Manifest { id: "20270101t000000z-00000000".into(), ..of.clone() }.text(None).expect("a text");
-        assert!(Manifest::read(&of.id, other.as_bytes(), &[]).expect_err("another").to_string().contains("it says that it is 2027"));
+        assert!(
+            Manifest::read(&of.id, other.as_bytes(), &[]).expect_err("another").to_string().contains("it says that it is 2027")
+        );
         let newer = Manifest { schema: "kf.backup-set/2".into(), ..of.clone() }.text(None).expect("a text");
         let e = Manifest::read(&of.id, newer.as_bytes(), &[]).expect_err("newer");
         assert!(e.to_string().contains("has the form `kf.backup-set/2`"), "{e}");

@@ -6,7 +6,7 @@
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
 use super::restore::{BESIDE, restore_into};
-use super::Place;
+use super::{Place, audit};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -14,7 +14,7 @@ use crate::base::verdict::Verdict;
 use crate::domain::backup::manifest::{self, Found};
 use crate::domain::backup::proof::{DRILLS, Proof, Step};
 use crate::release::fsck;
-use crate::seams::backup::{Component, Counts};
+use crate::seams::backup::{Component, difference};
 use crate::store::Store;
 use crate::store::objects::{Objects, atomic};
 use std::path::Path;
@@ -55,6 +55,9 @@ pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn Fn
     }
     for part in &of.set.manifest.components {
         let known = of.parts.iter().find(|p| p.name == part.name);
+        if let Some(log) = &part.log {
+            steps.of(part.name.as_str(), || audit::proven(&to.join(BESIDE).join(part.name.as_str()), log, place.known));
+        }
         if let Some(Part { source: Source::Other(component), .. }) = known {
             steps.of(part.name.as_str(), || counted(component.as_ref(), part, (&to, folder.path())));
         }
@@ -132,12 +135,13 @@ fn counted(component: &dyn Component, part: &manifest::Part, (to, beside): (&Pat
     let Some(found) = component.count(&files, own.path())? else {
         return Ok("its files are there; what would count what is in them is not on this machine".to_owned());
     };
-    let expected: Counts = part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
-    let counted = part.counts.keys().any(|name| name.contains(' ') && !found.contains_key(name) && !name.starts_with("links"));
-    if expected != found || counted {
-        return Err(Error::new(format!("it has {found:?}, and {:?} were kept", part.counts)));
+    match difference(&part.counts, &found.counts) {
+        Some(wrong) => Err(Error::new(wrong)),
+        None => {
+            let counts = found.counts.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
+            Ok(format!("{counts} ({})", found.by))
+        }
     }
-    Ok(found.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", "))
 }
 
 /// One byte of one stream is changed, in a copy of it: that must be found.

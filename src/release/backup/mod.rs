@@ -2,12 +2,15 @@
 //!
 //! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
 //! * [`sets`]: the sets of a place; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`load`]: loads one component of a set into a server or folder; `audit`: the audit log as a component of its own.
 //! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
 //!
 //! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
 //! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
 
+mod audit;
 pub mod drill;
+pub mod load;
 mod mirror;
 mod pack;
 pub mod parts;

@@ -162,13 +162,20 @@ pub(super) fn extract(from: &mut dyn Read, to: &Path) -> Result<Packed> {
         let mut entry = entry.context(|| "the archive cannot be read")?;
         let path = entry.path().context(|| "the archive holds a name that is none")?.into_owned();
         if !stays_below(&path) {
-            return Err(broken(format!("the archive holds the name `{}`, which leads out of it: nothing more is taken from it", path.display())));
+            return Err(broken(format!(
+                "the archive holds the name `{}`, which leads out of it: nothing more is taken from it",
+                path.display()
+            )));
         }
         let kind = entry.header().entry_type();
         if kind.is_symlink() {
             let target = entry.link_name().context(|| "the archive holds a link that is none")?.unwrap_or_default().into_owned();
             if !stays_below(&path.parent().unwrap_or(Path::new("")).join(&target)) {
-                return Err(broken(format!("the archive holds the link `{}` to `{}`, which leads out of it", path.display(), target.display())));
+                return Err(broken(format!(
+                    "the archive holds the link `{}` to `{}`, which leads out of it",
+                    path.display(),
+                    target.display()
+                )));
             }
         } else if !(kind.is_file() || kind.is_dir()) {
             return Err(broken(format!("the archive holds `{}`, which is no file, folder or link", path.display())));
@@ -205,10 +212,15 @@ fn stays_below(path: &Path) -> bool {
 /// A folder that only we can read, beside where big things go.
 pub(super) fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(beside).context(|| format!("cannot make {}", beside.display()))?;
-    tempfile::Builder::new().prefix("backup-").tempdir_in(beside).context(|| format!("cannot make a folder in {}", beside.display()))
+    // Without this others could read it where the process lets them: what is in it is decrypted, or not encrypted yet.
+    let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new()
+        .prefix("backup-")
+        .permissions(ours)
+        .tempdir_in(beside)
+        .context(|| format!("cannot make a folder in {}", beside.display()))
 }
 
 #[cfg(test)]
 #[path = "pack_tests.rs"]
 mod tests;
-

@@ -82,3 +82,11 @@ fn a_folder_comes_back_as_it_was() {
         assert!(e.to_string().contains("something else than its manifest says"), "{e}");
     }
 }
+
+#[test]
+fn nobody_else_reads_a_scratch_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let beside = tempfile::tempdir().expect("a folder");
+    let made = scratch(&beside.path().join("cache")).expect("a scratch folder");
+    assert_eq!(std::fs::metadata(made.path()).expect("there").permissions().mode() & 0o777, 0o700);
+}

@@ -74,8 +74,12 @@ fn begin(within: &Path, set: &Found) -> Result<()> {
     if within.exists() {
         let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
         if mark != set.manifest.id {
-            return Err(Error::new(format!("{} is there already, and is no restore of the set {}", within.display(), set.manifest.id))
-                .hint("remove it, or name another folder"));
+            return Err(Error::new(format!(
+                "{} is there already, and is no restore of the set {}",
+                within.display(),
+                set.manifest.id
+            ))
+            .hint("remove it, or name another folder"));
         }
         for entry in std::fs::read_dir(within).context(failed)? {
             let path = entry.context(failed)?.path();
@@ -129,7 +133,7 @@ pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &P
     Ok(done)
 }
 
-fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
+pub(super) fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
     let failed = || format!("cannot make {}", files.display());
     std::fs::create_dir_all(files).context(failed)?;
     let scratch = files.parent().unwrap_or(files);

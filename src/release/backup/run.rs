@@ -2,7 +2,7 @@
 
 use super::pack::{Packed, archive, scratch, seal};
 use super::parts::{Part, Source};
-use super::{Place, mirror, sets};
+use super::{Place, audit, mirror, sets};
 use crate::adapters::age::Recipients;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -99,13 +99,21 @@ fn made(store: &Store, place: &Place<'_>, request: &Request<'_>, progress: &mut 
                 of.components.push(kept);
             }
             Source::Artifacts => of.artifacts = Some(artifacts(place, request, &recipients, progress).context(what)?),
+            Source::Audit => {
+                let folder = scratch(place.scratch)?;
+                let (log, dumped) = audit::dump(store, place, folder.path()).context(what)?;
+                let (stored, counts) = packed(place, &recipients, &dumped).context(what)?;
+                let (name, kind) = (part.name.clone(), "audit".to_owned());
+                let log = Some(log);
+                of.components.push(manifest::Part { name, kind, place: store.describe(), tool: None, stored, counts, log });
+            }
             Source::Other(component) => {
                 let folder = scratch(place.scratch)?;
                 let kind = component.kind();
                 let dumped = component.dump(folder.path()).context(what)?;
                 let (stored, counts) = packed(place, &recipients, &dumped).context(what)?;
                 let (name, tool) = (part.name.clone(), dumped.tool);
-                of.components.push(manifest::Part { name, kind: kind.kind, place: kind.place, tool, stored, counts });
+                of.components.push(manifest::Part { name, kind: kind.kind, place: kind.place, tool, stored, counts, log: None });
             }
         }
     }
@@ -126,7 +134,7 @@ fn state(store: &Store, place: &Place<'_>, recipients: &Recipients) -> Result<(L
     let (stored, counts) = packed(place, recipients, &dumped)?;
     let name = "state".parse().context(|| "a fixed word is a name")?;
     let log = Log { origin: copy.origin, size: copy.log_size, root: copy.log_root };
-    Ok((log, manifest::Part { name, kind: "state".into(), place: store.describe(), tool: None, stored, counts }))
+    Ok((log, manifest::Part { name, kind: "state".into(), place: store.describe(), tool: None, stored, counts, log: None }))
 }
 
 fn packed(place: &Place<'_>, recipients: &Recipients, dumped: &Dumped) -> Result<(Stream, Counts)> {

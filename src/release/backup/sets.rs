@@ -47,14 +47,32 @@ pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
     Ok(all)
 }
 
-/// The set of a name, or of the beginning of one; the newest for `latest`.
+/// The plan of the sets of what a load replaced. No plan of `mlops.toml` removes them.
+pub const BEFORE_LOAD: &str = "before-load";
+
+/// The set of a name, or of the beginning of one; for `latest` the newest with the state, or the newest that there is.
 ///
 /// # Errors
 /// When there is none, or its manifest cannot be read.
 pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
+    find_with(place, named, "state")
+}
+
+/// The same, where `latest` is the newest that has this component: an hourly set of one thing is not the latest of another. What was kept
+/// before it was replaced is never the latest while there is something else.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_with(place: &Place<'_>, named: &str, component: &str) -> Result<Found> {
     let mut sets = all(place)?;
     let at = match named {
-        "latest" => sets.iter().position(|set| set.found.is_ok()),
+        "latest" => {
+            let of = |set: &Listed, fits: &dyn Fn(&Manifest) -> bool| set.found.as_ref().is_ok_and(|found| fits(&found.manifest));
+            let made = |of: &Manifest| of.plan.as_str() != BEFORE_LOAD;
+            let has = |of: &Manifest| made(of) && of.components.iter().any(|part| part.name.as_str() == component);
+            let ways: [&dyn Fn(&Manifest) -> bool; 3] = [&has, &made, &|_| true];
+            ways.iter().find_map(|fits| sets.iter().position(|set| of(set, fits)))
+        }
         _ => {
             let mut like = sets.iter().enumerate().filter(|(_, set)| set.id.starts_with(named) || set.id.ends_with(named));
             let found = like.next().map(|(at, _)| at);
