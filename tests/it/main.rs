@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod backup_components;
 mod backup_servers;
+mod backup_stock;
 mod blue_green;
 mod builtin;
 mod canary;
