@@ -63,13 +63,16 @@ impl Fate {
     }
 }
 
+/// A rule of buckets: its word, how many it names, and the bucket of a time.
+type Rule = (&'static str, u32, fn(Timestamp) -> String);
+
 impl Keep {
     /// True when no rule is set: then only the newest sets would stay.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    fn buckets(&self) -> [(&'static str, u32, fn(Timestamp) -> String); 5] {
+    fn buckets(&self) -> [Rule; 5] {
         [
             ("hourly", self.hourly, |at| at.micros().div_euclid(HOUR).to_string()),
             ("daily", self.daily, |at| at.day()),
