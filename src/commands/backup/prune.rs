@@ -32,6 +32,7 @@ struct Outcome {
     sets: Vec<Fate>,
     objects: u64,
     bytes: u64,
+    clock: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +51,7 @@ impl Outcome {
             sets.push(Fate { set: fate.id, plan: Some(plan.to_string()), kept, because });
         }
         sets.extend(pruned.left.into_iter().map(|(set, because)| Fate { set, plan: None, kept: true, because }));
-        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes }
+        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes, clock: pruned.clock }
     }
 
     fn going(&self) -> usize {
@@ -72,6 +73,7 @@ impl Report for Outcome {
         if !t.is_empty() {
             blocks.push(t.into());
         }
+        blocks.extend(self.clock.iter().map(|why| Block::from(format!("nothing can be removed now: {why}"))));
         blocks.push(self.summary().into());
         blocks
     }

@@ -14,7 +14,7 @@ use crate::config::BackupPlan;
 use crate::domain::backup::manifest::SETS;
 use crate::domain::backup::retention::{Fate, Keep, Kept, decide};
 use crate::store::Store;
-use crate::store::lock::{Hold, Matter};
+use crate::store::lock::{Hold, Lock, Matter};
 use crate::store::objects::lock::Of;
 use std::collections::BTreeSet;
 
@@ -43,6 +43,8 @@ pub struct Pruned {
     pub bytes: u64,
     /// True when they were removed.
     pub done: bool,
+    /// Why nothing can be removed now: somebody's clock is wrong.
+    pub clock: Option<String>,
 }
 
 /// Which sets go, and with `how.remove` their removal.
@@ -50,23 +52,26 @@ pub struct Pruned {
 /// # Errors
 /// When a clock is wrong, or the place cannot be read or written.
 pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], how: How, waiting: &mut dyn FnMut(&str)) -> Result<Pruned> {
-    let alone = store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting)?;
+    let remove = how.remove && !store.is_dry_run();
+    // Who only looks waits for nobody.
+    let lock = || store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting);
+    let alone = remove.then(lock).transpose()?;
     let sets = all(place)?;
     let (mut fates, left) = fates(place, &sets, plans, store);
     locked(place, &sets, &mut fates, store)?;
     let gone: BTreeSet<&str> = fates.iter().filter(|(_, fate)| fate.goes()).map(|(_, fate)| fate.id.as_str()).collect();
-    if !how.clock_is_right {
-        clocks::agree(place, &sets, &gone, store.now())?;
+    let clock = clocks::wrong(place, &sets, &gone, store.now()).filter(|_| !how.clock_is_right);
+    if let Some(why) = clock.as_ref().filter(|_| remove) {
+        return Err(clocks::told(why));
     }
     let (objects, bytes) = unnamed(place, &sets, &gone)?;
-    let mut pruned =
-        Pruned { objects: objects.len() as u64, bytes, done: how.remove && !store.is_dry_run(), sets: Vec::new(), left };
+    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove, sets: Vec::new(), left, clock };
     if pruned.done {
         own::sweep(place.scratch)?;
         place.objects.sweep_temporaries(store.now().plus_micros(-HOUR))?;
     }
     if pruned.done && (!gone.is_empty() || !objects.is_empty()) {
-        alone.check()?;
+        alone.iter().try_for_each(Lock::check)?;
         for id in &gone {
             remove_manifest(place, id)?;
         }
