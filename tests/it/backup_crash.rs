@@ -182,30 +182,30 @@ fn sweep(case: &Case, fault: Fault, calls: &[&str], most: usize) {
 
 #[test]
 fn a_first_backup_survives_a_kill() {
-    sweep(&FIRST, Fault::Kill, CHANGING, 18);
+    sweep(&FIRST, Fault::Kill, CHANGING, 6);
 }
 
 #[test]
 fn a_second_backup_survives_a_kill() {
-    sweep(&SECOND, Fault::Kill, CHANGING, 18);
+    sweep(&SECOND, Fault::Kill, CHANGING, 8);
 }
 
 #[test]
 fn a_prune_survives_a_kill() {
-    sweep(&PRUNE, Fault::Kill, CHANGING, 18);
+    sweep(&PRUNE, Fault::Kill, CHANGING, 9);
 }
 
 #[test]
 fn a_restore_survives_a_kill() {
-    sweep(&RESTORE, Fault::Kill, CHANGING, 10);
+    sweep(&RESTORE, Fault::Kill, CHANGING, 6);
 }
 
 #[test]
 fn a_backup_without_room_keeps_the_earlier_ones() {
-    sweep(&SECOND, Fault::NoSpace, FAILING, 10);
+    sweep(&SECOND, Fault::NoSpace, FAILING, 5);
 }
 
 #[test]
 fn a_restore_without_room_opens_nothing_half() {
-    sweep(&RESTORE, Fault::NoSpace, FAILING, 10);
+    sweep(&RESTORE, Fault::NoSpace, FAILING, 5);
 }

@@ -74,6 +74,7 @@ impl Report for Outcome {
         if !t.is_empty() {
             blocks.push(t.into());
         }
+        blocks.extend(self.clock.iter().map(|why| Block::from(format!("nothing can be removed now: {why}"))));
         blocks.push(self.summary().into());
         blocks
     }

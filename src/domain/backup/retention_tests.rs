@@ -159,6 +159,9 @@ fn six_years_of(times: &[i64], prune_every: usize, keep: &Keep) -> (Vec<Kept>, V
     (left, all)
 }
 
+/// What it is called, when sets are made, how often is pruned, the rules, and how many are left where that is plain.
+type Schedule = (&'static str, Vec<i64>, usize, Keep, Option<usize>);
+
 /// The three schedules of the specification (000 §7.1) and one that thins out: after six years there is exactly what the rules name of
 /// all that there ever was, however often was pruned on the way.
 #[test]
@@ -176,7 +179,7 @@ fn six_years_of_every_schedule_leave_exactly_what_the_rules_name() {
         .collect();
     let hourly = Keep { days: 7 * 365 + 2, ..Keep::default() };
     let thinned = Keep { last: 3, hourly: 24, daily: 7, weekly: 5, monthly: 12, yearly: 7, ..Keep::default() };
-    let cases: [(&str, Vec<i64>, usize, Keep, Option<usize>); 5] = [
+    let cases: [Schedule; 5] = [
         ("daily, 30 days", every(DAY), 1, Keep { days: 30, ..Keep::default() }, Some(31)),
         ("hourly, 7 years", every(HOUR), 9_000, hourly, Some(6 * 365 * 24)),
         ("on change, for ever", changes.clone(), 1, Keep { forever: true, ..Keep::default() }, Some(900)),

@@ -6,7 +6,7 @@
 
 use super::Place;
 use super::sets::Listed;
-use crate::base::error::{Error, Result};
+use crate::base::error::Error;
 use crate::base::time::Timestamp;
 use crate::domain::backup::manifest::Found;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,8 @@ pub(super) const APART: i64 = 24 * 3_600_000_000;
 /// A time without a backup after which it is asked whether the clock jumped.
 const JUMP: i64 = 7 * APART;
 
-/// Fails when what is to go is old by one clock only.
-///
-/// # Errors
-/// With what the clocks say.
-pub(super) fn agree(place: &Place<'_>, sets: &[Listed], gone: &BTreeSet<&str>, now: Timestamp) -> Result<()> {
+/// What the clocks say against removing what is to go; `None` when they agree.
+pub(super) fn wrong(place: &Place<'_>, sets: &[Listed], gone: &BTreeSet<&str>, now: Timestamp) -> Option<String> {
     let known: Vec<(&Listed, &Found)> = sets.iter().filter_map(|set| Some((set, set.usable(place)?))).collect();
     let wrong = future(&known, now).or_else(|| {
         let mut plans: BTreeMap<&str, Vec<(&Listed, &Found)>> = BTreeMap::new();
@@ -29,13 +26,14 @@ pub(super) fn agree(place: &Place<'_>, sets: &[Listed], gone: &BTreeSet<&str>, n
         }
         plans.values().find_map(|of| witnessed(of, gone).or_else(|| jumped(of, gone)))
     });
-    let wrong = wrong.or_else(|| disordered(&known, gone));
-    match wrong {
-        None => Ok(()),
-        Some(what) => Err(Error::new(what)
-            .hint("nothing was removed; set the clock right, here or where the backups are")
-            .hint("when it is right: `kf backup prune --clock-is-right`")),
-    }
+    wrong.or_else(|| disordered(&known, gone))
+}
+
+/// The same as an error, with what to do.
+pub(super) fn told(why: &str) -> Error {
+    Error::new(why)
+        .hint("nothing was removed; set the clock right, here or where the backups are")
+        .hint("when it is right: `kf backup prune --apply --clock-is-right`")
 }
 
 fn future(known: &[(&Listed, &Found)], now: Timestamp) -> Option<String> {

@@ -14,7 +14,7 @@ use crate::config::BackupPlan;
 use crate::domain::backup::manifest::SETS;
 use crate::domain::backup::retention::{Fate, Keep, Kept, decide};
 use crate::store::Store;
-use crate::store::lock::{Hold, Matter};
+use crate::store::lock::{Hold, Lock, Matter};
 use crate::store::objects::lock::Of;
 use std::collections::BTreeSet;
 
@@ -53,18 +53,17 @@ pub struct Pruned {
 /// When a clock is wrong, or the place cannot be read or written.
 pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], how: How, waiting: &mut dyn FnMut(&str)) -> Result<Pruned> {
     let remove = how.remove && !store.is_dry_run();
-    let alone = || store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting);
-    let alone = remove.then(alone).transpose()?;
+    // Who only looks waits for nobody.
+    let lock = || store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting);
+    let alone = remove.then(lock).transpose()?;
     let sets = all(place)?;
     let (mut fates, left) = fates(place, &sets, plans, store);
     locked(place, &sets, &mut fates, store)?;
     let gone: BTreeSet<&str> = fates.iter().filter(|(_, fate)| fate.goes()).map(|(_, fate)| fate.id.as_str()).collect();
-    let clock = match clocks::agree(place, &sets, &gone, store.now()) {
-        _ if how.clock_is_right => None,
-        Ok(()) => None,
-        Err(e) if remove => return Err(e),
-        Err(e) => Some(e.to_string()),
-    };
+    let clock = clocks::wrong(place, &sets, &gone, store.now()).filter(|_| !how.clock_is_right);
+    if let Some(why) = clock.as_ref().filter(|_| remove) {
+        return Err(clocks::told(why));
+    }
     let (objects, bytes) = unnamed(place, &sets, &gone)?;
     let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove, sets: Vec::new(), left, clock };
     if pruned.done {
@@ -72,7 +71,7 @@ pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], how: How, w
         place.objects.sweep_temporaries(store.now().plus_micros(-HOUR))?;
     }
     if pruned.done && (!gone.is_empty() || !objects.is_empty()) {
-        alone.as_ref().map_or(Ok(()), |alone| alone.check())?;
+        alone.iter().try_for_each(Lock::check)?;
         for id in &gone {
             remove_manifest(place, id)?;
         }

@@ -58,10 +58,11 @@ pub fn restore(
     begin(&within, set)?;
     let restored = restore_into(place, set, only, &within, told)?;
     before_named(&within)?;
-    std::fs::remove_file(within.join(MARK)).context(|| format!("cannot finish {}", within.display()))?;
     atomic::sync_dir(&within)?;
     std::fs::rename(&within, to).context(|| format!("cannot name {}", to.display()))?;
     atomic::sync_dir(to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    // Last: without its mark a folder that has not got its name yet would be nobody's.
+    std::fs::remove_file(to.join(MARK)).context(|| format!("cannot finish {}", to.display()))?;
     let moved = |(name, path): (Name, PathBuf)| {
         let below = path.strip_prefix(&within).map(Path::to_owned).unwrap_or(path);
         (name, to.join(below))
@@ -80,7 +81,7 @@ fn names(set: &Found) -> impl Iterator<Item = &str> {
 /// Makes the folder, or goes on with the one of an earlier call for the same set; objects stay, all else is brought anew.
 fn begin(within: &Path, set: &Found) -> Result<()> {
     let failed = || format!("cannot make {}", within.display());
-    if within.exists() {
+    if within.exists() && !is_bare(within)? {
         let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
         if mark != set.manifest.id {
             return Err(Error::new(format!(
@@ -102,6 +103,17 @@ fn begin(within: &Path, set: &Found) -> Result<()> {
     }
     std::fs::create_dir_all(within).context(failed)?;
     atomic::write_file(&within.join(MARK), set.manifest.id.as_bytes(), 0o600)
+}
+
+/// Whether nothing is there but what writing the mark leaves behind when it is interrupted.
+fn is_bare(within: &Path) -> Result<bool> {
+    let failed = || format!("cannot read {}", within.display());
+    for entry in std::fs::read_dir(within).context(failed)? {
+        if !entry.context(failed)?.file_name().to_string_lossy().ends_with(".tmp") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Where objects are while the folder has no repository yet.
