@@ -24,7 +24,6 @@ use crate::domain::backup::manifest::{Found, Manifest};
 use crate::release::backup::{Place, here, sets};
 use crate::store::{DbTarget, Mode, Settings, Store, View};
 use crate::store::objects::Objects;
-use crate::store::{Mode, View};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
