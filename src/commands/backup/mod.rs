@@ -128,7 +128,7 @@ fn long(ms: u64) -> String {
 /// Tells of a restore over the state that was begun and did not end; the state is that of before, or the set's already.
 pub(super) fn interrupted(cx: &Cx) {
     let Ok(kf) = cx.kf_dir() else { return };
-    let read = |look: &mut dyn FnMut(View<'_>) -> Result<()>| cx.store_unsigned(Mode::Read)?.read(|view| look(view));
+    let read = |look: &mut dyn FnMut(View<'_>) -> Result<()>| cx.store_unsigned(Mode::Read)?.read(look);
     if let Some(set) = here::interrupted(&kf, &read) {
         let file = kf.join("restoring");
         cx.warn(&format!(

@@ -256,9 +256,12 @@ fn set_aside(path: &Path, folder: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(folder.to_owned()))
 }
 
+/// Gives whoever looks the state, when it can be opened.
+pub type Read<'a> = &'a dyn Fn(&mut dyn FnMut(View<'_>) -> Result<()>) -> Result<()>;
+
 /// The set whose restore was begun here and did not end; the mark of one that did end goes. `read` looks into the state, when it can be
 /// opened.
-pub fn interrupted(kf: &Path, read: &dyn Fn(&mut dyn FnMut(View<'_>) -> Result<()>) -> Result<()>) -> Option<String> {
+pub fn interrupted(kf: &Path, read: Read<'_>) -> Option<String> {
     let mark = kf.join(MARK);
     let text = std::fs::read_to_string(&mark).ok()?;
     let (id, set) = text.trim().split_once(' ')?;
