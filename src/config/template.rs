@@ -371,6 +371,8 @@ name = "@PROJECT@"
 #recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
 #identity = "file:backup.key"
 #smoke = ["./smoke-test.sh"]
+#rto = "4h"
+#rpo = "24h"
 
 #[backup.place]
 #url = "s3://our-backups/kf"
@@ -408,6 +410,13 @@ name = "@PROJECT@"
 #keep-monthly = 12
 #keep-yearly = 10
 #keep-forever = false
+
+# Where work goes on when this place is lost: `kf dr plan` writes runbooks that name it.
+#[dr]
+#secondary = "eu-west-1"
+#terraform = "infra/secondary"
+#dns = ["./failover.sh", "eu-west-1"]
+#tenant-flag = "serving"
 "##;
 
 /// The `mlops.toml` of a new repository.

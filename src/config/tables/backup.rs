@@ -9,6 +9,7 @@ use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Item, Part as _, Sub, Tables, table};
+use std::time::Duration;
 
 /// What every backup can have without a table of its own.
 pub const BUILT_IN: [&str; 3] = ["state", "artifacts", "git"];
@@ -54,6 +55,10 @@ table! {
         identity: Option<At<SecretRef>> = "identity";
         /// A program and its arguments that a drill runs in what was restored; it must end with 0.
         smoke: Option<At<Vec<Item<String>>>> = "smoke";
+        /// How long recovery may take: from 80 % of it on `kf backup status` says no.
+        rto: At<Duration> = "rto", or Duration::from_secs(4 * 3600);
+        /// How much time's work may be lost: likewise.
+        rpo: At<Duration> = "rpo", or Duration::from_secs(24 * 3600);
         /// Parts of the system besides the state, its artifacts and the Git repository, by name.
         components: Tables<RawComponent> = "components";
         /// What is backed up when, and kept how long, by name.
@@ -134,6 +139,10 @@ pub struct Backup {
     pub identity: Option<SecretRef>,
     /// A program that a drill runs in what was restored; not empty.
     pub smoke: Option<Vec<String>>,
+    /// How long recovery may take; not zero.
+    pub rto: Duration,
+    /// How much time's work may be lost; not zero.
+    pub rpo: Duration,
     /// Parts of the system besides [`BUILT_IN`].
     pub components: Vec<Component>,
     /// What is backed up when; not empty.
@@ -209,6 +218,12 @@ impl CheckOne for RawBackup {
                 None
             }
         };
+        for (at, key) in [(&self.rto, "rto"), (&self.rpo, "rpo")].into_iter().filter(|(at, _)| at.value.is_zero()) {
+            cx.refuse(&at.spot, format!("`backup.{key}` must not be zero"), "write how long it may be: `4h`");
+        }
+        if let Some(at) = self.smoke.as_ref().filter(|at| at.value.first().is_none_or(|program| program.value.is_empty())) {
+            cx.refuse(&at.spot, "`backup.smoke` names no program", "write the program and its arguments: `[\"./smoke-test.sh\"]`");
+        }
         let components = self.components.check("backup.components", cx)?;
         let mut plans = self.plans.check("backup.plans", cx)?;
         for (raw, plan) in self.plans.0.iter().zip(&plans) {
@@ -230,6 +245,8 @@ impl CheckOne for RawBackup {
             recipients: self.recipients.value.iter().map(|item| item.value.clone()).collect(),
             identity: self.identity.as_ref().map(|at| at.value.clone()),
             smoke: self.smoke.as_ref().map(argv).filter(|argv| !argv.is_empty()),
+            rto: self.rto.value,
+            rpo: self.rpo.value,
             components,
             plans,
         })
