@@ -227,7 +227,7 @@ pub(crate) fn rows(by: u32, extra: &str) -> String {
 }
 
 /// A text with things and what is said of them: each document of the story is one end of a relation.
-const TERMS: &str = "# Terms\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
+pub(crate) const TERMS: &str = "# Terms\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
     Our partner Kestrel Systems acquired Plover Analytics last year, and nothing changed for customers. What is sent back is \
     told in [the page on returns](returns.md), and every supplier reads it before the first order is placed with us.\n";
 

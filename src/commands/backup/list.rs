@@ -1,6 +1,6 @@
 //! `kf backup list` and `show`: the sets that there are, and what is in one.
 
-use super::{Desk, SetDoc};
+use super::{Desk, SetDoc, Which};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
@@ -20,10 +20,12 @@ pub(crate) struct Args {}
 
 /// Show what is in a backup set
 #[derive(clap::Args, Debug)]
-#[command(after_long_help = "Examples:\n  kf backup show latest\n  kf backup show 20261121t --format json")]
+#[command(
+    after_long_help = "Examples:\n  kf backup show latest\n  kf backup show 20261121t --format json\n  kf backup show --point-in-time 2026-11-20T08:00:00Z"
+)]
 pub(crate) struct ShowArgs {
-    /// The set, its beginning or end, or `latest`
-    set: String,
+    #[command(flatten)]
+    which: Which,
 }
 
 #[derive(Serialize)]
@@ -78,6 +80,10 @@ struct Shown {
     #[serde(flatten)]
     set: SetDoc,
     manifest: Manifest,
+    /// Milliseconds from when it was begun to the time that was asked for.
+    before_ms: Option<i64>,
+    #[serde(skip)]
+    distance: Option<String>,
 }
 
 impl Report for Shown {
@@ -99,7 +105,10 @@ impl Report for Shown {
             let [bytes, stored] = [all.bytes, all.stored].map(|n| Bytes(n).to_string());
             t.row(["artifacts".into(), "objects".into(), String::new(), bytes, stored, format!("{} objects", all.objects)]);
         }
-        vec![t.into(), self.summary().into()]
+        let mut blocks: Vec<Block> = vec![t.into()];
+        blocks.extend(self.distance.clone().map(Block::from));
+        blocks.push(self.summary().into());
+        blocks
     }
 
     fn summary(&self) -> String {
@@ -113,6 +122,7 @@ impl Report for Shown {
 
 pub(super) fn show(cx: &Cx, args: &ShowArgs) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
-    let found = sets::find(&desk.place(), &args.set)?;
-    cx.out.emit(&Shown { set: SetDoc::of(&found, None), manifest: found.manifest })
+    let found = args.which.find(&desk.place())?;
+    let (before_ms, distance) = (args.which.before_ms(&found), args.which.distance(&found));
+    cx.out.emit(&Shown { set: SetDoc::of(&found, None), manifest: found.manifest, before_ms, distance })
 }

@@ -19,10 +19,11 @@ use crate::config::secret::Secret;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::Found;
-use crate::release::backup::Place;
+use crate::release::backup::{Place, here, sets};
+use crate::store::{DbTarget, Mode, Settings, Store, View};
 use crate::store::objects::Objects;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Keep what a release depends on, and prove that it comes back
 #[derive(clap::Subcommand, Debug)]
@@ -59,14 +60,75 @@ impl Command {
 
 /// The key that reads backups.
 #[derive(clap::Args, Debug)]
-struct Key {
+pub(crate) struct Key {
     /// The key that reads them (default: `backup.identity` in mlops.toml)
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
 }
 
+/// Which set.
+#[derive(clap::Args, Debug)]
+struct Which {
+    /// The set, its beginning or end, or `latest`
+    set: Option<String>,
+    /// The newest set that was begun at this time or before it
+    #[arg(long, value_name = "TIME", conflicts_with = "set")]
+    point_in_time: Option<Timestamp>,
+}
+
+impl Which {
+    fn find(&self, place: &Place<'_>) -> Result<Found> {
+        match self.point_in_time {
+            Some(time) => sets::at(place, time),
+            None => sets::find(place, self.set.as_deref().unwrap_or("latest")),
+        }
+    }
+
+    /// How far the set is from the time that was asked for, in words.
+    fn distance(&self, set: &Found) -> Option<String> {
+        let before = self.point_in_time?.micros().saturating_sub(set.manifest.began.micros());
+        let ms = u64::try_from(before / 1000).unwrap_or(0);
+        Some(format!("it was begun {} before {}: what came between is not in it", long(ms), self.point_in_time?))
+    }
+
+    /// The same in milliseconds.
+    fn before_ms(&self, set: &Found) -> Option<i64> {
+        self.point_in_time.map(|time| (time.micros() - set.manifest.began.micros()) / 1000)
+    }
+}
+
+/// Opens the state of a set that was restored. What is written there is not signed: the log in use may have other entries at the same
+/// places, and a key that signs both has lied.
+fn copy_at(cx: &Cx, file: &Path) -> Result<Store> {
+    let settings = cx.settings_for(DbTarget::Sqlite(file.to_owned()))?;
+    Store::open(Settings { seal: None, ..settings }, Mode::Write)
+}
+
+/// Milliseconds, for people.
+fn long(ms: u64) -> String {
+    match ms {
+        0..=9_999 => format!("{}.{:03} s", ms / 1000, ms % 1000),
+        10_000..=599_999 => format!("{} s", ms / 1000),
+        600_000..=7_199_999 => format!("{} min", ms / 60_000),
+        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+    }
+}
+
+/// Tells of a restore over the state that was begun and did not end; the state is that of before, or the set's already.
+pub(super) fn interrupted(cx: &Cx) {
+    let Ok(kf) = cx.kf_dir() else { return };
+    let read = |look: &mut dyn FnMut(View<'_>) -> Result<()>| cx.store_unsigned(Mode::Read)?.read(look);
+    if let Some(set) = here::interrupted(&kf, &read) {
+        let file = kf.join("restoring");
+        cx.warn(&format!(
+            "`kf backup restore --here` was stopped before {set} took the place of the state, which is as it was: run              `kf backup restore {set} --here --force` again, or remove {} to leave it so",
+            file.display()
+        ));
+    }
+}
+
 /// All that is opened to work on backups.
-struct Desk {
+pub(crate) struct Desk {
     objects: Objects,
     scratch: PathBuf,
     signer: Option<LogSigner>,
@@ -77,7 +139,7 @@ struct Desk {
 
 impl Desk {
     /// Opens the place of backups; its key too, where `key` is given.
-    fn open(cx: &Cx, key: Option<&Key>) -> Result<Self> {
+    pub(crate) fn open(cx: &Cx, key: Option<&Key>) -> Result<Self> {
         let backup = configured(cx)?;
         let place = backup.place.as_ref().ok_or_else(|| {
             Error::usage("mlops.toml does not say where backups go")
@@ -95,7 +157,7 @@ impl Desk {
         })
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
         Place {
             objects: &self.objects,
             scratch: &self.scratch,

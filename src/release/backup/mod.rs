@@ -2,12 +2,17 @@
 //!
 //! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
 //! * [`sets`]: the sets of a place; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`here`]: puts one in the place of what is in use; [`erasures`]: what was to be forgotten since is forgotten again.
 //! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
 //!
 //! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
 //! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
 
+mod answers;
 pub mod drill;
+pub mod erasures;
+pub mod health;
+pub mod here;
 mod mirror;
 mod pack;
 pub mod parts;
@@ -16,6 +21,8 @@ pub mod restore;
 pub mod run;
 pub mod sets;
 pub mod verify;
+
+pub use pack::scratch;
 
 use crate::adapters::age::Identities;
 use crate::base::error::{Error, Result};

@@ -203,7 +203,10 @@ fn stays_below(path: &Path) -> bool {
 }
 
 /// A folder that only we can read, beside where big things go.
-pub(super) fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(beside).context(|| format!("cannot make {}", beside.display()))?;
     tempfile::Builder::new().prefix("backup-").tempdir_in(beside).context(|| format!("cannot make a folder in {}", beside.display()))
 }

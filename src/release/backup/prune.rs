@@ -3,7 +3,7 @@
 //! Nothing is removed on the word of one clock: a set is old by the times in the manifests, and where the place's own times tell another
 //! story, or the clock here is behind the newest set, somebody's clock is wrong and nothing goes.
 
-use super::sets::{Listed, all};
+use super::sets::{Listed, all, is_safety};
 use super::{Place, mirror};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
@@ -89,7 +89,11 @@ fn fates(sets: &[Listed], plans: &[BackupPlan]) -> Fates {
         match &set.found {
             Err(e) => left.push((set.id.clone(), e.to_string())),
             Ok(found) if !plans.iter().any(|plan| plan.name == found.manifest.plan) => {
-                left.push((set.id.clone(), format!("mlops.toml has no plan `{}`", found.manifest.plan)));
+                let why = match is_safety(found) {
+                    true => "what was there before a restore; `[backup.plans.safety]` in mlops.toml would say how long it is kept".to_owned(),
+                    false => format!("mlops.toml has no plan `{}`", found.manifest.plan),
+                };
+                left.push((set.id.clone(), why));
             }
             Ok(_) => {}
         }

@@ -34,8 +34,16 @@ pub type Told<'a> = &'a mut dyn FnMut(u64, u64);
 /// Restores a set, or some of its components, into a folder that is not there yet.
 ///
 /// # Errors
-/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder.
-pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: Told<'_>) -> Result<Restored> {
+/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder. `before_named` is given the
+/// folder while nobody else opens what is in it.
+pub fn restore(
+    place: &Place<'_>,
+    set: &Found,
+    only: &[Name],
+    to: &Path,
+    before_named: &mut dyn FnMut(&Path) -> Result<()>,
+    told: Told<'_>,
+) -> Result<Restored> {
     if std::fs::symlink_metadata(to).is_ok() {
         return Err(Error::new(format!("{} is there already, and nothing is restored over what is there", to.display()))
             .hint("name a folder that is not there yet: `--to FOLDER`"));
@@ -49,6 +57,7 @@ pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: T
     let within = to.with_file_name(format!("{}.restoring", name.to_string_lossy()));
     begin(&within, set)?;
     let restored = restore_into(place, set, only, &within, told)?;
+    before_named(&within)?;
     std::fs::remove_file(within.join(MARK)).context(|| format!("cannot finish {}", within.display()))?;
     atomic::sync_dir(&within)?;
     std::fs::rename(&within, to).context(|| format!("cannot name {}", to.display()))?;
@@ -107,26 +116,33 @@ pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &P
     if let Some(all) = set.manifest.artifacts.filter(|_| wanted("artifacts")) {
         let objects = Objects::files(&to.join(OBJECTS))?;
         let index = mirror::index(place.objects, &all)?;
-        for (at, (digest, stream)) in index.iter().enumerate() {
-            told(at as u64, all.objects);
-            if objects.verify(digest)? != Health::Ok {
-                let file = to.join(format!("{}.object", digest.hex()));
-                open(place.objects, to, (place.readable()?, stream), &mut |from| {
-                    let mut to = std::fs::File::create(&file).context(|| format!("cannot write {}", file.display()))?;
-                    std::io::copy(from, &mut to).context(|| format!("cannot write {}", file.display())).map(drop)
-                })?;
-                let stored = objects.put_file(&file)?;
-                std::fs::remove_file(&file).context(|| format!("cannot remove {}", file.display()))?;
-                if stored.digest != *digest {
-                    return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
-                }
-            }
-            done.objects += 1;
-            done.bytes += stream.plain_size;
-        }
+        done.objects = index.len() as u64;
+        done.bytes += index.values().map(|stream| stream.plain_size).sum::<u64>();
+        objects_back(place, &index, (&objects, to), told)?;
     }
     assemble(to, &mut done)?;
     Ok(done)
+}
+
+/// Brings the objects that are not there yet in their right bytes.
+pub(super) fn objects_back(place: &Place<'_>, index: &mirror::Index, (to, scratch): (&Objects, &Path), told: Told<'_>) -> Result<()> {
+    for (at, (digest, stream)) in index.iter().enumerate() {
+        told(at as u64, index.len() as u64);
+        if to.verify(digest)? == Health::Ok {
+            continue;
+        }
+        let file = scratch.join(format!("{}.object", digest.hex()));
+        open(place.objects, scratch, (place.readable()?, stream), &mut |from| {
+            let mut to = std::fs::File::create(&file).context(|| format!("cannot write {}", file.display()))?;
+            std::io::copy(from, &mut to).context(|| format!("cannot write {}", file.display())).map(drop)
+        })?;
+        let stored = to.put_file(&file)?;
+        std::fs::remove_file(&file).context(|| format!("cannot remove {}", file.display()))?;
+        if stored.digest != *digest {
+            return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
+        }
+    }
+    Ok(())
 }
 
 fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::Place;
 use crate::base::error::{Error, Result};
+use crate::base::random::Random;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::domain::backup::manifest::{Found, Manifest, SETS};
@@ -21,20 +22,29 @@ pub struct Listed {
     pub proven: Option<Proof>,
 }
 
+/// The reports of all drills that can be read, the oldest first.
+///
+/// # Errors
+/// When the place cannot be read.
+pub fn proofs(place: &Place<'_>) -> Result<Vec<Proof>> {
+    let mut all = Vec::new();
+    for (name, _) in place.objects.names(proof::DRILLS)? {
+        let Some(bytes) = place.objects.published(&format!("{}/{name}", proof::DRILLS))? else { continue };
+        // A report that cannot be read proves nothing.
+        all.extend(Proof::read(&bytes, place.known).ok());
+    }
+    all.sort_by(|a, b| (a.at, &a.set).cmp(&(b.at, &b.set)));
+    Ok(all)
+}
+
 /// All sets, the newest first.
 ///
 /// # Errors
 /// When the place cannot be read.
 pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
-    let mut proofs: BTreeMap<String, Proof> = BTreeMap::new();
-    for (name, _) in place.objects.names(proof::DRILLS)? {
-        let Some(bytes) = place.objects.published(&format!("{}/{name}", proof::DRILLS))? else { continue };
-        // A report that cannot be read proves nothing.
-        let Ok(proof) = Proof::read(&bytes, place.known) else { continue };
-        if proof.passed && proofs.get(&proof.set).is_none_or(|other| other.at < proof.at) {
-            proofs.insert(proof.set.clone(), proof);
-        }
-    }
+    let passed = proofs(place)?.into_iter().filter(|proof| proof.passed);
+    // The newest of each set comes last.
+    let proofs: BTreeMap<String, Proof> = passed.map(|proof| (proof.set.clone(), proof)).collect();
     let mut all = Vec::new();
     for (id, since) in place.objects.names(SETS)? {
         let Some(bytes) = place.objects.published(&format!("{SETS}/{id}"))? else { continue };
@@ -54,7 +64,8 @@ pub fn all(place: &Place<'_>) -> Result<Vec<Listed>> {
 pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
     let mut sets = all(place)?;
     let at = match named {
-        "latest" => sets.iter().position(|set| set.found.is_ok()),
+        // What was there before a restore is found by its own name only.
+        "latest" => sets.iter().position(|set| set.found.as_ref().is_ok_and(|found| !is_safety(found))),
         _ => {
             let mut like = sets.iter().enumerate().filter(|(_, set)| set.id.starts_with(named) || set.id.ends_with(named));
             let found = like.next().map(|(at, _)| at);
@@ -73,4 +84,43 @@ pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
             Err(Error::new(format!("there is no backup set `{named}` in {}", place.objects.describe())).hint(hint))
         }
     }
+}
+
+/// The plan of sets that a restore makes of what it takes the place of.
+pub const SAFETY: &str = "safety";
+
+/// Whether a restore made this set of what it took the place of.
+pub fn is_safety(found: &Found) -> bool {
+    found.manifest.plan.as_str() == SAFETY
+}
+
+/// The newest set that was begun at this time or before it.
+///
+/// # Errors
+/// When there is none.
+pub fn at(place: &Place<'_>, time: Timestamp) -> Result<Found> {
+    let mut readable: Vec<Found> = all(place)?.into_iter().filter_map(|set| set.found.ok()).filter(|found| !is_safety(found)).collect();
+    readable.sort_by_key(|found| std::cmp::Reverse(found.manifest.began));
+    let oldest = readable.last().map(|found| found.manifest.began);
+    readable.into_iter().find(|found| found.manifest.began <= time).ok_or_else(|| {
+        let hint = match oldest {
+            Some(oldest) => format!("the oldest set was begun at {oldest}: `kf backup list`"),
+            None => "`kf backup run` makes a set".to_owned(),
+        };
+        Error::new(format!("no backup set in {} is as old as {time}", place.objects.describe())).hint(hint)
+    })
+}
+
+/// One of the sets that are older than this one, by chance; `None` when there is none.
+///
+/// # Errors
+/// When the place cannot be read.
+pub fn older(place: &Place<'_>, than: &Found, random: &Random) -> Result<Option<Found>> {
+    let readable = all(place)?.into_iter().filter_map(|set| set.found.ok());
+    let mut older: Vec<Found> = readable.filter(|found| found.manifest.began < than.manifest.began).collect();
+    if older.is_empty() {
+        return Ok(None);
+    }
+    let at = usize::from(u16::from_be_bytes(random.bytes())) % older.len();
+    Ok(Some(older.swap_remove(at)))
 }
