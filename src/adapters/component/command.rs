@@ -38,7 +38,7 @@ impl Component for CommandComponent {
         let path = files.join(OUTPUT);
         let size = std::fs::metadata(&path).context(|| format!("cannot read {}", path.display()))?.len();
         if let Some(argv) = &self.restore {
-            read_again(&self.program(argv)?.dir(scratch), &path)?;
+            read_again(&self.program(argv)?.dir(scratch).env("HOME", scratch).bare(), &path)?;
         }
         Ok(Some(Counts::from([("bytes".into(), size)])))
     }

@@ -33,7 +33,7 @@ impl Component for GitComponent {
 
     fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counts>> {
         let copy = scratch.join("repository.git");
-        git(scratch).args(["clone", "--quiet", "--mirror"]).arg(files.join(BUNDLE)).arg(&copy).output(b"")?;
+        git(scratch).bare().args(["clone", "--quiet", "--mirror"]).arg(files.join(BUNDLE)).arg(&copy).output(b"")?;
         git(&copy).args(["fsck", "--full", "--strict", "--no-progress"]).output(b"")?;
         counted(&copy).map(Some)
     }

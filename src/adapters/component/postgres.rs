@@ -151,10 +151,10 @@ impl<'a> Server<'a> {
         }
         let server = Self { dir };
         let data = server.data();
-        Program::new("initdb").args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D", &data]).output(b"")?;
+        Program::new("initdb").args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D", &data]).bare().output(b"")?;
         let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off", dir.display());
         let log = dir.join("server.log").display().to_string();
-        Program::new("pg_ctl").args(["start", "--wait", "--silent", "-D", &data, "-l", &log, "-o", &options]).output(b"")?;
+        Program::new("pg_ctl").args(["start", "--wait", "--silent", "-D", &data, "-l", &log, "-o", &options]).bare().output(b"")?;
         Ok(Some(server))
     }
 
@@ -163,7 +163,7 @@ impl<'a> Server<'a> {
     }
 
     fn program(&self, name: &str) -> Program {
-        Program::new(name).env("PGHOST", self.dir).env("PGUSER", "postgres").env("PGDATABASE", "postgres")
+        Program::new(name).bare().env("PGHOST", self.dir).env("PGUSER", "postgres").env("PGDATABASE", "postgres")
     }
 
     fn restore(&self, files: &Path) -> Result<()> {
