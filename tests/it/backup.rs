@@ -159,8 +159,11 @@ fn what_is_missing_cut_off_or_swapped_is_refused_and_nothing_is_left_behind() {
     let largest = objects.iter().max_by_key(|path| std::fs::metadata(path).expect("a file").len()).expect("objects");
     let other = objects.iter().find(|path| *path != largest).expect("another");
     let whole = std::fs::read(largest).expect("a file");
-    let faults: [(&str, Option<Vec<u8>>); 3] =
-        [("missing", None), ("cut off", Some(whole[..whole.len() / 2].to_vec())), ("swapped", Some(std::fs::read(other).expect("a file")))];
+    let faults: [(&str, Option<Vec<u8>>); 3] = [
+        ("missing", None),
+        ("cut off", Some(whole[..whole.len() / 2].to_vec())),
+        ("swapped", Some(std::fs::read(other).expect("a file"))),
+    ];
     for (what, bytes) in faults {
         std::fs::remove_file(largest).expect("removed");
         if let Some(bytes) = bytes {
@@ -240,7 +243,8 @@ fn a_database_comes_back_row_by_row() {
     s.write("mlops.toml", format!("{}[backup.components.answers]\nkind = \"postgres\"\nurl = \"{url}\"\n", s.read("mlops.toml")));
     ok(&s, ["backup", "run"]);
     let shown = json(&ok(&s, ["backup", "show", "latest", "--format", "json"]));
-    let part = shown["manifest"]["components"].as_array().expect("parts").iter().find(|p| p["name"] == "answers").expect("a part");
+    let part =
+        shown["manifest"]["components"].as_array().expect("parts").iter().find(|p| p["name"] == "answers").expect("a part");
     assert_eq!(part["counts"]["rows of \"odd one\".t"], 1000, "{part}");
     assert_eq!(part["counts"]["rows of public.empty"], 0, "{part}");
     ok(&s, ["backup", "drill"]);

@@ -22,8 +22,8 @@ use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::{Found, Manifest};
 use crate::release::backup::{Place, here, sets};
-use crate::store::{DbTarget, Mode, Settings, Store, View};
 use crate::store::objects::Objects;
+use crate::store::{DbTarget, Mode, Settings, Store, View};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
