@@ -46,7 +46,8 @@ fn manifest_of(s: &Sandbox, id: &str) -> String {
 
 /// The text of a manifest without its signatures.
 fn unsigned(text: &str) -> String {
-    format!("{}\n", text.split("\n\n").next().expect("a text").trim_end())
+    let text = format!("{}\n", text.split("\n\n").next().expect("a text").trim_end());
+    format!("{text}\nsha256 {}\n", Digest::of(text.as_bytes()).hex())
 }
 
 const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";

@@ -3,7 +3,6 @@
 //!
 //! All else in the place is named by the SHA-256 of its bytes, which the manifest tells: whoever trusts it trusts the set.
 
-use crate::base::canonical;
 use crate::base::digest::{Digest, hex};
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
@@ -11,6 +10,7 @@ use crate::base::time::Timestamp;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::note::Note;
 use crate::domain::audit::refused::Why;
+use crate::domain::audit::statement;
 use crate::seams::backup::Counts;
 use crate::store::objects::lock::{LockMode, Retention};
 use serde::{Deserialize, Serialize};
@@ -151,11 +151,7 @@ impl Manifest {
     /// # Errors
     /// Never for a manifest; kept as an error rather than a panic.
     pub fn text(&self, key: Option<&SignerKey>) -> Result<String> {
-        let text = format!("{}\n", canonical::to_string(self).context(|| "a manifest has no canonical form")?);
-        match key {
-            None => Ok(text),
-            Some(key) => Ok(Note::sign(&text, &[key]).context(|| "a manifest cannot be signed")?.to_string()),
-        }
+        statement::write(self, key)
     }
 
     /// Reads a manifest of this name.
@@ -164,8 +160,8 @@ impl Manifest {
     /// When it is damaged, or of another set, or of a newer kf, or its signature by a known key is wrong.
     pub fn read(id: &str, bytes: &[u8], known: &[VerifierKey]) -> Result<Found> {
         let damaged = || format!("the manifest of the backup set {id} is damaged");
-        let (text, signed_by) = if bytes.ends_with(b"}\n") {
-            (String::from_utf8(bytes.to_vec()).context(damaged)?, None)
+        let (text, signed_by) = if let Some(text) = statement::unsigned(bytes) {
+            (text, None)
         } else {
             let note = Note::parse(bytes).context(damaged)?;
             let signed = match note.verify(known) {
