@@ -51,7 +51,7 @@ fn a_job_that_was_killed_blocks_nobody() {
         let mut child = command.args(["backup", "run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kf starts");
         let flag = s.root().join("slow");
         assert!(wait_until(60, || flag.exists()), "the slow component is reached");
-        let waiting = ends(s, 11, ["backup", "prune", "--lock-timeout", "1s"]);
+        let waiting = ends(s, 11, ["backup", "prune", "--apply", "--lock-timeout", "1s"]);
         assert!(waiting.stderr.contains("is locked by `kf backup run`"), "{waiting}");
         child.kill().expect("killed");
         child.wait().expect("waited for");

@@ -44,9 +44,14 @@ fn manifest_of(s: &Sandbox, id: &str) -> String {
     std::fs::read_to_string(s.work().join("place/sets").join(id)).expect("a manifest")
 }
 
-/// The text of a manifest without its signatures.
+/// The document in the text of a manifest.
+fn bare(text: &str) -> String {
+    format!("{}\n", text.split("\n\n").next().expect("a text").trim_end())
+}
+
+/// The text of a manifest as nobody signed it.
 fn unsigned(text: &str) -> String {
-    let text = format!("{}\n", text.split("\n\n").next().expect("a text").trim_end());
+    let text = bare(text);
     format!("{text}\nsha256 {}\n", Digest::of(text.as_bytes()).hex())
 }
 
@@ -154,7 +159,7 @@ fn a_newer_form_and_swapped_parts_are_told_and_nothing_is_removed() {
             plant(&s, id, text);
         }
     };
-    give(&one, &two.replace("kf.backup-set/1", "kf.backup-set/2"));
+    give(&one, &unsigned(&two.replace("kf.backup-set/1", "kf.backup-set/2")));
     let newer = ends(&s, 1, ["backup", "restore", &second, "--to", &to]);
     assert!(
         newer.stderr.contains("has the form `kf.backup-set/2`") && newer.stderr.contains("use the kf that made it"),
@@ -202,9 +207,9 @@ fn what_nobody_known_signed_is_neither_taken_nor_believed() {
     let text = manifest_of(&s, &right);
     assert!(text.contains("\n\n— "), "signed: {text}");
     // Somebody who can write there, years ahead so that nothing else would be due.
-    let (a, b) = ("20291121t080000z-00000001", "20291121t080000z-00000002");
-    let theirs = |id: &str| unsigned(&text).replace(&right, id).replace("\"began\":\"2026", "\"began\":\"2029");
-    plant(&s, a, &theirs(a));
+    let (a, b) = ("20291121t080000z-daily-00000001", "20291121t080000z-daily-00000002");
+    let theirs = |id: &str| bare(&text).replace(&right, id).replace("\"began\":\"2026", "\"began\":\"2029");
+    plant(&s, a, &unsigned(&theirs(a)));
     let mallory = SignerKey::from_seed("kf/mallory/1", [9; 32]).expect("a key");
     let note = kf::domain::audit::note::Note::sign(&theirs(b), &[&mallory]).expect("signed");
     plant(&s, b, &note.to_string());
@@ -290,7 +295,7 @@ fn a_hostile_archive_in_a_right_stream_leaves_its_folder_nowhere() {
         (entry("bomb", Regular, &bomb), Some(4096), "cannot"),
     ];
     for (n, (tar, claimed, why)) in cases.iter().enumerate() {
-        let id = format!("20291121t08000{n}z-00000000");
+        let id = format!("20291121t08000{n}z-daily-00000000");
         let part = of.components.iter().find(|part| part.name.as_str() == "uploads").expect("a component");
         let hostile = Part { stored: sealed(&s, tar, *claimed), ..part.clone() };
         let manifest = Manifest { id: id.clone(), components: vec![hostile], artifacts: None, log: None, ..of.clone() };

@@ -236,7 +236,7 @@ fn here(cx: &Cx, args: &Args) -> Result<Exit> {
     // Whether it can be read is known when all of it was read.
     let live = cx.store(Mode::Write).and_then(|store| {
         if let DbTarget::Sqlite(_) = &target {
-            let folder = crate::release::backup::scratch(&cx.kf_dir()?.join("cache").join("backup"))?;
+            let folder = crate::release::backup::room(&cx.kf_dir()?.join("cache").join("backup"))?;
             store.snapshot(&folder.path().join("state.db"))?;
         }
         Ok(store)

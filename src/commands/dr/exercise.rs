@@ -15,7 +15,7 @@ use crate::domain::dr::facts::Facts;
 use crate::domain::dr::parts::{BACK, GOOD, KEY};
 use crate::domain::dr::runbook::{Runbook, Scenario, Step};
 use crate::domain::dr::write::write;
-use crate::release::backup::scratch;
+use crate::release::backup::room;
 use crate::release::dr::{Bench, record, take};
 use crate::store::{Mode as StoreMode, Store};
 use serde::Serialize;
@@ -175,7 +175,7 @@ fn ask(cx: &Cx, at: usize, step: &Step) -> Result<Answer> {
 
 /// Runs the steps that harm nobody, in a scratch folder that goes afterwards.
 fn run_steps(cx: &Cx, args: &Args, store: &Store, (facts, book): (&Facts, &Runbook)) -> Result<Vec<Taken>> {
-    let (root, folder) = (&cx.project()?.root, scratch(&cx.kf_dir()?.join("cache").join("backup"))?);
+    let (root, folder) = (&cx.project()?.root, room(&cx.kf_dir()?.join("cache").join("backup"))?);
     if let Some((name, _)) = args.set.iter().find(|(name, _)| !book.set.iter().any(|of| of.name == *name)) {
         let all: Vec<&str> = book.set.iter().map(|of| of.name.as_str()).collect();
         return Err(Error::usage(format!("the runbook has no variable `{name}`")).hint(format!("it has: {}", all.join(", "))));

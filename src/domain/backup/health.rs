@@ -59,7 +59,7 @@ pub enum Alarm {
     Lost(u64),
     /// The newest set is not locked, and the plan says that it is.
     Unlocked,
-    /// Somebody deleted the manifest of this set, which is locked.
+    /// Somebody deleted or overwrote the manifest of this set, which is locked.
     Deleted(String),
 }
 
@@ -73,7 +73,7 @@ impl Alarm {
             Self::Stale(days) => format!("proven {days} days ago: `kf backup drill`"),
             Self::Slow(percent) => format!("the recovery time is {percent} % of what is allowed"),
             Self::Unlocked => "the last backup is not locked".to_owned(),
-            Self::Deleted(id) => format!("somebody deleted the manifest of {id}"),
+            Self::Deleted(id) => format!("somebody deleted or overwrote the manifest of {id}"),
             Self::Lost(percent) => format!("the recovery point is {percent} % of what is allowed"),
         }
     }

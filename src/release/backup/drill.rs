@@ -220,7 +220,7 @@ fn altered(place: &Place<'_>, set: &Found, folder: &Path) -> Result<String> {
     let at = folder.join("altered/sha256").join(&hex[..2]);
     std::fs::create_dir_all(&at).context(|| "cannot make a folder")?;
     atomic::write_file(&at.join(&hex[2..]), &bytes, 0o600)?;
-    match open(&copy, (place.readable()?, &part.stored), &mut |_| Ok(())) {
+    match open((&copy, folder), (place.readable()?, &part.stored), &mut |_| Ok(())) {
         Err(_) => Ok(format!("of component {}, with byte {middle} changed", part.name)),
         Ok(()) => Err(Error::new(format!("component {} with byte {middle} changed was taken for right", part.name))),
     }

@@ -11,12 +11,13 @@ use crate::config::{Backup, BackupPlan};
 use crate::domain::audit::entry::Entry;
 use crate::domain::audit::query::{self, Filter};
 use crate::domain::backup::health::{Alarm, Known, Limits, Measured, alarms};
-use crate::domain::backup::manifest::plan_of;
+use crate::domain::backup::manifest::{Manifest, plan_of};
 use crate::domain::backup::proof::Proof;
 use crate::release::backup::drill::DRILLED;
 use crate::release::backup::run::COMPLETED;
 use crate::store::View;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// How a plan stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,21 +46,57 @@ pub fn limits(backup: &Backup) -> Limits {
 /// When the place cannot be read.
 pub fn standing(place: &Place<'_>, backup: &Backup, now: Timestamp) -> Result<Vec<Standing>> {
     let (sets, proofs) = (Sets::of(place)?, Proofs::of(place)?);
-    backup.plans.iter().map(|plan| of_plan((&sets, &proofs), plan, limits(backup), now)).collect()
+    backup.plans.iter().map(|plan| of_plan(place, (&sets, &proofs), plan, limits(backup), now)).collect()
 }
 
-fn of_plan((sets, proofs): (&Sets<'_>, &Proofs<'_>), plan: &BackupPlan, limits: Limits, now: Timestamp) -> Result<Standing> {
+fn of_plan(
+    place: &Place<'_>,
+    (sets, proofs): (&Sets<'_>, &Proofs<'_>),
+    plan: &BackupPlan,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Standing> {
     let name = plan.name.as_str();
-    let ours = |id: &&str| plan_of(id) == Some(name);
-    let newest = sets.newest_usable(Some(name))?.map(|found| found.manifest);
+    let (newest, deleted) = newest(sets, place, name)?;
     let measured = |proof: Proof| Measured { at: proof.at, rto_ms: proof.rto_ms, rpo_ms: proof.rpo_ms };
     let known = Known { last: newest.as_ref().map(|of| of.began), proof: proven(sets, proofs, name)?.map(measured) };
     let lock = newest.as_ref().and_then(|of| of.lock);
     let mut alarms = alarms(plan.every, &known, limits, now);
     alarms.extend((plan.lock.is_some() && newest.is_some() && lock.is_none()).then_some(Alarm::Unlocked));
-    alarms.extend(sets.hidden().filter(ours).map(|id| Alarm::Deleted(id.to_owned())));
+    alarms.extend(deleted.into_iter().map(Alarm::Deleted));
     let locked_until = lock.map(|lock| lock.until);
-    Ok(Standing { plan: plan.name.clone(), sets: sets.ids().filter(ours).count(), known, locked_until, alarms })
+    Ok(Standing { plan: plan.name.clone(), sets: counted(sets, place, name)?, known, locked_until, alarms })
+}
+
+/// The most sets of a plan whose manifests are read to count them; of more the names are counted.
+const COUNTED: usize = 100;
+
+/// How many sets a plan has.
+fn counted(sets: &Sets<'_>, place: &Place<'_>, plan: &str) -> Result<usize> {
+    let names = sets.ids().filter(|id| plan_of(id) == Some(plan)).count();
+    if names > COUNTED {
+        return Ok(names);
+    }
+    let mut usable = 0;
+    for set in sets.newest(Some(plan)) {
+        usable += usize::from(set?.usable(place).is_some());
+    }
+    Ok(usable)
+}
+
+/// The newest set of a plan that may be relied on, and those whose manifest somebody deleted, or overwrote since.
+fn newest(sets: &Sets<'_>, place: &Place<'_>, plan: &str) -> Result<(Option<Manifest>, BTreeSet<String>)> {
+    let mut deleted: BTreeSet<String> = sets.hidden().filter(|id| plan_of(id) == Some(plan)).map(str::to_owned).collect();
+    for set in sets.newest(Some(plan)) {
+        let set = set?;
+        if set.hidden {
+            deleted.insert(set.id.clone());
+        }
+        if set.usable(place).is_some() {
+            return Ok((set.found.ok().map(|found| found.manifest), deleted));
+        }
+    }
+    Ok((None, deleted))
 }
 
 /// The newest drill that found a set of a plan whole, by the manifest that the set has now.

@@ -7,8 +7,9 @@
 use super::erasures::{self, Asked, Erased, Open, RESTORED};
 use super::restore::{objects_back, restore_into};
 use super::run::{self, Request};
+use super::scratch::room;
 use super::sets::SAFETY;
-use super::{Place, mirror, scratch};
+use super::{Place, mirror};
 use crate::base::digest::hex;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
@@ -89,7 +90,7 @@ pub fn restore_here(place: &Place<'_>, of: &Replacing<'_>, (waiting, told): Talk
     if set.log.is_none() {
         return Err(Error::usage(format!("the backup set {} has no state", set.id)).hint("`--to FOLDER` restores what it has"));
     }
-    let folder = scratch(place.scratch)?;
+    let folder = room(place.scratch)?;
     let restored = folder.path().join("restored");
     std::fs::create_dir(&restored).context(|| format!("cannot make {}", restored.display()))?;
     let work = Work {

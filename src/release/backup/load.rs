@@ -8,6 +8,7 @@ use super::pack::scratch;
 use super::parts::{Part, Source};
 use super::restore::component;
 use super::run::{Request as Making, run};
+use super::scratch::room;
 use super::sets::SAFETY;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -61,7 +62,7 @@ pub fn load(
     if store.is_dry_run() {
         return Ok(Loaded { into: kind.place, counts: Counts::new(), safety: None });
     }
-    let folder = scratch(place.scratch)?;
+    let folder = room(place.scratch)?;
     let files = folder.path().join("files");
     component(place, part, &files).context(|| format!("cannot read {}", part.name))?;
     let parts = [Part { name: request.name.clone(), source: Source::Other(into) }];

@@ -32,7 +32,7 @@ mod scratch;
 pub mod sets;
 pub mod verify;
 
-pub use pack::scratch;
+pub use scratch::{Room, room};
 
 use crate::adapters::age::Identities;
 use crate::base::error::{Error, Result};

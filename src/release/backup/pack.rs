@@ -9,7 +9,8 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::domain::backup::manifest::Stream;
 use crate::store::objects::Objects;
-use std::io::{BufReader, BufWriter, PipeReader, Read, Write};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Component, Path};
 use std::sync::{Mutex, PoisonError};
 
@@ -122,11 +123,19 @@ pub(super) fn compressing(jobs: usize) -> u32 {
 
 /// Gives what a stream holds to `read`, and fails when it was not all of it, or something else. What `read` made of it counts only then.
 pub(super) fn open<T>(
-    from: &Objects,
+    (from, scratch): (&Objects, &Path),
     (identities, stream): (&Identities, &Stream),
     read: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
     let failed = || "cannot read a stream of the backup".to_owned();
+    if from.lockable() {
+        // What was overwritten over a lock is still there as an older version: which one is right is known before anything is read.
+        let file = scratch.join(format!("{}.stream", stream.object.hex()));
+        from.copy_to(&stream.object, &file)?;
+        let opened = File::open(&file).context(failed).and_then(|file| decrypt(file, identities, stream, read));
+        let _ = std::fs::remove_file(&file);
+        return opened;
+    }
     let (out, mut pipe) = std::io::pipe().context(failed)?;
     std::thread::scope(|scope| {
         let fetched = scope.spawn(move || {
@@ -144,7 +153,7 @@ pub(super) fn open<T>(
 }
 
 fn decrypt<T>(
-    from: PipeReader,
+    from: impl Read,
     identities: &Identities,
     stream: &Stream,
     read: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
@@ -262,7 +271,7 @@ fn stays_below(path: &Path) -> bool {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
+pub(super) fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(beside).context(|| format!("cannot make {}", beside.display()))?;
     // Without this others could read it where the process lets them: what is in it is decrypted, or not encrypted yet.
     let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);

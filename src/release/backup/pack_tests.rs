@@ -72,7 +72,7 @@ fn a_folder_comes_back_as_it_was() {
     .expect("sealed");
     assert_eq!(packed, Packed { files: 3, bytes: 300_004, links_out: 1 });
     let identities = Identities::parse(&key).expect("a key");
-    let back = open(&objects, (&identities, &stream), &mut |r| extract(r, Some(&to))).expect("opened");
+    let back = open((&objects, dir.path()), (&identities, &stream), &mut |r| extract(r, Some(&to))).expect("opened");
     assert_eq!((back.files, back.links_out), (3, 0));
     assert_eq!(std::fs::read(to.join("a/ä file")).expect("a file"), vec![7; 300_000]);
     assert_eq!(std::fs::read_link(to.join("a/link")).expect("a link"), Path::new("ä file"));
@@ -82,7 +82,7 @@ fn a_folder_comes_back_as_it_was() {
     let less = Stream { plain_size: stream.plain_size - 1, ..stream };
     let other = Stream { plain: crate::base::digest::Digest::of(b"x"), ..stream };
     for wrong in [less, other] {
-        let e = open(&objects, (&identities, &wrong), &mut |_| Ok(())).expect_err("refused");
+        let e = open((&objects, dir.path()), (&identities, &wrong), &mut |_| Ok(())).expect_err("refused");
         assert!(e.to_string().contains("something else than its manifest says"), "{e}");
     }
 }

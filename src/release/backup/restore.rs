@@ -160,7 +160,7 @@ pub(super) fn objects_back(
     let mut there = of - missing.len() as u64;
     for batch in missing.chunks(BATCH) {
         let stored = to.put_filled(batch.len(), place.jobs, scratch, &|at, to| {
-            open(place.objects, (identities, batch[at].1), &mut |from| {
+            open((place.objects, scratch), (identities, batch[at].1), &mut |from| {
                 std::io::copy(from, to).context(|| "cannot write an object").map(drop)
             })
         })?;
@@ -176,7 +176,8 @@ pub(super) fn objects_back(
 pub(super) fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
     let failed = || format!("cannot make {}", files.display());
     std::fs::create_dir_all(files).context(failed)?;
-    let packed = open(place.objects, (place.readable()?, &part.stored), &mut |from| extract(from, Some(files)))?;
+    let beside = files.parent().unwrap_or(files);
+    let packed = open((place.objects, beside), (place.readable()?, &part.stored), &mut |from| extract(from, Some(files)))?;
     match part.counts.get("files") {
         Some(files) if *files != packed.files => {
             Err(Error::of(Kind::Broken, format!("{} files came back of {files}", packed.files)))

@@ -27,6 +27,29 @@ pub(super) fn hold(dir: &Path) -> Result<AtWork> {
     Ok(AtWork(file))
 }
 
+/// A folder of one's own in that folder, which goes when it is dropped and is not swept before.
+#[derive(Debug)]
+pub struct Room {
+    folder: tempfile::TempDir,
+    _at_work: AtWork,
+}
+
+impl Room {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Makes a folder of one's own.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn room(dir: &Path) -> Result<Room> {
+    let at_work = hold(dir)?;
+    Ok(Room { folder: super::pack::scratch(dir)?, _at_work: at_work })
+}
+
 /// Removes what was left in the folder, unless somebody is at work there; how many things.
 pub(super) fn sweep(dir: &Path) -> Result<u64> {
     let failed = || format!("cannot sweep {}", dir.display());

@@ -101,15 +101,23 @@ fn picked(object: &Digest, depth: Depth) -> bool {
 
 /// Why a stream is not what it was; `None` when it is.
 fn read(place: &Place<'_>, stream: &Stream, component: bool) -> Result<Option<String>> {
-    let Some(identities) = place.identities else {
-        return Ok(match place.objects.verify(&stream.object)? {
+    let stored = || {
+        Ok(match place.objects.verify(&stream.object)? {
             Health::Ok => None,
             Health::Missing => Some("it is missing".to_owned()),
             Health::Corrupt { .. } => Some(ALTERED.to_owned()),
-        });
+        })
     };
-    let opened = open(place.objects, (identities, stream), &mut |from| match component {
-        true => extract(from, None).map(drop),
+    let Some(identities) = place.identities else { return stored() };
+    // Opening would take an older version there.
+    if place.objects.lockable()
+        && let Some(why) = stored()?
+    {
+        return Ok(Some(why));
+    }
+    let opened = open((place.objects, place.scratch), (identities, stream), &mut |from| match component {
+        // Nothing is written here: what fails is what is in it.
+        true => extract(from, None).map(drop).map_err(|e| e.kind_of(Kind::Broken)),
         false => Ok(()),
     });
     match opened {
