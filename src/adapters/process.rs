@@ -118,7 +118,7 @@ impl Program {
         self
     }
 
-    /// Gives it nothing of this process's environment but [`BARE`] and what it is given itself: no address, no credentials, no home.
+    /// Gives it nothing of this process's environment but `BARE` and what it is given itself: no address, no credentials, no home.
     pub fn bare(mut self) -> Self {
         self.bare = true;
         self

@@ -76,6 +76,18 @@ pub fn others_since(db: &Db, index: u64, prefix: &str) -> Result<bool> {
     others(db, "ev.seq >= ?1", index, prefix)
 }
 
+/// How many entries from this one on have an action that does not begin so.
+pub fn count_others_since(db: &Db, index: u64, prefix: &str) -> Result<u64> {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    let sql = "SELECT COUNT(*) FROM ev JOIN dict ON dict.id = ev.action WHERE ev.seq >= ?1 AND dict.kind = 'action' AND dict.text NOT LIKE ?2";
+    let mut count = 0;
+    db.each(sql, values![index, format!("{prefix}%")], &mut |row| {
+        count = u64::try_from(row.int(0)?).unwrap_or(0);
+        Ok(())
+    })?;
+    Ok(count)
+}
+
 /// Whether an entry after this time has an action that does not begin so.
 pub fn others_after(db: &Db, time: Timestamp, prefix: &str) -> Result<bool> {
     others(db, "ev.ts > ?1", time.micros(), prefix)

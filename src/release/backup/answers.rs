@@ -74,7 +74,7 @@ pub(super) fn searched(view: View<'_>) -> Result<Option<String>> {
         asked += found;
         collections += usize::from(found > 0);
     }
-    Ok((asked > 0).then(|| format!("{} in {} found their documents", count(asked, "query"), count(collections, "collection"))))
+    Ok((asked > 0).then(|| format!("{} in {} found their documents", count(asked, "question"), count(collections, "collection"))))
 }
 
 fn of_collection(view: View<'_>, scope: &Scope) -> Result<usize> {

@@ -4,6 +4,7 @@
 //! port in it. It is given nothing by which it could reach what is in use but the place of the backups.
 
 use super::answers;
+use super::due::OURS;
 use super::erasures::{self, Asked, Erased};
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
@@ -13,6 +14,8 @@ use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
 use crate::base::name::Name;
+use crate::base::quantity::Bytes;
+use crate::base::text::count;
 use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::query::{self, Filter};
@@ -60,7 +63,8 @@ pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn Fn
     steps.of("restore", || {
         std::fs::create_dir(&to).context(|| format!("cannot make {}", to.display()))?;
         let back = restore_into(place, of.set, &[], &to, &mut |_, _| {})?;
-        Ok(format!("{} components, {} objects, {} bytes", back.components.len(), back.objects, back.bytes))
+        let objects = usize::try_from(back.objects).unwrap_or(usize::MAX);
+        Ok(format!("{}, {}, {}", count(back.components.len(), "component"), count(objects, "object"), Bytes(back.bytes)))
     });
     if of.set.manifest.log.is_some() {
         steps.of("state", || state(place, of, &to));
@@ -118,13 +122,14 @@ struct Lost {
     events: Option<u64>,
 }
 
-/// How much of the log in use is not in the set.
+/// How much of the log in use is not in the set; what it tells of backups is no loss.
 fn lost_since(store: &Store, of: &Drill<'_>, to: &Path) -> Result<Lost> {
     let copy = (of.open)(&to.join(".kf/state.db"))?;
     let newest = copy.read(|view| query::log(view, &Filter::default(), 1))?.first().map(|entry| entry.at);
     let kept = of.set.manifest.log.as_ref();
     let head = store.read(|view| log::head(view.db()))?;
-    let events = kept.filter(|log| log.origin == head.origin).and_then(|log| head.frontier.size().checked_sub(log.size));
+    let kept = kept.filter(|log| log.origin == head.origin && log.size <= head.frontier.size());
+    let events = kept.map(|log| store.read(|view| log::count_others_since(view.db(), log.size, OURS))).transpose()?;
     Ok(Lost { newest, events })
 }
 

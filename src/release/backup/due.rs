@@ -16,7 +16,7 @@ use crate::store::{Store, log};
 const HOUR: i64 = 3_600_000_000;
 
 /// What the events of backups begin with, which are no change.
-const OURS: &str = "backup.";
+pub(super) const OURS: &str = "backup.";
 
 /// Whether a plan is due.
 ///

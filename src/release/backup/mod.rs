@@ -1,6 +1,6 @@
 //! Backups: sets that are made, read again, restored and removed, and drills that prove them.
 //!
-//! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
+//! * [`run`]: makes a set; `pack`: a folder as one encrypted stream and back.
 //! * [`sets`]: the sets of a place, [`proofs`]: the reports of drills beside them; [`verify`]: reads one again; [`restore`]: gets one back
 //!   into a new folder; [`load`]: loads one component of a set into a server or folder; `audit`: the audit log as a component of its own.
 //! * [`here`]: puts one in the place of what is in use; [`erasures`]: what was to be forgotten since is forgotten again.

@@ -1,6 +1,6 @@
 //! Removes the sets that no rule of their plan keeps, and what nobody names any more.
 //!
-//! Nothing is removed on the word of one clock: see [`super::clocks`]. Sets that nobody known here signed decide nothing and are not
+//! Nothing is removed on the word of one clock: see `clocks`. Sets that nobody known here signed decide nothing and are not
 //! removed, and what is locked is not tried.
 
 use super::clocks;
