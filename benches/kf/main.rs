@@ -5,6 +5,7 @@
 //! that a person would run, so that a busy machine changes the wall time but hardly the verdict. Linux only: it reads `/proc`.
 
 mod audit;
+mod backup;
 mod hashing;
 mod line;
 mod measure;
@@ -34,6 +35,7 @@ const BENCHES: &[Bench] = &[
     ("audit", audit::run),
     ("writers", writers::run),
     ("memory", memory::run),
+    ("backup", backup::run),
 ];
 
 fn main() -> ExitCode {

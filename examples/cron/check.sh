@@ -1,5 +1,6 @@
 #!/bin/sh
-# Shows that hourly.sh is silent while a metric is usual and loud when it is not, and that nightly.sh is silent on a healthy repository, and loud with exit code 3 on a damaged one.
+# Shows that hourly.sh is silent while a metric is usual and loud when it is not, that backup.sh is silent while backups come back and loud with
+# exit code 3 when one does not, and that nightly.sh is silent on a healthy repository, and loud with exit code 3 on a damaged one.
 set -eu
 KF=${KF:-kf}
 export KF
@@ -19,6 +20,21 @@ said=$("$here/hourly.sh" "$scratch/bot" queue=400 2>&1) || code=$?
 [ "$code" -eq 3 ] || { echo "hourly.sh ended with $code on a queue of 400: $said" >&2; exit 1; }
 echo "hourly.sh is silent while all is usual and says, when it is not:"
 echo "$said"
+
+for what in '' drill; do
+    said=$("$here/backup.sh" "$scratch/bot" $what 2>&1)
+    [ -z "$said" ] || { echo "backup.sh $what is not silent while backups come back: $said" >&2; exit 1; }
+done
+stored=$(find "$scratch/bot/backups/sha256" -type f | xargs ls -S | head -n 1)
+cp -p "$stored" "$scratch/stored"
+chmod u+w "$stored"
+printf 'x' >> "$stored"
+code=0
+said=$("$here/backup.sh" "$scratch/bot" drill 2>&1) || code=$?
+[ "$code" -eq 3 ] || { echo "backup.sh ended with $code on a damaged backup: $said" >&2; exit 1; }
+echo "backup.sh is silent while backups come back and says, when one does not:"
+echo "$said" | tail -n 1
+cp -p "$scratch/stored" "$stored"
 
 said=$("$here/nightly.sh" "$scratch/bot" 2>&1)
 [ -z "$said" ] || { echo "nightly.sh is not silent on a healthy repository: $said" >&2; exit 1; }

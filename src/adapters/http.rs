@@ -11,6 +11,7 @@
 //! the next one would take as long. When a service has not been reached many times in a row, waiting for it ends.
 
 mod request;
+mod stream;
 mod wait;
 
 pub use request::{Request, Response};

@@ -13,6 +13,7 @@ pub use running::{Ended, Event, Running};
 use crate::base::error::{Context, Error, Result};
 use crate::base::quantity::Bytes;
 use crate::base::text::ellipsis;
+use crate::config::Env;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -35,7 +36,11 @@ pub struct Program {
     quiet: Option<Duration>,
     output_max: Bytes,
     attached: bool,
+    bare: bool,
 }
+
+/// The variables that a program has which must not reach what is in use: where programs and words of its language are.
+const BARE: [&str; 8] = ["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "TMPDIR", "LD_LIBRARY_PATH"];
 
 /// What a program wrote and how it ended.
 #[derive(Clone, Debug)]
@@ -72,6 +77,7 @@ impl Program {
             quiet: None,
             output_max: OUTPUT_MAX,
             attached: false,
+            bare: false,
         }
     }
 
@@ -109,6 +115,12 @@ impl Program {
     #[must_use]
     pub fn unset(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Gives it nothing of this process's environment but `BARE` and what it is given itself: no address, no credentials, no home.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -165,6 +177,10 @@ impl Program {
         }
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.bare {
+            let own = Env::from_process();
+            command.env_clear().envs(BARE.iter().filter_map(|name| Some((name, own.os(name)?))));
+        }
         for (name, value) in &self.env {
             match value {
                 Some(value) => command.env(name, value),

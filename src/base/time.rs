@@ -27,6 +27,11 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// The time of an HTTP header such as `Date` (RFC 9110 §5.6.7); `None` when it is none.
+    pub fn from_http(text: &str) -> Option<Self> {
+        jiff::fmt::rfc2822::parse(text).ok().map(|at| Self(at.timestamp().as_microsecond()))
+    }
+
     /// `2026-11-21`, the UTC day.
     pub fn day(self) -> String {
         self.to_string().chars().take(10).collect()
@@ -113,6 +118,13 @@ impl Clock {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn times_of_http_are_read() {
+        let at = Timestamp::from_http("Sun, 06 Nov 1994 08:49:37 GMT").expect("a time");
+        assert_eq!(at.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(Timestamp::from_http("yesterday"), None);
+    }
 
     #[test]
     fn times_print_as_rfc_3339() {

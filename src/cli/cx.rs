@@ -396,6 +396,13 @@ impl Cx {
         }
     }
 
+    /// The same where objects are locked.
+    pub(crate) fn locked_objects_of(&self, place: &Artifacts) -> Result<Objects> {
+        let Artifacts::S3(s3) = place else { return self.objects_of(place) };
+        let options = RemoteOptions { locks: true, ..self.remote_options(Some(s3))? };
+        Objects::open(&format!("s3://{}/{}", s3.bucket, s3.prefix), &options)
+    }
+
     /// How objects outside of this machine are reached: what `[artifacts]` says of S3, and the `AWS_*` variables for what it does
     /// not say.
     fn remote_options(&self, s3: Option<&S3>) -> Result<RemoteOptions> {
@@ -417,6 +424,7 @@ impl Cx {
             session_token: if keys.is_some() { None } else { self.env.secret("AWS_SESSION_TOKEN") },
             allow_http: s3.is_some_and(|s3| s3.allow_http) || plain,
             ca_pem: self.ca_bundle()?,
+            locks: false,
         })
     }
 

@@ -73,9 +73,11 @@ enum Step {
     Serve,
     /// Who answers a user now.
     Ask,
+    /// The public key of the key for backups goes into mlops.toml.
+    Recipient,
 }
 
-use Step::{Append, Ask, Kf, Say, Serve, Use};
+use Step::{Append, Ask, Kf, Recipient, Say, Serve, Use};
 
 const STORY: &[Step] = &[
     Say(
@@ -131,7 +133,15 @@ const STORY: &[Step] = &[
     Kf(&["rollback", "bot", "--ticket", "INC-7", "--reason", "a customer complains about long answers"], 0),
     Ask,
     Kf(&["history", "bot"], 0),
-    Say("Every step is in the audit log, which anybody can verify."),
+    Say(
+        "All of it is backed up, encrypted for a key that is kept elsewhere, and a drill proves that it comes back, and how fast.",
+    ),
+    Kf(&["backup", "keygen", "-o", "backup.key"], 0),
+    Recipient,
+    Kf(&["backup", "run"], 0),
+    Kf(&["backup", "drill"], 0),
+    Kf(&["backup", "status"], 0),
+    Say("Every step is in the audit log, the signed report of the drill too, which anybody can verify."),
     Kf(&["audit", "log"], 0),
     Kf(&["audit", "verify"], 0),
     Kf(&["status"], 0),
@@ -185,6 +195,7 @@ impl Demo<'_> {
             Kf(words, expected) => self.kf_step(words, *expected),
             Serve => self.serve(),
             Ask => self.ask(),
+            Recipient => self.recipient(),
         }
     }
 
@@ -196,6 +207,17 @@ impl Demo<'_> {
         let (live, said) = Live::start(&gateway, self.ports[0])?;
         self.live = Some(live);
         self.cx.out.print(&said)
+    }
+
+    fn recipient(&self) -> Result<()> {
+        let path = self.dir.join("backup.key");
+        let key = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let public = key.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap_or_default();
+        let table = format!(
+            "\n[backup]\nrecipients = [\"{public}\"]\nidentity = \"file:backup.key\"\n\n[backup.place]\nurl = \"backups\"\n"
+        );
+        append(&self.dir.join("mlops.toml"), &table)?;
+        self.cx.out.print(&table)
     }
 
     fn ask(&self) -> Result<()> {
@@ -248,7 +270,7 @@ fn shown(step: &Step) -> String {
             format!("\n$ printf '{}' >> {file}\n", text.escape_default().to_string().replace("\\\"", "\""))
         }
         Kf(words, _) => format!("\n$ kf {}\n", typed(words)),
-        Serve => "\n$ cat >> mlops.toml\n".to_owned(),
+        Serve | Recipient => "\n$ cat >> mlops.toml\n".to_owned(),
         Ask => String::new(),
     }
 }

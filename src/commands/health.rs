@@ -5,8 +5,10 @@ use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::monitor::health::{Health, Standing, Status};
+use crate::domain::monitor::health::{Found, Health, Standing, Status};
+use crate::release::backup::health::{in_a_line, told};
 use crate::release::health::{Probe, Surroundings, ask, probes, targets};
+use crate::store::Mode;
 
 /// Ask what the system stands on whether it answers
 ///
@@ -52,6 +54,21 @@ pub(super) fn probes_of(cx: &Cx) -> Result<Vec<Probe>> {
     found_by(cx, probes)
 }
 
+/// Whether backups are made and proven, as the log tells; nothing where nothing says where they go, or the state cannot be read, which is
+/// told by itself.
+fn backups(cx: &Cx) -> Option<Found> {
+    let project = &cx.project().ok()?.project;
+    let store = cx.store(Mode::Read).ok()?;
+    let all = store.read(|view| told(view, &project.backup, store.now())).ok().filter(|all| !all.is_empty())?;
+    let wrong = in_a_line(&all);
+    Some(Found {
+        name: "backups".into(),
+        standing: if wrong.is_none() { Standing::Healthy } else { Standing::Failing },
+        told: wrong.unwrap_or_else(|| "made and proven as they should be".to_owned()),
+        hint: Some("`kf backup status`".to_owned()),
+    })
+}
+
 fn found_by(cx: &Cx, find: fn(&Surroundings<'_>) -> Vec<Probe>) -> Result<Vec<Probe>> {
     let loaded = cx.project()?;
     Ok(find(&Surroundings {
@@ -65,6 +82,7 @@ fn found_by(cx: &Cx, find: fn(&Surroundings<'_>) -> Vec<Probe>) -> Result<Vec<Pr
 pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
     let mut all = probes_of(cx)?;
     all.extend(found_by(cx, targets)?);
-    let found = ask(all, cx.project()?.project.health.timeout);
+    let mut found = ask(all, cx.project()?.project.health.timeout);
+    found.extend(backups(cx));
     cx.out.emit(&Health::of(found, env!("CARGO_PKG_VERSION")))
 }

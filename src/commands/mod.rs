@@ -16,6 +16,7 @@ mod demo;
 mod deploy;
 mod diff;
 mod doctor;
+mod dr;
 mod drift;
 mod emergency;
 mod eval;
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
+    Dr(dr::Command),
+    #[command(subcommand)]
     Drift(drift::Command),
     Eval(eval::Args),
     #[command(name = "extract-worker")]
@@ -123,6 +126,9 @@ impl Command {
     pub(crate) fn run(&self, cx: &Cx) -> Result<Exit> {
         if !matches!(self, Self::ExtractWorker(_) | Self::UpstreamWorker(_)) {
             emergency::take_in(cx);
+            if !matches!(self, Self::Backup(_)) {
+                backup::interrupted(cx);
+            }
         }
         match self {
             Self::Alert(command) => command.run(cx),
@@ -139,6 +145,7 @@ impl Command {
             Self::Deploy(args) => deploy::run(cx, args),
             Self::Diff(args) => diff::run(cx, args),
             Self::Doctor(args) => doctor::run(cx, args),
+            Self::Dr(command) => command.run(cx),
             Self::Drift(command) => command.run(cx),
             Self::Eval(args) => eval::run(cx, args),
             Self::ExtractWorker(_) => extract_worker::run(),

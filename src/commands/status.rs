@@ -21,6 +21,7 @@ use crate::domain::ingest::table::{Scope, Tenant};
 use crate::domain::monitor::table as monitor;
 use crate::domain::monitor::watch::title;
 use crate::domain::registry::table;
+use crate::release::backup::health::{in_a_line, told};
 use crate::release::emergency::apart::{self, Apart};
 use crate::release::gates;
 use crate::store::{self, Mode, View, log};
@@ -102,6 +103,9 @@ struct Status {
     episodes: Vec<OpenEpisode>,
     documents: Documents,
     alerts: Alerts,
+    /// What is wrong with backups, as the log tells; absent when nothing is, or nothing says where they go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<String>,
     audit: AuditState,
     /// Rollbacks past the state that it does not know of yet.
     emergencies: usize,
@@ -157,6 +161,7 @@ impl Report for Status {
             let Alerts { waiting, failed } = self.alerts;
             lines.push(format!("alerts  {waiting} waiting, {failed} failed: `kf alert list` tells why"));
         }
+        lines.extend(self.backup.iter().map(|wrong| format!("backup  {wrong}")));
         if self.emergencies > 0 {
             let what = count(self.emergencies, "emergency rollback");
             lines.push(format!("red     {what} not in the state yet: `.kf/emergency` tells what was done"));
@@ -328,6 +333,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
             episodes: OpenEpisode::all(view)?,
             documents: Documents::read(view)?,
             alerts: Alerts { waiting: unsent, failed },
+            backup: in_a_line(&told(view, &loaded.project.backup, store.now())?),
             audit: AuditState { origin: head.origin.clone(), size: head.frontier.size(), signed },
             emergencies: super::emergency::waiting(cx)?,
             apart: apart::all(view)?.into_iter().filter(|a| splits(&loaded.project, a)).collect(),

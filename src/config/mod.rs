@@ -30,8 +30,10 @@ pub use source::{DataSource, NotASource, indexed};
 pub use tables::alerts::{AlertKind, Alerts, Channel, Email, EventsUrl, GitHub, Relay, Tls};
 pub use tables::artifacts::{Artifacts, Kept, S3};
 pub use tables::backup::{
-    BUILT_IN, Backup, Component as BackupComponent, ComponentKind, Every, Plan as BackupPlan, Source as BackupSource,
+    BUILT_IN, Backup, Component as BackupComponent, ComponentKind, Every, Lock as BackupLock, LockMode, Plan as BackupPlan,
+    Source as BackupSource,
 };
+pub use tables::dr::Dr;
 pub use tables::drift::{ActionKind, Actions, ColumnKind, Drift, DriftRule, FailOn};
 pub use tables::embedder::{Embedder, EmbedderKind, EmbedderProtocol, Endpoint, Prefixes};
 pub use tables::gates::{Against, Bound, Budget, Gate, GateKind, MARGIN, Rule};

@@ -5,8 +5,8 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    alerts, artifacts, backup, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project, rollout,
-    signing, state, system, target, vectors,
+    alerts, artifacts, backup, dr, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project,
+    rollout, signing, state, system, target, vectors,
 };
 use serde_json::{Value, json};
 
@@ -73,6 +73,8 @@ tables! {
     rollout: Tables<rollout::RawRollout> => Vec<rollout::Rollout> = "rollout";
     /// Where backups go, what is in them and how long they are kept.
     backup: Sub<backup::RawBackup> => backup::Backup = "backup";
+    /// Where work goes on when this place is lost.
+    dr: Sub<dr::RawDr> => dr::Dr = "dr";
 }
 
 impl Project {

@@ -373,6 +373,8 @@ name = "@PROJECT@"
 #recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
 #identity = "file:backup.key"
 #smoke = ["./smoke-test.sh"]
+#rto = "4h"
+#rpo = "24h"
 
 #[backup.place]
 #url = "s3://our-backups/kf"
@@ -387,6 +389,24 @@ name = "@PROJECT@"
 #url = "postgres://backup@db.example.org/answers"
 #password = "env:PGPASSWORD"
 
+#[backup.components.cache]
+#kind = "redis"
+#url = "redis://backup@redis.example.org:6379"
+#password = "env:REDIS_PASSWORD"
+
+#[backup.components.vectors]
+#kind = "qdrant"
+#url = "http://qdrant.example.org:6333"
+#nodes = ["http://qdrant-0.example.org:6333", "http://qdrant-1.example.org:6333"]
+#api-key = "env:QDRANT_KEY"
+
+#[backup.components.knowledge]
+#kind = "neo4j"
+#url = "http://neo4j.example.org:7474"
+#user = "neo4j"
+#database = "neo4j"
+#password = "env:NEO4J_PASSWORD"
+
 #[backup.components.uploads]
 #kind = "directory"
 #path = "data/uploads"
@@ -400,6 +420,11 @@ name = "@PROJECT@"
 #every = "day"
 #keep-days = 30
 
+#[backup.plans.audit]
+#every = "hour"
+#components = ["audit"]
+#keep-forever = true
+
 #[backup.plans.evidence]
 #every = "week"
 #components = ["state", "git"]
@@ -410,6 +435,15 @@ name = "@PROJECT@"
 #keep-monthly = 12
 #keep-yearly = 10
 #keep-forever = false
+#lock-days = 90
+#lock-mode = "compliance"
+
+# Where work goes on when this place is lost: `kf dr plan` writes runbooks that name it.
+#[dr]
+#secondary = "eu-west-1"
+#terraform = "infra/secondary"
+#dns = ["./failover.sh", "eu-west-1"]
+#tenant-flag = "serving"
 "##;
 
 /// The `mlops.toml` of a new repository.

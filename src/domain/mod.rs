@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod audit;
 pub mod backup;
+pub mod dr;
 pub mod drift;
 pub mod eval;
 pub mod flag;

@@ -9,6 +9,7 @@ use crate::base::name::{Name, Stage};
 use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::config::{Project, Rule};
+use crate::domain::backup::health::Alarm;
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::table::{self as drift_table, CheckRow};
 use crate::domain::eval::metrics::{self, Direction};
@@ -19,6 +20,7 @@ use crate::domain::monitor::exposition::Figures;
 use crate::domain::monitor::metric;
 use crate::domain::monitor::table as monitor_table;
 use crate::domain::registry::table::{self, Filter, VersionRow};
+use crate::release::backup::health;
 use crate::store::{View, log, outbox};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -58,7 +60,27 @@ pub fn figures(view: View<'_>, project: &Project, root: &Path, now: Timestamp) -
     for scope in Scope::everywhere(view)? {
         collection(view, &scope, &mut figures)?;
     }
+    backups(view, project, now, &mut figures)?;
     Ok(figures)
+}
+
+/// What the log tells of backups: the place may be far away.
+fn backups(view: View<'_>, project: &Project, now: Timestamp, figures: &mut Figures) -> Result<()> {
+    let limits = health::limits(&project.backup);
+    for of in health::told(view, &project.backup, now)? {
+        let plan = of.plan.as_str();
+        let late = of.alarms.iter().any(|alarm| matches!(alarm, Alarm::Missing | Alarm::Late(_)));
+        figures.put(&metric::BACKUP_LATE, [plan], f64::from(u8::from(late)));
+        if let Some(last) = of.known.last {
+            figures.put(&metric::BACKED_UP, [plan], seconds(last));
+        }
+        if let Some(proof) = of.known.proof {
+            figures.put(&metric::PROVEN, [plan], seconds(proof.at));
+            figures.put(&metric::RECOVERY, [plan, "time"], proof.rto_ms as f64 / limits.rto_ms.max(1) as f64);
+            figures.put(&metric::RECOVERY, [plan, "point"], proof.rpo_ms as f64 / limits.rpo_ms.max(1) as f64);
+        }
+    }
+    Ok(())
 }
 
 fn seconds(at: Timestamp) -> f64 {

@@ -8,6 +8,7 @@ pub mod card;
 pub mod checkout;
 pub mod daily;
 pub mod dataset;
+pub mod dr;
 pub mod drift;
 pub mod embed;
 pub mod emergency;

@@ -114,7 +114,7 @@ pub fn erase(store: &Store, name: &Name, whom: Whom<'_>, why: (Option<&str>, &st
     let erased = store.write(|tx| {
         let tenant = named(tx.view(), name)?;
         let erased = erase_rows(tx, &tenant, whom, why)?;
-        if whom == Whom::Tenant {
+        if whom.is_all() {
             flag::record::remove_all(tx, name)?;
         } else {
             // An index of words keeps those of a removed chunk until it is made again.

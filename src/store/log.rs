@@ -70,6 +70,41 @@ pub fn newest_time(db: &Db) -> Result<Option<Timestamp>> {
     Ok(ts.map(Timestamp::from_micros))
 }
 
+/// Whether an entry from this index on has an action that does not begin so.
+pub fn others_since(db: &Db, index: u64, prefix: &str) -> Result<bool> {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    others(db, "ev.seq >= ?1", index, prefix)
+}
+
+/// How many entries from this one on have an action that does not begin so.
+pub fn count_others_since(db: &Db, index: u64, prefix: &str) -> Result<u64> {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    let sql = "SELECT COUNT(*) FROM ev JOIN dict ON dict.id = ev.action WHERE ev.seq >= ?1 AND dict.kind = 'action' AND dict.text NOT LIKE ?2";
+    let mut count = 0;
+    db.each(sql, values![index, format!("{prefix}%")], &mut |row| {
+        count = u64::try_from(row.int(0)?).unwrap_or(0);
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// Whether an entry after this time has an action that does not begin so.
+pub fn others_after(db: &Db, time: Timestamp, prefix: &str) -> Result<bool> {
+    others(db, "ev.ts > ?1", time.micros(), prefix)
+}
+
+fn others(db: &Db, from: &str, value: i64, prefix: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT 1 FROM ev JOIN dict ON dict.id = ev.action WHERE {from} AND dict.kind = 'action' AND dict.text NOT LIKE ?2 LIMIT 1"
+    );
+    let mut found = false;
+    db.each(&sql, values![value, format!("{prefix}%")], &mut |_| {
+        found = true;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// Appends events to the log within the running transaction and gives the index of the first.
 pub(super) struct Appender<'a> {
     pub(super) db: &'a Db,

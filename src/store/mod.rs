@@ -356,6 +356,21 @@ impl Store {
         }
     }
 
+    /// Writes a SQLite file anew without what was deleted in it, where nobody else has it open.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn compact(&self) -> Result<()> {
+        let db = self.db();
+        match &*db {
+            Db::Sqlite(_) => {
+                db.batch("VACUUM")?;
+                self.scrub(&[])
+            }
+            Db::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Appends telemetry and working rows in one transaction of their own.
     pub fn feed<T>(&self, append: impl FnOnce(&Feed<'_>) -> Result<T>) -> Result<T> {
         let db = self.db();

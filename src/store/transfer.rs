@@ -177,6 +177,51 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Puts all rows of another state in the place of those of this one, and what `change` does then, in one transaction: who reads
+    /// meanwhile reads what was there before, and a kill leaves that. `size` is what the log here must have, so that nothing is lost that
+    /// came after somebody looked. `step` is told each table and its rows.
+    ///
+    /// # Errors
+    /// When the log has another size, or one of the two cannot be read or written; then nothing has changed.
+    pub fn replace<T>(
+        &self,
+        with: &Self,
+        size: u64,
+        step: &mut dyn FnMut(&'static str, u64),
+        change: impl FnOnce(&Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let (to, from) = (self.db(), with.db());
+        to.begin_write().context(|| "cannot take the lock of the state that is to be replaced")?;
+        let replaced = (|| {
+            let found = log::head(&to)?.frontier.size();
+            if found != size {
+                let why = format!("the state was changed meanwhile: its log has {found} entries and had {size}");
+                return Err(Error::of(Kind::Locked, why).hint("stop what writes to it, and run the command again"));
+            }
+            for table in migrations::tables().collect::<Vec<_>>().into_iter().rev().filter(|table| table.name != "meta") {
+                to.execute(&format!("DELETE FROM {}", table.name), &[])?;
+            }
+            copy_all(&from, &to, step)?;
+            self.run(&to, change)
+        })();
+        match replaced {
+            Ok((done, _)) if self.is_dry_run() => {
+                to.rollback();
+                Ok(done)
+            }
+            Ok((done, last)) => {
+                to.commit().or_else(|e| self.settle(e, last))?;
+                Ok(done)
+            }
+            Err(e) => {
+                to.rollback();
+                Err(e)
+            }
+        }
+    }
+}
+
 impl Incoming {
     /// Where the copy is, for people.
     pub fn describe(&self) -> String {

@@ -169,6 +169,8 @@ fn each_value_tells_where_it_comes_from() {
     health.timeout              5s                     built-in
     backup.place.allow-http     false                  built-in
     backup.recipients           []                     built-in
+    backup.rto                  4h                     built-in
+    backup.rpo                  24h                    built-in
     -- exit status: 0 --
     "#);
     let ci = json(&ok(&s, ["config", "show", "--profile", "ci", "--format", "json"]));

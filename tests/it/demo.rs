@@ -1,6 +1,6 @@
 //! `kf demo`: it runs the real commands on the real sample, so changed data must change what is seen.
 
-use crate::repo::{ends, ok};
+use crate::repo::{ends, json, ok};
 use crate::support::sandbox::Sandbox;
 use insta::assert_snapshot;
 
@@ -18,6 +18,9 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
         "says 3.0.1",
         "was taken back",
         "bot@1.0.0 is in production with all of the traffic of local",
+        "an altered copy is refused",
+        "was restored, and all of it is there: recovery time ",
+        "every plan in ",
         "Done: a worse version was refused, a better one tried on users, released and rolled back, a broken one taken back by itself, drift was \
          found, and the log verified.",
     ] {
@@ -26,6 +29,16 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
     let status = ok(&s, ["-C", "shop", "status"]).stdout;
     assert!(status.contains("bot    1.0.0       3.0.0    3.0.1 (archived)"), "{status}");
     ok(&s, ["-C", "shop", "audit", "verify"]);
+    let drill = json(&ok(&s, ["-C", "shop", "audit", "log", "--action", "backup.drilled", "--format", "json"]));
+    let of = &drill["entries"][0]["detail"];
+    assert!(
+        of["report"].as_str().is_some_and(|report| report.contains("kf.backup-drill/1") && report.contains("\n— kf/")),
+        "signed: {drill}"
+    );
+    assert!(
+        of["rto-ms"].as_u64().is_some_and(|ms| ms < 60_000) && of["rpo-ms"].as_u64().is_some_and(|ms| ms < 60_000),
+        "{drill}"
+    );
     assert_snapshot!(ends(&s, 1, ["demo", "--dir", "shop"]), @"
     -- stderr --
     error: cannot make [ROOT]/work/shop

@@ -62,6 +62,9 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("deploy", &["golden@1.0.0", "--strategy", "blue-green"]),
     ("diff", &["bot@1.0.0", "bot@1.0.1"]),
     ("doctor", &[]),
+    ("dr exercise", &["bad-release", "--yes"]),
+    ("dr history", &[]),
+    ("dr plan", &["-o", "runbooks"]),
     ("drift baseline", &["bot@1.0.1", "--data", "quiet.csv"]),
     ("drift check", &["bot", "--data", "moved.csv", "--report", "json=drift.json"]),
     ("drift close", &["bot", "--reason", "retrained"]),
@@ -141,6 +144,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     story::monitor(s);
     story::rollouts(s);
     story::flags(s);
+    story::backups(s);
     ok(s, ["restore", "bot@1.0.2"]);
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");

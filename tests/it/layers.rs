@@ -27,6 +27,7 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("alert", &[]),
     ("backup", &["audit"]),
+    ("dr", &["audit"]),
     // The language of a text is told in one place.
     ("drift", &["registry", "ingest"]),
     ("eval", &["registry", "golden"]),

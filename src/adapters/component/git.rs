@@ -2,7 +2,7 @@
 
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Result};
-use crate::seams::backup::{Component, Counts, Dumped, Kind};
+use crate::seams::backup::{Component, Counted, Counts, Dumped, Kind};
 use std::path::{Path, PathBuf};
 
 /// The file of the bundle.
@@ -31,11 +31,11 @@ impl Component for GitComponent {
         Ok(Dumped { root: scratch.to_owned(), counts, tool: super::version("git") })
     }
 
-    fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counts>> {
+    fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counted>> {
         let copy = scratch.join("repository.git");
-        git(scratch).args(["clone", "--quiet", "--mirror"]).arg(files.join(BUNDLE)).arg(&copy).output(b"")?;
+        git(scratch).bare().args(["clone", "--quiet", "--mirror"]).arg(files.join(BUNDLE)).arg(&copy).output(b"")?;
         git(&copy).args(["fsck", "--full", "--strict", "--no-progress"]).output(b"")?;
-        counted(&copy).map(Some)
+        Ok(Some(Counted { counts: counted(&copy)?, by: "cloned, and checked by `git fsck`".into() }))
     }
 }
 

@@ -1,9 +1,13 @@
-//! What a backup keeps, each as files: a folder, the output of a program, a Git repository, a PostgreSQL database, a Redis server.
+//! What a backup keeps, each as files: a folder, the output of a program, a Git repository, a PostgreSQL database, a Redis server,
+//! the collections of a Qdrant server, a Neo4j database.
 
 pub mod command;
 pub mod directory;
+mod folder;
 pub mod git;
+pub mod neo4j;
 pub mod postgres;
+pub mod qdrant;
 pub mod redis;
 
 use super::process::Program;

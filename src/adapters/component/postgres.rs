@@ -3,12 +3,14 @@
 //! The rows are counted in the dump itself, so that what is restored can be held against exactly what was kept: `pg_restore` prints each
 //! table as `COPY … FROM stdin;`, a line a row, and `\.`.
 
+mod server;
+
 use crate::adapters::process::{Event, Program};
 use crate::base::error::{Context, Error, Result};
 use crate::config::secret::Secret;
 use crate::domain::backup::census;
-use crate::seams::backup::{Component, Counts, Dumped, Kind};
-use std::collections::BTreeMap;
+use crate::seams::backup::{Component, Counted, Counts, Dumped, Kind};
+use server::Server;
 use std::path::Path;
 
 /// The folder of the database's dump.
@@ -54,18 +56,89 @@ impl Component for Postgres {
             .arg(format!("--dbname={}", self.url))
             .output(b"")
             .hint(hint)?;
-        Ok(Dumped { root: scratch.to_owned(), counts: rows(&scratch.join(DUMP))?, tool: super::version("pg_dump") })
+        let mut counts = rows(&scratch.join(DUMP))?;
+        counts.insert("roles".into(), roles(scratch)?.len() as u64);
+        Ok(Dumped { root: scratch.to_owned(), counts, tool: super::version("pg_dump") })
     }
 
-    fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counts>> {
-        match Server::start(scratch)? {
-            None => rows(&files.join(DUMP)).map(Some),
-            Some(server) => {
-                let restored = server.restore(files);
-                restored.and_then(|()| server.rows()).map(Some)
-            }
+    fn count(&self, files: &Path, scratch: &Path) -> Result<Option<Counted>> {
+        let Some(server) = Server::start(scratch)? else {
+            let counts = rows(&files.join(DUMP))?;
+            return Ok(Some(Counted { counts, by: "read from the dump: no PostgreSQL server can be started here".into() }));
+        };
+        server.restore(files)?;
+        let mut counts = counted(&mut |sql| server.ask(sql))?;
+        let there: Vec<String> = server.ask(census::ROLES)?;
+        let roles = roles(files)?;
+        if let Some(missing) = roles.iter().find(|role| !there.contains(role)) {
+            return Err(Error::new(format!("the role `{missing}` did not come back")));
         }
+        counts.insert("roles".into(), roles.len() as u64);
+        Ok(Some(Counted { counts, by: format!("restored into {}", server.version()) }))
     }
+
+    fn occupied(&self) -> Result<Option<String>> {
+        let found = self.ask(census::OCCUPIED)?;
+        let n: u64 =
+            found.first().and_then(|n| n.parse().ok()).ok_or_else(|| Error::new("the database does not tell what is in it"))?;
+        Ok((n > 0).then(|| format!("{n} tables, indexes, functions and the like")))
+    }
+
+    fn load(&self, files: &Path, scratch: &Path, over: bool) -> Result<Counts> {
+        // As one text, so that one transaction holds all of it: the database has all or nothing of the dump, whatever happens.
+        let (clear, all) = (scratch.join("clear.sql"), scratch.join("restore.sql"));
+        Program::new("pg_restore").arg(format!("--file={}", all.display())).arg(files.join(DUMP)).output(b"")?;
+        std::fs::write(&clear, if over { census::CLEAR } else { "" }).context(|| format!("cannot write {}", clear.display()))?;
+        let psql = self.psql().args(["--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"]);
+        let loaded = psql.arg(format!("--file={}", clear.display())).arg(format!("--file={}", all.display())).output(b"");
+        let no_role = loaded.as_ref().is_err_and(|e| e.to_string().contains("role \""));
+        loaded.hint(|| match no_role {
+            true => format!("make the roles first: `kf backup restore SET --to FOLDER` has them, then `psql -f {GLOBALS}`"),
+            false => {
+                "the server must not be older than the one that was backed up; nothing of the dump is in the database".to_owned()
+            }
+        })?;
+        counted(&mut |sql| self.ask(sql))
+    }
+}
+
+impl Postgres {
+    fn psql(&self) -> Program {
+        self.program("psql").args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]).arg(format!("--dbname={}", self.url))
+    }
+
+    fn ask(&self, sql: &str) -> Result<Vec<String>> {
+        lines(&self.psql().args(["--command", sql]))
+    }
+}
+
+/// The lines that a program prints.
+fn lines(program: &Program) -> Result<Vec<String>> {
+    Ok(String::from_utf8_lossy(&program.output(b"")?).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect())
+}
+
+/// The rows of each table of a database.
+fn counted(ask: &mut dyn FnMut(&str) -> Result<Vec<String>>) -> Result<Counts> {
+    let mut counts = Counts::new();
+    for table in ask(census::TABLES)? {
+        let n = ask(&census::rows_of(&table))?;
+        let n = n.first().and_then(|n| n.parse().ok()).ok_or_else(|| Error::new(format!("cannot count {table}")))?;
+        counts.insert(format!("rows of {table}"), n);
+    }
+    Ok(counts)
+}
+
+/// The roles that a dump makes.
+fn roles(files: &Path) -> Result<Vec<String>> {
+    let path = files.join(GLOBALS);
+    let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+    let name = |line: &str| {
+        let name = line.strip_prefix("CREATE ROLE ")?.strip_suffix(';')?;
+        Some(
+            name.strip_prefix('"').and_then(|n| n.strip_suffix('"')).map_or_else(|| name.to_owned(), |n| n.replace("\"\"", "\"")),
+        )
+    };
+    Ok(text.lines().filter_map(name).collect())
 }
 
 /// The rows of each table of a dump.
@@ -134,80 +207,6 @@ impl Rows {
                 }
             }
         }
-    }
-}
-
-/// A server of our own on a socket in a folder, which nobody else reaches.
-struct Server<'a> {
-    dir: &'a Path,
-}
-
-impl<'a> Server<'a> {
-    /// Starts one; `None` when the programs of a server are not here.
-    fn start(dir: &'a Path) -> Result<Option<Self>> {
-        if ["initdb", "pg_ctl", "psql", "createdb"].iter().any(|name| super::version(name).is_none())
-            || rustix::process::geteuid().is_root()
-        {
-            // PostgreSQL refuses to run as root.
-            return Ok(None);
-        }
-        let server = Self { dir };
-        let data = server.data();
-        Program::new("initdb")
-            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D", &data])
-            .output(b"")?;
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off", dir.display());
-        let log = dir.join("server.log").display().to_string();
-        Program::new("pg_ctl").args(["start", "--wait", "--silent", "-D", &data, "-l", &log, "-o", &options]).output(b"")?;
-        Ok(Some(server))
-    }
-
-    fn data(&self) -> String {
-        self.dir.join("data").display().to_string()
-    }
-
-    fn program(&self, name: &str) -> Program {
-        Program::new(name).env("PGHOST", self.dir).env("PGUSER", "postgres").env("PGDATABASE", "postgres")
-    }
-
-    fn restore(&self, files: &Path) -> Result<()> {
-        // Roles that are there already are no fault.
-        let _ = self.program("psql").args(["--quiet", "--no-psqlrc", "--file"]).arg(files.join(GLOBALS)).run(b"")?;
-        self.program("createdb").arg("kept").output(b"")?;
-        self.program("pg_restore").args(["--dbname=kept", "--exit-on-error"]).arg(files.join(DUMP)).output(b"").map(drop)
-    }
-
-    fn rows(&self) -> Result<Counts> {
-        let ask = |sql: &str| -> Result<Vec<String>> {
-            let out = self.program("psql").args([
-                "--no-psqlrc",
-                "--quiet",
-                "--tuples-only",
-                "--no-align",
-                "--dbname=kept",
-                "--command",
-                sql,
-            ]);
-            Ok(String::from_utf8_lossy(&out.output(b"")?).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect())
-        };
-        let tables = ask(census::TABLES)?;
-        let mut counts = BTreeMap::new();
-        for table in tables {
-            let n = ask(&census::rows_of(&table))?;
-            let n = n.first().and_then(|n| n.parse().ok()).ok_or_else(|| Error::new(format!("cannot count {table}")))?;
-            counts.insert(format!("rows of {table}"), n);
-        }
-        Ok(counts)
-    }
-
-    fn stop(&self) {
-        let _ = Program::new("pg_ctl").args(["stop", "--mode=immediate", "--silent", "-D", &self.data()]).output(b"");
-    }
-}
-
-impl Drop for Server<'_> {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

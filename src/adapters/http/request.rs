@@ -60,6 +60,13 @@ impl Request {
         Ok(Self::new(method, url.parse().context(|| format!("`{url}` is no address"))?))
     }
 
+    /// Adds to the query of the address.
+    #[must_use]
+    pub fn query(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.url.query_pairs_mut().extend_pairs(pairs);
+        self
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: Vec<u8>) -> Self {

@@ -68,7 +68,7 @@ const VERSIONS_MAX: usize = 50;
 
 /// Every anchor of this log in this repository: the file, and what is committed of it, which stays when the file is deleted or
 /// overwritten. Older versions that are checkpoints of another log belong to a state that was here before.
-pub(super) fn all(cx: &Cx, store: &Store) -> Result<Vec<Anchor>> {
+pub(in crate::commands) fn all(cx: &Cx, store: &Store) -> Result<Vec<Anchor>> {
     let path = cx.project()?.root.join(PATH);
     let file = read(cx)?;
     let mut anchors = Vec::new();

@@ -1,6 +1,6 @@
 //! `kf audit`: the log of everything that was done, and the proof that nobody changed it since.
 
-mod anchor;
+pub(super) mod anchor;
 mod checkpoint;
 mod consistency;
 mod export;

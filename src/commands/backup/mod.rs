@@ -3,6 +3,7 @@
 mod drill;
 mod keygen;
 mod list;
+mod load;
 mod prune;
 mod restore;
 mod run;
@@ -14,15 +15,17 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
-use crate::config::Backup;
+use crate::cli::report::{Block, Report};
 use crate::config::secret::Secret;
+use crate::config::{Artifacts, Backup};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
-use crate::domain::backup::manifest::Found;
-use crate::release::backup::Place;
+use crate::domain::backup::manifest::{Found, Manifest};
+use crate::release::backup::{Place, here, sets};
 use crate::store::objects::Objects;
+use crate::store::{DbTarget, Mode, Settings, Store, View};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Keep what a release depends on, and prove that it comes back
 #[derive(clap::Subcommand, Debug)]
@@ -59,14 +62,85 @@ impl Command {
 
 /// The key that reads backups.
 #[derive(clap::Args, Debug)]
-struct Key {
+pub(crate) struct Key {
     /// The key that reads them (default: `backup.identity` in mlops.toml)
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
 }
 
+/// Which sets are taken.
+#[derive(clap::Args, Debug)]
+struct Trust {
+    /// Take a set that no key known here signed: anybody who can write there may have made it
+    #[arg(long)]
+    unsigned: bool,
+}
+
+/// Which set.
+#[derive(clap::Args, Debug)]
+struct Which {
+    /// The set, its beginning or end, or `latest`
+    set: Option<String>,
+    /// The newest set that was begun at this time or before it
+    #[arg(long, value_name = "TIME", conflicts_with = "set")]
+    point_in_time: Option<Timestamp>,
+}
+
+impl Which {
+    /// The newest with a component; with `unsigned` whoever signed it.
+    fn find(&self, place: &Place<'_>, component: &str, unsigned: bool) -> Result<Found> {
+        match self.point_in_time {
+            Some(time) => sets::at(place, time, component, unsigned),
+            None => sets::trusted(place, self.set.as_deref().unwrap_or("latest"), component, unsigned),
+        }
+    }
+
+    /// How far the set is from the time that was asked for, in words.
+    fn distance(&self, set: &Found) -> Option<String> {
+        let before = self.point_in_time?.micros().saturating_sub(set.manifest.began.micros());
+        let ms = u64::try_from(before / 1000).unwrap_or(0);
+        Some(format!("it was begun {} before {}: what came between is not in it", long(ms), self.point_in_time?))
+    }
+
+    /// The same in milliseconds.
+    fn before_ms(&self, set: &Found) -> Option<i64> {
+        self.point_in_time.map(|time| (time.micros() - set.manifest.began.micros()) / 1000)
+    }
+}
+
+/// Opens the state of a set that was restored. What is written there is not signed: the log in use may have other entries at the same
+/// places, and a key that signs both has lied.
+fn copy_at(cx: &Cx, file: &Path) -> Result<Store> {
+    let settings = cx.settings_for(DbTarget::Sqlite(file.to_owned()))?;
+    Store::open(Settings { seal: None, ..settings }, Mode::Write)
+}
+
+/// Milliseconds, for people.
+fn long(ms: u64) -> String {
+    match ms {
+        0..=9_999 => format!("{}.{:03} s", ms / 1000, ms % 1000),
+        10_000..=599_999 => format!("{} s", ms / 1000),
+        600_000..=7_199_999 => format!("{} min", ms / 60_000),
+        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+    }
+}
+
+/// Tells of a restore over the state that was begun and did not end; the state is that of before, or the set's already.
+pub(super) fn interrupted(cx: &Cx) {
+    let Ok(kf) = cx.kf_dir() else { return };
+    let read = |look: &mut dyn FnMut(View<'_>) -> Result<()>| cx.store_unsigned(Mode::Read)?.read(look);
+    if let Some(set) = here::interrupted(&kf, &read) {
+        let file = kf.join("restoring");
+        cx.warn(&format!(
+            "`kf backup restore --here` was stopped before {set} took the place of the state, which is as it was: run \
+             `kf backup restore {set} --here --force` again, or remove {} to leave it so",
+            file.display()
+        ));
+    }
+}
+
 /// All that is opened to work on backups.
-struct Desk {
+pub(crate) struct Desk {
     objects: Objects,
     scratch: PathBuf,
     signer: Option<LogSigner>,
@@ -77,16 +151,20 @@ struct Desk {
 
 impl Desk {
     /// Opens the place of backups; its key too, where `key` is given.
-    fn open(cx: &Cx, key: Option<&Key>) -> Result<Self> {
+    pub(crate) fn open(cx: &Cx, key: Option<&Key>) -> Result<Self> {
         let backup = configured(cx)?;
         let place = backup.place.as_ref().ok_or_else(|| {
             Error::usage("mlops.toml does not say where backups go")
                 .hint("add `[backup.place]` with `url = \"file:///mnt/backup\"` or `url = \"s3://BUCKET/PREFIX\"`")
         })?;
+        apart(cx, place)?;
         let signer = cx.log_signer()?;
         let identities = key.map(|key| key.read(cx, backup)).transpose()?.flatten();
         Ok(Self {
-            objects: cx.objects_of(place)?,
+            objects: match backup.plans.iter().any(|plan| plan.lock.is_some()) {
+                true => cx.locked_objects_of(place)?,
+                false => cx.objects_of(place)?,
+            },
             scratch: cx.kf_dir()?.join("cache").join("backup"),
             known: signer.iter().map(|s| s.key().public().clone()).collect(),
             signer,
@@ -95,7 +173,7 @@ impl Desk {
         })
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
         Place {
             objects: &self.objects,
             scratch: &self.scratch,
@@ -105,6 +183,36 @@ impl Desk {
             jobs: self.jobs,
         }
     }
+}
+
+/// Backups are not where the state or the objects of versions are: each would remove what the other keeps, and be lost with it.
+fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
+    let loaded = cx.project()?;
+    let real = |path: &Path| {
+        let path = loaded.root.join(path);
+        path.canonicalize().unwrap_or(path)
+    };
+    let Artifacts::Local(path) = place else {
+        return match *place == loaded.project.artifacts {
+            true => Err(beside("the objects of versions")),
+            false => Ok(()),
+        };
+    };
+    let own = real(path);
+    if own.starts_with(real(&cx.kf_dir()?)) {
+        return Err(beside("the state"));
+    }
+    match &loaded.project.artifacts {
+        Artifacts::Local(other) if own.starts_with(real(other)) || real(other).starts_with(&own) => {
+            Err(beside("the objects of versions"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn beside(what: &str) -> Error {
+    Error::usage(format!("`backup.place` is where {what} are: each would remove what the other keeps"))
+        .hint("name a place of its own, best on another machine")
 }
 
 fn configured(cx: &Cx) -> Result<&Backup> {
@@ -137,6 +245,34 @@ struct SetDoc {
     stored_bytes: u64,
     signed_by: Option<String>,
     proven: Option<Timestamp>,
+    locked_until: Option<Timestamp>,
+}
+
+/// What would be restored: a dry run writes nothing.
+#[derive(Serialize)]
+struct Planned {
+    set: String,
+    components: Vec<String>,
+    objects: u64,
+}
+
+impl Planned {
+    fn of(of: &Manifest) -> Self {
+        let components = of.components.iter().map(|part| part.name.to_string()).collect();
+        Self { set: of.id.clone(), components, objects: of.artifacts.map_or(0, |all| all.objects) }
+    }
+}
+
+impl Report for Planned {
+    const SCHEMA: &'static str = "kf.backup-restore-plan/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        vec![self.summary().into()]
+    }
+
+    fn summary(&self) -> String {
+        format!("{} would be restored: {}, {} objects", self.set, self.components.join(", "), self.objects)
+    }
 }
 
 impl SetDoc {
@@ -152,6 +288,7 @@ impl SetDoc {
             stored_bytes: of.stored(),
             signed_by: found.signed_by.clone(),
             proven,
+            locked_until: of.lock.map(|lock| lock.until),
         }
     }
 }

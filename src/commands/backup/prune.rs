@@ -8,7 +8,7 @@ use crate::base::table::Table;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
-use crate::release::backup::prune::{Pruned, prune};
+use crate::release::backup::prune::{How, Pruned, prune};
 use crate::store::Mode;
 use serde::Serialize;
 
@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Do it, instead of telling what would be done
     #[arg(long)]
     apply: bool,
+    /// The clocks were checked: remove what is old although they do not agree, or nothing was backed up for long
+    #[arg(long)]
+    clock_is_right: bool,
 }
 
 #[derive(Serialize)]
@@ -29,6 +32,8 @@ struct Outcome {
     sets: Vec<Fate>,
     objects: u64,
     bytes: u64,
+    /// Why nothing can be removed now.
+    clock: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +52,7 @@ impl Outcome {
             sets.push(Fate { set: fate.id, plan: Some(plan.to_string()), kept, because });
         }
         sets.extend(pruned.left.into_iter().map(|(set, because)| Fate { set, plan: None, kept: true, because }));
-        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes }
+        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes, clock: pruned.clock }
     }
 
     fn going(&self) -> usize {
@@ -69,6 +74,7 @@ impl Report for Outcome {
         if !t.is_empty() {
             blocks.push(t.into());
         }
+        blocks.extend(self.clock.iter().map(|why| Block::from(format!("nothing can be removed now: {why}"))));
         blocks.push(self.summary().into());
         blocks
     }
@@ -78,6 +84,10 @@ impl Report for Outcome {
         match (going, self.objects, self.removed) {
             (0, 0, _) => "there is nothing to remove".to_owned(),
             (_, objects, true) => format!("{going} sets and {objects} objects were removed, {bytes}"),
+            (_, objects, false) if self.clock.is_some() => {
+                let clock = self.clock.as_deref().unwrap_or_default();
+                format!("{going} sets and {objects} objects would go, {bytes}, but nothing will be removed: {clock}")
+            }
             (_, objects, false) => format!("{going} sets and {objects} objects would go, {bytes}: `--apply` removes them"),
         }
     }
@@ -86,6 +96,7 @@ impl Report for Outcome {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let store = cx.store(Mode::Write)?;
-    let pruned = prune(&store, &desk.place(), &configured(cx)?.plans, args.apply, &mut waiting(cx))?;
+    let how = How { remove: args.apply, clock_is_right: args.clock_is_right };
+    let pruned = prune(&store, &desk.place(), &configured(cx)?.plans, how, &mut waiting(cx))?;
     cx.out.emit(&Outcome::of(pruned))
 }

@@ -6,17 +6,19 @@ use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
 use crate::base::text::did_you_mean;
-use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
 use crate::commands::gc::waiting;
-use crate::config::{BackupPlan, Every};
+use crate::config::BackupPlan;
+use crate::release::backup::due::is_due;
+use crate::release::backup::lock::{Verdict, Worm};
 use crate::release::backup::parts;
 use crate::release::backup::run::{Progress, Request, run as make};
-use crate::release::backup::sets::{self, Listed};
-use crate::store::{Mode, Store, log};
+use crate::release::backup::sets::Sets;
+use crate::store::Mode;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Back up what a plan says
 #[derive(clap::Args, Debug)]
@@ -40,6 +42,10 @@ struct Made {
     to: String,
     sets: Vec<SetDoc>,
     not_due: Vec<String>,
+    /// Plans of which a set would be made: a dry run makes none.
+    would: Vec<String>,
+    /// Whether locks hold, by plan that has one.
+    worm: BTreeMap<String, Worm>,
 }
 
 impl Report for Made {
@@ -54,16 +60,25 @@ impl Report for Made {
         if !t.is_empty() {
             blocks.push(t.into());
         }
+        let told = |(plan, worm): (&String, &Worm)| Block::from(format!("locks of the plan {plan}: {}", worm.found));
+        blocks.extend(self.worm.iter().map(told));
         blocks.push(self.summary().into());
         blocks
     }
 
     fn summary(&self) -> String {
+        if !self.would.is_empty() {
+            return format!("would back up {} to {}", self.would.join(", "), self.to);
+        }
         match (self.sets.len(), self.not_due.as_slice()) {
             (0, []) => "there was nothing to back up".to_owned(),
             (0, plans) => format!("nothing is due of {}", plans.join(", ")),
             (_, _) => format!("backed up to {}; `kf backup drill` proves that it comes back", self.to),
         }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.worm.values().all(|worm| worm.verdict == Verdict::Enforced) { Exit::Ok } else { Exit::No }
     }
 
     fn outputs(&self) -> Vec<(&'static str, String)> {
@@ -86,14 +101,10 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let place = desk.place();
     let store = cx.store(Mode::Write)?;
     let artifacts = cx.objects()?;
-    let mut made = Made { to: desk.objects.describe(), sets: Vec::new(), not_due: Vec::new() };
-    let known = if args.due { sets::all(&place)? } else { Vec::new() };
+    let mut made =
+        Made { to: desk.objects.describe(), sets: Vec::new(), not_due: Vec::new(), would: Vec::new(), worm: BTreeMap::new() };
     let bar = progress::things(&cx.out, "backing up", 0);
     for plan in plans {
-        if args.due && !due(&store, plan, &known)? {
-            made.not_due.push(plan.name.to_string());
-            continue;
-        }
         let root = &cx.project()?.root;
         let mut all = parts::of(backup, plan, (root, cx.jobs()), &|reference| cx.secret(reference))?;
         if let Some(only) = &args.component {
@@ -102,43 +113,37 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
                 return Err(Error::usage(format!("the plan `{}` has no component `{only}`", plan.name)));
             }
         }
-        if store.is_dry_run() {
+        // What is not due is not begun: who holds the lock looks again.
+        if args.due && !is_due(&store, &place, plan, &all, &Sets::of(&place)?)? {
             made.not_due.push(plan.name.to_string());
             continue;
         }
-        let request = Request { plan: &plan.name, parts: &all, recipients: &backup.recipients, artifacts: &artifacts };
-        let found = make(&store, &place, &request, &mut waiting(cx), &mut |progress| match progress {
+        if store.is_dry_run() {
+            made.would.push(plan.name.to_string());
+            continue;
+        }
+        let request = Request {
+            name: &plan.name,
+            plan: Some(plan),
+            only_if_due: args.due,
+            parts: &all,
+            recipients: &backup.recipients,
+            artifacts: &artifacts,
+        };
+        let got = make(&store, &place, &request, &mut waiting(cx), &mut |progress| match progress {
             Progress::Part(name) => bar.set_message(name.to_string()),
             Progress::Objects(done, of) => {
                 bar.set_length(of);
                 bar.set_position(done);
             }
         })?;
-        made.sets.push(SetDoc::of(&found, None));
+        let Some(got) = got else {
+            made.not_due.push(plan.name.to_string());
+            continue;
+        };
+        made.sets.push(SetDoc::of(&got.found, None));
+        made.worm.extend(got.worm.map(|worm| (plan.name.to_string(), worm)));
     }
     bar.finish_and_clear();
     cx.out.emit(&made)
-}
-
-/// Whether the time of a plan has come, given the sets that there are. What was missed is made up for once.
-fn due(store: &Store, plan: &BackupPlan, known: &[Listed]) -> Result<bool> {
-    let of = |set: &Listed| set.found.as_ref().ok().filter(|f| f.manifest.plan == plan.name).map(|f| f.manifest.clone());
-    let Some(last) = known.iter().find_map(of) else { return Ok(true) };
-    let hours = match plan.every {
-        Every::Hour => 1,
-        Every::Day => 24,
-        Every::Week => 168,
-        Every::Change => {
-            // The event of the backup itself is no change.
-            let size = store.read(|view| log::head(view.db()))?.frontier.size();
-            return Ok(last.log.is_none_or(|log| size > log.size + 1));
-        }
-    };
-    Ok(passed(last.began, store.now()) >= hours)
-}
-
-/// Whole hours, by the hours of the clock: a job that runs each hour finds each plan due in the hour after.
-fn passed(since: Timestamp, now: Timestamp) -> i64 {
-    let hour = |at: Timestamp| at.micros().div_euclid(3_600_000_000);
-    hour(now) - hour(since)
 }

@@ -1,30 +1,31 @@
 //! `kf backup status`: when each plan was last backed up, and last proven to come back.
 
-use super::{Desk, configured};
+use super::{Desk, configured, long};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::table::Table;
+use crate::base::text::count;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::config::Every;
-use crate::release::backup::sets;
+use crate::domain::backup::health::Limits;
+use crate::domain::backup::proof::Proof;
+use crate::release::backup::health::{Standing, limits, standing};
+use crate::release::backup::proofs::Proofs;
 use crate::store::Mode;
 use serde::Serialize;
-
-/// The specification's limits (000 §7.2), and how much of them may be used up before somebody is told.
-const RTO_MS: u64 = 4 * 3_600_000;
-const RPO_MS: u64 = 24 * 3_600_000;
-const USED: u64 = 80;
-/// Days without a proof.
-const UNPROVEN: i64 = 35;
+use serde_json::Value;
 
 /// Tell when each plan was last proven to come back, and whether that is long ago
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf backup status\n\nIt ends with 3 when a plan is overdue, or nothing of it was proven to come back for 35 days."
+    after_long_help = "Examples:\n  kf backup status\n  kf backup status --history       recovery time and point of every drill\n\nIt ends with 3 when a plan is overdue, when nothing of it was proven to come back for 35 days, and from 80 % of `backup.rto` or `backup.rpo` on."
 )]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Print what every drill measured, the oldest first
+    #[arg(long)]
+    history: bool,
+}
 
 #[derive(Serialize)]
 struct Status {
@@ -39,18 +40,36 @@ struct PlanDoc {
     last_backup: Option<Timestamp>,
     last_proven: Option<Timestamp>,
     rto_ms: Option<u64>,
+    locked_until: Option<Timestamp>,
+    rpo_ms: Option<u64>,
     wrong: Vec<String>,
+}
+
+impl PlanDoc {
+    fn of(of: Standing) -> Self {
+        Self {
+            wrong: of.alarms.iter().map(|alarm| alarm.words(&of.plan)).collect(),
+            plan: of.plan.to_string(),
+            sets: of.sets,
+            last_backup: of.known.last,
+            last_proven: of.known.proof.map(|proof| proof.at),
+            rto_ms: of.known.proof.map(|proof| proof.rto_ms),
+            rpo_ms: of.known.proof.map(|proof| proof.rpo_ms),
+            locked_until: of.locked_until,
+        }
+    }
 }
 
 impl Report for Status {
     const SCHEMA: &'static str = "kf.backup-status/1";
 
     fn blocks(&self) -> Vec<Block> {
-        let mut t = Table::new(&["plan", "last proven", "last backup", ">sets", "wrong"]);
+        let mut t = Table::new(&["plan", "last proven", "last backup", ">sets", "locked until", "wrong"]);
         let time = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
         for plan in &self.plans {
             let wrong = if plan.wrong.is_empty() { "-".to_owned() } else { plan.wrong.join("; ") };
-            t.row([plan.plan.clone(), time(plan.last_proven), time(plan.last_backup), plan.sets.to_string(), wrong]);
+            let locked = plan.locked_until.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            t.row([plan.plan.clone(), time(plan.last_proven), time(plan.last_backup), plan.sets.to_string(), locked, wrong]);
         }
         vec![t.into(), self.summary().into()]
     }
@@ -67,52 +86,69 @@ impl Report for Status {
     }
 }
 
-pub(super) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
-    let desk = Desk::open(cx, None)?;
-    let now = cx.store(Mode::Read)?.now();
-    let all = sets::all(&desk.place())?;
-    let mut status = Status { place: desk.objects.describe(), plans: Vec::new() };
-    for plan in &configured(cx)?.plans {
-        let of: Vec<_> = all.iter().filter(|set| set.found.as_ref().is_ok_and(|f| f.manifest.plan == plan.name)).collect();
-        let last = of.first().and_then(|set| set.found.as_ref().ok()).map(|found| found.manifest.began);
-        let proof = of.iter().filter_map(|set| set.proven.as_ref()).max_by_key(|proof| proof.at);
-        let hours = |since: Timestamp| (now.micros() - since.micros()) / 3_600_000_000;
-        let mut wrong = Vec::new();
-        let allowed = match plan.every {
-            Every::Hour => Some(2),
-            Every::Day => Some(26),
-            Every::Week => Some(8 * 24),
-            Every::Change => None,
-        };
-        match last {
-            None => wrong.push(format!("there is no backup: `kf backup run --plan {}`", plan.name)),
-            Some(at) if allowed.is_some_and(|allowed| hours(at) > allowed) => {
-                wrong.push(format!("the last backup is {} hours old", hours(at)));
-            }
-            Some(_) => {}
-        }
-        match proof {
-            None if last.is_some() => wrong.push("nothing of it was ever proven to come back: `kf backup drill`".to_owned()),
-            Some(proof) if hours(proof.at) > UNPROVEN * 24 => {
-                wrong.push(format!("proven {} days ago: `kf backup drill`", hours(proof.at) / 24));
-            }
-            Some(proof) => {
-                for (what, ms, limit) in [("recovery time", proof.rto_ms, RTO_MS), ("recovery point", proof.rpo_ms, RPO_MS)] {
-                    if ms > limit / 100 * USED {
-                        wrong.push(format!("the {what} is {} % of what is allowed", ms * 100 / limit));
-                    }
-                }
-            }
-            None => {}
-        }
-        status.plans.push(PlanDoc {
-            plan: plan.name.to_string(),
-            sets: of.len(),
-            last_backup: last,
-            last_proven: proof.map(|proof| proof.at),
-            rto_ms: proof.map(|proof| proof.rto_ms),
-            wrong,
-        });
+#[derive(Serialize)]
+struct Series {
+    place: String,
+    rto_limit_ms: u64,
+    rpo_limit_ms: u64,
+    drills: Vec<Drilled>,
+}
+
+#[derive(Serialize)]
+struct Drilled {
+    at: Timestamp,
+    set: String,
+    passed: bool,
+    rto_ms: u64,
+    rpo_ms: u64,
+    newest_event: Option<Timestamp>,
+    lost_events: Option<u64>,
+}
+
+impl Drilled {
+    fn of(proof: Proof) -> Self {
+        let Proof { at, set, passed, rto_ms, rpo_ms, newest_event, lost_events, .. } = proof;
+        Self { at, set, passed, rto_ms, rpo_ms, newest_event, lost_events }
     }
-    cx.out.emit(&status)
+}
+
+impl Report for Series {
+    const SCHEMA: &'static str = "kf.backup-history/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut t = Table::new(&["drill", "set", "result", ">recovery time", ">recovery point", ">events lost"]);
+        for drill in &self.drills {
+            let result = if drill.passed { "passed" } else { "failed" };
+            let lost = drill.lost_events.map_or_else(|| "-".to_owned(), |n| n.to_string());
+            t.row([drill.at.to_string(), drill.set.clone(), result.into(), long(drill.rto_ms), long(drill.rpo_ms), lost]);
+        }
+        let mut blocks: Vec<Block> = Vec::new();
+        if !t.is_empty() {
+            blocks.push(t.into());
+        }
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        let allowed = format!("{} and {} are allowed", long(self.rto_limit_ms), long(self.rpo_limit_ms));
+        format!("{} in {}; {allowed}", count(self.drills.len(), "drill"), self.place)
+    }
+
+    fn items(&self) -> Option<Vec<Value>> {
+        self.drills.iter().map(|drill| serde_json::to_value(drill).ok()).collect()
+    }
+}
+
+pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let desk = Desk::open(cx, None)?;
+    let (place, backup) = (desk.place(), configured(cx)?);
+    if args.history {
+        let Limits { rto_ms, rpo_ms } = limits(backup);
+        let drills = Proofs::of(&place)?.all()?.into_iter().map(Drilled::of).collect();
+        return cx.out.emit(&Series { place: desk.objects.describe(), rto_limit_ms: rto_ms, rpo_limit_ms: rpo_ms, drills });
+    }
+    let now = cx.store(Mode::Read)?.now();
+    let plans = standing(&place, backup, now)?.into_iter().map(PlanDoc::of).collect();
+    cx.out.emit(&Status { place: desk.objects.describe(), plans })
 }

@@ -1,6 +1,6 @@
 //! `kf backup verify`: reads a set again.
 
-use super::{Desk, Key};
+use super::{Desk, Key, Trust};
 use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
@@ -8,8 +8,8 @@ use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
-use crate::release::backup::sets;
 use crate::release::backup::verify::{Depth, verify};
+use crate::release::backup::{lock, sets};
 use serde::Serialize;
 
 /// Read a backup set again and hold it against its manifest
@@ -26,6 +26,8 @@ pub(crate) struct Args {
     read_data: Option<Depth>,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 fn depth(text: &str) -> Result<Depth, String> {
@@ -77,13 +79,20 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
     let set = sets::find(&place, &args.set)?;
+    let trusted = args.trust.unsigned || place.trusts(&set);
     let bar = progress::things(&cx.out, "reading", 0);
     let depth = args.read_data.unwrap_or(Depth::There);
-    let found = verify(&place, &set, depth, &mut |done, of| {
+    let mut found = verify(&place, &set, depth, &mut |done, of| {
         bar.set_length(of);
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
+    found.wrong.extend(lock::shorter(&place, &set.manifest)?);
+    if !trusted {
+        found
+            .wrong
+            .push("the manifest: no key that is known here signed it, anybody who can write there may have made it".to_owned());
+    }
     let verdict = match (found.wrong.is_empty(), depth, found.opened) {
         (false, ..) => "damaged",
         (true, Depth::There, _) => "complete",

@@ -9,9 +9,10 @@ use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Item, Part as _, Sub, Tables, table};
+use std::time::Duration;
 
-/// What every backup can have without a table of its own.
-pub const BUILT_IN: [&str; 3] = ["state", "artifacts", "git"];
+/// What every backup can have without a table of its own. The audit log is in the state; apart from it, it is in the plans that name it.
+pub const BUILT_IN: [&str; 4] = ["state", "artifacts", "git", "audit"];
 
 words! {
     /// What a component is.
@@ -24,6 +25,10 @@ words! {
         Postgres = "postgres",
         /// A Redis server.
         Redis = "redis",
+        /// A Qdrant server or cluster.
+        Qdrant = "qdrant",
+        /// A database of a Neo4j server.
+        Neo4j = "neo4j",
     }
 }
 
@@ -41,7 +46,20 @@ words! {
     }
 }
 
-word_leaf! { ComponentKind, "kind of component"; Every, "time of a backup"; }
+words! {
+    /// Who may end a lock before its time.
+    LockMode, "mode of a lock" {
+        /// Whoever has a special permission.
+        Governance = "governance",
+        /// Nobody.
+        Compliance = "compliance",
+    }
+}
+
+word_leaf! { ComponentKind, "kind of component"; Every, "time of a backup"; LockMode, "mode of a lock"; }
+
+/// The longest lock in days: no bucket takes more than a hundred years.
+const LOCK_MAX: u32 = 36_500;
 
 table! {
     /// As written.
@@ -54,6 +72,10 @@ table! {
         identity: Option<At<SecretRef>> = "identity";
         /// A program and its arguments that a drill runs in what was restored; it must end with 0.
         smoke: Option<At<Vec<Item<String>>>> = "smoke";
+        /// How long recovery may take: from 80 % of it on `kf backup status` says no.
+        rto: At<Duration> = "rto", or Duration::from_secs(4 * 3600);
+        /// How much time's work may be lost: likewise.
+        rpo: At<Duration> = "rpo", or Duration::from_secs(24 * 3600);
         /// Parts of the system besides the state, its artifacts and the Git repository, by name.
         components: Tables<RawComponent> = "components";
         /// What is backed up when, and kept how long, by name.
@@ -82,14 +104,22 @@ table! {
 table! {
     /// As written.
     RawComponent {
-        /// directory, command, postgres or redis.
+        /// directory, command, postgres, redis, qdrant or neo4j.
         kind: Option<At<ComponentKind>> = "kind";
         /// directory: the folder.
         path: Option<At<String>> = "path";
-        /// postgres: `postgres://USER@HOST/DATABASE`; redis: `redis://HOST:PORT`.
+        /// postgres: `postgres://USER@HOST/DATABASE`; redis: `redis://[USER@]HOST:PORT`; qdrant, neo4j: `http://HOST:PORT`.
         url: Option<At<String>> = "url";
         /// The password there, as `env:NAME` or `file:PATH`.
         password: Option<At<SecretRef>> = "password";
+        /// qdrant: the key, as `env:NAME` or `file:PATH`.
+        api_key: Option<At<SecretRef>> = "api-key";
+        /// qdrant: the addresses of all nodes of a cluster; only `url` when it is left out.
+        nodes: At<Vec<Item<String>>> = "nodes", or Vec::new();
+        /// neo4j: the user.
+        user: Option<At<String>> = "user";
+        /// neo4j: the database.
+        database: Option<At<String>> = "database";
         /// command: a program and its arguments, whose output is kept.
         command: Option<At<Vec<Item<String>>>> = "command";
         /// command: a program and its arguments that reads it again.
@@ -120,6 +150,10 @@ table! {
         keep_yearly: At<u32> = "keep-yearly", or 0;
         /// Keep all for ever.
         keep_forever: At<bool> = "keep-forever", or false;
+        /// Locked: so many days nobody can remove what a set names; only in a bucket of S3 that was made with object lock.
+        lock_days: At<u32> = "lock-days", or 0;
+        /// governance (whoever has a special permission may end a lock) or compliance (nobody may).
+        lock_mode: Option<At<LockMode>> = "lock-mode";
     }
 }
 
@@ -134,6 +168,10 @@ pub struct Backup {
     pub identity: Option<SecretRef>,
     /// A program that a drill runs in what was restored; not empty.
     pub smoke: Option<Vec<String>>,
+    /// How long recovery may take; not zero.
+    pub rto: Duration,
+    /// How much time's work may be lost; not zero.
+    pub rpo: Duration,
     /// Parts of the system besides [`BUILT_IN`].
     pub components: Vec<Component>,
     /// What is backed up when; not empty.
@@ -170,8 +208,28 @@ pub enum Source {
     },
     /// A Redis server.
     Redis {
-        /// `redis://HOST:PORT`.
+        /// `redis://[USER@]HOST:PORT`.
         url: String,
+        /// The password.
+        password: Option<SecretRef>,
+    },
+    /// The nodes of a Qdrant server or cluster.
+    Qdrant {
+        /// Who is asked.
+        url: String,
+        /// All nodes; only that one when empty.
+        nodes: Vec<String>,
+        /// The key.
+        key: Option<SecretRef>,
+    },
+    /// A database of a Neo4j server.
+    Neo4j {
+        /// The address up to the port.
+        url: String,
+        /// The user.
+        user: String,
+        /// The database.
+        database: String,
         /// The password.
         password: Option<SecretRef>,
     },
@@ -194,6 +252,17 @@ pub struct Plan {
     pub keep_of: [u32; 5],
     /// Keep all for ever.
     pub keep_forever: bool,
+    /// How long what a set names is locked.
+    pub lock: Option<Lock>,
+}
+
+/// How long what a set names is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// Days from when the set was begun; more than 0.
+    pub days: u32,
+    /// Who may end it.
+    pub mode: LockMode,
 }
 
 impl CheckOne for RawBackup {
@@ -211,6 +280,22 @@ impl CheckOne for RawBackup {
                 None
             }
         };
+        if let Some(url) = &self.place.body.url {
+            check_place(url, cx);
+        }
+        for raw in &self.plans.0 {
+            raw.body.check_lock(&raw.name, place.as_ref(), cx);
+        }
+        for (at, key) in [(&self.rto, "rto"), (&self.rpo, "rpo")].into_iter().filter(|(at, _)| at.value.is_zero()) {
+            cx.refuse(&at.spot, format!("`backup.{key}` must not be zero"), "write how long it may be: `4h`");
+        }
+        if let Some(at) = self.smoke.as_ref().filter(|at| at.value.first().is_none_or(|program| program.value.is_empty())) {
+            cx.refuse(
+                &at.spot,
+                "`backup.smoke` names no program",
+                "write the program and its arguments: `[\"./smoke-test.sh\"]`",
+            );
+        }
         let components = self.components.check("backup.components", cx)?;
         let mut plans = self.plans.check("backup.plans", cx)?;
         for (raw, plan) in self.plans.0.iter().zip(&plans) {
@@ -232,9 +317,24 @@ impl CheckOne for RawBackup {
             recipients: self.recipients.value.iter().map(|item| item.value.clone()).collect(),
             identity: self.identity.as_ref().map(|at| at.value.clone()),
             smoke: self.smoke.as_ref().map(argv).filter(|argv| !argv.is_empty()),
+            rto: self.rto.value,
+            rpo: self.rpo.value,
             components,
             plans,
         })
+    }
+}
+
+/// Backups among the objects of versions, or in the folder of the state, would be taken for garbage there, and lost with them.
+fn check_place(url: &At<String>, cx: &mut Checker<'_>) {
+    let plain = |url: &str| url.trim_end_matches('/').to_owned();
+    let (own, artifacts) = (plain(&url.value), plain(&cx.raw.artifacts.body.url.value));
+    if own == artifacts {
+        let title = "`backup.place.url` is where `artifacts.url` is: each would remove what the other keeps";
+        cx.refuse(&url.spot, title, "name a place of its own, best on another machine");
+    } else if own == ".kf" || own.starts_with(".kf/") {
+        let title = "`backup.place.url` is in the folder of the state: whatever takes the one takes the other";
+        cx.refuse(&url.spot, title, "name a place outside of `.kf`, best on another machine");
     }
 }
 
@@ -264,10 +364,14 @@ impl CheckNamed for RawComponent {
             return None;
         }
         let Some(kind) = self.kind.as_ref().map(|at| at.value) else {
-            cx.absent(title("has no `kind`").help("add `kind = \"directory\"`, `\"command\"`, `\"postgres\"` or `\"redis\"`"));
+            cx.absent(
+                title("has no `kind`")
+                    .help("add `kind = \"directory\"`, `\"command\"`, `\"postgres\"`, `\"redis\"`, `\"qdrant\"` or `\"neo4j\"`"),
+            );
             return None;
         };
         let password = self.password.as_ref().map(|at| at.value.clone());
+        let key = self.api_key.as_ref().map(|at| at.value.clone());
         let url = |schemes: &[&str], cx: &mut Checker<'_>| {
             let Some(at) = &self.url else {
                 cx.absent(title("has no `url`").help(format!("add `url = \"{}://HOST\"`", schemes[0])));
@@ -292,8 +396,26 @@ impl CheckNamed for RawComponent {
             },
             ComponentKind::Postgres => Source::Postgres { url: url(&["postgres", "postgresql"], cx)?, password },
             ComponentKind::Redis => Source::Redis { url: url(&["redis"], cx)?, password },
+            ComponentKind::Qdrant => Source::Qdrant { url: url(&["http", "https"], cx)?, nodes: self.nodes(name, cx)?, key },
+            ComponentKind::Neo4j => {
+                let or = |at: &Option<At<String>>| at.as_ref().map_or_else(|| "neo4j".to_owned(), |at| at.value.clone());
+                Source::Neo4j { url: url(&["http", "https"], cx)?, user: or(&self.user), database: or(&self.database), password }
+            }
         };
         Some(Component { name: name.clone(), source })
+    }
+}
+
+impl RawComponent {
+    /// The addresses of all nodes.
+    fn nodes(&self, name: &Name, cx: &mut Checker<'_>) -> Option<Vec<String>> {
+        let (key, help) = (format!("backup.components.{name}.nodes"), "take it out; the key is `api-key = \"env:NAME\"`");
+        let nodes = &self.nodes;
+        let one = |item: &Item<String>| {
+            let at = At { value: item.value.clone(), spot: item.spot.clone(), key: nodes.key.clone(), layer: nodes.layer };
+            cx.url(&key, &at, &["http", "https"], help)
+        };
+        nodes.value.iter().map(one).collect()
     }
 }
 
@@ -317,6 +439,29 @@ impl RawPlan {
                 self.keep_yearly.value,
             ],
             keep_forever: self.keep_forever.value,
+            lock: self.lock(),
+        }
+    }
+
+    fn lock(&self) -> Option<Lock> {
+        let mode = self.lock_mode.as_ref().map_or(LockMode::Governance, |at| at.value);
+        (self.lock_days.value > 0).then_some(Lock { days: self.lock_days.value, mode })
+    }
+
+    /// What is wrong with the lock; `place` is where backups go, when that is said.
+    fn check_lock(&self, name: &Name, place: Option<&Artifacts>, cx: &mut Checker<'_>) {
+        if let (Some(mode), 0) = (&self.lock_mode, self.lock_days.value) {
+            let title = format!("`backup.plans.{name}.lock-mode` locks nothing without `lock-days`");
+            cx.refuse(&mode.spot, title, "add `lock-days = 30`, or take it out");
+        }
+        if self.lock_days.value > LOCK_MAX {
+            let title = format!("`backup.plans.{name}.lock-days` is more than a hundred years");
+            cx.refuse(&self.lock_days.spot, title, "nothing could remove what is locked by mistake: take a number that you mean");
+        }
+        if self.lock_days.value > 0 && place.is_some_and(|place| !matches!(place, Artifacts::S3(_))) {
+            let title = format!("`backup.plans.{name}.lock-days` needs a place with locks, and `backup.place` has none");
+            let help = "only a bucket of S3 that was made with object lock has them: name it, or take `lock-days` out";
+            cx.refuse(&self.lock_days.spot, title, help);
         }
     }
 }

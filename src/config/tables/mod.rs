@@ -3,6 +3,7 @@
 pub(super) mod alerts;
 pub(super) mod artifacts;
 pub(super) mod backup;
+pub(super) mod dr;
 pub(super) mod drift;
 pub(super) mod embedder;
 pub(super) mod gates;

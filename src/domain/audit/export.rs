@@ -5,6 +5,7 @@
 //! contents is the trace of a log that was rewritten, and stops the export.
 
 use super::checkpoint::Checkpoint;
+use super::key::VerifierKey;
 use super::note::Note;
 use super::prove::{self, Stored, damaged, newest_checkpoint, stored_hashes};
 use super::tiles::{Row, TileFile, encode_bundle, encode_tile, read_tree, tree_files};
@@ -87,6 +88,29 @@ pub fn tiles(view: View<'_>, dir: &Path, way: Way) -> Result<Exported> {
         write(&dir.join(CHECKPOINT), note.to_string().as_bytes(), true)?;
     }
     Ok(done)
+}
+
+/// Reads the files of an export again: the entries that they hold have the root of the checkpoint beside them, which is given. Where
+/// `known` has keys, one of them signed it.
+///
+/// # Errors
+/// When files are missing or damaged, or the checkpoint is another log's or nobody's.
+pub fn read_again(dir: &Path, known: &[VerifierKey]) -> Result<Checkpoint> {
+    let path = dir.join(CHECKPOINT);
+    let bytes = fs::read(&path).context(|| format!("cannot read `{}`", path.display()))?;
+    let read = match known {
+        [] => Note::parse(&bytes).and_then(|note| Checkpoint::parse(note.text())),
+        known => super::checkpoint::open(&bytes, known),
+    };
+    let checkpoint = read.context(|| format!("`{}` is no checkpoint of this log", path.display()))?;
+    let root = read_tree(checkpoint.size, &mut |file| {
+        let path = dir.join(file.to_string());
+        fs::read(&path).context(|| format!("cannot read `{}`", path.display()))
+    })?;
+    match root == checkpoint.root {
+        true => Ok(checkpoint),
+        false => Err(damaged(format!("the exported entries do not have the root of the checkpoint at {}", checkpoint.size))),
+    }
 }
 
 /// Refuses a directory that holds another log, or a newer state of this one.

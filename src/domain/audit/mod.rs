@@ -16,6 +16,7 @@ pub mod prove;
 pub mod query;
 pub mod refused;
 pub mod seal;
+pub mod statement;
 pub mod tiles;
 pub mod verify;
 

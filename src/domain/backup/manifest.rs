@@ -3,15 +3,16 @@
 //!
 //! All else in the place is named by the SHA-256 of its bytes, which the manifest tells: whoever trusts it trusts the set.
 
-use crate::base::canonical;
-use crate::base::digest::Digest;
+use crate::base::digest::{Digest, hex};
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::time::Timestamp;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::note::Note;
 use crate::domain::audit::refused::Why;
+use crate::domain::audit::statement;
 use crate::seams::backup::Counts;
+use crate::store::objects::lock::{LockMode, Retention};
 use serde::{Deserialize, Serialize};
 
 /// The form of a manifest.
@@ -43,6 +44,28 @@ pub struct Manifest {
     pub components: Vec<Part>,
     /// The objects of versions, when they are in the set.
     pub artifacts: Option<Artifacts>,
+    /// How long it is locked, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+}
+
+/// How long a set is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Who may end the lock.
+    pub mode: LockMode,
+    /// Until when the manifest is locked.
+    pub until: Timestamp,
+    /// Until when every object that it names is, at least.
+    pub objects: Timestamp,
+}
+
+impl Lock {
+    /// The lock of the manifest.
+    pub fn retention(&self) -> Retention {
+        Retention { mode: self.mode, until: self.until }
+    }
 }
 
 /// The audit log as a set has it.
@@ -73,6 +96,9 @@ pub struct Part {
     pub stored: Stream,
     /// What is in it.
     pub counts: Counts,
+    /// The audit log as this component has it, when it is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
 }
 
 /// Encrypted bytes, and what they were.
@@ -125,11 +151,7 @@ impl Manifest {
     /// # Errors
     /// Never for a manifest; kept as an error rather than a panic.
     pub fn text(&self, key: Option<&SignerKey>) -> Result<String> {
-        let text = format!("{}\n", canonical::to_string(self).context(|| "a manifest has no canonical form")?);
-        match key {
-            None => Ok(text),
-            Some(key) => Ok(Note::sign(&text, &[key]).context(|| "a manifest cannot be signed")?.to_string()),
-        }
+        statement::write(self, key)
     }
 
     /// Reads a manifest of this name.
@@ -138,8 +160,8 @@ impl Manifest {
     /// When it is damaged, or of another set, or of a newer kf, or its signature by a known key is wrong.
     pub fn read(id: &str, bytes: &[u8], known: &[VerifierKey]) -> Result<Found> {
         let damaged = || format!("the manifest of the backup set {id} is damaged");
-        let (text, signed_by) = if bytes.ends_with(b"}\n") {
-            (String::from_utf8(bytes.to_vec()).context(damaged)?, None)
+        let (text, signed_by) = if let Some(text) = statement::unsigned(bytes) {
+            (text, None)
         } else {
             let note = Note::parse(bytes).context(damaged)?;
             let signed = match note.verify(known) {
@@ -159,7 +181,15 @@ impl Manifest {
         if manifest.id != id {
             return Err(Error::new(format!("{}: it says that it is {}", damaged(), manifest.id)));
         }
+        if plan_of(id) != Some(manifest.plan.as_str()) {
+            return Err(Error::new(format!("{}: it says that its plan is {}", damaged(), manifest.plan)));
+        }
         Ok(Found { manifest, signed_by, digest: Digest::of(bytes) })
+    }
+
+    /// The audit log as the set has it, in the state or apart from it.
+    pub fn any_log(&self) -> Option<&Log> {
+        self.log.as_ref().or_else(|| self.components.iter().find_map(|part| part.log.as_ref()))
     }
 
     /// The bytes that are stored for it, objects of versions included.
@@ -168,10 +198,27 @@ impl Manifest {
     }
 }
 
-/// The name of a set.
-pub fn id(at: Timestamp, chance: &[u8; 4]) -> String {
+/// The name of a set: the time first, so that names are in the order of time; then the plan, so that who looks for the newest set of a plan
+/// reads one manifest and not those of seven years.
+pub fn id(at: Timestamp, plan: &str, chance: &[u8; 4]) -> String {
+    format!("{}-{plan}-{}", moment(at), hex(chance))
+}
+
+/// A name for what is made at a time.
+pub fn stamp(at: Timestamp, chance: &[u8; 4]) -> String {
+    format!("{}-{}", moment(at), hex(chance))
+}
+
+/// The plan in the name of a set; `None` for what is no such name.
+pub fn plan_of(id: &str) -> Option<&str> {
+    let (_, rest) = id.split_once('-')?;
+    rest.rsplit_once('-').map(|(plan, _)| plan)
+}
+
+/// A time to the second, as part of a name.
+fn moment(at: Timestamp) -> String {
     let digits: String = at.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
-    format!("{}t{}z-{}", &digits[..8], &digits[8..], crate::base::digest::hex(chance))
+    format!("{}t{}z", &digits[..8], &digits[8..])
 }
 
 #[cfg(test)]
@@ -183,7 +230,7 @@ mod tests {
         let stream = Stream { object: Digest::of(b"o"), size: 9, plain: Digest::of(b"p"), plain_size: 20 };
         Manifest {
             schema: Manifest::schema(),
-            id: id(at, &[1, 2, 3, 255]),
+            id: id(at, "daily", &[1, 2, 3, 255]),
             plan: "daily".parse().expect("a name"),
             began: at,
             ended: at.plus_micros(1_500_000),
@@ -197,15 +244,17 @@ mod tests {
                 tool: None,
                 stored: stream,
                 counts: Counts::from([("rows of ev".into(), 3)]),
+                log: None,
             }],
             artifacts: Some(Artifacts { index: Digest::of(b"i"), objects: 2, bytes: 30, stored: 25 }),
+            lock: None,
         }
     }
 
     #[test]
     fn what_was_written_is_read_and_whoever_signed_it_is_told() {
         let (of, key) = (manifest(), SignerKey::from_seed("kf/shop/1", [3; 32]).expect("a key"));
-        assert_eq!(of.id, "20261118t110640z-010203ff");
+        assert_eq!(of.id, "20261118t110640z-daily-010203ff");
         let plain = of.text(None).expect("a text");
         let found = Manifest::read(&of.id, plain.as_bytes(), &[]).expect("read");
         assert_eq!((found.manifest, found.signed_by), (of.clone(), None));
@@ -214,6 +263,18 @@ mod tests {
         let found = Manifest::read(&of.id, signed.as_bytes(), &known).expect("read");
         assert_eq!((found.manifest.stored(), found.signed_by.as_deref()), (34, Some("kf/shop/1")));
         assert_eq!(Manifest::read(&of.id, signed.as_bytes(), &[]).expect("read").signed_by, None, "nobody whom we know");
+    }
+
+    #[test]
+    fn the_plan_is_in_the_name() {
+        let at = Timestamp::from_micros(1_795_000_000_000_000);
+        for plan in ["daily", "on-change", "a"] {
+            assert_eq!(plan_of(&id(at, plan, &[0; 4])), Some(plan));
+        }
+        assert_eq!((plan_of("notes.txt"), plan_of("a-b")), (None, None));
+        let other = Manifest { plan: "hourly".parse().expect("a name"), ..manifest() };
+        let e = Manifest::read(&other.id, other.text(None).expect("a text").as_bytes(), &[]).expect_err("another plan");
+        assert!(e.to_string().contains("its plan is hourly"), "{e}");
     }
 
     #[test]
@@ -227,7 +288,7 @@ mod tests {
             let found = Manifest::read(&of.id, &bytes, &known);
             assert!(found.is_err() || found.is_ok_and(|f| f.signed_by.is_none()), "{at}");
         }
-        let other = Manifest { id: "20270101t000000z-00000000".into(), ..of.clone() }.text(None).expect("a text");
+        let other = Manifest { id: "20270101t000000z-daily-00000000".into(), ..of.clone() }.text(None).expect("a text");
         assert!(
             Manifest::read(&of.id, other.as_bytes(), &[]).expect_err("another").to_string().contains("it says that it is 2027")
         );

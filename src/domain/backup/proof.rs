@@ -1,11 +1,10 @@
 //! What a drill found: one text beside the sets, signed like a manifest. A set is proven by a report of its very manifest.
 
-use crate::base::canonical;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
-use crate::domain::audit::note::Note;
+use crate::domain::audit::statement;
 use serde::{Deserialize, Serialize};
 
 /// The form of a report.
@@ -31,6 +30,12 @@ pub struct Proof {
     pub rto_ms: u64,
     /// Milliseconds from when the set was begun until the drill: what would have been lost by then.
     pub rpo_ms: u64,
+    /// When the newest event that came back was recorded; `None` for a set without a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_event: Option<Timestamp>,
+    /// How many events of the log in use were not in the set; `None` when that is another log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_events: Option<u64>,
     /// What was tried, in order.
     pub steps: Vec<Step>,
 }
@@ -60,11 +65,7 @@ impl Proof {
     /// # Errors
     /// Never for a report; kept as an error rather than a panic.
     pub fn text(&self, key: Option<&SignerKey>) -> Result<String> {
-        let text = format!("{}\n", canonical::to_string(self).context(|| "a report has no canonical form")?);
-        match key {
-            None => Ok(text),
-            Some(key) => Ok(Note::sign(&text, &[key]).context(|| "a report cannot be signed")?.to_string()),
-        }
+        statement::write(self, key)
     }
 
     /// Reads a report. Where keys are known, one of them must have signed it: else anybody who can write there could say that a set is
@@ -74,16 +75,7 @@ impl Proof {
     /// When it is damaged, or nobody who is known signed it.
     pub fn read(bytes: &[u8], known: &[VerifierKey]) -> Result<Self> {
         let damaged = || "the report of a drill is damaged".to_owned();
-        let text = if known.is_empty() && bytes.ends_with(b"}\n") {
-            String::from_utf8(bytes.to_vec()).context(damaged)?
-        } else {
-            let note = Note::parse(bytes).context(damaged)?;
-            if !known.is_empty() {
-                note.verify(known).context(damaged)?;
-            }
-            note.text().to_owned()
-        };
-        let proof: Self = serde_json::from_str(&text).context(damaged)?;
+        let proof: Self = serde_json::from_str(&statement::read(bytes, known, damaged)?).context(damaged)?;
         if proof.schema != SCHEMA {
             return Err(Error::new(format!(
                 "the report of a drill has the form `{}`, and this kf reads `{SCHEMA}`",

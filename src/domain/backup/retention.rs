@@ -15,6 +15,9 @@ const DAY: i64 = 86_400_000_000;
 /// Microseconds of an hour.
 const HOUR: i64 = 3_600_000_000;
 
+/// A rule: its word, how many buckets it keeps, and which one a time is in.
+type Bucket = (&'static str, u32, fn(Timestamp) -> String);
+
 /// What is kept of a plan's sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -64,12 +67,7 @@ impl Fate {
 }
 
 impl Keep {
-    /// True when no rule is set: then only the newest sets would stay.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn buckets(&self) -> [(&'static str, u32, fn(Timestamp) -> String); 5] {
+    fn buckets(&self) -> [Bucket; 5] {
         [
             ("hourly", self.hourly, |at| at.micros().div_euclid(HOUR).to_string()),
             ("daily", self.daily, |at| at.day()),

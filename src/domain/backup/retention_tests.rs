@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -117,6 +118,84 @@ fn seven_years_of_hours_lose_none_and_what_is_kept_for_ever_stays() {
     assert_eq!(six_years(DAY * 10, &Keep { forever: true, ..Keep::default() }).len(), 220);
 }
 
+/// The rules once more, as their words say them and sharing nothing with [`decide`]: spans are those of the calendar, written so that
+/// their texts sort; a rule of spans names the newest set of each of the last so many that have one.
+fn named(sets: &[Kept], keep: &Keep) -> BTreeSet<String> {
+    let mut old: Vec<&Kept> = sets.iter().collect();
+    old.sort_by_key(|set| (set.at, &set.id));
+    let Some(last) = old.last() else { return BTreeSet::new() };
+    let mut stay = BTreeSet::from([last.id.clone()]);
+    stay.extend(old.iter().rev().find(|set| set.proven).map(|set| set.id.clone()));
+    stay.extend(old.iter().rev().take(keep.last as usize).map(|set| set.id.clone()));
+    let age = |set: &Kept| last.at.micros() - set.at.micros();
+    let young = |set: &&&Kept| keep.forever || (keep.days > 0 && age(set) <= i64::from(keep.days) * 86_400_000_000);
+    stay.extend(old.iter().filter(young).map(|set| set.id.clone()));
+    let rules =
+        [("%F %H", keep.hourly), ("%F", keep.daily), ("%G-%V", keep.weekly), ("%Y-%m", keep.monthly), ("%Y", keep.yearly)];
+    for (span, most) in rules.into_iter().filter(|(_, most)| *most > 0) {
+        let mut newest: BTreeMap<String, &str> = BTreeMap::new();
+        for set in &old {
+            let at = jiff::Timestamp::from_microsecond(set.at.micros()).expect("a time").to_zoned(jiff::tz::TimeZone::UTC);
+            newest.insert(at.strftime(span).to_string(), &set.id);
+        }
+        stay.extend(newest.values().rev().take(most as usize).map(|id| (*id).to_owned()));
+    }
+    stay
+}
+
+/// Six years of backups as a plan makes them, pruned every so often; what is left, and all that there ever was.
+fn six_years_of(times: &[i64], prune_every: usize, keep: &Keep) -> (Vec<Kept>, Vec<Kept>) {
+    let (mut left, mut all) = (Vec::new(), Vec::new());
+    for (n, time) in times.iter().enumerate() {
+        // Every so often a drill proves the newest.
+        let set = Kept { id: format!("{time:020}"), at: Timestamp::from_micros(*time), proven: n % 31 == 7 };
+        left.push(set.clone());
+        all.push(set);
+        if n % prune_every == 0 || n + 1 == times.len() {
+            let gone: BTreeSet<String> = decide(&left, keep).into_iter().filter(Fate::goes).map(|fate| fate.id).collect();
+            left.retain(|set| !gone.contains(&set.id));
+        }
+    }
+    (left, all)
+}
+
+/// What it is called, when sets are made, how often is pruned, the rules, and how many are left where that is plain.
+type Schedule = (&'static str, Vec<i64>, usize, Keep, Option<usize>);
+
+/// The three schedules of the specification (000 §7.1) and one that thins out: after six years there is exactly what the rules name of
+/// all that there ever was, however often was pruned on the way.
+#[test]
+fn six_years_of_every_schedule_leave_exactly_what_the_rules_name() {
+    let start = at("2026-11-21T08:20:00Z").micros();
+    let every = |step: i64| -> Vec<i64> { (0..6 * 365 * DAY / step).map(|n| start + n * step).collect() };
+    // Changes come when they come; the seed is fixed.
+    let mut random = 7_u64;
+    let mut at = start;
+    let changes: Vec<i64> = (0..900)
+        .map(|_| {
+            at += i64::try_from(crate::base::random::splitmix64(&mut random) % (5 * DAY as u64)).expect("small");
+            at
+        })
+        .collect();
+    let hourly = Keep { days: 7 * 365 + 2, ..Keep::default() };
+    let thinned = Keep { last: 3, hourly: 24, daily: 7, weekly: 5, monthly: 12, yearly: 7, ..Keep::default() };
+    let cases: [Schedule; 5] = [
+        ("daily, 30 days", every(DAY), 1, Keep { days: 30, ..Keep::default() }, Some(31)),
+        ("hourly, 7 years", every(HOUR), 9_000, hourly, Some(6 * 365 * 24)),
+        ("on change, for ever", changes.clone(), 1, Keep { forever: true, ..Keep::default() }, Some(900)),
+        ("thinned out", every(HOUR * 5), 1, thinned.clone(), None),
+        ("changes, thinned out", changes, 3, thinned, None),
+    ];
+    for (what, times, prune_every, keep, expected) in cases {
+        let (left, all) = six_years_of(&times, prune_every, &keep);
+        let ids: BTreeSet<String> = left.iter().map(|set| set.id.clone()).collect();
+        if let Some(expected) = expected {
+            assert_eq!(ids.len(), expected, "{what}");
+        }
+        assert!(ids == named(&all, &keep), "{what}: {} are left, {} are named", ids.len(), named(&all, &keep).len());
+    }
+}
+
 fn any_sets() -> impl Strategy<Value = Vec<Kept>> {
     let one = (0..4000_i64, any::<bool>());
     proptest::collection::vec(one, 0..60).prop_map(|all| {
@@ -130,6 +209,17 @@ fn any_sets() -> impl Strategy<Value = Vec<Kept>> {
 }
 
 proptest! {
+    /// Any sets, any rules: what stays is what the rules name.
+    #[test]
+    fn what_stays_is_what_the_rules_name(
+        sets in any_sets(), last in 0..4_u32, hourly in 0..30_u32, daily in 0..9_u32, weekly in 0..5_u32, monthly in 0..7_u32,
+        yearly in 0..3_u32, days in 0..40_u32,
+    ) {
+        let keep = Keep { last, hourly, daily, weekly, monthly, yearly, days, ..Keep::default() };
+        let left: BTreeSet<String> = stays(&sets, &keep).into_iter().collect();
+        prop_assert_eq!(left, named(&sets, &keep));
+    }
+
     /// Whatever the rules: every set has one fate, the newest and the newest proven one stay, more generous rules keep no fewer, and
     /// to prune again removes nothing.
     #[test]

@@ -23,6 +23,8 @@ const fn metric(name: &'static str, labels: &'static [&'static str], help: &'sta
 const EVALUATED: &[&str] = &["model", "version", "dataset"];
 /// Labels of what is known of a drift.
 const CHECKED: &[&str] = &["name", "model"];
+/// Labels of what is known of backups.
+const PLAN: &[&str] = &["plan"];
 /// Labels of what is searched.
 const COLLECTION: &[&str] = &["tenant", "collection"];
 
@@ -99,6 +101,18 @@ pub const CHUNKS: Metric = metric("kf_chunks", COLLECTION, "Pieces of documents 
 pub const WAITING: Metric =
     metric("kf_engine_waiting_changes", COLLECTION, "Changes that an engine outside of the state has not confirmed");
 
+/// Seconds since 1970.
+pub const BACKED_UP: Metric = metric("kf_backup_timestamp_seconds", PLAN, "When the newest backup set of a plan was made");
+/// Seconds since 1970; not printed before the first proof.
+pub const PROVEN: Metric =
+    metric("kf_backup_proven_timestamp_seconds", PLAN, "When a drill last proved that a backup set of a plan comes back");
+/// 0 to 1, and beyond.
+pub const RECOVERY: Metric =
+    metric("kf_backup_recovery_ratio", &["plan", "what"], "Recovery time and point of that drill, as parts of what is allowed");
+/// 1 or 0.
+pub const BACKUP_LATE: Metric =
+    metric("kf_backup_overdue", PLAN, "1 when the next backup set of a plan is overdue, 0 when it is not");
+
 /// Every metric that kf prints, in the order in which it prints them.
 pub const ALL: &[Metric] = &[
     BUILD,
@@ -126,6 +140,10 @@ pub const ALL: &[Metric] = &[
     REFUSED,
     CHUNKS,
     WAITING,
+    BACKED_UP,
+    PROVEN,
+    RECOVERY,
+    BACKUP_LATE,
 ];
 
 /// What node_exporter tells of the machine whose textfile collector carries the figures, with what rules and dashboard use of it;

@@ -29,8 +29,14 @@ pub struct Rule {
 }
 
 /// The alerts by group, in the order of the file.
-pub const GROUPS: &[(&str, &[Rule])] =
-    &[("kf-health", HEALTH), ("kf-performance", PERFORMANCE), ("kf-quality", QUALITY), ("kf-drift", DRIFT), ("kf-cost", COST)];
+pub const GROUPS: &[(&str, &[Rule])] = &[
+    ("kf-health", HEALTH),
+    ("kf-performance", PERFORMANCE),
+    ("kf-quality", QUALITY),
+    ("kf-drift", DRIFT),
+    ("kf-cost", COST),
+    ("kf-backup", BACKUP),
+];
 
 const HEALTH: &[Rule] = &[
     Rule {
@@ -201,6 +207,41 @@ const DRIFT: &[Rule] = &[
         severity: "critical",
         summary: "What was to be done about {{ $labels.name }} is overdue",
         description: "{{ $value }} actions of {{ $labels.model }} are past their deadline. `kf drift due` lists them, `kf drift close` closes what is done.",
+    },
+];
+
+const BACKUP: &[Rule] = &[
+    Rule {
+        alert: "KfBackupUnproven",
+        expr: "time() - kf_backup_proven_timestamp_seconds > 3024000",
+        lasting: "",
+        severity: "critical",
+        summary: "Nobody proved for {{ $value | humanizeDuration }} that backups of the plan {{ $labels.plan }} come back",
+        description: "A backup that no drill restored is a hope. Run `kf backup drill`; cron should, every month.",
+    },
+    Rule {
+        alert: "KfBackupNeverProven",
+        expr: "kf_backup_timestamp_seconds unless on (plan) kf_backup_proven_timestamp_seconds",
+        lasting: "1d",
+        severity: "warning",
+        summary: "No backup of the plan {{ $labels.plan }} was ever proven to come back",
+        description: "Run `kf backup drill`.",
+    },
+    Rule {
+        alert: "KfBackupLate",
+        expr: "kf_backup_overdue == 1",
+        lasting: "5m",
+        severity: "critical",
+        summary: "The next backup of the plan {{ $labels.plan }} is overdue",
+        description: "Look at the cron job that runs `kf backup run --due`; `kf audit log --action backup.failed` says what went wrong.",
+    },
+    Rule {
+        alert: "KfRecoverySlow",
+        expr: "kf_backup_recovery_ratio >= 0.8",
+        lasting: "",
+        severity: "warning",
+        summary: "The recovery {{ $labels.what }} of the plan {{ $labels.plan }} is {{ $value | humanizePercentage }} of what is allowed",
+        description: "`kf backup status --history` shows how it grew. Back up more often, restore faster, or allow more in `[backup]`.",
     },
 ];
 

@@ -3,20 +3,31 @@
 //! It works on copies in a folder of its own, which is removed whatever happens; servers that it starts listen on a socket or a loopback
 //! port in it. It is given nothing by which it could reach what is in use but the place of the backups.
 
-use super::Place;
+use super::answers;
+use super::due::OURS;
+use super::erasures::{self, Asked, Erased};
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
 use super::restore::{BESIDE, restore_into};
+use super::{Place, audit, scratch as own};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
+use crate::base::name::Name;
+use crate::base::quantity::Bytes;
+use crate::base::text::count;
+use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
+use crate::domain::audit::query::{self, Filter};
+use crate::domain::audit::verify::Anchor;
+use crate::domain::backup::erasure::{What, heard_of, of_state};
 use crate::domain::backup::manifest::{self, Found};
 use crate::domain::backup::proof::{DRILLS, Proof, Step};
+use crate::domain::ingest::table::Tenant;
 use crate::release::fsck;
-use crate::seams::backup::{Component, Counts};
-use crate::store::Store;
+use crate::seams::backup::{Component, difference};
 use crate::store::objects::{Objects, atomic};
+use crate::store::{Store, log};
 use std::path::Path;
 use std::time::Instant;
 
@@ -33,6 +44,8 @@ pub struct Drill<'a> {
     pub open: &'a dyn Fn(&Path) -> Result<Store>,
     /// A program that must end with 0 in what was restored.
     pub smoke: Option<&'a [String]>,
+    /// Checkpoints of the log from elsewhere.
+    pub anchors: &'a [Anchor],
 }
 
 /// Drills a set, and writes down what was found: beside the sets, and in the log.
@@ -42,27 +55,44 @@ pub struct Drill<'a> {
 pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn FnMut(&str)) -> Result<Proof> {
     place.readable()?;
     let (at, began) = (store.now(), Instant::now());
+    let _at_work = own::hold(place.scratch)?;
     let folder = scratch(place.scratch)?;
     let mut steps = Steps { all: Vec::new(), told };
+    let mut lost = Lost::default();
     let to = folder.path().join("restored");
     steps.of("restore", || {
         std::fs::create_dir(&to).context(|| format!("cannot make {}", to.display()))?;
         let back = restore_into(place, of.set, &[], &to, &mut |_, _| {})?;
-        Ok(format!("{} components, {} objects, {} bytes", back.components.len(), back.objects, back.bytes))
+        let objects = usize::try_from(back.objects).unwrap_or(usize::MAX);
+        Ok(format!("{}, {}, {}", count(back.components.len(), "component"), count(objects, "object"), Bytes(back.bytes)))
     });
     if of.set.manifest.log.is_some() {
         steps.of("state", || state(place, of, &to));
+        let restored = |ask: &dyn Fn(&Store) -> Result<String>| ask(&(of.open)(&to.join(".kf/state.db"))?);
+        let size = of.set.manifest.log.as_ref().map_or(0, |log| log.size);
+        steps.of("audit log", || restored(&|copy| answers::anchored(copy, (place.known, of.anchors), size, place.jobs)));
+        if of.set.manifest.artifacts.is_some() {
+            let (objects, out) = (to.join(".kf/objects"), folder.path().join("production"));
+            steps.of("production", || restored(&|copy| answers::production(copy, &Objects::files(&objects)?, &out)));
+        }
+        lost = lost_since(store, of, &to).unwrap_or_default();
+        steps.of("erasures", || forgotten(store, of, &to));
+        let nothing = || "nothing is searched".to_owned();
+        steps.of("search", || restored(&|copy| Ok(copy.read(answers::searched)?.unwrap_or_else(nothing))));
     }
     for part in &of.set.manifest.components {
         let known = of.parts.iter().find(|p| p.name == part.name);
+        if let Some(log) = &part.log {
+            steps.of(part.name.as_str(), || audit::proven(&to.join(BESIDE).join(part.name.as_str()), log, place.known));
+        }
         if let Some(Part { source: Source::Other(component), .. }) = known {
             steps.of(part.name.as_str(), || counted(component.as_ref(), part, (&to, folder.path())));
         }
     }
     if let Some(argv) = of.smoke {
         steps.of("smoke test", || {
-            let program = Program::from_argv(argv)?.dir(&to).env("KF_DIR", &to).unset("KF_STATE_URL").unset("KF_ARTIFACTS_URL");
-            let out = program.output(b"")?;
+            let program = Program::from_argv(argv)?.dir(&to).bare().env("HOME", folder.path()).env("KF_DIR", &to);
+            let out = program.env("KF_STATE_URL", "sqlite").env("KF_ARTIFACTS_URL", ".kf/objects").output(b"")?;
             Ok(String::from_utf8_lossy(&out).lines().last().unwrap_or("it ended with 0").to_owned())
         });
     }
@@ -77,10 +107,52 @@ pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn Fn
         passed: steps.iter().all(|step| step.failed.is_none()),
         rto_ms: u64::try_from(rto.as_millis()).unwrap_or(u64::MAX),
         rpo_ms: u64::try_from(at.micros().saturating_sub(of.set.manifest.began.micros()) / 1000).unwrap_or(0),
+        newest_event: lost.newest,
+        lost_events: lost.events,
         steps,
     };
-    record(store, place, &proof)?;
+    record(store, place, &proof, &of.set.manifest.plan)?;
     Ok(proof)
+}
+
+/// What would be lost.
+#[derive(Default)]
+struct Lost {
+    newest: Option<Timestamp>,
+    events: Option<u64>,
+}
+
+/// How much of the log in use is not in the set; what it tells of backups is no loss.
+fn lost_since(store: &Store, of: &Drill<'_>, to: &Path) -> Result<Lost> {
+    let copy = (of.open)(&to.join(".kf/state.db"))?;
+    let newest = copy.read(|view| query::log(view, &Filter::default(), 1))?.first().map(|entry| entry.at);
+    let kept = of.set.manifest.log.as_ref();
+    let head = store.read(|view| log::head(view.db()))?;
+    let kept = kept.filter(|log| log.origin == head.origin && log.size <= head.frontier.size());
+    let events = kept.map(|log| store.read(|view| log::count_others_since(view.db(), log.size, OURS))).transpose()?;
+    Ok(Lost { newest, events })
+}
+
+/// What is to be forgotten since is forgotten in the copy, and all agrees after it.
+fn forgotten(store: &Store, of: &Drill<'_>, to: &Path) -> Result<String> {
+    match erasures::in_folder(Asked::Live(store), of.set, to, of.open)? {
+        Erased::None | Erased::Again(0) => Ok("none that the set does not know of".to_owned()),
+        Erased::Unknown(why) => Err(Error::new(format!("nobody can say what was erased since: {why}"))),
+        Erased::Again(n) => {
+            let copy = (of.open)(&to.join(".kf/state.db"))?;
+            let heard = copy.read(heard_of)?;
+            let missing = store.read(of_state)?.into_iter().find(|erasure| {
+                let there = copy.read(|view| Tenant::find(view, &erasure.tenant)).is_ok_and(|tenant| tenant.is_some());
+                there && !heard.contains(&erasure.id) && erasure.what == What::All
+            });
+            match missing {
+                Some(erasure) => {
+                    Err(Error::new(format!("the erasure of {} on {} was not done again", erasure.tenant, erasure.at)))
+                }
+                None => Ok(format!("{n} done again")),
+            }
+        }
+    }
 }
 
 /// What was tried so far.
@@ -132,13 +204,13 @@ fn counted(component: &dyn Component, part: &manifest::Part, (to, beside): (&Pat
     let Some(found) = component.count(&files, own.path())? else {
         return Ok("its files are there; what would count what is in them is not on this machine".to_owned());
     };
-    let expected: Counts =
-        part.counts.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, c)| (n.clone(), *c)).collect();
-    let counted = part.counts.keys().any(|name| name.contains(' ') && !found.contains_key(name) && !name.starts_with("links"));
-    if expected != found || counted {
-        return Err(Error::new(format!("it has {found:?}, and {:?} were kept", part.counts)));
+    match difference(&part.counts, &found.counts) {
+        Some(wrong) => Err(Error::new(wrong)),
+        None => {
+            let counts = found.counts.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
+            Ok(format!("{counts} ({})", found.by))
+        }
     }
-    Ok(found.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", "))
 }
 
 /// One byte of one stream is changed, in a copy of it: that must be found.
@@ -153,19 +225,20 @@ fn altered(place: &Place<'_>, set: &Found, folder: &Path) -> Result<String> {
     let at = folder.join("altered/sha256").join(&hex[..2]);
     std::fs::create_dir_all(&at).context(|| "cannot make a folder")?;
     atomic::write_file(&at.join(&hex[2..]), &bytes, 0o600)?;
-    match open(&copy, folder, (place.readable()?, &part.stored), &mut |_| Ok(())) {
+    match open((&copy, folder), (place.readable()?, &part.stored), &mut |_| Ok(())) {
         Err(_) => Ok(format!("of component {}, with byte {middle} changed", part.name)),
         Ok(()) => Err(Error::new(format!("component {} with byte {middle} changed was taken for right", part.name))),
     }
 }
 
-fn record(store: &Store, place: &Place<'_>, proof: &Proof) -> Result<()> {
-    let name = format!("{}-{}", manifest::id(proof.at, &store.random().bytes()), proof.set);
+fn record(store: &Store, place: &Place<'_>, proof: &Proof, plan: &Name) -> Result<()> {
+    let name = format!("{}.{}", proof.set, manifest::stamp(proof.at, &store.random().bytes()));
     let text = proof.text(place.signer)?;
     place.objects.publish(&format!("{DRILLS}/{name}"), text.as_bytes())?;
     let failed: Vec<&str> = proof.steps.iter().filter(|s| s.failed.is_some()).map(|s| s.what.as_str()).collect();
     let event = Event::new(DRILLED, Resource::new("backup", &proof.set))
         .with("manifest", proof.manifest.to_string())
+        .with("plan", plan.as_str())
         .with("rto-ms", proof.rto_ms)
         .with("rpo-ms", proof.rpo_ms)
         .with("report", text)

@@ -4,17 +4,23 @@
 //! know what it need not write again. It tells digests and sizes, nothing else.
 
 use super::Place;
-use super::pack::seal;
+use super::pack::{compressing, encrypt};
 use crate::adapters::age::Recipients;
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::domain::backup::manifest::{Artifacts, Stream};
-use crate::release::parallel;
 use crate::store::objects::Objects;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most bytes of a list: a million objects.
 const INDEX_MAX: u64 = 512 << 20;
+
+/// From so many bytes on an object is compressed by several threads, one after the other.
+const BIG: u64 = 64 << 20;
+/// Objects that share flushes of the disk.
+const BATCH: usize = 512;
+/// The most that are encrypted at once: each takes some 5 MiB.
+const THREADS: usize = 16;
 
 /// What is stored for each object, by the digest that it had.
 pub(super) type Index = BTreeMap<Digest, Stream>;
@@ -47,7 +53,7 @@ pub(super) fn mirror(
         stored.insert((digest, size));
         Ok(())
     })?;
-    let (mut all, mut missing) = (Index::new(), Vec::new());
+    let (mut all, mut missing): (Index, Vec<(Digest, u64)>) = (Index::new(), Vec::new());
     from.list(&mut |digest, size, _| {
         match before.get(&digest).filter(|s| stored.contains(&(s.object, s.size))) {
             Some(stream) => drop(all.insert(digest, *stream)),
@@ -55,17 +61,13 @@ pub(super) fn mirror(
         }
         Ok(())
     })?;
-    let (of, mut failed) = (missing.len() as u64, None);
-    let one = |(digest, _): &(Digest, u64)| sealed(place, from, recipients, digest);
-    parallel::each(&missing, place.jobs, &one, &mut |_, stream: Result<Stream>, done| {
-        match stream {
-            Ok(stream) => drop(all.insert(stream.plain, stream)),
-            Err(e) => failed = failed.take().or(Some(e)),
-        }
-        told(done, of);
-    });
-    if let Some(e) = failed {
-        return Err(e);
+    let (known, of) = (all.len() as u64, missing.len() as u64);
+    // The big ones first: what comes last is small, and no thread waits long for another.
+    missing.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let big = missing.partition_point(|(_, size)| *size >= BIG);
+    for batch in missing[..big].chunks(1).chain(missing[big..].chunks(BATCH)) {
+        brought(place, from, recipients, batch, &mut all)?;
+        told(all.len() as u64 - known, of);
     }
     let lines: Vec<String> =
         all.values().map(serde_json::to_string).collect::<Result<_, _>>().context(|| "a list has no JSON")?;
@@ -79,19 +81,23 @@ pub(super) fn mirror(
     })
 }
 
-/// One object, encrypted; only when it is what its name says.
-fn sealed(place: &Place<'_>, from: &Objects, recipients: &Recipients, digest: &Digest) -> Result<Stream> {
-    let file = place.scratch.join(format!("{}.object", digest.hex()));
-    from.copy_to(digest, &file)?;
-    let failed = || format!("cannot read {}", file.display());
-    let sealed = seal(place.objects, place.scratch, recipients, &mut |to| {
-        let mut from = std::fs::File::open(&file).context(failed)?;
-        std::io::copy(&mut from, to).context(failed).map(drop)
-    });
-    let _ = std::fs::remove_file(&file);
-    let sealed = sealed?;
-    if sealed.plain != *digest {
-        return Err(Error::new(format!("object {digest} changed while it was read")));
+/// Encrypts some objects, each only when it is what its name says.
+fn brought(place: &Place<'_>, from: &Objects, recipients: &Recipients, batch: &[(Digest, u64)], all: &mut Index) -> Result<()> {
+    let threads = if batch.len() == 1 { compressing(place.jobs) } else { 0 };
+    let stored = place.objects.put_filled(batch.len(), place.jobs.min(THREADS), place.scratch, &|at, to| {
+        let (digest, size) = batch[at];
+        let plain = encrypt(to, (recipients, threads), &mut |to| {
+            let failed = || "cannot write a stream of the backup".to_owned();
+            from.stream_unverified(&digest, &mut |bytes| to.write_all(bytes).context(failed))
+        })?;
+        match plain == (digest, size) {
+            true => Ok(()),
+            false => Err(Error::of(Kind::Broken, format!("object {digest} is corrupt, or changed while it was read"))
+                .hint("`kf fsck --repair` sets it aside; store the same file again, or restore it from an earlier backup")),
+        }
+    })?;
+    for ((digest, size), stored) in batch.iter().zip(stored) {
+        all.insert(*digest, Stream { object: stored.digest, size: stored.size, plain: *digest, plain_size: *size });
     }
-    Ok(sealed)
+    Ok(())
 }

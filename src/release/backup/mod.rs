@@ -1,25 +1,43 @@
 //! Backups: sets that are made, read again, restored and removed, and drills that prove them.
 //!
-//! * [`run`]: makes a set; [`pack`]: a folder as one encrypted stream and back.
-//! * [`sets`]: the sets of a place; [`verify`]: reads one again; [`restore`]: gets one back into a new folder.
+//! * [`run`]: makes a set; `pack`: a folder as one encrypted stream and back.
+//! * [`sets`]: the sets of a place, [`proofs`]: the reports of drills beside them; [`verify`]: reads one again; [`restore`]: gets one back
+//!   into a new folder; [`load`]: loads one component of a set into a server or folder; `audit`: the audit log as a component of its own.
+//! * [`here`]: puts one in the place of what is in use; [`erasures`]: what was to be forgotten since is forgotten again.
+//! * [`due`]: whether a plan's time has come; [`lock`]: what is locked, until when, and whether that holds; [`health`]: whether backups can
+//!   be relied on.
 //! * [`prune`]: removes sets that no rule keeps; [`drill`]: restores one where it harms nobody, and reports.
 //!
 //! Invariants: objects first, the manifest last, so a set that exists is whole; nothing in the place is ever changed; a set is removed
 //! manifest first. So a kill anywhere leaves each set either there or not, and objects that nobody names for the next prune.
 
+mod answers;
+mod audit;
+mod clocks;
 pub mod drill;
+pub mod due;
+pub mod erasures;
+pub mod health;
+pub mod here;
+pub mod load;
+pub mod lock;
 mod mirror;
 mod pack;
 pub mod parts;
+pub mod proofs;
 pub mod prune;
 pub mod restore;
 pub mod run;
+mod scratch;
 pub mod sets;
 pub mod verify;
+
+pub use scratch::{Room, room};
 
 use crate::adapters::age::Identities;
 use crate::base::error::{Error, Result};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
+use crate::domain::backup::manifest::Found;
 use crate::store::objects::Objects;
 use std::path::Path;
 
@@ -40,6 +58,11 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Whether a set may be relied on: where keys are known, one of them signed it.
+    pub fn trusts(&self, found: &Found) -> bool {
+        self.known.is_empty() || found.signed_by.is_some()
+    }
+
     /// The key that reads backups.
     ///
     /// # Errors

@@ -3,14 +3,16 @@
 //! What comes out of an archive is believed only as far as it goes: names stay below the folder, links do not lead out of it, and no more
 //! bytes are written than the manifest says.
 
+use super::Place;
 use crate::adapters::age::{Identities, Recipients};
-use crate::base::digest::Hasher;
+use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::domain::backup::manifest::Stream;
 use crate::store::objects::Objects;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Component, Path};
+use std::sync::{Mutex, PoisonError};
 
 /// How much zstd compresses: its own default, faster than a disk writes.
 const LEVEL: i32 = 3;
@@ -24,6 +26,15 @@ pub(super) struct Packed {
     pub(super) bytes: u64,
     /// Links that lead out of the folder: nobody could tell what they are elsewhere, and no archive with one is unpacked.
     pub(super) links_out: u64,
+}
+
+impl Packed {
+    fn took<R: Read>(&mut self, entry: &tar::Entry<'_, R>) {
+        if !entry.header().entry_type().is_dir() {
+            self.files += 1;
+            self.bytes += entry.size();
+        }
+    }
 }
 
 /// Hashes and counts what goes through.
@@ -66,53 +77,99 @@ impl<R: Read> Read for Tally<R> {
     }
 }
 
-/// Encrypts what `fill` writes into the store of a place, by way of a file in `scratch`.
-pub(super) fn seal(
-    to: &Objects,
-    scratch: &Path,
-    recipients: &Recipients,
+/// Encrypts what `fill` writes, compressed by so many threads besides this one; digest and size of what that was.
+pub(super) fn encrypt(
+    to: &mut dyn Write,
+    (recipients, threads): (&Recipients, u32),
     fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
-) -> Result<Stream> {
-    let failed = || format!("cannot write in {}", scratch.display());
-    let file = tempfile::NamedTempFile::new_in(scratch).context(failed)?;
-    let age = recipients.writer(BufWriter::with_capacity(BUFFER, file.as_file()))?;
-    let zstd = zstd::Encoder::new(age, LEVEL).context(failed)?;
+) -> Result<(Digest, u64)> {
+    let failed = || "cannot write a stream of the backup".to_owned();
+    let age = recipients.writer(BufWriter::with_capacity(BUFFER, to))?;
+    let mut zstd = zstd::Encoder::new(age, LEVEL).context(failed)?;
+    zstd.multithread(threads).context(failed)?;
     let mut plain = Tally::new(zstd);
     fill(&mut plain)?;
     let Tally { inner, hasher, size } = plain;
     let age = inner.finish().context(failed)?;
     age.finish().context(failed)?.flush().context(failed)?;
-    let stored = to.put_file(file.path())?;
-    Ok(Stream { object: stored.digest, size: stored.size, plain: hasher.finish(), plain_size: size })
+    Ok((hasher.finish(), size))
 }
 
-/// Gives what a stream holds to `read`, and fails when it was not all of it, or something else.
+/// Encrypts what `fill` writes into the store of a place.
+pub(super) fn seal(
+    place: &Place<'_>,
+    recipients: &Recipients,
+    fill: &mut (dyn FnMut(&mut dyn Write) -> Result<()> + Send),
+) -> Result<Stream> {
+    let threads = compressing(place.jobs);
+    let (fill, plain) = (Mutex::new(fill), Mutex::new(None));
+    let stored = place.objects.put_filled(1, 1, place.scratch, &|_, to| {
+        let mut fill = fill.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = encrypt(to, (recipients, threads), &mut **fill)?;
+        *plain.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        Ok(())
+    })?;
+    let plain = plain.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match (stored.first(), plain) {
+        (Some(stored), Some((plain, plain_size))) => Ok(Stream { object: stored.digest, size: stored.size, plain, plain_size }),
+        _ => Err(Error::new("a stream of the backup was not written")),
+    }
+}
+
+/// How many threads compress one big stream: each takes some 20 MiB.
+pub(super) fn compressing(jobs: usize) -> u32 {
+    u32::try_from(jobs).unwrap_or(1).min(3)
+}
+
+/// Gives what a stream holds to `read`, and fails when it was not all of it, or something else. What `read` made of it counts only then.
 pub(super) fn open<T>(
-    from: &Objects,
-    scratch: &Path,
+    (from, scratch): (&Objects, &Path),
     (identities, stream): (&Identities, &Stream),
     read: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
     let failed = || "cannot read a stream of the backup".to_owned();
-    // Fetched whole and held against its digest first: nothing that was altered is ever decrypted.
-    let file = scratch.join(stream.object.hex());
-    from.copy_to(&stream.object, &file)?;
-    let opened = (|| {
-        let from = BufReader::with_capacity(BUFFER, File::open(&file).context(failed)?);
-        let zstd = zstd::Decoder::new(identities.reader(from)?).context(failed)?;
-        // One byte more than there may be shows a bomb before it fills the disk.
-        let mut plain = Tally::new(zstd.take(stream.plain_size.saturating_add(1)));
-        let got = read(&mut plain)?;
-        std::io::copy(&mut plain, &mut std::io::sink()).context(failed)?;
-        let Tally { hasher, size, .. } = plain;
-        if (hasher.finish(), size) != (stream.plain, stream.plain_size) {
-            let what = format!("the stream {} holds something else than its manifest says", stream.object.short());
-            return Err(Error::of(Kind::Broken, what));
-        }
-        Ok(got)
-    })();
-    let _ = std::fs::remove_file(&file);
-    opened
+    if from.lockable() {
+        // What was overwritten over a lock is still there as an older version: which one is right is known before anything is read.
+        let file = scratch.join(format!("{}.stream", stream.object.hex()));
+        from.copy_to(&stream.object, &file)?;
+        let opened = File::open(&file).context(failed).and_then(|file| decrypt(file, identities, stream, read));
+        let _ = std::fs::remove_file(&file);
+        return opened;
+    }
+    let (out, mut pipe) = std::io::pipe().context(failed)?;
+    std::thread::scope(|scope| {
+        let fetched = scope.spawn(move || {
+            let mut wanted = true;
+            from.stream(&stream.object, &mut |bytes| {
+                // Who reads may have had enough; whether the object is right is told all the same.
+                wanted = wanted && pipe.write_all(bytes).is_ok();
+                Ok(())
+            })
+        });
+        let opened = decrypt(out, identities, stream, read);
+        let fetched = fetched.join().unwrap_or_else(|_| Err(Error::new(failed())));
+        fetched.and(opened)
+    })
+}
+
+fn decrypt<T>(
+    from: impl Read,
+    identities: &Identities,
+    stream: &Stream,
+    read: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
+) -> Result<T> {
+    let failed = || "cannot read a stream of the backup".to_owned();
+    let zstd = zstd::Decoder::new(identities.reader(BufReader::with_capacity(BUFFER, from))?).context(failed)?;
+    // One byte more than there may be shows a bomb before it fills the disk.
+    let mut plain = Tally::new(zstd.take(stream.plain_size.saturating_add(1)));
+    let got = read(&mut plain)?;
+    std::io::copy(&mut plain, &mut std::io::sink()).context(failed)?;
+    let Tally { hasher, size, .. } = plain;
+    if (hasher.finish(), size) != (stream.plain, stream.plain_size) {
+        let what = format!("the stream {} holds something else than its manifest says", stream.object.short());
+        return Err(Error::of(Kind::Broken, what));
+    }
+    Ok(got)
 }
 
 /// Writes a folder as tar: files, folders and links as they are, in the order of their names.
@@ -153,8 +210,8 @@ fn add(builder: &mut tar::Builder<&mut dyn Write>, root: &Path, below: &Path, pa
     Ok(())
 }
 
-/// Writes what a tar holds below a folder that is empty.
-pub(super) fn extract(from: &mut dyn Read, to: &Path) -> Result<Packed> {
+/// Writes what a tar holds below a folder that is empty; without one it only reads it.
+pub(super) fn extract(from: &mut dyn Read, to: Option<&Path>) -> Result<Packed> {
     let mut archive = tar::Archive::new(from);
     let mut packed = Packed::default();
     let broken = |what: String| Error::of(Kind::Broken, what);
@@ -180,13 +237,14 @@ pub(super) fn extract(from: &mut dyn Read, to: &Path) -> Result<Packed> {
         } else if !(kind.is_file() || kind.is_dir()) {
             return Err(broken(format!("the archive holds `{}`, which is no file, folder or link", path.display())));
         }
+        let Some(to) = to else {
+            packed.took(&entry);
+            continue;
+        };
         if !entry.unpack_in(to).context(|| format!("cannot write {}", to.join(&path).display()))? {
             return Err(broken(format!("the archive holds the name `{}`, which leads out of it", path.display())));
         }
-        if !kind.is_dir() {
-            packed.files += 1;
-            packed.bytes += entry.size();
-        }
+        packed.took(&entry);
     }
     Ok(packed)
 }
@@ -210,10 +268,16 @@ fn stays_below(path: &Path) -> bool {
 }
 
 /// A folder that only we can read, beside where big things go.
+///
+/// # Errors
+/// When it cannot be made.
 pub(super) fn scratch(beside: &Path) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(beside).context(|| format!("cannot make {}", beside.display()))?;
+    // Without this others could read it where the process lets them: what is in it is decrypted, or not encrypted yet.
+    let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     tempfile::Builder::new()
         .prefix("backup-")
+        .permissions(ours)
         .tempdir_in(beside)
         .context(|| format!("cannot make a folder in {}", beside.display()))
 }

@@ -1,24 +1,34 @@
 //! Removes the sets that no rule of their plan keeps, and what nobody names any more.
 //!
-//! Nothing is removed on the word of one clock: a set is old by the times in the manifests, and where the place's own times tell another
-//! story, or the clock here is behind the newest set, somebody's clock is wrong and nothing goes.
+//! Nothing is removed on the word of one clock: see `clocks`. Sets that nobody known here signed decide nothing and are not
+//! removed, and what is locked is not tried.
 
-use super::sets::{Listed, all};
-use super::{Place, mirror};
+use super::clocks;
+use super::sets::{Listed, SAFETY, all};
+use super::{Place, mirror, scratch as own};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::name::Name;
-use crate::base::time::Timestamp;
 use crate::config::BackupPlan;
 use crate::domain::backup::manifest::SETS;
 use crate::domain::backup::retention::{Fate, Keep, Kept, decide};
 use crate::store::Store;
-use crate::store::lock::{Hold, Matter};
+use crate::store::lock::{Hold, Lock, Matter};
+use crate::store::objects::lock::Of;
 use std::collections::BTreeSet;
 
-/// How far the place's time of a manifest may be from its own.
-const APART: i64 = 24 * 3_600_000_000;
+/// Temporaries in a place that are older than an hour are nobody's.
+const HOUR: i64 = 3_600_000_000;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// Remove what goes, instead of only telling it.
+    pub remove: bool,
+    /// Somebody made sure that the clocks are right.
+    pub clock_is_right: bool,
+}
 
 /// What becomes of each set.
 #[derive(Debug)]
@@ -33,34 +43,39 @@ pub struct Pruned {
     pub bytes: u64,
     /// True when they were removed.
     pub done: bool,
+    /// Why nothing can be removed now: somebody's clock is wrong.
+    pub clock: Option<String>,
 }
 
-/// Which sets go, and with `remove` their removal.
+/// Which sets go, and with `how.remove` their removal.
 ///
 /// # Errors
 /// When a clock is wrong, or the place cannot be read or written.
-pub fn prune(
-    store: &Store,
-    place: &Place<'_>,
-    plans: &[BackupPlan],
-    remove: bool,
-    waiting: &mut dyn FnMut(&str),
-) -> Result<Pruned> {
-    let _alone = store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting)?;
+pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], how: How, waiting: &mut dyn FnMut(&str)) -> Result<Pruned> {
+    let remove = how.remove && !store.is_dry_run();
+    // Who only looks waits for nobody.
+    let lock = || store.lock(Matter::Backup, Hold::Alone, "backup prune", waiting);
+    let alone = remove.then(lock).transpose()?;
     let sets = all(place)?;
-    clocks_agree(&sets, store.now())?;
-    let (fates, left) = fates(&sets, plans);
+    let (mut fates, left) = fates(place, &sets, plans, store);
+    locked(place, &sets, &mut fates, store)?;
     let gone: BTreeSet<&str> = fates.iter().filter(|(_, fate)| fate.goes()).map(|(_, fate)| fate.id.as_str()).collect();
+    let clock = clocks::wrong(place, &sets, &gone, store.now()).filter(|_| !how.clock_is_right);
+    if let Some(why) = clock.as_ref().filter(|_| remove) {
+        return Err(clocks::told(why));
+    }
     let (objects, bytes) = unnamed(place, &sets, &gone)?;
-    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove && !store.is_dry_run(), sets: Vec::new(), left };
+    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove, sets: Vec::new(), left, clock };
+    if pruned.done {
+        own::sweep(place.scratch)?;
+        place.objects.sweep_temporaries(store.now().plus_micros(-HOUR))?;
+    }
     if pruned.done && (!gone.is_empty() || !objects.is_empty()) {
+        alone.iter().try_for_each(Lock::check)?;
         for id in &gone {
-            place.objects.unpublish(&format!("{SETS}/{id}"))?;
+            remove_manifest(place, id)?;
         }
-        for object in &objects {
-            place.objects.trash(object, store.now())?;
-        }
-        place.objects.empty_trash(store.now().plus_micros(1))?;
+        remove_objects(place, &objects, store)?;
         let removed: Vec<&str> = gone.iter().copied().collect();
         let event = Event::new("backup.pruned", Resource::new("backup", place.objects.describe()));
         store.write(|tx| Ok(tx.record(event.with("sets", removed).with("objects", pruned.objects).with("bytes", bytes))))?;
@@ -69,47 +84,81 @@ pub fn prune(
     Ok(pruned)
 }
 
-fn clocks_agree(sets: &[Listed], now: Timestamp) -> Result<()> {
-    let hint = "nothing was removed; set the clock right, here or where the backups are";
-    for set in sets {
-        let Ok(found) = &set.found else { continue };
-        let began = found.manifest.began;
-        if began > now.plus_micros(APART) {
-            return Err(
-                Error::new(format!("the clock says {now}, and the backup set {} was begun at {began}", set.id)).hint(hint)
-            );
+fn remove_manifest(place: &Place<'_>, id: &str) -> Result<()> {
+    let name = format!("{SETS}/{id}");
+    if !place.objects.lockable() {
+        return place.objects.unpublish(&name);
+    }
+    if place.objects.expunge(Of::Name(&name))? {
+        return Ok(());
+    }
+    Err(Error::new(format!("the backup set {id} is still locked by its place, and its lock has ended by the clock here"))
+        .hint("nothing of it was removed; set the clock right, here or where the backups are"))
+}
+
+fn remove_objects(place: &Place<'_>, objects: &[Digest], store: &Store) -> Result<()> {
+    for object in objects {
+        match place.objects.lockable() {
+            // One that is locked stays: a later run removes it.
+            true => drop(place.objects.expunge(Of::Object(object))?),
+            false => drop(place.objects.trash(object, store.now())?),
         }
-        if (set.since.micros() - found.manifest.ended.micros()).abs() > APART {
-            let what = format!("the backup set {} says {}, and its place got it at {}", set.id, found.manifest.ended, set.since);
-            return Err(Error::new(what).hint(hint));
-        }
+    }
+    if !place.objects.lockable() {
+        place.objects.empty_trash(store.now().plus_micros(1))?;
     }
     Ok(())
 }
 
 type Fates = (Vec<(Name, Fate)>, Vec<(String, String)>);
 
-/// Each plan by its own rules; a set whose plan nobody knows any more, or whose manifest nobody can read, stays.
-fn fates(sets: &[Listed], plans: &[BackupPlan]) -> Fates {
+/// Each plan by its own rules; a set whose plan nobody knows any more, or whose manifest nobody can read or vouch for, stays. So does one
+/// from the future: which of the clocks is wrong is not for kf to say.
+fn fates(place: &Place<'_>, sets: &[Listed], plans: &[BackupPlan], store: &Store) -> Fates {
     let (mut fates, mut left) = (Vec::new(), Vec::new());
+    let latest = store.now().plus_micros(clocks::APART);
     for set in sets {
-        match &set.found {
-            Err(e) => left.push((set.id.clone(), e.to_string())),
-            Ok(found) if !plans.iter().any(|plan| plan.name == found.manifest.plan) => {
-                left.push((set.id.clone(), format!("mlops.toml has no plan `{}`", found.manifest.plan)));
+        let why = match &set.found {
+            Err(e) => e.to_string(),
+            Ok(found) if !place.trusts(found) => "no key that is known here signed it".to_owned(),
+            Ok(found) if found.manifest.began > latest => {
+                format!("it was begun at {}, which is yet to come", found.manifest.began)
             }
-            Ok(_) => {}
-        }
+            Ok(found) if plans.iter().any(|plan| plan.name == found.manifest.plan) => continue,
+            Ok(found) if found.manifest.plan.as_str() == SAFETY => {
+                "what was there before a restore; `[backup.plans.safety]` in mlops.toml would say how long it is kept".to_owned()
+            }
+            Ok(found) => {
+                format!("mlops.toml has no plan `{}`", found.manifest.plan)
+            }
+        };
+        left.push((set.id.clone(), why));
     }
     for plan in plans {
         let of = |set: &Listed| {
-            let found = set.found.as_ref().ok().filter(|found| found.manifest.plan == plan.name)?;
+            let found = set.usable(place).filter(|found| found.manifest.plan == plan.name && found.manifest.began <= latest)?;
             Some(Kept { id: set.id.clone(), at: found.manifest.began, proven: set.proven.is_some() })
         };
         let kept: Vec<Kept> = sets.iter().filter_map(of).collect();
         fates.extend(decide(&kept, &keep(plan)).into_iter().map(|fate| (plan.name.clone(), fate)));
     }
     (fates, left)
+}
+
+/// What no rule keeps stays as long as it is locked: by its manifest, or by what the place says.
+fn locked(place: &Place<'_>, sets: &[Listed], fates: &mut [(Name, Fate)], store: &Store) -> Result<()> {
+    for (_, fate) in fates.iter_mut().filter(|(_, fate)| fate.goes()) {
+        let manifest = sets.iter().find(|set| set.id == fate.id).and_then(|set| set.found.as_ref().ok());
+        let mut until = manifest.and_then(|found| found.manifest.lock).map(|lock| lock.until);
+        if place.objects.lockable() {
+            let told = place.objects.retained(Of::Name(&format!("{SETS}/{}", fate.id)))?;
+            until = until.max(told.map(|lock| lock.until));
+        }
+        if let Some(until) = until.filter(|until| *until > store.now()) {
+            fate.because.push(format!("locked until {until}"));
+        }
+    }
+    Ok(())
 }
 
 /// The rules of a plan.

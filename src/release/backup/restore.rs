@@ -34,8 +34,16 @@ pub type Told<'a> = &'a mut dyn FnMut(u64, u64);
 /// Restores a set, or some of its components, into a folder that is not there yet.
 ///
 /// # Errors
-/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder.
-pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: Told<'_>) -> Result<Restored> {
+/// When the folder is there, something is missing or damaged, or there is no key; then there is no folder. `before_named` is given the
+/// folder while nobody else opens what is in it.
+pub fn restore(
+    place: &Place<'_>,
+    set: &Found,
+    only: &[Name],
+    to: &Path,
+    before_named: &mut dyn FnMut(&Path) -> Result<()>,
+    told: Told<'_>,
+) -> Result<Restored> {
     if std::fs::symlink_metadata(to).is_ok() {
         return Err(Error::new(format!("{} is there already, and nothing is restored over what is there", to.display()))
             .hint("name a folder that is not there yet: `--to FOLDER`"));
@@ -49,10 +57,12 @@ pub fn restore(place: &Place<'_>, set: &Found, only: &[Name], to: &Path, told: T
     let within = to.with_file_name(format!("{}.restoring", name.to_string_lossy()));
     begin(&within, set)?;
     let restored = restore_into(place, set, only, &within, told)?;
-    std::fs::remove_file(within.join(MARK)).context(|| format!("cannot finish {}", within.display()))?;
+    before_named(&within)?;
     atomic::sync_dir(&within)?;
     std::fs::rename(&within, to).context(|| format!("cannot name {}", to.display()))?;
     atomic::sync_dir(to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    // Last: without its mark a folder that has not got its name yet would be nobody's.
+    std::fs::remove_file(to.join(MARK)).context(|| format!("cannot finish {}", to.display()))?;
     let moved = |(name, path): (Name, PathBuf)| {
         let below = path.strip_prefix(&within).map(Path::to_owned).unwrap_or(path);
         (name, to.join(below))
@@ -71,7 +81,7 @@ fn names(set: &Found) -> impl Iterator<Item = &str> {
 /// Makes the folder, or goes on with the one of an earlier call for the same set; objects stay, all else is brought anew.
 fn begin(within: &Path, set: &Found) -> Result<()> {
     let failed = || format!("cannot make {}", within.display());
-    if within.exists() {
+    if within.exists() && !is_bare(within)? {
         let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
         if mark != set.manifest.id {
             return Err(Error::new(format!(
@@ -95,6 +105,17 @@ fn begin(within: &Path, set: &Found) -> Result<()> {
     atomic::write_file(&within.join(MARK), set.manifest.id.as_bytes(), 0o600)
 }
 
+/// Whether nothing is there but what writing the mark leaves behind when it is interrupted.
+fn is_bare(within: &Path) -> Result<bool> {
+    let failed = || format!("cannot read {}", within.display());
+    for entry in std::fs::read_dir(within).context(failed)? {
+        if !entry.context(failed)?.file_name().to_string_lossy().ends_with(".tmp") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Where objects are while the folder has no repository yet.
 const OBJECTS: &str = ".objects";
 
@@ -111,33 +132,52 @@ pub(super) fn restore_into(place: &Place<'_>, set: &Found, only: &[Name], to: &P
     if let Some(all) = set.manifest.artifacts.filter(|_| wanted("artifacts")) {
         let objects = Objects::files(&to.join(OBJECTS))?;
         let index = mirror::index(place.objects, &all)?;
-        for (at, (digest, stream)) in index.iter().enumerate() {
-            told(at as u64, all.objects);
-            if objects.verify(digest)? != Health::Ok {
-                let file = to.join(format!("{}.object", digest.hex()));
-                open(place.objects, to, (place.readable()?, stream), &mut |from| {
-                    let mut to = std::fs::File::create(&file).context(|| format!("cannot write {}", file.display()))?;
-                    std::io::copy(from, &mut to).context(|| format!("cannot write {}", file.display())).map(drop)
-                })?;
-                let stored = objects.put_file(&file)?;
-                std::fs::remove_file(&file).context(|| format!("cannot remove {}", file.display()))?;
-                if stored.digest != *digest {
-                    return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
-                }
-            }
-            done.objects += 1;
-            done.bytes += stream.plain_size;
-        }
+        done.objects = index.len() as u64;
+        done.bytes += index.values().map(|stream| stream.plain_size).sum::<u64>();
+        objects_back(place, &index, (&objects, to), told)?;
     }
     assemble(to, &mut done)?;
     Ok(done)
 }
 
-fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
+/// Objects that share flushes of the disk.
+const BATCH: usize = 512;
+
+/// Brings the objects that are not there yet.
+pub(super) fn objects_back(
+    place: &Place<'_>,
+    index: &mirror::Index,
+    (to, scratch): (&Objects, &Path),
+    told: Told<'_>,
+) -> Result<()> {
+    let mut missing = Vec::new();
+    for (digest, stream) in index {
+        if to.verify(digest)? != Health::Ok {
+            missing.push((digest, stream));
+        }
+    }
+    let (of, identities) = (index.len() as u64, place.readable()?);
+    let mut there = of - missing.len() as u64;
+    for batch in missing.chunks(BATCH) {
+        let stored = to.put_filled(batch.len(), place.jobs, scratch, &|at, to| {
+            open((place.objects, scratch), (identities, batch[at].1), &mut |from| {
+                std::io::copy(from, to).context(|| "cannot write an object").map(drop)
+            })
+        })?;
+        if let Some(((digest, _), _)) = batch.iter().zip(stored).find(|((digest, _), stored)| **digest != stored.digest) {
+            return Err(Error::of(Kind::Broken, format!("object {digest} came back with other bytes")));
+        }
+        there += batch.len() as u64;
+        told(there, of);
+    }
+    Ok(())
+}
+
+pub(super) fn component(place: &Place<'_>, part: &Part, files: &Path) -> Result<()> {
     let failed = || format!("cannot make {}", files.display());
     std::fs::create_dir_all(files).context(failed)?;
-    let scratch = files.parent().unwrap_or(files);
-    let packed = open(place.objects, scratch, (place.readable()?, &part.stored), &mut |from| extract(from, files))?;
+    let beside = files.parent().unwrap_or(files);
+    let packed = open((place.objects, beside), (place.readable()?, &part.stored), &mut |from| extract(from, Some(files)))?;
     match part.counts.get("files") {
         Some(files) if *files != packed.files => {
             Err(Error::of(Kind::Broken, format!("{} files came back of {files}", packed.files)))

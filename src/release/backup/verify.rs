@@ -1,11 +1,12 @@
 //! Reads a set again. Without a key that is the bytes as they are stored; with one, what they were.
 
-use super::pack::{extract, open, scratch};
-use super::{Place, mirror};
+use super::pack::{extract, open};
+use super::{Place, mirror, scratch as own};
 use crate::base::digest::Digest;
-use crate::base::error::Result;
+use crate::base::error::{Kind, Result};
 use crate::domain::backup::manifest::{Found, Stream};
-use crate::store::objects::Health;
+use crate::release::parallel;
+use crate::store::objects::{Fault, Health};
 use std::collections::BTreeMap;
 
 /// How much is read.
@@ -39,6 +40,7 @@ pub struct Verified {
 /// # Errors
 /// When the place cannot be read, which says nothing of the set.
 pub fn verify(place: &Place<'_>, set: &Found, depth: Depth, told: &mut dyn FnMut(u64, u64)) -> Result<Verified> {
+    let _at_work = (depth != Depth::There).then(|| own::hold(place.scratch)).transpose()?;
     let mut found = Verified { opened: place.identities.is_some() && depth != Depth::There, ..Verified::default() };
     let mut streams: Vec<(String, Stream, bool)> =
         set.manifest.components.iter().map(|part| (format!("component {}", part.name), part.stored, true)).collect();
@@ -59,26 +61,33 @@ pub fn verify(place: &Place<'_>, set: &Found, depth: Depth, told: &mut dyn FnMut
         sizes.insert(digest, size);
         Ok(())
     })?;
-    let of = streams.len() as u64;
-    for (at, (what, stream, component)) in streams.iter().enumerate() {
-        found.objects += 1;
-        told(at as u64, of);
+    found.objects = streams.len() as u64;
+    let mut read_again = Vec::new();
+    for one in &streams {
+        let (what, stream, component) = one;
         match sizes.get(&stream.object) {
             None => found.wrong.push(format!("{what}: it is missing")),
             Some(size) if *size != stream.size => {
                 found.wrong.push(format!("{what}: it has {size} bytes and had {}", stream.size));
             }
-            Some(_) if depth == Depth::There || !(*component || picked(&stream.object, depth)) => {}
-            Some(_) => {
-                found.read += 1;
-                found.bytes += stream.size;
-                if let Some(why) = read(place, stream, *component)? {
-                    found.wrong.push(format!("{what}: {why}"));
-                }
-            }
+            Some(_) if depth != Depth::There && (*component || picked(&stream.object, depth)) => read_again.push(one),
+            Some(_) => {}
         }
     }
-    Ok(found)
+    let (of, mut failed) = (read_again.len() as u64, None);
+    let again = |(_, stream, component): &&(String, Stream, bool)| read(place, stream, *component);
+    parallel::each(&read_again, place.jobs, &again, &mut |(what, stream, _), why, done| {
+        found.read += 1;
+        found.bytes += stream.size;
+        match why {
+            Ok(None) => {}
+            Ok(Some(why)) => found.wrong.push(format!("{what}: {why}")),
+            Err(e) => failed = failed.take().or(Some(e)),
+        }
+        told(done, of);
+    });
+    found.wrong.sort();
+    failed.map_or(Ok(found), Err)
 }
 
 /// Which objects are read of a part: the digest decides, so that each is read at some part or other.
@@ -92,17 +101,35 @@ fn picked(object: &Digest, depth: Depth) -> bool {
 
 /// Why a stream is not what it was; `None` when it is.
 fn read(place: &Place<'_>, stream: &Stream, component: bool) -> Result<Option<String>> {
-    match place.objects.verify(&stream.object)? {
-        Health::Ok => {}
-        Health::Missing => return Ok(Some("it is missing".to_owned())),
-        Health::Corrupt { .. } => return Ok(Some("its bytes are others than those that were written".to_owned())),
+    let stored = || {
+        Ok(match place.objects.verify(&stream.object)? {
+            Health::Ok => None,
+            Health::Missing => Some("it is missing".to_owned()),
+            Health::Corrupt { .. } => Some(ALTERED.to_owned()),
+        })
+    };
+    let Some(identities) = place.identities else { return stored() };
+    // Opening would take an older version there.
+    if place.objects.lockable()
+        && let Some(why) = stored()?
+    {
+        return Ok(Some(why));
     }
-    let Some(identities) = place.identities else { return Ok(None) };
-    let folder = scratch(place.scratch)?;
-    let files = scratch(folder.path())?;
-    let opened = open(place.objects, folder.path(), (identities, stream), &mut |from| match component {
-        true => extract(from, files.path()).map(drop),
+    let opened = open((place.objects, place.scratch), (identities, stream), &mut |from| match component {
+        // Nothing is written here: what fails is what is in it.
+        true => extract(from, None).map(drop).map_err(|e| e.kind_of(Kind::Broken)),
         false => Ok(()),
     });
-    Ok(opened.err().map(|e| e.to_string()))
+    match opened {
+        Ok(()) => Ok(None),
+        Err(e) => match e.cause::<Fault>() {
+            Some(Fault::Missing(_)) => Ok(Some("it is missing".to_owned())),
+            Some(Fault::Corrupt { .. }) => Ok(Some(ALTERED.to_owned())),
+            None if e.kind() == Kind::Broken => Ok(Some(e.to_string())),
+            None => Err(e),
+        },
+    }
 }
+
+/// What is said of bytes that were changed.
+const ALTERED: &str = "its bytes are others than those that were written";

@@ -11,7 +11,7 @@ use super::atomic::{is_disk_error, make_dirs, parent, rename, shown, sync_dir, s
 use super::pieces::{Again, PIECE, Pieces};
 use super::sealed::{Header, PEEK};
 use super::source::{Sink, Source, drain};
-use super::{ALGORITHM, Backend, Each, Health, Look, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
+use super::{ALGORITHM, Backend, Each, Fill, Health, Look, Stored, TRASH, Trashed, digest_of_hex, health, named, pool};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Error, Result};
 use crate::base::time::Timestamp;
@@ -158,6 +158,19 @@ impl Files {
                 sink(bytes)
             })
         })?;
+        self.written(temporary, (digest, size), flush)
+    }
+
+    fn write_filled(&self, at: usize, flush: bool, fill: Fill<'_>) -> Result<Written> {
+        let mut temporary = temporary(&self.tmp(), 0o444)?;
+        let mut to = Hashing { inner: temporary.as_file_mut(), hasher: Hasher::new(), size: 0 };
+        fill(at, &mut to)?;
+        let (digest, size) = (to.hasher.finish(), to.size);
+        self.written(temporary, (digest, size), flush)
+    }
+
+    /// What was written needs a place only when the same is not there already.
+    fn written(&self, temporary: NamedTempFile, (digest, size): (Digest, u64), flush: bool) -> Result<Written> {
         let temporary = match self.is_right(&digest, size)? {
             true => None,
             false if flush => Some(sync_file(temporary)?),
@@ -192,7 +205,12 @@ impl Files {
         self.prepare()?;
         let flush = Flush::open(&self.root, paths.len())?;
         let written = pool::each(paths, jobs, progress, &|path, tick| write(path, flush.is_none(), tick))?;
-        if let Some(flush) = &flush {
+        self.settle(written, flush.as_ref())
+    }
+
+    /// Flushes what was written, unless each was, and gives it its places.
+    fn settle(&self, written: Vec<Written>, flush: Option<&Flush>) -> Result<Vec<Stored>> {
+        if let Some(flush) = flush {
             flush.all(&self.root)?;
         }
         let mut stored = Vec::with_capacity(written.len());
@@ -206,7 +224,7 @@ impl Files {
                 self.link(temporary, &digest)?;
             }
         }
-        match &flush {
+        match flush {
             Some(flush) if dirs.len() >= MANY => flush.all(&self.root)?,
             _ => dirs.iter().try_for_each(|dir| sync_dir(dir))?,
         }
@@ -229,6 +247,27 @@ impl Files {
         }
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(entries)
+    }
+}
+
+/// Hashes and counts what goes to a file.
+struct Hashing<'a> {
+    inner: &'a mut File,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl std::io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        let (taken, _) = bytes.split_at(n);
+        self.hasher.update(taken);
+        self.size += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -273,6 +312,14 @@ impl Backend for Files {
 
     fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>> {
         self.put_all(paths, jobs, progress, &|path, flush, tick| self.write_one(path, flush, tick))
+    }
+
+    fn put_filled(&self, count: usize, jobs: usize, _: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        self.prepare()?;
+        let flush = Flush::open(&self.root, count)?;
+        let all: Vec<usize> = (0..count).collect();
+        let written = pool::each(&all, jobs, &|_| (), &|at, _| self.write_filled(*at, flush.is_none(), fill))?;
+        self.settle(written, flush.as_ref())
     }
 
     fn put_looked_at(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), look: Look<'_, '_>) -> Result<Vec<Stored>> {

@@ -10,6 +10,7 @@
 
 pub mod atomic;
 mod files;
+pub mod lock;
 mod named;
 mod pieces;
 mod pool;
@@ -20,14 +21,15 @@ mod source;
 pub use remote::RemoteOptions;
 pub use sealed::{Cover, Fetch, Keys, NoKey};
 
-use crate::base::digest::Digest;
+use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result};
 use crate::base::time::Timestamp;
+use lock::{LockMode, Of, Probe, Retention};
 use pieces::{Again, Pieces};
 use sealed::Sealed;
 use source::Sink;
 use std::fmt;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The hash algorithm's name, the first part of every object's place.
@@ -125,11 +127,18 @@ fn digest_of_hex(hex: &str) -> Option<Digest> {
 /// Is told digest, size in bytes and time of storing of each object.
 pub type Each<'a> = &'a mut dyn FnMut(Digest, u64, Timestamp) -> Result<()>;
 
+/// Writes the bytes of one of several objects, told by its number, to a sink.
+pub type Fill<'a> = &'a (dyn Fn(usize, &mut dyn Write) -> Result<()> + Sync);
+/// Gives the bytes of something to a sink, and fails in the end when they were not the right ones.
+type Stream<'a> = &'a dyn Fn(Sink<'_>) -> Result<()>;
+
 /// Where objects are. Implemented by files and by what `object_store` reaches.
 trait Backend: Send + Sync {
     fn put_file(&self, path: &Path) -> Result<Stored>;
     fn put_bytes(&self, bytes: &[u8]) -> Result<Stored>;
     fn put_files(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64)) -> Result<Vec<Stored>>;
+    /// Stores `count` objects whose bytes `fill` writes; those of a place that is far away wait in `scratch`.
+    fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>>;
     /// Stores what `look` finds to be missing, each under the digest that it tells.
     fn put_looked_at(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), look: Look<'_, '_>) -> Result<Vec<Stored>>;
     /// Stores what `give` gives, about `size` bytes, under a digest in place of what is there; on an error of it nothing changes.
@@ -159,6 +168,34 @@ trait Backend: Send + Sync {
     fn names(&self, folder: &str) -> Result<Vec<(String, Timestamp)>>;
     fn unpublish(&self, name: &str) -> Result<()>;
     fn describe(&self) -> String;
+    fn lockable(&self) -> bool {
+        false
+    }
+    /// The same as `stream` of what was there before it was overwritten, the newest first; false when there is none.
+    fn stream_older(&self, _: &Digest, _: usize, _: Sink<'_>) -> Result<bool> {
+        Ok(false)
+    }
+    fn retain(&self, _: Of<'_>, _: Retention) -> Result<Retention> {
+        Err(lock::none(self.describe()))
+    }
+    fn retained(&self, _: Of<'_>) -> Result<Option<Retention>> {
+        Ok(None)
+    }
+    fn publish_locked(&self, _: &str, _: &[u8], _: Retention) -> Result<bool> {
+        Err(lock::none(self.describe()))
+    }
+    fn probe_locks(&self, _: &str, _: LockMode) -> Result<Probe> {
+        Ok(Probe::NoLocks(lock::none(self.describe()).to_string()))
+    }
+    fn hidden(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    fn older(&self, _: &str) -> Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
+    fn expunge(&self, _: Of<'_>) -> Result<bool> {
+        Err(lock::none(self.describe()))
+    }
 }
 
 /// What a file is, and what to store for it under its digest when that is not there yet.
@@ -264,32 +301,83 @@ impl Objects {
         self.sealed.put_files(paths, jobs, progress)
     }
 
+    /// Stores `count` objects whose bytes `fill` writes, with up to `jobs` threads and as few disk flushes as can be; results are in the
+    /// order of their numbers. What goes to an object store waits in the folder `scratch` until its digest is known.
+    ///
+    /// # Errors
+    /// The first failure, that of `fill` included: what was being written is then under no name.
+    pub fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        self.sealed.put_filled(count, jobs, scratch, fill)
+    }
+
     /// The bytes of an object, verified.
     ///
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when it has more than `max` bytes.
     pub fn read(&self, digest: &Digest, max: u64) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        self.verified(digest, &mut |bytes| {
-            if (out.len() + bytes.len()) as u64 > max {
-                return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
-            }
-            out.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        Ok(out)
+        self.newest_right(digest, &|stream| {
+            let mut out = Vec::new();
+            stream(&mut |bytes| {
+                if (out.len() + bytes.len()) as u64 > max {
+                    return Err(Error::new(format!("object {digest} has more than {max} bytes, too many to read at once")));
+                }
+                out.extend_from_slice(bytes);
+                Ok(())
+            })?;
+            Ok(out)
+        })
     }
 
-    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name.
+    /// Writes an object's bytes to `dest`, mode 0644, in place of what was there; verified before it gets its name. What somebody
+    /// wrote over an object that was locked is passed over.
     ///
     /// # Errors
     /// [`Fault`] when it is missing or corrupt; when `dest` cannot be written. `dest` is then as it was.
     pub fn copy_to(&self, digest: &Digest, dest: &Path) -> Result<()> {
-        let mut temporary = atomic::temporary_beside(dest, 0o644)?;
-        self.verified(digest, &mut |bytes| {
-            temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
-        })?;
-        atomic::replace(temporary, dest)
+        self.newest_right(digest, &|stream| {
+            let mut temporary = atomic::temporary_beside(dest, 0o644)?;
+            stream(&mut |bytes| {
+                temporary.write_all(bytes).map_err(|e| atomic::worded(e, format!("cannot write {}", atomic::shown(dest))))
+            })?;
+            atomic::replace(temporary, dest)
+        })
+    }
+
+    /// What `read` makes of an object; where it is locked and was overwritten, of the newest version that is right.
+    fn newest_right<T>(&self, digest: &Digest, read: &dyn Fn(Stream<'_>) -> Result<T>) -> Result<T> {
+        let corrupt = |e: &Error| matches!(e.cause(), Some(Fault::Corrupt { .. }));
+        let e = match read(&|sink| self.verified(digest, sink)) {
+            Err(e) if self.lockable() && corrupt(&e) => e,
+            done => return done,
+        };
+        for n in 0.. {
+            match read(&|sink| self.older(digest, n, sink)) {
+                Err(older) if corrupt(&older) => {}
+                Err(_) => break,
+                done => return done,
+            }
+        }
+        Err(e)
+    }
+
+    /// Gives the bytes of an object in order to `sink`. They are verified at the end only: what `sink` made of them counts when this
+    /// succeeds, and not before.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is missing or corrupt; whatever `sink` fails with.
+    pub fn stream(&self, digest: &Digest, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.verified(digest, sink)
+    }
+
+    /// The same for who hashes the bytes anyway, and verifies them.
+    ///
+    /// # Errors
+    /// When there is no such object, or it cannot be read; whatever `sink` fails with.
+    pub fn stream_unverified(&self, digest: &Digest, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        match self.sealed.stream(digest, sink)? {
+            true => Ok(()),
+            false => self.fault(Fault::Missing(*digest)),
+        }
     }
 
     /// Reads an object's bytes again and says whether they are right.
@@ -443,11 +531,30 @@ impl Objects {
 
     /// Gives an object's bytes to `sink` and fails in the end when they were not the right ones.
     fn verified(&self, digest: &Digest, sink: Sink<'_>) -> Result<()> {
-        let fault = match health(digest, self.sealed.examine(digest, sink)?) {
-            Health::Ok => return Ok(()),
-            Health::Missing => Fault::Missing(*digest),
-            Health::Corrupt { found, size } => Fault::Corrupt { digest: *digest, found, size },
-        };
+        self.judged(digest, self.sealed.examine(digest, sink)?)
+    }
+
+    /// The same for an older version, which no key of this host encrypted where it lies: only backups are locked.
+    fn older(&self, digest: &Digest, n: usize, sink: Sink<'_>) -> Result<()> {
+        let (mut hasher, mut size) = (Hasher::new(), 0);
+        let there = self.sealed.inner.stream_older(digest, n, &mut |bytes| {
+            hasher.update(bytes);
+            size += bytes.len() as u64;
+            sink(bytes)
+        })?;
+        self.judged(digest, there.then(|| (hasher.finish(), size)))
+    }
+
+    fn judged(&self, digest: &Digest, found: Option<(Digest, u64)>) -> Result<()> {
+        match health(digest, found) {
+            Health::Ok => Ok(()),
+            Health::Missing => self.fault(Fault::Missing(*digest)),
+            Health::Corrupt { found, size } => self.fault(Fault::Corrupt { digest: *digest, found, size }),
+        }
+    }
+
+    fn fault<T>(&self, fault: Fault) -> Result<T> {
+        let (Fault::Missing(digest) | Fault::Corrupt { digest, .. }) = fault;
         Err(fault)
             .context(|| format!("cannot read object {digest} from {}", self.describe()))
             .hint(|| "store the same file again, which heals the object, or restore it from a backup".into())

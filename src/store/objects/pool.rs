@@ -1,35 +1,34 @@
-//! The same work on many files, on several threads, with the results in the files' order.
+//! The same work on many things, such as files, on several threads, with the results in the things' order.
 
 use crate::base::error::Result;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
-/// Work on one file; tells the number of bytes done to its second argument as it goes.
-pub(super) type Work<'a, T> = &'a (dyn Fn(&Path, &mut dyn FnMut(u64)) -> Result<T> + Sync);
+/// Work on one thing; tells the number of bytes done to its second argument as it goes.
+pub(super) type Work<'a, I, T> = &'a (dyn Fn(&I, &mut dyn FnMut(u64)) -> Result<T> + Sync);
 
 enum Report<T> {
     Bytes(u64),
     Done(usize, Result<T>),
 }
 
-/// Does `work` on every path with up to `jobs` threads; `progress` is told of bytes done, on the calling thread.
+/// Does `work` on every thing with up to `jobs` threads; `progress` is told of bytes done, on the calling thread.
 ///
 /// # Errors
-/// The first failure in the order of the paths among those that happened; no new file is then begun.
-pub(super) fn each<T: Send>(paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), work: Work<'_, T>) -> Result<Vec<T>> {
+/// The first failure in the order of the things among those that happened; no new one is then begun.
+pub(super) fn each<I: Sync, T: Send>(items: &[I], jobs: usize, progress: &dyn Fn(u64), work: Work<'_, I, T>) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let (reports, inbox) = channel();
-    let mut done: Vec<Option<Result<T>>> = paths.iter().map(|_| None).collect();
+    let mut done: Vec<Option<Result<T>>> = items.iter().map(|_| None).collect();
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, paths.len().max(1)) {
+        for _ in 0..jobs.clamp(1, items.len().max(1)) {
             let (reports, next, stop) = (reports.clone(), &next, &stop);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(path) = paths.get(i) else { break };
-                    let result = work(path, &mut |n| drop(reports.send(Report::Bytes(n))));
+                    let Some(item) = items.get(i) else { break };
+                    let result = work(item, &mut |n| drop(reports.send(Report::Bytes(n))));
                     if result.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -45,7 +44,7 @@ pub(super) fn each<T: Send>(paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u6
             }
         }
     });
-    // Without a failure every file was done; with one, those before it in the list may be missing but the failure is not.
+    // Without a failure every one was done; with one, those before it in the list may be missing but the failure is not.
     done.into_iter().flatten().collect()
 }
 
@@ -54,6 +53,7 @@ mod tests {
     use super::*;
     use crate::base::error::Error;
     use std::cell::Cell;
+    use std::path::{Path, PathBuf};
 
     fn paths(n: usize) -> Vec<PathBuf> {
         (0..n).map(|i| PathBuf::from(i.to_string())).collect()
@@ -77,7 +77,7 @@ mod tests {
         let begun = AtomicUsize::new(0);
         let done = each(&paths(10_000), 2, &|_| (), &|path, _| {
             begun.fetch_add(1, Ordering::Relaxed);
-            if path == Path::new("3") { Err(Error::new("file 3 is bad")) } else { Ok(()) }
+            if path.as_path() == Path::new("3") { Err(Error::new("file 3 is bad")) } else { Ok(()) }
         });
         assert_eq!(done.unwrap_err().to_string(), "file 3 is bad");
         assert!(begun.into_inner() < 10_000);

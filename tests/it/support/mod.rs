@@ -18,6 +18,7 @@ pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod qdrant;
 pub(crate) mod receiver;
+pub(crate) mod redis;
 pub(crate) mod rollout;
 pub(crate) mod s3;
 pub(crate) mod sandbox;

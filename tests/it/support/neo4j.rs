@@ -86,10 +86,23 @@ impl Server {
     }
 
     fn status(&self, statement: &str, parameters: Value) -> Result<(u16, String), String> {
+        self.status_in("application/json", statement, parameters)
+    }
+
+    fn status_in(&self, form: &str, statement: &str, parameters: Value) -> Result<(u16, String), String> {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("neo4j:{}", self.password));
-        let header = format!("Authorization: Basic {pair}\r\nContent-Type: application/json\r\n");
+        let header = format!("Authorization: Basic {pair}\r\nContent-Type: {form}\r\nAccept: {form}\r\n");
         let body = json!({"statement": statement, "parameters": parameters}).to_string();
         http(self.port, ("POST", "/db/neo4j/query/v2"), &header, &body)
+    }
+
+    /// The rows that a statement with typed parameters gives, typed, past kf.
+    pub(crate) fn ask_typed(&self, statement: &str, parameters: &Value) -> Value {
+        let form = "application/vnd.neo4j.query.v1.1";
+        let (status, answer) = self.status_in(form, statement, parameters.clone()).expect("an answer");
+        let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+        assert!(status == 202 && answer["errors"].is_null(), "{statement}: {status} {answer}");
+        answer["data"]["values"].take()
     }
 
     /// The rows that a statement gives, past kf.

@@ -4,6 +4,7 @@
 
 use super::daemon::Daemon;
 use super::{free_port, http, program, project, variable, wait_until};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -54,6 +55,26 @@ impl Server {
         format!("s3://{BUCKET}/t{}", self.prefixes.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Makes a bucket whose objects can be locked; its name.
+    pub(crate) fn locked_bucket(&self) -> String {
+        let name = format!("kf-locked-{}", self.prefixes.fetch_add(1, Ordering::Relaxed));
+        let made = self.request_with("PUT", &format!("/{name}"), "x-amz-bucket-object-lock-enabled: true\r\n", "");
+        assert_eq!(made.map(|(status, _)| status), Ok(200), "a bucket");
+        name
+    }
+
+    /// A header of the answer to a `HEAD`; `None` when it has none such.
+    pub(crate) fn header(&self, path: &str, name: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
+        let signed = "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        write!(stream, "HEAD {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {signed}\r\nConnection: close\r\n\r\n").expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let line =
+            |line: &str| line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
+        answer.lines().find_map(line)
+    }
+
     /// What kf needs in its environment to reach the server through `port` (its own or a proxy's).
     pub(crate) fn environment(&self, port: u16) -> [(&'static str, String); 5] {
         [
@@ -67,8 +88,13 @@ impl Server {
 
     /// One plain HTTP/1.1 request: status and body. moto wants a signature but does not check it.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), String> {
+        self.request_with(method, path, "", body)
+    }
+
+    /// The same with more headers, whole lines.
+    pub(crate) fn request_with(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<(u16, String), String> {
         let signed = "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let header = format!("Authorization: {signed}\r\n");
+        let header = format!("Authorization: {signed}\r\n{headers}");
         http(self.port, (method, path), &header, body).map_err(|e| format!("moto_server: {e}"))
     }
 }

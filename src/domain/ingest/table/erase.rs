@@ -18,6 +18,20 @@ pub enum Whom<'s> {
     Tenant,
     /// Documents in whose text, title, path or notes this stands, whatever the case.
     Subject(&'s str),
+    /// What the log of another state says was erased: those of these public ids that are there, or everything.
+    Again {
+        /// The ids; `None` for everything.
+        documents: Option<&'s [String]>,
+        /// The id of the entry there.
+        again: &'s str,
+    },
+}
+
+impl Whom<'_> {
+    /// True when nothing of the tenant is left.
+    pub fn is_all(self) -> bool {
+        matches!(self, Self::Tenant | Self::Again { documents: None, .. })
+    }
 }
 
 /// What went.
@@ -54,6 +68,7 @@ pub fn concerned(view: View<'_>, tenant: &Tenant, whom: Whom<'_>) -> Result<Vec<
         for d in documents {
             let goes = match whom {
                 Whom::Tenant => true,
+                Whom::Again { documents, .. } => documents.is_none_or(|all| all.contains(&d.uid)),
                 Whom::Subject(subject) => mentions(view, &scope, &d, &subject.to_lowercase())?,
             };
             if goes {
@@ -88,7 +103,7 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
             drop_document(tx, &scope, *id)?;
             erased.documents.push(uid.clone());
         }
-        if whom == Whom::Tenant {
+        if whom.is_all() {
             fulltext::drop(tx, scope.id())?;
             tx.execute("DELETE FROM entity WHERE collection = ?1", values![scope.id()])?;
             pgvector::drop(tx, scope.id())?;
@@ -96,11 +111,11 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
             scope.note_graph(tx, Act::Drop, "")?;
             tx.execute("DELETE FROM collection WHERE id = ?1", values![scope.id()])?;
         }
-        if whom == Whom::Tenant || !documents.is_empty() {
+        if whom.is_all() || !documents.is_empty() {
             erased.collections.push(scope);
         }
     }
-    if whom != Whom::Tenant && erased.documents.is_empty() {
+    if !whom.is_all() && erased.documents.is_empty() {
         return Ok(erased);
     }
     // Whose text a kept vector is of cannot be told from it, so all of the tenant go.
@@ -109,12 +124,15 @@ pub fn erase(tx: &Tx<'_>, tenant: &Tenant, whom: Whom<'_>, (ticket, reason): (Op
         .with("documents", erased.documents.len())
         .with("chunks", erased.chunks)
         .with("embeddings", erased.embeddings);
+    let event = if whom.is_all() {
+        tx.execute("DELETE FROM tenant WHERE id = ?1", values![tenant.id()])?;
+        event.with("scope", "tenant").with("collections", erased.collections.len())
+    } else {
+        event.with("scope", "subject").with("erased", erased.documents.clone())
+    };
     let event = match whom {
-        Whom::Tenant => {
-            tx.execute("DELETE FROM tenant WHERE id = ?1", values![tenant.id()])?;
-            event.with("scope", "tenant").with("collections", erased.collections.len())
-        }
-        Whom::Subject(_) => event.with("scope", "subject").with("erased", erased.documents.clone()),
+        Whom::Again { again, .. } => event.with("again", again),
+        _ => event,
     };
     erased.event = Some(tx.record(event.because(ticket, Some(reason))));
     Ok(erased)

@@ -10,21 +10,29 @@
 //! [`Objects::verify`]: super::Objects::verify
 
 mod errors;
+mod locks;
 mod open;
+mod requests;
+#[cfg(feature = "s3")]
+mod signed;
 mod upload;
+mod versions;
 
 pub use open::RemoteOptions;
 
+use super::lock::{LockMode, Of, Probe, Retention};
 use super::pieces::{self, Again, Pieces};
 use super::source::{Sink, Source};
-use super::{ALGORITHM, Backend, Each, Look, NAMED_MAX, Stored, TRASH, Trashed, digest_of_hex, pool};
+use super::{ALGORITHM, Backend, Each, Fill, Look, NAMED_MAX, Stored, TRASH, Trashed, digest_of_hex, pool};
 use crate::base::digest::Digest;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Context as _, Error, Result};
 use crate::base::time::Timestamp;
 use crate::store::runtime::block_on;
 use futures_util::StreamExt as _;
 use object_store::path::Path as Key;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode};
+use open::Opened;
+use requests::Requests;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -45,12 +53,14 @@ pub(super) struct Remote {
     /// Set once the bucket has answered: "no such object" and "no such bucket" look alike when only a head is asked for.
     bucket_seen: OnceLock<()>,
     large: Mutex<()>,
+    /// Requests that the client does not know; there where locks are asked for, and then versions count, not what deletions hide.
+    requests: Option<Arc<dyn Requests>>,
 }
 
 impl Remote {
     pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<Self> {
-        let (store, prefix, place) = open::open("artifacts.url", url, options)?;
-        Ok(Self { store, prefix, place, bucket_seen: OnceLock::new(), large: Mutex::default() })
+        let Opened { store, prefix, place, requests } = open::open("artifacts.url", url, options)?;
+        Ok(Self { store, prefix, place, bucket_seen: OnceLock::new(), large: Mutex::default(), requests })
     }
 
     fn key(&self, digest: &Digest) -> Key {
@@ -105,6 +115,9 @@ impl Remote {
     /// Goes through the keys under a directory of the prefix: name below it, size, time.
     fn walk(&self, dir: &str, each: &mut dyn FnMut(&str, u64, Timestamp) -> Result<()>) -> Result<()> {
         let dir = self.prefix.clone().join(dir);
+        if self.requests.is_some() {
+            return self.walk_versions(&dir, each);
+        }
         let mut list = self.store.list(Some(&dir));
         while let Some(next) = block_on(list.next())? {
             let meta = next.map_err(|e| self.worded(e, "cannot list the objects"))?;
@@ -136,7 +149,7 @@ impl Remote {
 
 /// Reads any object of a store by its URL, unverified, giving each piece to `sink`.
 pub(super) fn fetch(url: &str, options: &RemoteOptions, sink: Sink<'_>) -> Result<()> {
-    let (store, key, place) = open::open("URL", url, options)?;
+    let Opened { store, prefix: key, place, .. } = open::open("URL", url, options)?;
     let failed = |e: StoreError| match e {
         StoreError::NotFound { .. } if errors::is_only_the_object_missing(&e) => {
             Error::new(format!("cannot read {place}: there is no such object"))
@@ -181,6 +194,16 @@ impl Backend for Remote {
         })
     }
 
+    fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        let failed = || format!("cannot write in {}", scratch.display());
+        let all: Vec<usize> = (0..count).collect();
+        pool::each(&all, jobs.min(UPLOADS), &|_| (), &|at, _| {
+            let mut waits = tempfile::NamedTempFile::new_in(scratch).context(failed)?;
+            fill(*at, waits.as_file_mut())?;
+            self.put_file(waits.path())
+        })
+    }
+
     fn put_looked_at(&self, paths: &[PathBuf], jobs: usize, progress: &dyn Fn(u64), look: Look<'_, '_>) -> Result<Vec<Stored>> {
         pool::each(paths, jobs.min(UPLOADS), progress, &|path, tick| {
             let looked = look(path, tick)?;
@@ -200,7 +223,9 @@ impl Backend for Remote {
         let what = format!("cannot read object {digest}");
         let found = match block_on(self.store.get(&self.key(digest)))? {
             Ok(found) => found,
-            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => return Ok(None),
+            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => {
+                return self.open_version(&self.key(digest), 0);
+            }
             Err(e) => return Err(self.worded(e, what)),
         };
         let mut stream = found.into_stream();
@@ -293,7 +318,9 @@ impl Backend for Remote {
         let failed = |e| self.worded(e, format!("cannot read {name}"));
         let found = match block_on(self.store.get(&self.named(name)))? {
             Ok(found) => found,
-            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => return Ok(None),
+            Err(e @ StoreError::NotFound { .. }) if errors::is_only_the_object_missing(&e) => {
+                return self.hidden_bytes(&self.named(name));
+            }
             Err(e) => return Err(failed(e)),
         };
         if found.meta.size > NAMED_MAX {
@@ -317,5 +344,44 @@ impl Backend for Remote {
 
     fn describe(&self) -> String {
         self.place.clone()
+    }
+    fn lockable(&self) -> bool {
+        self.requests.is_some()
+    }
+
+    fn retain(&self, of: Of<'_>, at_least: Retention) -> Result<Retention> {
+        self.lock_longer(&self.key_of(of), at_least)
+    }
+
+    fn stream_older(&self, digest: &Digest, n: usize, sink: Sink<'_>) -> Result<bool> {
+        self.stream_version(&self.key(digest), n + 1, sink)
+    }
+
+    fn retained(&self, of: Of<'_>) -> Result<Option<Retention>> {
+        self.longest_lock(&self.key_of(of))
+    }
+
+    fn publish_locked(&self, name: &str, bytes: &[u8], lock: Retention) -> Result<bool> {
+        match self.put_locked(&self.named(name), bytes, lock)? {
+            Some(_) => Ok(true),
+            // Nobody can tell whether an earlier try of this very call was answered into the void.
+            None => Ok(self.published(name)?.as_deref() == Some(bytes)),
+        }
+    }
+
+    fn probe_locks(&self, name: &str, mode: LockMode) -> Result<Probe> {
+        self.probe(name, mode)
+    }
+
+    fn hidden(&self, folder: &str) -> Result<Vec<String>> {
+        self.hidden_below(&self.prefix.clone().join(folder))
+    }
+
+    fn older(&self, name: &str) -> Result<Vec<Vec<u8>>> {
+        self.older_bytes(&self.named(name))
+    }
+
+    fn expunge(&self, of: Of<'_>) -> Result<bool> {
+        self.remove_versions(&self.key_of(of))
     }
 }

@@ -1,5 +1,6 @@
 //! From a URL and options to a client. No credentials are read from the environment, and nothing is asked over the network yet.
 
+use super::requests::Requests;
 use crate::base::error::{Context, Error, Result};
 use crate::config::secret::Secret;
 use crate::store::runtime::runtime;
@@ -26,7 +27,23 @@ pub struct RemoteOptions {
     pub allow_http: bool,
     /// Certificates (PEM) to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// S3: objects are to be locked, and what was deleted is still to be read.
+    pub locks: bool,
 }
+
+/// What a place is worked on with.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// What all keys begin with.
+    pub(super) prefix: Key,
+    /// Where it is, for people.
+    pub(super) place: String,
+    /// Requests that the client does not know, where they are asked for.
+    pub(super) requests: Option<Arc<dyn Requests>>,
+}
+
+/// A client, and where it is S3 and asked for, one for the requests that it does not know.
+type Client = (Arc<dyn ObjectStore>, Option<Arc<dyn Requests>>);
 
 /// A parsed place: `scheme://bucket/prefix`.
 struct Place {
@@ -35,14 +52,14 @@ struct Place {
     prefix: Key,
 }
 
-/// The client, the prefix of all keys, and the place in words. `what` the URL is, for errors: `artifacts.url`.
-pub(super) fn open(what: &str, url: &str, options: &RemoteOptions) -> Result<(Arc<dyn ObjectStore>, Key, String)> {
+/// Opens a place. `what` the URL is, for errors: `artifacts.url`.
+pub(super) fn open(what: &str, url: &str, options: &RemoteOptions) -> Result<Opened> {
     let place = parse(what, url)?;
     check_endpoint(options)?;
     // Clients need the TLS implementation that comes with the runtime.
     runtime()?;
     let client = client_options(options)?;
-    let store = match place.scheme.as_str() {
+    let (store, requests) = match place.scheme.as_str() {
         "s3" => s3(&place.bucket, options, client),
         "gs" => gcs(&place.bucket, options, client),
         "az" => azure(&place.bucket, options, client),
@@ -56,7 +73,7 @@ pub(super) fn open(what: &str, url: &str, options: &RemoteOptions) -> Result<(Ar
     if let Some(host) = options.endpoint.as_deref().and_then(|e| Url::parse(e).ok()).as_ref().and_then(host) {
         words = format!("{words} at {host}");
     }
-    Ok((store, place.prefix, words))
+    Ok(Opened { store, prefix: place.prefix, place: words, requests })
 }
 
 fn host(url: &Url) -> Option<String> {
@@ -118,7 +135,7 @@ fn client_options(options: &RemoteOptions) -> Result<ClientOptions> {
 
 /// A client, or what is wrong with its options.
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-fn built<S: ObjectStore>(client: object_store::Result<S>, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+fn built<S: ObjectStore>(client: object_store::Result<S>, bucket: &str) -> Result<Arc<S>> {
     match client {
         Ok(store) => Ok(Arc::new(store)),
         Err(_) => Err(Error::usage(format!("`artifacts` gives no working connection to {bucket}"))
@@ -135,8 +152,9 @@ fn retries() -> object_store::RetryConfig {
 }
 
 #[cfg(feature = "s3")]
-fn s3(bucket: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Arc<dyn ObjectStore>> {
+fn s3(bucket: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Client> {
     use object_store::aws::AmazonS3Builder;
+    let asked = options.locks.then(|| client.clone());
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(options.region.as_deref().unwrap_or("us-east-1"))
@@ -158,21 +176,23 @@ fn s3(bucket: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Ar
     if let Some(token) = &options.session_token {
         builder = builder.with_token(token.expose());
     }
-    built(builder.build(), bucket)
+    let store = built(builder.build(), bucket)?;
+    let requests = asked.map(|client| super::signed::Signed::new(&store, bucket, options, &client)).transpose()?;
+    Ok((store, requests.map(|requests| Arc::new(requests) as _)))
 }
 
 #[cfg(feature = "gcs")]
-fn gcs(bucket: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Arc<dyn ObjectStore>> {
+fn gcs(bucket: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Client> {
     use object_store::gcp::GoogleCloudStorageBuilder;
     let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_client_options(client).with_retry(retries());
     if let Some(key) = &options.secret_key {
         builder = builder.with_service_account_key(key.expose());
     }
-    built(builder.build(), bucket)
+    Ok((built(builder.build(), bucket)?, None))
 }
 
 #[cfg(feature = "azure")]
-fn azure(container: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Arc<dyn ObjectStore>> {
+fn azure(container: &str, options: &RemoteOptions, client: ClientOptions) -> Result<Client> {
     use object_store::azure::MicrosoftAzureBuilder;
     let mut builder =
         MicrosoftAzureBuilder::new().with_container_name(container).with_client_options(client).with_retry(retries());
@@ -185,21 +205,21 @@ fn azure(container: &str, options: &RemoteOptions, client: ClientOptions) -> Res
     if let Some(key) = &options.secret_key {
         builder = builder.with_access_key(key.expose());
     }
-    built(builder.build(), container)
+    Ok((built(builder.build(), container)?, None))
 }
 
 #[cfg(not(feature = "s3"))]
-fn s3(_: &str, _: &RemoteOptions, _: ClientOptions) -> Result<Arc<dyn ObjectStore>> {
+fn s3(_: &str, _: &RemoteOptions, _: ClientOptions) -> Result<Client> {
     Err(built_without("Amazon S3", "s3"))
 }
 
 #[cfg(not(feature = "gcs"))]
-fn gcs(_: &str, _: &RemoteOptions, _: ClientOptions) -> Result<Arc<dyn ObjectStore>> {
+fn gcs(_: &str, _: &RemoteOptions, _: ClientOptions) -> Result<Client> {
     Err(built_without("Google Cloud Storage", "gcs"))
 }
 
 #[cfg(not(feature = "azure"))]
-fn azure(_: &str, _: &RemoteOptions, _: ClientOptions) -> Result<Arc<dyn ObjectStore>> {
+fn azure(_: &str, _: &RemoteOptions, _: ClientOptions) -> Result<Client> {
     Err(built_without("Azure Blob Storage", "azure"))
 }
 
@@ -224,7 +244,7 @@ mod tests {
     }
 
     fn refused(url: &str, options: &RemoteOptions) -> Error {
-        let e = open(URL, url, options).map(|o| o.2).unwrap_err();
+        let e = open(URL, url, options).map(|o| o.place).unwrap_err();
         assert_eq!(e.kind(), Kind::Usage, "{e}");
         assert!(!e.hints().is_empty(), "{e}");
         assert!(!format!("{e} {:?}", e.hints()).contains("hunter2"), "{e}");
@@ -271,7 +291,7 @@ mod tests {
             secret_key: Some(secret("hunter2")),
             ..RemoteOptions::default()
         };
-        let (_, prefix, words) = open(URL, "s3://models/team%20a/kf/", &options).unwrap();
+        let Opened { prefix, place: words, .. } = open(URL, "s3://models/team%20a/kf/", &options).unwrap();
         assert_eq!(words, "s3://models/team a/kf at minio.example:9000");
         assert_eq!(prefix.as_ref(), "team a/kf");
         assert!(!format!("{options:?}").contains("hunter2"));

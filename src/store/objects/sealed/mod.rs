@@ -32,7 +32,7 @@ pub(super) use stream::Damaged;
 use super::atomic::is_disk_error;
 use super::pieces::{self, Again, Pieces};
 use super::source::{Sink, Source};
-use super::{Backend, Each, Fault, Health, Looked, Stored, health};
+use super::{Backend, Each, Fault, Fill, Health, Looked, Stored, health, pool};
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context as _, Error, Kind, Result};
 use crate::base::time::Timestamp;
@@ -90,6 +90,22 @@ impl Sealed {
             None => self.inner.put_files(paths, jobs, progress),
             Some(recipients) => self.inner.put_looked_at(paths, jobs, progress, &|path, tick| self.look(recipients, path, tick)),
         }
+    }
+
+    /// What is to be encrypted is written to `scratch` first: its label has its digest.
+    pub(super) fn put_filled(&self, count: usize, jobs: usize, scratch: &Path, fill: Fill<'_>) -> Result<Vec<Stored>> {
+        if self.keys.recipients().is_none() {
+            return self.inner.put_filled(count, jobs, scratch, fill);
+        }
+        let failed = || format!("cannot write in {}", scratch.display());
+        let all: Vec<usize> = (0..count).collect();
+        let waiting = pool::each(&all, jobs, &|_| (), &|at, _| {
+            let mut waits = tempfile::NamedTempFile::new_in(scratch).context(failed)?;
+            fill(*at, waits.as_file_mut())?;
+            Ok(waits)
+        })?;
+        let paths: Vec<PathBuf> = waiting.iter().map(|file| file.path().to_owned()).collect();
+        self.put_files(&paths, jobs, &|_| ())
     }
 
     /// What a file is, and its encrypted bytes when it is not stored yet.
@@ -168,7 +184,8 @@ impl Sealed {
         Ok(Some((hasher.finish(), size)))
     }
 
-    fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {
+    /// Gives the plain bytes in order, unverified; false when there is no such object.
+    pub(super) fn stream(&self, digest: &Digest, sink: Sink<'_>) -> Result<bool> {
         let Some((mut plain, header)) = self.plain(digest)? else { return Ok(false) };
         if header.is_some_and(|h| h.size > LARGE) {
             pieces::pump(plain, sink)?;
