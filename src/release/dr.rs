@@ -59,7 +59,7 @@ pub fn facts(project: &Project, root: &Path, view: Option<View<'_>>) -> Result<F
             StatePlace::Sqlite(_) => None,
             StatePlace::Postgres { url, schema, .. } => Some(Server { url: url.clone(), schema: schema.clone() }),
         },
-        artifacts: Some(&project.artifacts).filter(|at| !matches!(at, Artifacts::Local(_))).map(place),
+        artifacts: Some(&project.artifacts.place).filter(|at| !matches!(at, Artifacts::Local(_))).map(place),
         git: git::facts(root, &[])?.is_some(),
         log_key: project.signing.log_key.as_ref().map(SecretRef::to_string),
         models,

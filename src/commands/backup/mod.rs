@@ -193,7 +193,7 @@ fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
         path.canonicalize().unwrap_or(path)
     };
     let Artifacts::Local(path) = place else {
-        return match *place == loaded.project.artifacts {
+        return match *place == loaded.project.artifacts.place {
             true => Err(beside("the objects of versions")),
             false => Ok(()),
         };
@@ -202,7 +202,7 @@ fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
     if own.starts_with(real(&cx.kf_dir()?)) {
         return Err(beside("the state"));
     }
-    match &loaded.project.artifacts {
+    match &loaded.project.artifacts.place {
         Artifacts::Local(other) if own.starts_with(real(other)) || real(other).starts_with(&own) => {
             Err(beside("the objects of versions"))
         }

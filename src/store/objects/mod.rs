@@ -351,7 +351,7 @@ impl Objects {
             done => return done,
         };
         for n in 0.. {
-            match read(&|sink| self.older(digest, n, sink)) {
+            match read(&|sink| self.stream_older(digest, n, sink)) {
                 Err(older) if corrupt(&older) => {}
                 Err(_) => break,
                 done => return done,
@@ -535,7 +535,7 @@ impl Objects {
     }
 
     /// The same for an older version, which no key of this host encrypted where it lies: only backups are locked.
-    fn older(&self, digest: &Digest, n: usize, sink: Sink<'_>) -> Result<()> {
+    fn stream_older(&self, digest: &Digest, n: usize, sink: Sink<'_>) -> Result<()> {
         let (mut hasher, mut size) = (Hasher::new(), 0);
         let there = self.sealed.inner.stream_older(digest, n, &mut |bytes| {
             hasher.update(bytes);
