@@ -106,8 +106,10 @@ fn a_name_is_enough() {
     monitor.alerts = [] (built-in)
     monitor.prometheus.timeout = 10s (built-in)
     health.timeout = 5s (built-in)
-    backup.recipients = [] (built-in)
     backup.place.allow-http = false (built-in)
+    backup.recipients = [] (built-in)
+    backup.rto = 4h (built-in)
+    backup.rpo = 24h (built-in)
     "#);
 }
 
