@@ -118,10 +118,7 @@ impl Report for Restored {
         for part in &self.components {
             t.row([part.name.to_string(), part.at.display().to_string()]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.extend(self.distance.clone().map(Block::from));
         blocks.extend(self.erasures.iter().flat_map(|erased| sentences([erased.words()])));
         blocks.push(self.summary().into());
