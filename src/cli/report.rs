@@ -20,6 +20,13 @@ pub(crate) enum Block {
     Verbatim(String),
 }
 
+impl Block {
+    /// A table, unless it has no row.
+    pub(crate) fn filled(t: Table) -> Vec<Self> {
+        if t.is_empty() { Vec::new() } else { vec![Self::Table(t)] }
+    }
+}
+
 impl From<Table> for Block {
     fn from(t: Table) -> Self {
         Self::Table(t)

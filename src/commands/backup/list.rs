@@ -57,10 +57,7 @@ impl Report for List {
             let stored = Bytes(set.stored_bytes).to_string();
             t.row([set.set.clone(), set.plan.clone(), set.began.to_string(), set.components.join(", "), stored, proven]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.extend(self.unreadable.iter().map(|why| Block::from(format!("not a set: {why}"))));
         let hidden =
             |set| Block::from(format!("somebody deleted or overwrote the manifest of {set}; it is read as it was locked"));

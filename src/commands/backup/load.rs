@@ -32,10 +32,7 @@ impl Report for Done {
         for (name, n) in &self.counts {
             t.row([name.clone(), n.to_string()]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.push(self.summary().into());
         blocks
     }

@@ -70,10 +70,7 @@ impl Report for Outcome {
             let because = if set.kept { set.because.clone() } else { "no rule keeps it".to_owned() };
             t.row([set.set.clone(), set.plan.clone().unwrap_or_default(), fate.to_owned(), because]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.extend(self.clock.iter().map(|why| Block::from(format!("nothing can be removed now: {why}"))));
         blocks.push(self.summary().into());
         blocks

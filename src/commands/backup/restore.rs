@@ -6,6 +6,7 @@ use crate::base::exit::Exit;
 use crate::base::name::Name;
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
+use crate::base::text::count;
 use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::progress;
@@ -117,24 +118,18 @@ impl Report for Restored {
         for part in &self.components {
             t.row([part.name.to_string(), part.at.display().to_string()]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.extend(self.distance.clone().map(Block::from));
-        blocks.extend(sentences(self.erasures.iter().map(ErasedDoc::words)));
+        blocks.extend(self.erasures.iter().flat_map(|erased| sentences([erased.words()])));
         blocks.push(self.summary().into());
         blocks
     }
 
     fn summary(&self) -> String {
-        let to = self.to.display();
-        format!(
-            "{} is in {to}: {}, {} objects, read again; `kf -C {to} fsck` checks it",
-            self.set,
-            Bytes(self.bytes),
-            self.objects
-        )
+        let (to, objects) = (self.to.display(), count(usize::try_from(self.objects).unwrap_or(usize::MAX), "object"));
+        let state = self.components.iter().any(|part| part.name.as_str() == STATE);
+        let check = if state { format!("; `kf -C {to} fsck` checks it") } else { String::new() };
+        format!("{} is in {to}: {}, {objects}, read again{check}", self.set, Bytes(self.bytes))
     }
 }
 

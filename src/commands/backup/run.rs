@@ -56,10 +56,7 @@ impl Report for Made {
         for set in &self.sets {
             t.row([set.set.clone(), set.plan.clone(), set.components.join(", "), Bytes(set.stored_bytes).to_string()]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         let told = |(plan, worm): (&String, &Worm)| Block::from(format!("locks of the plan {plan}: {}", worm.found));
         blocks.extend(self.worm.iter().map(told));
         blocks.push(self.summary().into());

@@ -122,10 +122,7 @@ impl Report for Series {
             let lost = drill.lost_events.map_or_else(|| "-".to_owned(), |n| n.to_string());
             t.row([drill.at.to_string(), drill.set.clone(), result.into(), long(drill.rto_ms), long(drill.rpo_ms), lost]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.push(self.summary().into());
         blocks
     }

@@ -52,10 +52,7 @@ impl Report for History {
                 of.by.clone(),
             ]);
         }
-        let mut blocks: Vec<Block> = Vec::new();
-        if !t.is_empty() {
-            blocks.push(t.into());
-        }
+        let mut blocks = Block::filled(t);
         blocks.extend(self.unreadable.iter().map(|why| Block::from(format!("not counted: {why}"))));
         blocks.push(self.summary().into());
         blocks

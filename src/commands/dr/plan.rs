@@ -106,7 +106,7 @@ mod tests {
         let dr = "[dr]\nsecondary = \"`eu` *2*\"\nterraform = \"infra/second\"\ndns = [\"./go.sh\", \"it's $HERE\", \"--\"]\ntenant-flag = \"serving\"\n";
         let state = "[state]\nurl = \"postgres://kf@db/kf\"\nschema = \"kf\"\n[artifacts]\nurl = \"s3://a/b\"\n[signing]\nlog-key = \"file:l.key\"\n";
         let tenants = "[tenants.acme]\n[tenants.globex]\n";
-        let target = "[target.edge]\nmodel = \"a\"\nurl = \"http://a-{version}:8000\"\n";
+        let target = "[target.edge]\nmodel = \"a\"\nurl = \"http://a-{version}.internal:8000\"\n";
         let head = "[project]\nname = \"shop\"\nowner = \"the # team\"\n";
         let mut all = vec!["[project]\nname = \"x\"\n".to_owned(), everything];
         // Every part is there or not.

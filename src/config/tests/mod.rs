@@ -109,6 +109,8 @@ fn a_name_is_enough() {
     health.timeout = 5s (built-in)
     backup.place.allow-http = false (built-in)
     backup.recipients = [] (built-in)
+    backup.rto = 4h (built-in)
+    backup.rpo = 24h (built-in)
     "#);
 }
 

@@ -9,7 +9,8 @@ use super::erasures::{self, Asked, Erased};
 use super::pack::{open, scratch};
 use super::parts::{Part, Source};
 use super::restore::{BESIDE, restore_into};
-use super::{Place, audit, scratch as own};
+use super::scratch::room;
+use super::{Place, audit};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
@@ -55,8 +56,7 @@ pub struct Drill<'a> {
 pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn FnMut(&str)) -> Result<Proof> {
     place.readable()?;
     let (at, began) = (store.now(), Instant::now());
-    let _at_work = own::hold(place.scratch)?;
-    let folder = scratch(place.scratch)?;
+    let folder = room(place.scratch)?;
     let mut steps = Steps { all: Vec::new(), told };
     let mut lost = Lost::default();
     let to = folder.path().join("restored");

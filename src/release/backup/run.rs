@@ -115,7 +115,6 @@ fn made(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Made> {
     let recipients = Recipients::parse(request.recipients)?;
-    std::fs::create_dir_all(place.scratch).context(|| format!("cannot make {}", place.scratch.display()))?;
     let began = store.now();
     let mut of = Manifest {
         schema: Manifest::schema(),
