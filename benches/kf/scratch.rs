@@ -46,6 +46,7 @@ pub(crate) fn open(dir: &Path, who: &str) -> Result<Store> {
         seal: None,
         project: "bench".into(),
         copies: dir.join(".kf"),
+        keys: kf::store::objects::Keys::default(),
     };
     Store::open(settings, Mode::Write)
 }

@@ -294,6 +294,7 @@ impl Cx {
             seal: None,
             project: loaded.project.project.name.to_string(),
             copies: loaded.root.join(KF_DIR),
+            keys: self.artifact_keys()?,
         })
     }
 
@@ -374,13 +375,18 @@ impl Cx {
 
     /// An object store for the same objects in another place, encrypted as `artifacts.encrypt` says.
     pub(crate) fn objects_at(&self, place: &Artifacts) -> Result<Objects> {
+        Ok(self.objects_of(place)?.encrypted(self.artifact_keys()?))
+    }
+
+    /// Whom objects, names and reasons are encrypted for, and what reads them.
+    fn artifact_keys(&self) -> Result<Keys> {
         let loaded = self.project()?;
         let kept = &loaded.project.artifacts;
         let identity = kept.identity.clone().map(|reference| -> Fetch {
             let (env, root) = (self.env.clone(), loaded.root.clone());
             Box::new(move || reference.resolve(&env, &root))
         });
-        Ok(self.objects_of(place)?.encrypted(Keys::new(&kept.encrypt, identity)?))
+        Keys::new(&kept.encrypt, identity)
     }
 
     /// An object store in a place such as `artifacts.url` names, which encrypts nothing itself.

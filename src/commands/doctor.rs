@@ -234,8 +234,16 @@ fn encryption_check(cx: &Cx, loaded: &Loaded) -> Option<Check> {
             }
             Ok(())
         })?;
-        let words = format!("{} for the keys of now, {clear} in the clear, {other} for other keys", count(current, "object"));
-        let hint = (clear + other > 0).then(|| "`kf rekey` encrypts the rest for the keys of now".to_owned());
+        let fields = cx.store(Mode::Read)?.read(|view| view.sealed_fields())?;
+        let words = format!(
+            "{} for the keys of now, {clear} in the clear, {other} for other keys; of the names and reasons {}, {} and {}",
+            count(current, "object"),
+            fields.current,
+            fields.clear,
+            fields.other
+        );
+        let hint =
+            (clear + other > 0 || fields.open() > 0).then(|| "`kf rekey` encrypts the rest for the keys of now".to_owned());
         match loaded.project.artifacts.identity {
             Some(_) => objects.prove_keys().map(|()| Check { hint, ..ok("encryption", words) }),
             None => Ok(Check { hint, ..ok("encryption", format!("{words}; this host stores and cannot read")) }),

@@ -13,7 +13,7 @@ use crate::release::rekey::{self, Options};
 use crate::store::Mode;
 use serde::Serialize;
 
-/// Encrypt all objects for the keys that `artifacts.encrypt` names now: turns encryption on, and changes keys
+/// Encrypt all objects, and the names and reasons beside the audit log, for the keys that `artifacts.encrypt` names now: turns encryption on, and changes keys
 #[derive(clap::Args, Debug)]
 #[command(
     after_long_help = "Examples:\n  kf rekey --dry-run        how many objects are not encrypted for the keys of now\n  kf rekey                  encrypt them; after an interruption it goes on\n  kf rekey --decrypt        store everything in the clear again\n\nTo change keys, keep the old private key in what `artifacts.identity` names until this is done."
@@ -48,6 +48,19 @@ impl Report for Rekeyed {
                 r.other
             ));
         }
+        let f = &r.fields;
+        if f.open() > 0 {
+            lines.push(format!(
+                "of the {} names and reasons beside the audit log, {} lay in the clear, {} were encrypted for other keys",
+                f.values, f.clear, f.other
+            ));
+        }
+        if f.left > 0 {
+            lines.push(format!(
+                "{} of them stay as they are: no key here reads them, or they are damaged (`kf audit verify`)",
+                f.left
+            ));
+        }
         if r.trashed > 0 {
             lines.push(format!("{} in the trash stay as they are until `kf gc` deletes them", counted(r.trashed)));
         }
@@ -72,16 +85,23 @@ impl Report for Rekeyed {
             Some(to) => format!("encrypted for {} ({})", count(to.keys, "key"), to.id),
             None => "stored in the clear".into(),
         };
+        let fields = |n: u64| match n {
+            0 => String::new(),
+            n => format!("; and {n} of the names and reasons beside the audit log"),
+        };
         match (r.applied, r.rewritten, r.left) {
-            (false, ..) => format!("would be {how}: {}", counted(r.clear + r.other)),
-            (true, 0, 0) => format!("all {} are {how} already", counted(r.objects)),
-            (true, n, 0) => format!("now {how}: {}, {}", counted(n), Bytes(r.bytes)),
-            (true, n, left) => format!("now {how}: {}, {}; {} stay as they were", counted(n), Bytes(r.bytes), counted(left)),
+            (false, ..) => format!("would be {how}: {}{}", counted(r.clear + r.other), fields(r.fields.open())),
+            (true, 0, 0) if r.fields.rewritten == 0 => format!("all {} are {how} already", counted(r.objects)),
+            (true, n, 0) => format!("now {how}: {}, {}{}", counted(n), Bytes(r.bytes), fields(r.fields.rewritten)),
+            (true, n, left) => {
+                let done = format!("{}, {}{}", counted(n), Bytes(r.bytes), fields(r.fields.rewritten));
+                format!("now {how}: {done}; {} stay as they were", counted(left))
+            }
         }
     }
 
     fn exit(&self) -> Exit {
-        if self.report.left > 0 { Exit::Partial } else { Exit::Ok }
+        if self.report.all_left() > 0 { Exit::Partial } else { Exit::Ok }
     }
 }
 

@@ -1,19 +1,20 @@
-//! Brings all objects to the keys of now: encrypts what lies in the clear, encrypts anew what was encrypted for others, or stores
-//! everything in the clear again.
+//! Brings all objects, and the names and reasons beside the audit log, to the keys of now: encrypts what lies in the clear, encrypts
+//! anew what was encrypted for others, or stores everything in the clear again.
 //!
 //! Invariants: an object has its old bytes or its new ones at any moment, and the new ones only after all of the old were read and found
 //! right; nothing is encrypted for keys that this host cannot show to have, unless it is told to; what the label of an object says is
 //! done is not done again, so a run that died goes on where it was. The event says for which keys all objects were encrypted, and is
-//! recorded after the last of them. Collections and repairs wait for a run, as it holds the lock of long work; registrations do not.
+//! recorded after the last of them, in the transaction that brings names and reasons to those keys. Collections and repairs wait for a run, as it holds the lock of long work; registrations do not.
 
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::release::parallel;
 use crate::store::check::{Entry, entries};
+use crate::store::fields::Resealed;
 use crate::store::lock::{Hold, Matter};
 use crate::store::objects::{Cover, Fault, NoKey, Objects};
-use crate::store::{META_STATE_ID, Store, Tx, meta};
+use crate::store::{META_STATE_ID, Store, Tx, View, meta};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,11 +82,20 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Objects in the trash, which stay as they are until they are deleted.
     pub trashed: u64,
+    /// Names and reasons beside the audit log.
+    pub fields: Resealed,
     /// The audit event.
     pub event: Option<i64>,
 }
 
-/// Brings all objects to the keys of now. `progress` is told how many of how many are done, `waiting` who holds a lock.
+impl Report {
+    /// Objects, names and reasons that stay as they are.
+    pub fn all_left(&self) -> u64 {
+        self.left + self.fields.left
+    }
+}
+
+/// Brings all objects, names and reasons to the keys of now. `progress` is told how many of how many are done, `waiting` who holds a lock.
 ///
 /// # Errors
 /// A usage error when nothing says what is wanted. When this host cannot read what it would write, the objects cannot be listed, or the
@@ -107,10 +117,11 @@ pub fn run(
     let apply = options.apply && !store.is_dry_run();
     let _one_run = apply.then(|| store.lock(Matter::Work, Hold::Alone, "rekey", waiting)).transpose()?;
     let (mut report, open) = survey(objects, recipients)?;
+    report.fields = store.read(|view| view.sealed_fields())?;
     if apply {
         rewrite(objects, &open, options.jobs, &mut report, progress)?;
         report.applied = true;
-        report.event = if said_before(store, &report)? { None } else { Some(store.write(|tx| record(tx, &report))?) };
+        store.write(|tx| reseal(tx, &mut report))?;
     }
     Ok(report)
 }
@@ -143,6 +154,7 @@ fn survey(objects: &Objects, recipients: Option<Recipients>) -> Result<(Report, 
         left: 0,
         failures: Vec::new(),
         trashed: objects.trashed()?.len() as u64,
+        fields: Resealed::default(),
         event: None,
     };
     let mut open = Vec::new();
@@ -214,19 +226,33 @@ fn is_its_own(e: &Error) -> bool {
 /// # Errors
 /// When the log cannot be read.
 pub fn last(store: &Store) -> Result<Option<(Option<String>, i64)>> {
+    store.read(last_of)
+}
+
+fn last_of(view: View<'_>) -> Result<Option<(Option<String>, i64)>> {
     let done = |entry: &Entry| entry.detail.get("left").and_then(serde_json::Value::as_u64) == Some(0);
-    store.read(|view| {
-        Ok(entries(view, ACTION)?.iter().rfind(|entry| done(entry)).map(|e| (e.text("recipients").map(str::to_owned), e.seq)))
-    })
+    Ok(entries(view, ACTION)?.iter().rfind(|entry| done(entry)).map(|e| (e.text("recipients").map(str::to_owned), e.seq)))
+}
+
+/// Brings names and reasons to the keys of now, and says in the log what the run came to.
+fn reseal(tx: &Tx<'_>, report: &mut Report) -> Result<()> {
+    if report.fields.open() > 0 {
+        report.fields = tx.reseal_fields()?;
+    }
+    if !said_before(tx.view(), report)? {
+        report.event = Some(record(tx, report)?);
+    }
+    Ok(())
 }
 
 /// Whether the log says already what this run came to.
-fn said_before(store: &Store, report: &Report) -> Result<bool> {
-    if report.rewritten > 0 || report.left > 0 {
-        return Ok(report.rewritten == 0);
+fn said_before(view: View<'_>, report: &Report) -> Result<bool> {
+    let (rewritten, left) = (report.rewritten + report.fields.rewritten, report.all_left());
+    if rewritten > 0 || left > 0 {
+        return Ok(rewritten == 0);
     }
     let id = report.recipients.as_ref().map(|r| r.id.clone());
-    Ok(last(store)?.map_or(id.is_none(), |(said, _)| said == id))
+    Ok(last_of(view)?.map_or(id.is_none(), |(said, _)| said == id))
 }
 
 fn record(tx: &Tx<'_>, report: &Report) -> Result<i64> {
@@ -235,7 +261,8 @@ fn record(tx: &Tx<'_>, report: &Report) -> Result<i64> {
         .with("objects", report.objects)
         .with("rewritten", report.rewritten)
         .with("bytes", report.bytes)
-        .with("left", report.left);
+        .with("names-and-reasons", report.fields.rewritten)
+        .with("left", report.all_left());
     Ok(tx.record(match &report.recipients {
         Some(to) => event.with("recipients", to.id.as_str()).with("keys", to.keys),
         None => event,

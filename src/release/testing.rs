@@ -36,6 +36,7 @@ pub(super) fn settings(file: &Path, clock: &Arc<Clock>) -> Settings {
         seal: None,
         project: "demo".into(),
         copies: file.parent().expect("a directory").to_owned(),
+        keys: crate::store::objects::Keys::default(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::Identity;
 use super::db::{Db, Value};
+use super::fields::refuse_mark;
 use super::names::Names;
 use crate::base::canonical;
 use crate::base::digest::{Digest, hex};
@@ -194,10 +195,13 @@ impl Appender<'_> {
         if let Some(reason) = &event.reason {
             let salt = self.random.bytes::<SALT_LEN>();
             personal.insert("reason".into(), json!(commitment(&salt, reason)?));
-            self.db.execute(
-                "INSERT INTO opening (seq, field, salt, value) VALUES (?1, ?2, ?3, ?4)",
-                values![seq, "reason", salt.to_vec(), reason],
-            )?;
+            refuse_mark("the reason", reason)?;
+            let row = match self.names.sealer()? {
+                Some(key) => (Vec::new(), key.seal_opening(seq, "reason", &salt, reason)?),
+                None => (salt.to_vec(), reason.clone()),
+            };
+            let sql = "INSERT INTO opening (seq, field, salt, value) VALUES (?1, ?2, ?3, ?4)";
+            self.db.execute(sql, values![seq, "reason", row.0, row.1])?;
         }
         Ok(personal)
     }

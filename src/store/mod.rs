@@ -8,6 +8,7 @@ pub mod age;
 pub mod check;
 pub mod db;
 pub mod feed;
+pub mod fields;
 pub mod fulltext;
 pub mod lock;
 pub mod log;
@@ -35,7 +36,9 @@ use crate::base::event::{Event, Resource};
 use crate::base::merkle::Hash;
 use crate::base::random::Random;
 use crate::base::time::{Clock, Timestamp};
+use fields::Fields;
 use names::Names;
+use objects::Keys;
 use settle::LastEvent;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -98,11 +101,14 @@ pub struct Settings {
     pub project: String,
     /// Where a copy of a SQLite file goes before it is migrated.
     pub copies: PathBuf,
+    /// Whom names and reasons are encrypted for, and what reads them.
+    pub keys: Keys,
 }
 
 /// An open state.
 pub struct Store {
     settings: Settings,
+    fields: Fields,
     db: RefCell<Rc<Db>>,
     dry_run: Cell<bool>,
 }
@@ -132,7 +138,12 @@ impl Store {
             )
             .hint("run `kf state move` again where the state is now: it finishes the copy or starts it again"));
         }
-        Ok(Self { settings, db: RefCell::new(Rc::new(db)), dry_run: Cell::new(false) })
+        Ok(Self::of(settings, db))
+    }
+
+    fn of(mut settings: Settings, db: Db) -> Self {
+        let fields = Fields::new(std::mem::take(&mut settings.keys));
+        Self { settings, fields, db: RefCell::new(Rc::new(db)), dry_run: Cell::new(false) }
     }
 
     /// Opens a state, making it when it is not there; true when it was made now.
@@ -202,7 +213,7 @@ impl Store {
     pub fn read<T>(&self, read: impl FnOnce(View<'_>) -> Result<T>) -> Result<T> {
         let db = self.db();
         db.begin_read()?;
-        let done = read(View::new(&db));
+        let done = self.fields.load(&db).and_then(|reveal| read(View::new(&db, &reveal)));
         db.rollback();
         done
     }
@@ -234,9 +245,10 @@ impl Store {
         refuse_moved(db)?;
         let mut head = log::head(db)?;
         let now = self.settings.clock.now();
-        let names = Names::new(db, &self.settings.random);
+        let names = Names::new(db, &self.settings.random, &self.fields, now);
+        let reveal = self.fields.load(db)?;
         let tx = Tx {
-            view: View::new(db),
+            view: View::new(db, &reveal),
             now,
             random: &self.settings.random,
             who: &self.settings.identity,

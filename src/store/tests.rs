@@ -13,6 +13,7 @@ pub(super) fn settings(dir: &std::path::Path) -> Settings {
         seal: None,
         project: "demo".into(),
         copies: dir.to_owned(),
+        keys: crate::store::objects::Keys::default(),
     }
 }
 

@@ -20,8 +20,6 @@ use crate::base::event::{Event, Resource};
 use crate::base::merkle::{Frontier, leaf_hash};
 use crate::values;
 use serde::Serialize;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 /// Rows read at a time: with the largest log entries, 64 KiB each, some 32 MiB.
 const ROWS_MAX: usize = 500;
@@ -104,7 +102,7 @@ fn open(settings: Settings) -> Result<Store> {
     let found = migrations::schema_of(&db)?;
     migrations::refuse_newer(&db, found)?;
     migrations::migrate(&db, found, None)?;
-    Ok(Store { settings, db: RefCell::new(Rc::new(db)), dry_run: Cell::new(false) })
+    Ok(Store::of(settings, db))
 }
 
 fn is_used(db: &Db) -> Result<bool> {

@@ -3,6 +3,7 @@
 use super::Identity;
 use super::db::{Db, Row, Value};
 use super::feed::{VALUES_MAX, insert_sql};
+use super::fields::Reveal;
 use super::names::Names;
 use crate::base::error::Result;
 use crate::base::event::Event;
@@ -14,11 +15,17 @@ use std::cell::RefCell;
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     db: &'a Db,
+    reveal: &'a Reveal<'a>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(db: &'a Db) -> Self {
-        Self { db }
+    pub(super) fn new(db: &'a Db, reveal: &'a Reveal<'a>) -> Self {
+        Self { db, reveal }
+    }
+
+    /// What reads encrypted names and reasons.
+    pub fn reveal(&self) -> &'a Reveal<'a> {
+        self.reveal
     }
 
     /// The connection, for rooms of `store` and for streaming reads.
@@ -28,7 +35,7 @@ impl<'a> View<'a> {
 
     /// Calls `each` with every row of a query. `each` must not query itself.
     pub fn each(&self, sql: &str, values: &[Value], mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
-        self.db.each(sql, values, &mut each)
+        self.db.each(sql, values, &mut |row| each(&row.with(self.reveal)))
     }
 
     /// All rows of a query.

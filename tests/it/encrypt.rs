@@ -10,9 +10,11 @@ use crate::support::{program, s3, skip};
 use futures_util::StreamExt as _;
 use kf::base::digest::Digest;
 use kf::store::runtime::block_on;
+use kf::store::{Db, DbTarget, Mode, PostgresTarget};
 use object_store::aws::AmazonS3Builder;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, path::Path as Key};
 use std::path::Path;
+use std::time::Duration;
 
 /// How every encrypted object begins.
 const SEALED: &[u8] = b"age-encryption.org/v1\n-> kf-object ";
@@ -389,4 +391,80 @@ fn a_key_that_is_none_is_told_with_its_line_and_never_shown_when_it_is_private()
     say(&s, &format!("encrypt = [\"{public}\"]\nidentity = \"file:kf.key\"\n"));
     let refused = ends(&s, 1, ["rekey"]);
     assert!(refused.stderr.contains("the key that `artifacts.identity` names cannot be had"), "{refused}");
+}
+
+/// The names and reasons of a state, as they stand there.
+fn sensitive(s: &Sandbox) -> Vec<String> {
+    let target = match s.environment().remove("KF_STATE_URL") {
+        None => DbTarget::Sqlite(s.work().join(".kf/state.db")),
+        Some(url) => DbTarget::Postgres(PostgresTarget { url, password: None, schema: "kf".into() }),
+    };
+    let db = Db::open(&target, Mode::Read, Duration::from_secs(5)).expect("the state");
+    let mut all = Vec::new();
+    for sql in ["SELECT name FROM pseudonym ORDER BY id", "SELECT value FROM opening ORDER BY seq"] {
+        db.each(sql, &[], &mut |row| {
+            all.push(row.text(0)?.to_owned());
+            Ok(())
+        })
+        .expect("read");
+    }
+    all
+}
+
+#[test]
+fn names_and_reasons_are_encrypted_with_the_objects() {
+    on_both_engines(|s| {
+        with_bot(s);
+        ok(s, ["--as", "grace@example.com", "promote", "bot@1.0.0", "--to", "staging", "--reason", "Zürich asked for it"]);
+        let public = key(s, "kf.key");
+        say(s, &format!("encrypt = [\"{public}\"]\nidentity = \"file:kf.key\"\n"));
+        assert!(sensitive(s).contains(&"grace@example.com".to_owned()));
+        let doctor = ok(s, ["doctor"]).stdout;
+        assert!(doctor.contains("`kf rekey` encrypts the rest"), "{doctor}");
+        let done = json(&ok(s, ["rekey", "--format", "json"]));
+        assert_eq!((&done["fields"]["rewritten"], &done["fields"]["left"]), (&done["fields"]["values"], &0.into()), "{done}");
+        let stored = sensitive(s);
+        assert!(stored.iter().all(|text| text.starts_with("kf-sealed:1:")), "{stored:?}");
+        if s.engine() == Engine::Files {
+            let file = std::fs::read(s.work().join(".kf/state.db")).expect("the state");
+            for word in ["grace@example.com", "asked for it"] {
+                assert!(!file.windows(word.len()).any(|w| w == word.as_bytes()), "{word} is in the file");
+            }
+        }
+
+        // Whoever has the key sees what they always saw, and the same person stays the same person.
+        ok(s, ["--as", "grace@example.com", "tag", "bot@1.0.0", "seen"]);
+        let names = sensitive(s).len();
+        ok(s, ["--as", "grace@example.com", "tag", "bot@1.0.0", "seen-again"]);
+        assert_eq!(sensitive(s).len(), names, "no second pseudonym for one person");
+        let history = ok(s, ["history", "bot"]).stdout;
+        assert!(history.contains("grace@example.com") && history.contains("Zürich asked for it"), "{history}");
+        for found in [&["--actor", "grace@example.com"][..], &["--text", "Zürich"]] {
+            let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+            let run = s.finish(command.args(["audit", "log", "--format", "json"]).args(found));
+            assert!(run.code == Some(0) && run.stdout.contains("version.promoted"), "{found:?} {run}");
+        }
+        let verified = json(&ok(s, ["audit", "verify", "--format", "json"]));
+        assert_eq!((&verified["locked"], &verified["finding_count"]), (&0.into(), &0.into()), "{verified}");
+
+        // Whoever has not sees that somebody did it, and can still go on.
+        say(s, &format!("encrypt = [\"{public}\"]\n"));
+        let history = ok(s, ["history", "bot"]).stdout;
+        assert!(!history.contains("grace") && !history.contains("Zürich") && history.contains("user-"), "{history}");
+        let log = ok(s, ["audit", "log"]).stdout;
+        assert!(log.contains("(encrypted)") && !log.contains("grace"), "{log}");
+        let verified = ok(s, ["audit", "verify"]).stdout;
+        assert!(verified.contains("no key of this host reads them"), "{verified}");
+        ok(s, ["--as", "linus@example.com", "archive", "bot@1.0.0", "--reason", "at night"]);
+        say(s, &format!("encrypt = [\"{public}\"]\nidentity = \"file:kf.key\"\n"));
+        let log = ok(s, ["audit", "log"]).stdout;
+        assert!(log.contains("linus@example.com") && log.contains("at night"), "{log}");
+
+        // Off again.
+        say(s, "identity = \"file:kf.key\"\n");
+        ok(s, ["rekey", "--decrypt"]);
+        assert!(sensitive(s).contains(&"grace@example.com".to_owned()), "{:?}", sensitive(s));
+        say(s, "");
+        fsck(s, 0);
+    });
 }

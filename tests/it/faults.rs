@@ -27,6 +27,7 @@ fn settings(url: &str) -> Settings {
         seal: None,
         project: "faults".into(),
         copies: std::env::temp_dir(),
+        keys: kf::store::objects::Keys::default(),
     }
 }
 

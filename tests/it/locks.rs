@@ -24,6 +24,7 @@ pub(crate) fn elsewhere(sandbox: &Sandbox) -> Store {
         seal: None,
         project: "shop".into(),
         copies: sandbox.root().join("tmp"),
+        keys: kf::store::objects::Keys::default(),
     };
     Store::open(settings, Mode::Write).expect("the state")
 }

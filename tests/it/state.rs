@@ -67,6 +67,7 @@ impl Place {
             seal: None,
             project: "demo".into(),
             copies: self.dir.path().to_owned(),
+            keys: kf::store::objects::Keys::default(),
         }
     }
 

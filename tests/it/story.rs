@@ -262,6 +262,7 @@ pub(crate) fn open(s: &Sandbox) -> Store {
         seal: None,
         project: "shop".into(),
         copies: s.root(),
+        keys: kf::store::objects::Keys::default(),
     };
     Store::open(settings, Mode::Write).expect("a state")
 }

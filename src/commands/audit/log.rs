@@ -96,6 +96,7 @@ fn why(e: &Entry) -> &str {
     match &e.reason {
         Some(reason) => reason,
         None if e.reason_erased => "(erased)",
+        None if e.reason_locked => "(encrypted)",
         None => "",
     }
 }

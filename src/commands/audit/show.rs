@@ -38,6 +38,7 @@ impl Report for Shown {
         let e = &self.entry;
         let reason = match &e.reason {
             Some(reason) => Some(reason.clone()),
+            None if e.reason_locked => Some("(encrypted for others: `artifacts.identity` names no key that reads it)".to_owned()),
             None => e.reason_erased.then(|| "(erased; a commitment to it remains)".to_owned()),
         };
         let mut lines = vec![

@@ -55,6 +55,12 @@ impl Checked {
             count(f.names as usize, "name"),
             count(f.facts as usize, "long fact")
         ));
+        if f.locked > 0 {
+            lines.push(format!(
+                "locked   {} of the names and reasons: no key of this host reads them, so they were not compared",
+                f.locked
+            ));
+        }
         lines.push(format!("signed   {}", self.signed()));
         let older = |a: &&Anchored| a.agrees && a.name.starts_with(PATH) && a.name != PATH;
         let agree = f.anchors.iter().filter(older).count();

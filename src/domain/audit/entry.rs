@@ -39,10 +39,12 @@ pub struct Entry {
     pub outcome: Outcome,
     /// The ticket that asked for it.
     pub ticket: Option<String>,
-    /// Why, in the actor's words; `None` when none was given or it was erased.
+    /// Why, in the actor's words; `None` when none was given, it was erased, or no key of this host reads it.
     pub reason: Option<String>,
     /// Whether a reason was given and is erased.
     pub reason_erased: bool,
+    /// Whether a reason was given and is encrypted for others.
+    pub reason_locked: bool,
     /// Facts about it, those too long for the entry included.
     pub detail: Map<String, Value>,
     /// Its leaf hash in the tree, as stored.
@@ -131,7 +133,7 @@ impl<'a> Reader<'a> {
             detail.insert(key, fact);
         }
         let sql = "SELECT value FROM opening WHERE seq = ?1 AND field = 'reason'";
-        let reason = self.view.first(sql, values![seq], |row| Ok(row.text(0)?.to_owned()))?;
+        let reason = self.view.first(sql, values![seq], |row| row.opened(0))?;
         let entry = Entry {
             index,
             id: body.id,
@@ -146,7 +148,8 @@ impl<'a> Reader<'a> {
             outcome: body.outcome,
             ticket: body.ticket,
             reason_erased: reason.is_none() && body.pd.contains_key("reason"),
-            reason,
+            reason_locked: reason == Some(None),
+            reason: reason.flatten(),
             detail,
             hash,
         };
@@ -156,7 +159,7 @@ impl<'a> Reader<'a> {
     fn name(&mut self, pseudonym: &str) -> Result<String> {
         if !self.names.contains_key(pseudonym) {
             let sql = "SELECT name FROM pseudonym WHERE id = ?1";
-            let name = self.view.first(sql, values![pseudonym], |row| Ok(row.text(0)?.to_owned()));
+            let name = self.view.first(sql, values![pseudonym], |row| row.name(0));
             let name = name.context(|| format!("cannot look up who `{pseudonym}` is"))?;
             self.names.insert(pseudonym.to_owned(), name);
         }

@@ -28,6 +28,7 @@ pub(super) fn settings(dir: &Path, who: &str, key: Option<SignerKey>) -> Setting
         seal: key.map(|key| Box::new(LogSigner::new(key)) as _),
         project: "demo".into(),
         copies: dir.to_owned(),
+        keys: crate::store::objects::Keys::default(),
     }
 }
 

@@ -150,7 +150,7 @@ fn baseline(row: &Row<'_>) -> Result<BaselineRow> {
         rows: unsigned(row.int(10)?),
         columns: unsigned(row.int(11)?),
         at: row.time(12)?,
-        actor: row.text(13)?.to_owned(),
+        actor: row.name(13)?,
         event: row.int(14)?,
     })
 }
@@ -205,7 +205,7 @@ fn check(row: &Row<'_>) -> Result<CheckRow> {
         report: row.digest(6)?,
         report_bytes: unsigned(row.int(7)?),
         at: row.time(8)?,
-        actor: row.text(9)?.to_owned(),
+        actor: row.name(9)?,
         event: row.int(10)?,
     })
 }

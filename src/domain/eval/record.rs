@@ -216,7 +216,7 @@ fn evaluation(row: &Row<'_>) -> Result<Evaluation> {
         rows: row.int(6)?,
         rows_digest: row.digest(7)?,
         at: row.time(8)?,
-        actor: row.text(9)?.to_owned(),
+        actor: row.name(9)?,
         event: row.int(10)?,
         metrics: Vec::new(),
     })

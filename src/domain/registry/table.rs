@@ -138,7 +138,7 @@ fn version_row(row: &Row<'_>) -> Result<VersionRow> {
         digest: row.digest(7)?,
         stage: row.parsed(8)?,
         created: row.time(9)?,
-        author: row.text(10)?.to_owned(),
+        author: row.name(10)?,
         files: row.int(11)?,
         bytes: row.int(12)?,
         git,
@@ -399,10 +399,10 @@ pub fn history(view: View<'_>, model: i64, limit: u32) -> Result<Vec<StageChange
             from: r.opt_text(5)?.map(str::parse).transpose().map_err(Error::new)?,
             to: r.parsed(6)?,
             at: r.time(7)?,
-            actor: r.text(8)?.to_owned(),
+            actor: r.name(8)?,
             ticket: r.opt_text(9)?.map(str::to_owned),
             event: r.int(10)?,
-            reason: r.opt_text(11)?.map(str::to_owned),
+            reason: r.opened(11)?,
             replaced: r.opt_int(12)?.map(|_| three(r, 12)).transpose()?,
         })
     })

@@ -22,6 +22,7 @@ fn state() -> (TempDir, Store) {
         seal: None,
         project: "demo".into(),
         copies: dir.path().to_owned(),
+        keys: crate::store::objects::Keys::default(),
     };
     let (store, _) = Store::init(settings).unwrap();
     (dir, store)

@@ -182,7 +182,7 @@ pub fn asked_for(view: View<'_>, uid: &str) -> Result<Option<String>> {
 /// Why a person ordered this move, in their words; `None` when nobody did, or said nothing.
 pub fn said(view: View<'_>, uid: &str, seq: i64) -> Result<Option<String>> {
     let sql = "SELECT o.value FROM rollout_move m JOIN opening o ON o.seq = m.event AND o.field = 'reason' WHERE m.rollout = ?1 AND m.seq = ?2";
-    let said = view.first(sql, values![uid, seq], |r| Ok(r.opt_text(0)?.map(str::to_owned)))?;
+    let said = view.first(sql, values![uid, seq], |r| r.opened(0))?;
     Ok(said.flatten())
 }
 

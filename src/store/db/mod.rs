@@ -10,6 +10,7 @@ mod sqlite;
 pub use foreign::{EachPiece, Foreign, ForeignCell, Piece};
 pub use postgres::PostgresTarget;
 
+use super::fields::Reveal;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::text::ellipsis;
 use std::path::{Path, PathBuf};
@@ -56,14 +57,45 @@ macro_rules! values {
 }
 
 /// A row of a result, borrowed while it is read. Columns count from 0.
-pub enum Row<'r> {
-    /// From SQLite.
+pub struct Row<'r> {
+    from: Engine<'r>,
+    reveal: Option<&'r Reveal<'r>>,
+}
+
+/// A row of one of the engines.
+#[derive(Clone, Copy)]
+enum Engine<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
-    /// From PostgreSQL.
     Postgres(&'r tokio_postgres::Row),
 }
 
+impl<'r> Row<'r> {
+    fn of(from: Engine<'r>) -> Self {
+        Self { from, reveal: None }
+    }
+
+    /// The same row, read with the keys of this host.
+    pub(super) fn with<'s>(&'s self, reveal: &'s Reveal<'s>) -> Row<'s>
+    where
+        'r: 's,
+    {
+        Row { from: self.from, reveal: Some(reveal) }
+    }
+}
+
 impl Row<'_> {
+    /// A name that may be encrypted; its pseudonym where no key of this host reads it.
+    pub fn name(&self, i: usize) -> Result<String> {
+        let stored = self.text(i)?;
+        Ok(self.reveal.map_or_else(|| stored.to_owned(), |reveal| reveal.name(stored)))
+    }
+
+    /// A text that may be encrypted or NULL; none where no key of this host reads it.
+    pub fn opened(&self, i: usize) -> Result<Option<String>> {
+        let Some(stored) = self.opt_text(i)? else { return Ok(None) };
+        Ok(self.reveal.map_or_else(|| Some(stored.to_owned()), |reveal| reveal.text(stored)))
+    }
+
     /// An integer.
     pub fn int(&self, i: usize) -> Result<i64> {
         self.opt_int(i)?.ok_or_else(|| null_in(i))
@@ -71,9 +103,9 @@ impl Row<'_> {
 
     /// An integer or NULL.
     pub fn opt_int(&self, i: usize) -> Result<Option<i64>> {
-        match self {
-            Self::Sqlite(row) => row.get(i).context(|| column(i)),
-            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        match self.from {
+            Engine::Sqlite(row) => row.get(i).context(|| column(i)),
+            Engine::Postgres(row) => row.try_get(i).context(|| column(i)),
         }
     }
 
@@ -84,9 +116,9 @@ impl Row<'_> {
 
     /// A double or NULL.
     pub fn opt_real(&self, i: usize) -> Result<Option<f64>> {
-        match self {
-            Self::Sqlite(row) => row.get(i).context(|| column(i)),
-            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        match self.from {
+            Engine::Sqlite(row) => row.get(i).context(|| column(i)),
+            Engine::Postgres(row) => row.try_get(i).context(|| column(i)),
         }
     }
 
@@ -97,17 +129,17 @@ impl Row<'_> {
 
     /// Text or NULL.
     pub fn opt_text(&self, i: usize) -> Result<Option<&str>> {
-        match self {
-            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_str_or_null().context(|| column(i)),
-            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        match self.from {
+            Engine::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_str_or_null().context(|| column(i)),
+            Engine::Postgres(row) => row.try_get(i).context(|| column(i)),
         }
     }
 
     /// The bytes of a text, for who must read what may have been altered: in SQLite they need not be UTF-8 any more.
     pub fn text_bytes(&self, i: usize) -> Result<&[u8]> {
-        match self {
-            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_bytes().context(|| column(i)),
-            Self::Postgres(_) => self.text(i).map(str::as_bytes),
+        match self.from {
+            Engine::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_bytes().context(|| column(i)),
+            Engine::Postgres(_) => self.text(i).map(str::as_bytes),
         }
     }
 
@@ -118,9 +150,9 @@ impl Row<'_> {
 
     /// Bytes or NULL.
     pub fn opt_blob(&self, i: usize) -> Result<Option<&[u8]>> {
-        match self {
-            Self::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i)),
-            Self::Postgres(row) => row.try_get(i).context(|| column(i)),
+        match self.from {
+            Engine::Sqlite(row) => row.get_ref(i).context(|| column(i))?.as_blob_or_null().context(|| column(i)),
+            Engine::Postgres(row) => row.try_get(i).context(|| column(i)),
         }
     }
 

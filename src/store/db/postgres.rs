@@ -7,7 +7,7 @@
 
 pub(super) mod copy;
 
-use super::{Mode, Row, Value, no_state};
+use super::{Engine, Mode, Row, Value, no_state};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::config::secret::Secret;
 use crate::store::runtime::{block_on, runtime};
@@ -177,7 +177,7 @@ impl Postgres {
             };
             let mut rows = std::pin::pin!(rows);
             while let Some(row) = self.answered(sql, rows.try_next()).await? {
-                each(&Row::Postgres(&row))?;
+                each(&Row::of(Engine::Postgres(&row)))?;
             }
             Ok(())
         })?

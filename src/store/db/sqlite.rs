@@ -5,7 +5,7 @@
 
 pub(super) mod query;
 
-use super::{Mode, Row, Value, lost_state};
+use super::{Engine, Mode, Row, Value, lost_state};
 use crate::base::error::{Context, Error, Kind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use std::path::Path;
@@ -102,7 +102,7 @@ pub(super) fn each(db: &Connection, sql: &str, values: &[Value], each: &mut dyn 
     let mut statement = db.prepare_cached(sql).map_err(|e| worded(e, sql))?;
     let mut rows = statement.query(params_from_iter(values)).map_err(|e| worded(e, sql))?;
     while let Some(row) = rows.next().map_err(|e| worded(e, sql))? {
-        each(&Row::Sqlite(row))?;
+        each(&Row::of(Engine::Sqlite(row)))?;
     }
     Ok(())
 }

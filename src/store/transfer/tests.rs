@@ -20,6 +20,7 @@ fn settings(file: &Path) -> Settings {
         seal: None,
         project: "demo".into(),
         copies: file.parent().expect("a directory").to_owned(),
+        keys: crate::store::objects::Keys::default(),
     }
 }
 

@@ -84,6 +84,14 @@ fn words(view: View<'_>, kind: &str, from: &str, to: Option<&str>) -> Result<Vec
 fn actors(view: View<'_>, actor: &str) -> Result<Vec<i64>> {
     let sql = "SELECT id FROM pseudonym WHERE name = ?1 OR id = ?1 ORDER BY id";
     let mut ids = view.all(sql, values![actor], |row| Ok(row.text(0)?.to_owned()))?;
+    // What is encrypted cannot be asked for by name.
+    let sealed = "SELECT id, name FROM pseudonym WHERE name >= 'kf-sealed:' AND name < 'kf-sealed;' ORDER BY id";
+    view.each(sealed, values![], |row| {
+        if row.name(1)? == actor {
+            ids.push(row.text(0)?.to_owned());
+        }
+        Ok(())
+    })?;
     // A pseudonym stays in the log when the row that names its person was erased.
     if !ids.iter().any(|id| id == actor) {
         ids.push(actor.to_owned());

@@ -121,7 +121,7 @@ impl Wanted {
                 let sql = "SELECT seq, value FROM opening WHERE seq >= ?1 AND seq < ?2";
                 view.each(sql, values![last, before], |row| {
                     let seq = row.int(0)?;
-                    if contains(row.text_bytes(1)?, plain) && others.contains(&seq) {
+                    if others.contains(&seq) && contains(row.opened(1)?.unwrap_or_default().as_bytes(), plain) {
                         fits.push(seq);
                     }
                     Ok(())

@@ -14,6 +14,7 @@ use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::event::Outcome;
 use crate::base::merkle::{Hash, leaf_hash};
+use crate::store::fields::{Kept, opening_context};
 use crate::store::log::{SALT_LEN, commitment, outcome_number};
 use crate::store::{Row, View};
 use crate::values;
@@ -55,8 +56,7 @@ struct Narrow {
 struct Opening {
     seq: i64,
     field: String,
-    salt: Vec<u8>,
-    value: Option<String>,
+    kept: Kept,
 }
 
 /// A fact beside an entry.
@@ -72,7 +72,10 @@ pub(super) struct Checked {
     pub(super) leaves: Vec<(i64, Hash, Option<i64>)>,
     pub(super) findings: Vec<Finding>,
     pub(super) checkpoints: Vec<Signed>,
+    /// Openings that were compared with their commitment.
     pub(super) openings: u64,
+    /// Openings that no key of this host reads.
+    pub(super) locked: u64,
     pub(super) facts: u64,
     pub(super) pseudonyms: Pseudonyms,
 }
@@ -135,8 +138,12 @@ impl Chunk {
         })?;
         let sql = "SELECT seq, field, salt, value FROM opening WHERE seq >= ?1 AND seq < ?2 ORDER BY seq, field";
         self.openings = view.all(sql, range, |row| {
-            let value = std::str::from_utf8(row.text_bytes(3)?).ok().map(str::to_owned);
-            Ok(Opening { seq: row.int(0)?, field: lossy(row, 1)?, salt: row.blob(2)?.to_vec(), value })
+            let (seq, field, salt) = (row.int(0)?, lossy(row, 1)?, row.blob(2)?);
+            let kept = match std::str::from_utf8(row.text_bytes(3)?) {
+                Ok(stored) => view.reveal().kept(&opening_context(seq, &field), salt, stored),
+                Err(_) => Kept::Damaged,
+            };
+            Ok(Opening { seq, field, kept })
         })?;
         let sql = "SELECT seq, key, value FROM fact WHERE seq >= ?1 AND seq < ?2 ORDER BY seq, key";
         self.facts = view
@@ -152,7 +159,8 @@ impl Chunk {
             leaves: Vec::with_capacity(self.entries.len()),
             findings: Vec::new(),
             checkpoints: Vec::new(),
-            openings: self.openings.len() as u64,
+            openings: self.openings.iter().filter(|o| o.kept != Kept::Locked).count() as u64,
+            locked: self.openings.iter().filter(|o| o.kept == Kept::Locked).count() as u64,
             facts: self.facts.len() as u64,
             pseudonyms: Pseudonyms::default(),
         };
@@ -245,15 +253,14 @@ fn check_opening(opening: &Opening, body: Option<&Body<'_>>) -> Option<Finding> 
     let say = |what: &str| Some(Finding::at(opening.seq, format!("its opening of `{}` {what}", opening.field)));
     let committed = body.and_then(|b| b.reason).filter(|_| opening.field == "reason");
     let Some(committed) = committed else { return say("opens nothing that the entry commits to") };
-    // HMAC fills a short key up with zeros, so another salt may open the same commitment.
-    if opening.salt.len() != SALT_LEN {
-        return say("has a salt of another length than it was made with: the salt was altered");
-    }
-    let opened = opening.value.as_deref().and_then(|value| commitment(&opening.salt, value).ok());
-    if opened.as_deref() == Some(committed) {
-        None
-    } else {
-        say("does not match its commitment: the text or the salt was altered")
+    match &opening.kept {
+        Kept::Locked => None,
+        // HMAC fills a short key up with zeros, so another salt may open the same commitment.
+        Kept::Open { salt, .. } if salt.len() != SALT_LEN => {
+            say("has a salt of another length than it was made with: the salt was altered")
+        }
+        Kept::Open { salt, text, .. } if commitment(salt, text).is_ok_and(|opened| opened == committed) => None,
+        Kept::Open { .. } | Kept::Damaged => say("does not match its commitment: the text or the salt was altered"),
     }
 }
 

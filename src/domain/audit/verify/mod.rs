@@ -114,6 +114,8 @@ pub struct Verified {
     pub tiles: u64,
     /// How many openings were compared with their commitment.
     pub openings: u64,
+    /// How many openings and names no key of this host reads, so that they were not compared.
+    pub locked: u64,
     /// How many facts beside entries were compared with their digest.
     pub facts: u64,
     /// How many names behind pseudonyms were compared with their commitment.

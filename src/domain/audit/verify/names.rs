@@ -5,6 +5,7 @@ use super::super::body::Body;
 use super::Finding;
 use crate::base::error::Result;
 use crate::store::View;
+use crate::store::fields::Kept;
 use crate::store::log::{SALT_LEN, commitment};
 use crate::values;
 use std::collections::BTreeMap;
@@ -53,15 +54,21 @@ impl Pseudonyms {
         }
     }
 
-    /// Compares the rows that hold the names, and says how many there are.
-    pub(super) fn compare(&self, view: View<'_>, findings: &mut Vec<Finding>) -> Result<u64> {
-        let mut names = 0;
+    /// Compares the rows that hold the names, and says how many were compared, and how many no key of this host reads.
+    pub(super) fn compare(&self, view: View<'_>, findings: &mut Vec<Finding>) -> Result<(u64, u64)> {
+        let (mut names, mut locked) = (0, 0);
         view.each("SELECT id, kind, name, salt FROM pseudonym ORDER BY id", values![], |row| {
-            names += 1;
             let text = |i: usize| row.text_bytes(i).map(|b| String::from_utf8_lossy(b).into_owned());
             let (id, kind, name) = (text(0)?, text(1)?, text(2)?);
-            let salt = row.blob(3)?;
-            let opened = commitment(salt, &[&kind, &name]).ok().filter(|_| salt.len() == SALT_LEN);
+            let opened = match view.reveal().kept(&id, row.blob(3)?, &name) {
+                Kept::Open { salt, text, .. } => commitment(&salt, &[&kind, &text]).ok().filter(|_| salt.len() == SALT_LEN),
+                Kept::Locked if self.committed.contains_key(&id) => {
+                    locked += 1;
+                    return Ok(());
+                }
+                Kept::Locked | Kept::Damaged => None,
+            };
+            names += 1;
             match self.committed.get(&id) {
                 Some((_, committed)) if opened.as_ref() == Some(committed) => {}
                 Some((seq, _)) => findings.push(Finding::at(
@@ -74,6 +81,6 @@ impl Pseudonyms {
             }
             Ok(())
         })?;
-        Ok(names)
+        Ok((names, locked))
     }
 }

@@ -82,6 +82,7 @@ impl<'a> Run<'a> {
             never_signed: false,
             tiles: 0,
             openings: 0,
+            locked: 0,
             facts: 0,
             names: 0,
             anchors: Vec::new(),
@@ -118,6 +119,7 @@ impl<'a> Run<'a> {
         self.keep(&mut chunk.findings);
         self.found.entries += chunk.leaves.len() as u64;
         self.found.openings += chunk.openings;
+        self.found.locked += chunk.locked;
         self.found.facts += chunk.facts;
         let mut findings = Vec::new();
         self.pseudonyms.follow(chunk.pseudonyms, &mut findings);
@@ -201,7 +203,9 @@ impl<'a> Run<'a> {
     /// Compares with the head and the anchors, looks for what lies outside, and sums up.
     pub(super) fn finish(mut self, view: View<'_>) -> Result<Verified> {
         let mut findings = outside(view, self.head.size)?;
-        self.found.names = self.pseudonyms.compare(view, &mut findings)?;
+        let (names, locked) = self.pseudonyms.compare(view, &mut findings)?;
+        self.found.names = names;
+        self.found.locked += locked;
         findings.extend(origin(view, &self.head.origin)?);
         self.found.never_signed = never_signed(view, self.head.size, !self.keys.is_empty())?;
         if self.found.never_signed && !self.keys.is_empty() {

@@ -32,6 +32,7 @@ fn filled(dir: &std::path::Path) -> Store {
         seal: None,
         project: "demo".into(),
         copies: dir.to_owned(),
+        keys: crate::store::objects::Keys::default(),
     };
     let (store, _) = Store::init(settings).expect("a state");
     let version = NewVersion {

@@ -47,6 +47,7 @@ fn filled(dir: &std::path::Path) -> Store {
         seal: None,
         project: "demo".into(),
         copies: dir.to_owned(),
+        keys: crate::store::objects::Keys::default(),
     };
     let (store, _) = Store::init(settings).expect("a state");
     let write = |f: &dyn Fn(&crate::store::Tx<'_>) -> Result<()>| store.write(f).expect("written");

@@ -50,17 +50,17 @@ impl Keys {
     }
 
     /// Whom objects are encrypted for.
-    pub(super) fn recipients(&self) -> Option<&Recipients> {
+    pub(in crate::store) fn recipients(&self) -> Option<&Recipients> {
         self.recipients.as_ref()
     }
 
     /// The same with their id, for people.
-    pub(in crate::store::objects) fn told(&self) -> Option<(String, usize)> {
+    pub(in crate::store) fn told(&self) -> Option<(String, usize)> {
         self.recipients.as_ref().map(|r| (r.id().to_owned(), r.count()))
     }
 
     /// True when there is something to expect of encryption here.
-    pub(super) fn are_configured(&self) -> bool {
+    pub(in crate::store) fn are_configured(&self) -> bool {
         self.recipients.is_some() || self.identity.is_some()
     }
 
@@ -69,7 +69,11 @@ impl Keys {
         self.identities().is_ok()
     }
 
-    fn identities(&self) -> Result<&Identities> {
+    /// The private keys.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be read.
+    pub(in crate::store) fn identities(&self) -> Result<&Identities> {
         if let Some(identities) = self.identities.get() {
             return Ok(identities);
         }
