@@ -431,6 +431,7 @@ impl Cx {
             allow_http: s3.is_some_and(|s3| s3.allow_http) || plain,
             ca_pem: self.ca_bundle()?,
             locks: false,
+            timeout: s3.map(|s3| s3.timeout),
         })
     }
 

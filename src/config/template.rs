@@ -28,6 +28,7 @@ name = "@PROJECT@"
 #access-key = "env:S3_ACCESS_KEY"
 #secret-key = "env:S3_SECRET_KEY"
 #allow-http = false
+#timeout = "5m"
 #encrypt = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
 #identity = "file:kf.key"
 
@@ -383,6 +384,7 @@ name = "@PROJECT@"
 #access-key = "env:S3_ACCESS_KEY"
 #secret-key = "env:S3_SECRET_KEY"
 #allow-http = false
+#timeout = "5m"
 
 #[backup.components.answers]
 #kind = "postgres"

@@ -55,6 +55,30 @@ fn unsigned(text: &str) -> String {
     format!("{text}\nsha256 {}\n", Digest::of(text.as_bytes()).hex())
 }
 
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_for_ever() {
+    let server = match s3::shared() {
+        Ok(server) => server,
+        Err(why) => return skip(why),
+    };
+    let mut s = Sandbox::new();
+    prepare(&mut s, &server.fresh());
+    s.write("mlops.toml", s.read("mlops.toml").replace("[backup.place]\n", "[backup.place]\ntimeout = \"1s\"\n"));
+    ok(&s, ["backup", "run"]);
+    let working = s.environment().remove("AWS_ENDPOINT_URL").expect("a server");
+    // Connections are taken by the system, and nobody ever reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    s.set("AWS_ENDPOINT_URL", &format!("http://{}", silent.local_addr().expect("an address")));
+    for command in [&["backup", "run"][..], &["backup", "verify"], &["backup", "restore", "latest", "--to", "../back"]] {
+        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(command));
+        assert!(run.code == Some(1) && run.stderr.contains("s3://"), "{command:?} {run}");
+        assert!(!back(&s).exists());
+    }
+    s.set("AWS_ENDPOINT_URL", &working);
+    ok(&s, ["backup", "run"]);
+    ok(&s, ["backup", "verify", "--read-data", "all"]);
+}
+
 const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
 
 #[test]

@@ -126,6 +126,7 @@ fn each_value_tells_where_it_comes_from() {
     state.lock-timeout          7s                     $KF_LOCK_TIMEOUT
     artifacts.url               .kf/objects            built-in
     artifacts.allow-http        false                  built-in
+    artifacts.timeout           5m                     built-in
     artifacts.encrypt           []                     built-in
     policy.skip-staging         true                   mlops.toml:5
     policy.require-ticket       []                     built-in
@@ -168,6 +169,7 @@ fn each_value_tells_where_it_comes_from() {
     monitor.prometheus.timeout  10s                    built-in
     health.timeout              5s                     built-in
     backup.place.allow-http     false                  built-in
+    backup.place.timeout        5m                     built-in
     backup.recipients           []                     built-in
     backup.rto                  4h                     built-in
     backup.rpo                  24h                    built-in

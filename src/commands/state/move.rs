@@ -142,7 +142,7 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Project> {
         if let (true, config::Artifacts::S3(s3)) = (url.starts_with("s3://"), &current.artifacts.place) {
             text += &s3.endpoint.as_ref().map(|e| format!("endpoint = {}\n", quoted(e))).unwrap_or_default();
             text += &s3.region.as_ref().map(|r| format!("region = {}\n", quoted(r))).unwrap_or_default();
-            text += &format!("allow-http = {}\n", s3.allow_http);
+            text += &format!("allow-http = {}\ntimeout = \"{}s\"\n", s3.allow_http, s3.timeout.as_secs().max(1));
         }
     }
     let loaded = config::parse(&text, Path::new("the new place"), &config::Env::default(), None, &Vocabulary { metrics: &[] })?;

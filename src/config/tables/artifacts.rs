@@ -6,9 +6,13 @@ use crate::config::path::RepoPath;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Item, Part as _, table};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where artifacts are when nothing else is said, relative to the repository.
 const LOCAL: &str = ".kf/objects";
+
+/// How long a request waits: storing the end of a large object takes a server its time.
+pub(in crate::config) const TIMEOUT: Duration = Duration::from_secs(300);
 
 table! {
     /// As written.
@@ -25,6 +29,8 @@ table! {
         secret_key: Option<At<SecretRef>> = "secret-key";
         /// Allow an endpoint without TLS.
         allow_http: At<bool> = "allow-http", or false;
+        /// How long a request to S3 waits for a server that says nothing.
+        timeout: At<Duration> = "timeout", or TIMEOUT;
         /// Whom objects are encrypted for where they lie: age public keys (`age1…`) or SSH public keys (`ssh-ed25519 …`).
         encrypt: At<Vec<Item<String>>> = "encrypt", or Vec::new();
         /// A key that reads encrypted objects, as `file:PATH` or `env:NAME`; a host that only stores needs none.
@@ -84,6 +90,8 @@ pub struct S3 {
     pub keys: Option<(SecretRef, SecretRef)>,
     /// True when the endpoint may be without TLS.
     pub allow_http: bool,
+    /// How long a request waits for a server that says nothing.
+    pub timeout: Duration,
 }
 
 impl CheckOne for RawArtifacts {
@@ -183,6 +191,7 @@ impl Reader<'_> {
             (self.raw.access_key.given(), "access-key"),
             (self.raw.secret_key.given(), "secret-key"),
             (self.raw.allow_http.given(), "allow-http"),
+            (self.raw.timeout.given(), "timeout"),
         ] {
             cx.unused(given, &self.raw.url, format!("`{}.{key}` is for `s3://…` only", self.table));
         }
@@ -256,7 +265,13 @@ impl Reader<'_> {
             None => None,
         };
         let region = self.raw.region.as_ref().map(|r| r.value.clone());
-        Some(S3 { bucket, prefix, endpoint, region, keys, allow_http: self.raw.allow_http.value })
+        if self.raw.timeout.value.is_zero() {
+            let title = format!("`{}.timeout` must not be zero", self.table);
+            cx.refuse(&self.raw.timeout.spot, title, "write how long a server may say nothing: `5m`");
+            return None;
+        }
+        let (allow_http, timeout) = (self.raw.allow_http.value, self.raw.timeout.value);
+        Some(S3 { bucket, prefix, endpoint, region, keys, allow_http, timeout })
     }
 
     fn address(&self, at: &At<String>, cx: &mut Checker<'_>) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! Defaults are those of the specification (000 §7.1): everything daily, kept for thirty days.
 
-use super::artifacts::{Artifacts, RawArtifacts};
+use super::artifacts::{Artifacts, RawArtifacts, TIMEOUT};
 use crate::base::name::{Name, words};
 use crate::config::check::{Check as _, CheckNamed, CheckOne, Checker};
 use crate::config::diag::{Diagnostic, Spot};
@@ -98,6 +98,8 @@ table! {
         secret_key: Option<At<SecretRef>> = "secret-key";
         /// Allow an endpoint without TLS.
         allow_http: At<bool> = "allow-http", or false;
+        /// How long a request to S3 waits for a server that says nothing.
+        timeout: At<Duration> = "timeout", or TIMEOUT;
     }
 }
 
@@ -348,6 +350,7 @@ impl RawPlace {
             access_key: self.access_key.clone(),
             secret_key: self.secret_key.clone(),
             allow_http: self.allow_http.clone(),
+            timeout: self.timeout.clone(),
             ..RawArtifacts::default()
         })
     }

@@ -66,6 +66,7 @@ fn a_name_is_enough() {
     state.lock-timeout = 30s (built-in)
     artifacts.url = .kf/objects (built-in)
     artifacts.allow-http = false (built-in)
+    artifacts.timeout = 5m (built-in)
     artifacts.encrypt = [] (built-in)
     policy.skip-staging = false (built-in)
     policy.require-ticket = [] (built-in)
@@ -108,6 +109,7 @@ fn a_name_is_enough() {
     monitor.prometheus.timeout = 10s (built-in)
     health.timeout = 5s (built-in)
     backup.place.allow-http = false (built-in)
+    backup.place.timeout = 5m (built-in)
     backup.recipients = [] (built-in)
     backup.rto = 4h (built-in)
     backup.rpo = 24h (built-in)
@@ -196,8 +198,8 @@ fn stores_are_taken_apart() {
     check("file:///var/lib/kf%20x", Artifacts::Local("/var/lib/kf x".into()));
     check("gs://b/x/y/", Artifacts::Gcs { bucket: "b".into(), prefix: "x/y".into() });
     check("az://c", Artifacts::Azure { container: "c".into(), prefix: String::new() });
-    let (bucket, prefix) = ("b".to_owned(), "p".to_owned());
-    check("s3://b/p", Artifacts::S3(S3 { bucket, prefix, endpoint: None, region: None, keys: None, allow_http: false }));
+    let (bucket, prefix, timeout) = ("b".to_owned(), "p".to_owned(), std::time::Duration::from_secs(300));
+    check("s3://b/p", Artifacts::S3(S3 { bucket, prefix, endpoint: None, region: None, keys: None, allow_http: false, timeout }));
 }
 
 #[test]

@@ -175,7 +175,11 @@ mod tests {
             assert!(collect(of_one(bytes.clone().into())).unwrap() == bytes, "{len}");
             assert!(collect(ahead(of_file(file.path(), Digest::of(&bytes)).unwrap())).unwrap() == bytes, "{len}");
             let mut pumped = Vec::new();
-            pump(of_bytes(&bytes), &mut |piece| Ok(pumped.extend_from_slice(piece))).unwrap();
+            let mut take = |piece: &[u8]| {
+                pumped.extend_from_slice(piece);
+                Ok(())
+            };
+            pump(of_bytes(&bytes), &mut take).unwrap();
             assert!(pumped == bytes, "{len}");
             let e = collect(of_file(file.path(), Digest::of(b"before")).unwrap()).unwrap_err();
             assert!(e.to_string().contains("changed while being read"), "{e}");

@@ -29,6 +29,8 @@ pub struct RemoteOptions {
     pub ca_pem: Option<Vec<u8>>,
     /// S3: objects are to be locked, and what was deleted is still to be read.
     pub locks: bool,
+    /// How long a request waits for a server that says nothing; five minutes when not set.
+    pub timeout: Option<Duration>,
 }
 
 /// What a place is worked on with.
@@ -115,12 +117,15 @@ fn check_endpoint(options: &RemoteOptions) -> Result<()> {
     Ok(())
 }
 
+/// How long a request waits when nothing else is said.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
 fn client_options(options: &RemoteOptions) -> Result<ClientOptions> {
     // A limit on the whole request would break large bodies on slow lines; the waiting for a reply is limited instead.
     let mut client = ClientOptions::new()
         .with_allow_http(options.allow_http)
         .with_timeout_disabled()
-        .with_read_timeout(Duration::from_secs(300))
+        .with_read_timeout(options.timeout.unwrap_or(TIMEOUT))
         .with_connect_timeout(Duration::from_secs(5));
     if let Some(pem) = &options.ca_pem {
         let bundle = Certificate::from_pem_bundle(pem).unwrap_or_default();
