@@ -63,7 +63,7 @@ fn a_server_that_never_answers_is_not_waited_for_for_ever() {
     };
     let mut s = Sandbox::new();
     prepare(&mut s, &server.fresh());
-    s.write("mlops.toml", s.read("mlops.toml").replace("[backup.place]\n", "[backup.place]\ntimeout = \"1s\"\n"));
+    s.write("mlops.toml", s.read("mlops.toml").replace("[backup.place]\nurl", "[backup.place]\ntimeout = \"1s\"\nurl"));
     ok(&s, ["backup", "run"]);
     let working = s.environment().remove("AWS_ENDPOINT_URL").expect("a server");
     // Connections are taken by the system, and nobody ever reads from them.

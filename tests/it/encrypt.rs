@@ -376,6 +376,8 @@ fn a_key_that_is_none_is_told_with_its_line_and_never_shown_when_it_is_private()
         ("encrypt = [\"AGE-SECRET-KEY-1NOBODYMAYSEETHIS\"]\n", "`artifacts.encrypt` holds a private key"),
         ("identity = \"AGE-SECRET-KEY-1NOBODYMAYSEETHIS\"\n", "must be a reference to a secret, not the secret itself"),
         ("encrypt = \"age1x\"\n", "encrypt"),
+        ("[backup]\nrecipients = [\"age1nonsense\"]\n", "`backup.recipients` holds what is no public key of age or SSH"),
+        ("[backup]\nrecipients = [\"AGE-SECRET-KEY-1NOBODYMAYSEETHIS\"]\n", "`backup.recipients` holds a private key"),
     ] {
         say(&s, lines);
         let run = ends(&s, 2, ["list"]);

@@ -97,7 +97,7 @@ mod tests {
             .map(|l| if l.starts_with("# ") { l } else { l.strip_prefix('#').unwrap_or(l) })
             .collect::<Vec<_>>()
             .join("\n");
-        let backup = "[backup]\nrecipients = [\"age1a\", \"age1b\"]\nidentity = \"file:a b.key\"\nsmoke = [\"./smoke it.sh\", \"it's\"]\n\
+        let backup = "[backup]\nrecipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\", \"age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg\"]\nidentity = \"file:a b.key\"\nsmoke = [\"./smoke it.sh\", \"it's\"]\n\
                       [backup.place]\nurl = \"s3://b/p\"\n";
         let models = "[model.a]\ntype = \"config\"\npath = \"a\"\n[model.b]\ntype = \"prompt\"\npath = \"b\"\n";
         let components = "[backup.components.odd-one]\nkind = \"postgres\"\nurl = \"postgres://u@h/d\"\n[backup.components.r]\nkind = \"redis\"\n\

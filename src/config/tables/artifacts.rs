@@ -97,7 +97,7 @@ pub struct S3 {
 impl CheckOne for RawArtifacts {
     type Plain = Kept;
     fn check(&self, cx: &mut Checker<'_>) -> Option<Kept> {
-        let (place, encrypt) = (self.place("artifacts", cx), self.recipients(cx));
+        let (place, encrypt) = (self.place("artifacts", cx), recipients("artifacts.encrypt", &self.encrypt, cx));
         Some(Kept { place: place?, encrypt: encrypt?, identity: self.identity.as_ref().map(|at| at.value.clone()) })
     }
 }
@@ -107,25 +107,25 @@ impl RawArtifacts {
     pub(in crate::config) fn place(&self, table: &'static str, cx: &mut Checker<'_>) -> Option<Artifacts> {
         Reader { raw: self, table }.read(cx)
     }
+}
 
-    /// The public keys, each of which must be one.
-    fn recipients(&self, cx: &mut Checker<'_>) -> Option<Vec<String>> {
-        let mut good = true;
-        for item in &self.encrypt.value {
-            let Some((title, help)) = wrong_recipient(&item.value) else { continue };
-            if is_private(&item.value) {
-                cx.diags.hide(&item.spot);
-            }
-            cx.refuse(&item.spot, title, help);
-            good = false;
+/// The public keys in a list, each of which must be one.
+pub(in crate::config) fn recipients(name: &str, list: &At<Vec<Item<String>>>, cx: &mut Checker<'_>) -> Option<Vec<String>> {
+    let mut good = true;
+    for item in &list.value {
+        let Some((what, help)) = wrong_recipient(&item.value) else { continue };
+        if is_private(&item.value) {
+            cx.diags.hide(&item.spot);
         }
-        if self.encrypt.value.len() > RECIPIENTS_MAX {
-            let title = format!("`artifacts.encrypt` names more than {RECIPIENTS_MAX} keys");
-            cx.refuse(&self.encrypt.spot, title, "share a key among those who read, or let a service that has one read for them");
-            good = false;
-        }
-        good.then(|| self.encrypt.value.iter().map(|item| item.value.clone()).collect())
+        cx.refuse(&item.spot, format!("`{name}` holds {what}"), help);
+        good = false;
     }
+    if list.value.len() > RECIPIENTS_MAX {
+        let title = format!("`{name}` names more than {RECIPIENTS_MAX} keys");
+        cx.refuse(&list.spot, title, "share a key among those who read, or let a service that has one read for them");
+        good = false;
+    }
+    good.then(|| list.value.iter().map(|item| item.value.clone()).collect())
 }
 
 /// True for a text that was meant to be a private key.
@@ -145,11 +145,11 @@ fn wrong_recipient(text: &str) -> Option<(&'static str, &'static str)> {
     }
     Some(match is_private(key) {
         true => (
-            "`artifacts.encrypt` holds a private key",
+            "a private key",
             "write the public key (`age1…`, or a line of `~/.ssh/id_ed25519.pub`); a private key that was committed must be replaced",
         ),
         false => (
-            "`artifacts.encrypt` holds what is no public key of age or SSH",
+            "what is no public key of age or SSH",
             "write `age1…` (from `kf backup keygen` or `age-keygen`), or a line of `~/.ssh/id_ed25519.pub`",
         ),
     })

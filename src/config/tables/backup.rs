@@ -2,7 +2,7 @@
 //!
 //! Defaults are those of the specification (000 §7.1): everything daily, kept for thirty days.
 
-use super::artifacts::{Artifacts, RawArtifacts, TIMEOUT};
+use super::artifacts::{Artifacts, RawArtifacts, TIMEOUT, recipients};
 use crate::base::name::{Name, words};
 use crate::config::check::{Check as _, CheckNamed, CheckOne, Checker};
 use crate::config::diag::{Diagnostic, Spot};
@@ -298,6 +298,7 @@ impl CheckOne for RawBackup {
                 "write the program and its arguments: `[\"./smoke-test.sh\"]`",
             );
         }
+        let recipients = recipients("backup.recipients", &self.recipients, cx);
         let components = self.components.check("backup.components", cx)?;
         let mut plans = self.plans.check("backup.plans", cx)?;
         for (raw, plan) in self.plans.0.iter().zip(&plans) {
@@ -316,7 +317,7 @@ impl CheckOne for RawBackup {
         }
         Some(Backup {
             place,
-            recipients: self.recipients.value.iter().map(|item| item.value.clone()).collect(),
+            recipients: recipients?,
             identity: self.identity.as_ref().map(|at| at.value.clone()),
             smoke: self.smoke.as_ref().map(argv).filter(|argv| !argv.is_empty()),
             rto: self.rto.value,
