@@ -16,6 +16,16 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", group(n)) }
 }
 
+/// `1 commit`, `2 commits`, `1 row of band`, of a name in the plural.
+pub fn counted(n: u64, names: &str) -> String {
+    let (first, rest) = names.split_once(' ').map_or((names, String::new()), |(first, rest)| (first, format!(" {rest}")));
+    let one = match first.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => first.strip_suffix('s').unwrap_or(first).to_owned(),
+    };
+    if n == 1 { format!("1 {one}{rest}") } else { format!("{} {names}", group(usize::try_from(n).unwrap_or(usize::MAX))) }
+}
+
 /// Digits in groups of three: `12,345`.
 pub fn group(n: usize) -> String {
     let digits = n.to_string();
@@ -155,6 +165,8 @@ mod tests {
         assert_eq!(count(1, "row"), "1 row");
         assert_eq!(count(12_345, "row"), "12,345 rows");
         assert_eq!(group(100), "100");
+        assert_eq!((counted(1, "rows of band"), counted(2, "rows of band")), ("1 row of band".into(), "2 rows of band".into()));
+        assert_eq!((counted(1, "entries"), counted(1_234, "files")), ("1 entry".into(), "1,234 files".into()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `kf backup keygen`: a key that reads backups.
 
-use crate::adapters::age;
+use crate::adapters::{age, git};
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::cli::cx::Cx;
@@ -24,6 +24,8 @@ pub(crate) struct Args {
 struct Made {
     recipient: String,
     file: PathBuf,
+    /// The `.gitignore` that keeps it out of Git since now.
+    gitignore: Option<PathBuf>,
 }
 
 impl Report for Made {
@@ -39,7 +41,8 @@ impl Report for Made {
     }
 
     fn summary(&self) -> String {
-        format!("{} reads what is encrypted for {}", self.file.display(), self.recipient)
+        let ignored = self.gitignore.as_ref().map(|_| "; .gitignore keeps it out of Git").unwrap_or_default();
+        format!("{} reads what is encrypted for {}{ignored}", self.file.display(), self.recipient)
     }
 }
 
@@ -50,8 +53,13 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             .hint("name another file"));
     }
     let (key, recipient) = age::generate();
+    let mut gitignore = None;
     if !cx.global.dry_run {
+        // Before the key is there, so that no `git add .` ever sees it. A key may be made where there is no repository of kf.
+        if let Ok(loaded) = cx.project() {
+            gitignore = git::ignore_file(&path, &loaded.root)?;
+        }
         atomic::write_file(&path, key.expose().as_bytes(), 0o600)?;
     }
-    cx.out.emit(&Made { recipient, file: args.output.clone() })
+    cx.out.emit(&Made { recipient, file: args.output.clone(), gitignore })
 }

@@ -5,7 +5,7 @@ use crate::base::error::Result;
 use crate::base::exit::Exit;
 use crate::base::quantity::Bytes;
 use crate::base::table::Table;
-use crate::base::text::count;
+use crate::base::text::{count, counted};
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
@@ -124,7 +124,7 @@ impl Report for Shown {
     fn blocks(&self) -> Vec<Block> {
         let mut t = Table::new(&["component", "what", "where", ">bytes", ">stored", "holds"]);
         for part in &self.manifest.components {
-            let holds: Vec<String> = part.counts.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{n} {name}")).collect();
+            let holds: Vec<String> = part.counts.iter().filter(|(_, n)| **n > 0).map(|(name, n)| counted(*n, name)).collect();
             let holds = match holds.len() {
                 0..=3 => holds.join(", "),
                 n => format!("{}, and {} more", holds[..3].join(", "), n - 3),

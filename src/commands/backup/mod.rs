@@ -224,8 +224,10 @@ impl Key {
     fn read(&self, cx: &Cx, backup: &Backup) -> Result<Option<Identities>> {
         let text = match (&self.identity, &backup.identity) {
             (Some(path), _) => {
-                let text = std::fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))?;
-                Secret::new(text)
+                let path = cx.cwd.join(path);
+                let text = std::fs::read_to_string(&path).context(|| format!("cannot read the key {}", path.display()));
+                let hint = || "name the file that `kf backup keygen -o FILE` or `age-keygen` wrote".to_owned();
+                Secret::new(text.hint(hint)?)
             }
             (None, Some(reference)) if cx.is_there(reference)? => cx.secret(reference)?,
             _ => return Ok(None),

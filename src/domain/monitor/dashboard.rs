@@ -92,6 +92,17 @@ const HEALTH: &[Panel] = &[
         limits: &[(0.8, "orange")],
         ..panel("The machine", Kind::Lines, "percentunit", (8, 8))
     },
+    Panel {
+        queries: &[("time() - max by (plan) (kf_backup_proven_timestamp_seconds)", "{{plan}}")],
+        // Four weeks, and the 35 days after which a plan counts as not proven.
+        limits: &[(2_419_200.0, "orange"), (3_024_000.0, "red")],
+        ..panel("Since a backup was last proven to come back", Kind::Stat, "s", (12, 6))
+    },
+    Panel {
+        queries: &[("max by (plan, what) (kf_backup_recovery_ratio)", "{{plan}}: {{what}}")],
+        limits: &[(0.8, "orange"), (1.0, "red")],
+        ..panel("Recovery time and point of drills, of what is allowed", Kind::Lines, "percentunit", (12, 6))
+    },
 ];
 
 const PERFORMANCE: &[Panel] = &[

@@ -16,7 +16,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Outcome, Resource};
 use crate::base::name::Name;
 use crate::base::quantity::Bytes;
-use crate::base::text::count;
+use crate::base::text::{self, count};
 use crate::base::time::Timestamp;
 use crate::base::verdict::Verdict;
 use crate::domain::audit::query::{self, Filter};
@@ -194,7 +194,8 @@ fn state(place: &Place<'_>, of: &Drill<'_>, to: &Path) -> Result<String> {
     if log != report.log.root.map(|root| (report.log.entries, root)) {
         return Err(Error::new(format!("its log has {} entries and another root than the manifest says", report.log.entries)));
     }
-    Ok(format!("{} log entries, {} versions, nothing that does not agree", report.log.entries, report.rows.versions))
+    let entries = text::counted(report.log.entries, "entries");
+    Ok(format!("{entries} of the log, {}, nothing that does not agree", text::counted(report.rows.versions, "versions")))
 }
 
 /// What a component has is as much as was kept.
@@ -207,7 +208,7 @@ fn counted(component: &dyn Component, part: &manifest::Part, (to, beside): (&Pat
     match difference(&part.counts, &found.counts) {
         Some(wrong) => Err(Error::new(wrong)),
         None => {
-            let counts = found.counts.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
+            let counts = found.counts.iter().map(|(name, n)| text::counted(*n, name)).collect::<Vec<_>>().join(", ");
             Ok(format!("{counts} ({})", found.by))
         }
     }
