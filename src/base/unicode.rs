@@ -159,6 +159,8 @@ mod tests {
         assert_eq!(count(|c| decimal(c).is_some()), 660);
         assert_eq!(count(is_printable), 144516);
         assert_eq!((decimal('٣'), decimal('９'), decimal('²'), decimal('a')), (Some(3), Some(9), None, None));
-        assert!(is_printable('é') && is_printable(' ') && !is_printable('\u{a0}') && !is_printable('\u{200b}') && !is_printable('\n'));
+        assert!(
+            is_printable('é') && is_printable(' ') && !is_printable('\u{a0}') && !is_printable('\u{200b}') && !is_printable('\n')
+        );
     }
 }

@@ -31,6 +31,7 @@ pub mod monitor;
 pub mod move_state;
 mod parallel;
 pub mod promote;
+pub mod prompt;
 pub mod register;
 pub mod remote;
 pub mod rollback;

@@ -3,11 +3,13 @@
 //!
 //! Everything here is pure: texts and values in, texts and verdicts out. Who answers a rendered prompt is for others.
 
+pub mod book;
 mod fault;
 mod float;
 mod format;
 pub mod render;
 mod show;
 pub mod value;
+pub mod variable;
 
 pub use fault::{PyKind, RenderFault};

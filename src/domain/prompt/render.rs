@@ -248,7 +248,10 @@ fn of_other(value: &Value, key: &Key) -> Result<Cow<'static, Value>, Wrong> {
         }
         (Value::Array(_) | Value::String(_), Key::Name(name)) => {
             let shown = crate::base::text::ellipsis(name, 40);
-            Err(Wrong(PyKind::Type, format!("`[{shown}]` is no place in a value of type {}: those are numbers", type_name(value))))
+            Err(Wrong(
+                PyKind::Type,
+                format!("`[{shown}]` is no place in a value of type {}: those are numbers", type_name(value)),
+            ))
         }
         _ => Err(Wrong(PyKind::Type, format!("a value of type {} has nothing in it to take", type_name(value)))),
     }

@@ -56,8 +56,12 @@ fn faults_are_placed_and_say_why() {
     check("{x:>4}", json!({"x": null}), "1:1: TypeError: a value of type NoneType takes no format; `!s` makes text of it first");
     check("{x:c}", json!({"x": -1}), "1:1: OverflowError: -1 is no character: they go from 0 to 1114111");
     check("{x.y}", json!({"x": 1}), "1:1: AttributeError: attributes (`.y`) are not read from values; write `[y]`");
-    check("{x:{w}q}", json!({"x": 1, "w": 3}), "1:1: ValueError: `3q` is not a format of text or numbers: expected such as `>10`, `,`, \
-        `.2f`, `d`, `%`; a brace as text is written `{{` and `}}`");
+    check(
+        "{x:{w}q}",
+        json!({"x": 1, "w": 3}),
+        "1:1: ValueError: `3q` is not a format of text or numbers: expected such as `>10`, `,`, \
+        `.2f`, `d`, `%`; a brace as text is written `{{` and `}}`",
+    );
     assert_eq!(rendered("{ } } {x!q}", &Value::Null, &json!({})).expect_err("two").len(), 2);
 }
 

@@ -23,7 +23,11 @@ pub(super) fn repr(value: &Value) -> String {
 /// `ascii(value)`: its `repr` with everything outside of ASCII escaped.
 pub(super) fn ascii(value: &Value) -> String {
     repr(value).chars().fold(String::new(), |mut out, c| {
-        if c.is_ascii() { out.push(c) } else { escape(&mut out, c) }
+        if c.is_ascii() {
+            out.push(c)
+        } else {
+            escape(&mut out, c)
+        }
         out
     })
 }

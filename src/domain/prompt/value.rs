@@ -16,7 +16,11 @@ pub fn from_json(text: &str) -> Result<Value, Fault> {
     if let Ok(raw) = serde_json::from_str::<&RawValue>(text) {
         exact(raw, &mut value).map_err(|number| {
             let byte = text.find(&number).unwrap_or(0);
-            Fault::at(text, byte, format!("`{number}` is beyond the whole numbers of 64 bits; write it in quotes to have it as text"))
+            Fault::at(
+                text,
+                byte,
+                format!("`{number}` is beyond the whole numbers of 64 bits; write it in quotes to have it as text"),
+            )
         })?;
     }
     Ok(value)
@@ -74,7 +78,8 @@ mod tests {
 
     #[test]
     fn numbers_are_exact_or_refused() {
-        let value = from_json("{\"a\": [18446744073709551615, -9223372036854775808, -0], \"b\": 2.2250738585072011e-308}").expect("valid");
+        let value = from_json("{\"a\": [18446744073709551615, -9223372036854775808, -0], \"b\": 2.2250738585072011e-308}")
+            .expect("valid");
         assert_eq!(value["a"], json!([u64::MAX, i64::MIN, 0]));
         assert_eq!(value["b"].as_f64().map(f64::to_bits), Some(2.225_073_858_507_201_1e-308_f64.to_bits()));
         let fault = from_json("{\"a\": 1,\n \"b\": [18446744073709551616]}").expect_err("too large");

@@ -10,8 +10,8 @@
 //! prompt ([`DESCRIBING`]). A text file may begin with a head: YAML between two lines `---` whose keys are all such ones.
 
 use super::document::{self, Fault, Syntax};
-use super::place;
 use super::manifest::{check_path, extension_of};
+use super::place;
 use super::template::Template;
 use super::tree::{self, KeyPath, Step};
 use crate::base::error::Result;
@@ -454,7 +454,13 @@ mod tests {
         assert_eq!((faults[0].line, faults[0].column), (7, 1));
         let prompts = prompts_of("a.md", text.trim_end_matches('{').as_bytes()).expect("valid");
         assert_eq!((prompts[0].text.as_str(), prompts[0].lines_before), ("Answer {q}.\n", 5));
-        for text in ["---\nA rule above.\n---\n{q}", "---\nkey: v\n---\n{q}", "---\nname: x\n{q}", "--- \nname: x\n---\n", "---\n---\n{q}"] {
+        for text in [
+            "---\nA rule above.\n---\n{q}",
+            "---\nkey: v\n---\n{q}",
+            "---\nname: x\n{q}",
+            "--- \nname: x\n---\n",
+            "---\n---\n{q}",
+        ] {
             assert_eq!(prompts_of("a.txt", text.as_bytes()).expect(text)[0].text, text);
         }
         for (text, line) in [("---\nvariables: {q: text}\nspeed: 1\n---\n", 3), ("---\nvariables: [\n---\n", 3)] {

@@ -73,7 +73,8 @@ fn content(text: &str, from: usize) -> usize {
     loop {
         let rest = &text[at..];
         at += rest.len() - rest.trim_start().len();
-        let lead = text[at..].starts_with('#') || (column(text, at) == 0 && (text[at..].starts_with("---") || text[at..].starts_with('%')));
+        let lead = text[at..].starts_with('#')
+            || (column(text, at) == 0 && (text[at..].starts_with("---") || text[at..].starts_with('%')));
         if !lead {
             return at;
         }
@@ -128,7 +129,10 @@ fn key_at(text: &str, at: usize) -> Option<(String, usize)> {
             (rest[1..end].to_owned(), end + 1)
         }
         _ => {
-            let end = rest.match_indices(':').map(|(i, _)| i).find(|i| rest[i + 1..].is_empty() || rest[i + 1..].starts_with([' ', '\r']))?;
+            let end = rest
+                .match_indices(':')
+                .map(|(i, _)| i)
+                .find(|i| rest[i + 1..].is_empty() || rest[i + 1..].starts_with([' ', '\r']))?;
             (rest[..end].trim_end().to_owned(), end)
         }
     };
@@ -247,7 +251,8 @@ mod tests {
         let json = "{\"a\": {\"b\\\"\": 0, \"b\": [1, {\"c\": \"x\"}]},\n \"d\": 2}";
         check(Syntax::Json, json, "a/b/1/c", "\"c\": \"x\"", "\"x\"");
         check(Syntax::Json, json, "d", "\"d\": 2", "2");
-        let toml = "prompts = [\"a\"]\n[[tests]]\nvars = {x = 1}\n[[tests]]\nvars = {x = 2}\n[[tests.assert]]\ntype = \"equals\"\n";
+        let toml =
+            "prompts = [\"a\"]\n[[tests]]\nvars = {x = 1}\n[[tests]]\nvars = {x = 2}\n[[tests.assert]]\ntype = \"equals\"\n";
         check(Syntax::Toml, toml, "tests/1/vars/x", "x = 2", "2");
         check(Syntax::Toml, toml, "tests/1/assert/0/type", "type = \"equals\"", "\"equals\"");
     }

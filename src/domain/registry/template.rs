@@ -325,7 +325,9 @@ impl Parser<'_> {
         while !rest.is_empty() {
             let Some(inner) = rest.strip_prefix('[') else {
                 match rest.strip_prefix('.') {
-                    Some(name) if name.is_empty() || name.starts_with(['.', '[']) => self.fault(brace, "`.` has no name after it"),
+                    Some(name) if name.is_empty() || name.starts_with(['.', '[']) => {
+                        self.fault(brace, "`.` has no name after it")
+                    }
                     Some(attribute) => {
                         let attribute = crate::base::text::ellipsis(attribute, 40);
                         self.fault(brace, format!("attributes (`.{attribute}`) are not read from values; write `[{attribute}]`"));
