@@ -32,6 +32,7 @@ pub mod move_state;
 mod parallel;
 pub mod promote;
 pub mod prompt;
+pub mod prompt_suite;
 pub mod register;
 pub mod remote;
 pub mod rollback;

@@ -8,6 +8,7 @@ mod list;
 mod log;
 mod render;
 mod show;
+mod test;
 mod vars;
 
 use super::version_doc::VersionDoc;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Log(log::Args),
     Render(render::Args),
     Show(show::Args),
+    Test(test::Args),
     Vars(vars::Args),
 }
 
@@ -51,6 +53,7 @@ impl Command {
             Self::Log(args) => log::run(cx, args),
             Self::Render(args) => render::run(cx, args),
             Self::Show(args) => show::run(cx, args),
+            Self::Test(args) => test::run(cx, args),
             Self::Vars(args) => vars::run(cx, args),
         }
     }

@@ -9,6 +9,7 @@ mod float;
 mod format;
 pub mod render;
 mod show;
+pub mod suite;
 pub mod value;
 pub mod variable;
 
