@@ -138,17 +138,19 @@ pub fn readable(pages: Vec<Page>, of: &str) -> Result<Vec<Book>> {
 pub fn select<'b>(books: &'b [Book], wanted: Option<&str>, of: &str) -> Result<(&'b Book, &'b Prompt)> {
     let all: Vec<(&Book, &Prompt)> = books.iter().flat_map(|b| b.prompts.iter().map(move |p| (b, p))).collect();
     let stem = |p: &Prompt| Path::new(&p.path).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let tests: [&dyn Fn(&Prompt, &str) -> bool; 3] =
-        [&|p, w| p.name() == w, &|p, w| p.path == w || p.key.as_deref() == Some(w), &|p, w| {
-            stem(p) == w || p.path.rsplit('/').next() == Some(w)
-        }];
+    // The closer a name fits the less of it is left to guess: 0 is the whole name.
+    let nearness = |p: &Prompt, wanted: &str| match wanted {
+        w if p.name() == w => Some(0),
+        w if p.path == w || p.key.as_deref() == Some(w) => Some(1),
+        w if stem(p) == w || p.path.rsplit('/').next() == Some(w) => Some(2),
+        _ => None,
+    };
     let fitting: Vec<(&Book, &Prompt)> = match wanted {
         None => all.clone(),
-        Some(wanted) => tests
-            .iter()
-            .map(|test| all.iter().copied().filter(|(_, p)| test(p, wanted)).collect::<Vec<_>>())
-            .find(|found| !found.is_empty())
-            .unwrap_or_default(),
+        Some(wanted) => {
+            let best = all.iter().filter_map(|(_, p)| nearness(p, wanted)).min();
+            all.iter().copied().filter(|(_, p)| best.is_some() && nearness(p, wanted) == best).collect()
+        }
     };
     let names = || all.iter().map(|(_, p)| format!("`{}`", p.name())).collect::<Vec<_>>().join(", ");
     match (&fitting[..], wanted) {

@@ -23,7 +23,7 @@ pub fn answerer(
     files: &Path,
     secret: &dyn Fn(&SecretRef) -> Result<Secret>,
 ) -> Result<Option<Box<dyn Answerer>>> {
-    answerer_as(system, (&version.name.to_string(), &version.version.to_string()), root, files, secret)
+    answerer_as(system, (version.name.as_ref(), &version.version.to_string()), root, files, secret)
 }
 
 /// The same for what is called `model` and `number`, registered or not.

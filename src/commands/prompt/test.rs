@@ -13,7 +13,7 @@ use crate::domain::prompt::suite::outcome::{Cell, End, Tally, tallies};
 use crate::domain::prompt::suite::{From, PromptSource, junit};
 use crate::domain::registry::table;
 use crate::release::evaluate::{self, ReportFile};
-use crate::release::prompt_suite::{self, Choice, Place};
+use crate::release::prompt_suite::{self, Choice, Place, Plan};
 use crate::store::Mode;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,10 @@ const NAMES: [&str; 6] = [
 struct Tested {
     suite: String,
     description: Option<String>,
-    verdict: &'static str,
+    /// Missing when nobody was asked.
+    verdict: Option<&'static str>,
+    /// How many answers there are, or would be.
+    calls: usize,
     passed: usize,
     failed: usize,
     unscored: usize,
@@ -81,6 +84,9 @@ impl Report for Tested {
     const SCHEMA: &'static str = "kf.prompt-test/1";
 
     fn blocks(&self) -> Vec<Block> {
+        if self.verdict.is_none() {
+            return vec![self.summary().into()];
+        }
         let mut t = Table::new(&["prompt", "provider", ">pass", ">fail", ">unscored", ">error", ">score", ">ms", ">USD"]);
         for a in &self.tallies {
             let number = |n: Option<f64>, digits: usize| n.map(|n| fixed(n, digits)).unwrap_or_default();
@@ -117,6 +123,9 @@ impl Report for Tested {
     }
 
     fn summary(&self) -> String {
+        if self.verdict.is_none() {
+            return format!("{}: nothing is wrong with it; {} would be asked for", self.suite, count(self.calls, "answer"));
+        }
         let all = count(self.cells.len(), "answer");
         let rest = [(self.failed, "failed"), (self.unscored, "unscored"), (self.errors, "without an answer")];
         let rest: Vec<String> = rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
@@ -127,7 +136,7 @@ impl Report for Tested {
     fn exit(&self) -> Exit {
         let errors = match self.errors {
             0 => Exit::Ok,
-            n if n == self.cells.len() => Exit::Failed,
+            n if n == self.calls => Exit::Failed,
             _ => Exit::Partial,
         };
         let failed = if self.failed > 0 { Exit::No } else { Exit::Ok };
@@ -204,14 +213,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         on: args.on.iter().map(on).collect(),
     };
     let plan = prompt_suite::prepare(&file, &shown, &place, &choice)?;
-    let bar = progress::things(&cx.out, "answering", plan.calls() as u64);
-    let cells = prompt_suite::run(&plan, &place, &|| bar.inc(1))?;
-    bar.finish_and_clear();
+    let dry = cx.global.dry_run;
+    let cells = if dry { Vec::new() } else { answers(cx, &plan, &place)? };
     let ends = |end: End| cells.iter().filter(|c| c.end == end).count();
     let mut report = Tested {
         suite: shown.clone(),
         description: plan.description().map(str::to_owned),
-        verdict: "",
+        verdict: None,
+        calls: plan.calls(),
         passed: ends(End::Pass),
         failed: ends(End::Fail),
         unscored: ends(End::Unscored),
@@ -219,7 +228,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         tallies: tallies(&cells),
         cells,
     };
-    report.verdict = report.exit().word();
+    report.verdict = (!dry).then(|| report.exit().word());
     for (kind, path) in args.reports.iter().zip(&paths) {
         let text = match kind.kind.as_str() {
             "junit" => junit::render(&shown, &report.cells)?,
@@ -229,6 +238,13 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
     }
     cx.out.emit(&report)
+}
+
+fn answers(cx: &Cx, plan: &Plan, place: &Place<'_>) -> Result<Vec<Cell>> {
+    let bar = progress::things(&cx.out, "answering", plan.calls() as u64);
+    let cells = prompt_suite::run(plan, place, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(cells)
 }
 
 fn suite_file(cx: &Cx, args: &Args) -> Result<PathBuf> {

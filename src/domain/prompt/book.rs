@@ -39,7 +39,7 @@ pub struct Message {
 pub struct Prompt {
     /// Its file.
     pub path: String,
-    /// Where in the file, when that is structured and holds more than it.
+    /// Where in the file, when that is structured.
     pub key: Option<String>,
     /// What it is for.
     pub description: Option<String>,
@@ -303,7 +303,7 @@ impl Prompt {
         self.chat.is_some()
     }
 
-    /// Its file, and its key behind a `#` where the file holds several.
+    /// Its file, and its key behind a `#` in a structured one.
     pub fn name(&self) -> String {
         self.key.as_ref().map_or_else(|| self.path.clone(), |key| format!("{}#{key}", self.path))
     }

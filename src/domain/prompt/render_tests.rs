@@ -1,7 +1,7 @@
 //! What is rendered against CPython, and what differs from it on purpose.
 
-use super::super::value::from_json;
 use super::*;
+use crate::domain::prompt::value::from_json;
 use proptest::prelude::*;
 use serde_json::json;
 

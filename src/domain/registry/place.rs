@@ -36,7 +36,7 @@ fn in_toml(text: &str, path: &KeyPath) -> Spot {
                 spot = Spot { key: k.span().start, value: v.span().start };
                 v.get_ref()
             }),
-            (Step::Index(at), _, Some(DeValue::Array(items))) => items.iter().nth(*at).map(|v| {
+            (Step::Index(at), _, Some(DeValue::Array(items))) => items.get(*at).map(|v| {
                 spot = Spot { key: v.span().start, value: v.span().start };
                 v.get_ref()
             }),

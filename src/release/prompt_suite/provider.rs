@@ -79,19 +79,21 @@ impl Kind {
     /// What is wrong with it.
     pub fn of(spec: &ProviderSpec) -> Result<Self, String> {
         let id = spec.id.trim();
-        let allowed: &[&str] =
-            if id.starts_with("exec:") || id == "exec" { &["command", "timeout", "concurrency", "options"] } else { &[] };
+        let exec = id == "exec" || id.starts_with("exec:");
+        if !exec && !matches!(id, "echo" | "system") {
+            return Err(format!(
+                "`{}` is no provider that kf can ask: there is `echo`, `exec:PROGRAM ARGUMENTS` and `system`",
+                ellipsis(id, 60)
+            ));
+        }
+        let allowed: &[&str] = if exec { &["command", "timeout", "concurrency", "options"] } else { &[] };
         if let Some(odd) = spec.config.keys().find(|k| !allowed.contains(&k.as_str())) {
             return Err(format!("`{}` is not said of the provider `{}`", ellipsis(odd, 40), ellipsis(id, 40)));
         }
         match id {
             "echo" => Ok(Self::Echo),
             "system" => Ok(Self::System),
-            _ if id == "exec" || id.starts_with("exec:") => Self::exec(id, &spec.config),
-            _ => Err(format!(
-                "`{}` is no provider that kf can ask: there is `echo`, `exec:PROGRAM ARGUMENTS` and `system`",
-                ellipsis(id, 60)
-            )),
+            _ => Self::exec(id, &spec.config),
         }
     }
 

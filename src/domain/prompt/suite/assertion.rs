@@ -165,7 +165,8 @@ impl Assertion {
             let hint = did_you_mean(plain, NAMES.iter().chain(JUDGED).copied()).unwrap_or_default();
             return Err((Some("type"), format!("`{}` is no assertion that kf knows; {hint}", ellipsis(name, 40))));
         }
-        if let Some(odd) = map.keys().find(|k| !KEYS.contains(&k.as_str()) && !(judged && JUDGE_KEYS.contains(&k.as_str()))) {
+        let known = |key: &str| KEYS.contains(&key) || (judged && JUDGE_KEYS.contains(&key));
+        if let Some(odd) = map.keys().find(|key| !known(key)) {
             let hint = did_you_mean(odd, KEYS.iter().copied()).unwrap_or_default();
             return Err(whole(format!("`{}` is not said of an assertion; {hint}", ellipsis(odd, 40))));
         }

@@ -94,7 +94,7 @@ impl<'r, 's> Cases<'r, 's> {
         let assertions: Vec<(KeyPath, Value)> = self.default.assertions.iter().cloned().chain(own.assertions).collect();
         let threshold = own.threshold.or(self.default.threshold);
         let number = self.found.len() + 1;
-        let named = said.get("description").and_then(Value::as_str).map(str::to_owned);
+        let named = said.get("description").and_then(Value::as_str).filter(|d| !d.trim().is_empty()).map(str::to_owned);
         let all = if own.keeps_lists.or(self.default.keeps_lists).unwrap_or(false) { vec![vars] } else { combinations(vars) };
         let several = all.len() > 1;
         if self.found.len() + all.len() > CASES_MAX {

@@ -129,7 +129,7 @@ fn everything_that_is_wrong_is_placed() {
         &format!(
             "{head}defaultTest:\n  assert:\n    - type: javascript\n      value: output.length\ntests:\n  - vars: {{a: 1}}\n  - vars: {{a: 2}}\n    assert: [{{type: equals, value: '{{{{b}}}}'}}, {{type: equals, value: '{{{{a | upper}}}}'}}]\n"
         ),
-        &["5:7: `javascript` is a program", "10:14: there is no value for `{{b}}`", "10:45: only the name of a variable"],
+        &["5:7: `javascript` is a program", "10:14: there is no value for `{{b}}`", "10:46: only the name of a variable"],
     );
     let faults = read("s.txt", b"", &files).expect_err("no suite");
     assert!(faults[0].message.contains(".yaml"), "{faults:?}");
