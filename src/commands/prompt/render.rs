@@ -93,8 +93,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let (_, one) = prompt::select(&found.books, args.which.prompt.as_deref(), &found.of)?;
     let values = values(cx, args, one)?;
     let rendered = one.render(&values).map_err(|fault| {
-        Error::usage(format!("cannot render {} of {}: {fault}", one.name(), found.of))
-            .hint("the place is that in the text of the prompt")
+        let e = Error::usage(format!("cannot render {} of {}: {fault}", one.name(), found.of));
+        // A structured file keeps no places of its texts.
+        if one.key.is_some() { e.hint("the place is that in the text of the prompt") } else { e }
     })?;
     let text = match &rendered {
         Rendered::Text(text) => text.clone(),

@@ -291,6 +291,10 @@ fn unfit(field: &Field, variable: &Variable) -> Option<String> {
 }
 
 impl Message {
+    fn render(&self, values: Values<'_>) -> Result<String, RenderFault> {
+        self.compiled.render(values).map_err(|fault| RenderFault { line: fault.line + self.lines_before, ..fault })
+    }
+
     /// The fields, those within specs too.
     fn all_fields(&self) -> Vec<&Field> {
         self.fields.iter().flat_map(|f| std::iter::once(f).chain(&f.nested)).collect()
@@ -332,16 +336,16 @@ impl Prompt {
     /// Renders it. Variables whose names are numbers are given by position.
     ///
     /// # Errors
-    /// The first field that cannot be rendered, with its place in the text of its message.
+    /// The first field that cannot be rendered, with its place in the file, in a structured one in the text of the message.
     pub fn render(&self, values: &Map<String, Value>) -> Result<Rendered, RenderFault> {
         let positional: Vec<Value> = (0..).map_while(|i: usize| values.get(&i.to_string()).cloned()).collect();
         let values = Values { positional: &positional, named: values };
         let Some((list, chat)) = &self.chat else {
-            return self.messages.iter().map(|m| m.compiled.render(values)).collect::<Result<String, _>>().map(Rendered::Text);
+            return self.messages.iter().map(|m| m.render(values)).collect::<Result<String, _>>().map(Rendered::Text);
         };
         let mut chat = chat.clone();
         for message in &self.messages {
-            let text = message.compiled.render(values)?;
+            let text = message.render(values)?;
             let place = message.at.as_ref().and_then(|at| value_at_mut(&mut chat, &at.0[list.0.len()..]));
             if let Some(place) = place {
                 *place = Value::String(text);

@@ -295,7 +295,7 @@ pub fn head_of(text: &str) -> Result<Option<Head<'_>>, Fault> {
         lines += 1;
     };
     let yaml = &rest[..end];
-    let declares = yaml.lines().any(|line| line.starts_with("variables:"));
+    let declares = yaml.lines().any(|line| line.starts_with("variables:") || line.starts_with("input_variables:"));
     let value = match document::parse(Syntax::Yaml, yaml.as_bytes()) {
         Ok(value) => value,
         Err(fault) if declares => return Err(Fault { line: fault.line + 1, ..fault }),

@@ -96,15 +96,16 @@ impl Plan {
 pub fn prepare(file: &Path, shown: &str, place: &Place<'_>, choice: &Choice) -> Result<Plan> {
     let bytes = read_file(file)?;
     let files = |name: &str| read_file(&place.dir.join(name)).map_err(|e| e.to_string());
-    let mut suite = read::read(shown, &bytes, &files)
-        .map_err(|faults| wrong(shown, faults.iter().map(|f| ((f.line, f.column), f.message.clone())).collect()))?;
+    let mut suite = read::read(shown, &bytes, &files).map_err(|all| {
+        wrong(shown, Faults { list: all.into_iter().map(|f| ((f.line, f.column), f.message)).collect(), more: 0 })
+    })?;
     choose(&mut suite, choice)?;
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let mut providers = Vec::new();
     for spec in &suite.providers {
         match Kind::of(spec) {
             Ok(kind) => providers.push((spec.label.clone(), kind)),
-            Err(why) => faults.push((spec.place, why)),
+            Err(why) => faults.add(|| spec.place, why),
         }
     }
     let mut found: Vec<(PromptSource, Prompt, Option<VersionRow>)> = Vec::new();
@@ -113,7 +114,7 @@ pub fn prepare(file: &Path, shown: &str, place: &Place<'_>, choice: &Choice) -> 
             Ok((prompt, version)) => found.push((source.clone(), prompt, version)),
             // What is on the command line has no place in the suite.
             Err(e) if source.place.0 == 0 => return Err(e),
-            Err(e) => faults.push((source.place, e.to_string())),
+            Err(e) => faults.add(|| source.place, e.to_string()),
         }
     }
     unused(&suite, &found, &mut faults);
@@ -125,13 +126,16 @@ pub fn prepare(file: &Path, shown: &str, place: &Place<'_>, choice: &Choice) -> 
         for (i, case) in suite.cases.iter().enumerate() {
             match render(&prompt, case) {
                 Ok((rendered, vars)) => calls.push(Call { id: format!("{}-{}", number + 1, i + 1), rendered, vars }),
-                Err(why) => faults
-                    .extend(why.into_iter().map(|why| (case.place, format!("{}, with the prompt {label}: {why}", case.name)))),
+                Err(all) => {
+                    for why in all {
+                        faults.add(|| suite.place(&case.at), format!("{}, with the prompt {label}: {why}", case.name));
+                    }
+                }
             }
         }
         asked.push(Asked { label, version, calls });
     }
-    if !faults.is_empty() {
+    if !faults.list.is_empty() {
         return Err(wrong(shown, faults));
     }
     if let Some(wanted) = &choice.prompt {
@@ -155,10 +159,27 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
 /// The most faults that are told.
 const FAULTS_MAX: usize = 50;
 
-fn wrong(shown: &str, mut faults: Vec<((usize, usize), String)>) -> Error {
+/// What is wrong with a suite, each with its line and column; beyond the first ones they are only counted.
+#[derive(Default)]
+struct Faults {
+    list: Vec<((usize, usize), String)>,
+    more: usize,
+}
+
+impl Faults {
+    /// A place is looked for only when it is told.
+    fn add(&mut self, place: impl FnOnce() -> (usize, usize), why: String) {
+        match self.list.len() < FAULTS_MAX {
+            true => self.list.push((place(), why)),
+            false => self.more += 1,
+        }
+    }
+}
+
+fn wrong(shown: &str, faults: Faults) -> Error {
+    let Faults { list: mut faults, more } = faults;
     faults.sort_by_key(|(place, _)| *place);
-    let more = faults.len().saturating_sub(FAULTS_MAX);
-    let lines = faults.iter().take(FAULTS_MAX).map(|((line, column), why)| format!("{shown}:{line}:{column}: {why}"));
+    let lines = faults.iter().map(|((line, column), why)| format!("{shown}:{line}:{column}: {why}"));
     let mut lines: Vec<String> = lines.collect();
     lines.extend((more > 0).then(|| format!("and {more} more")));
     let jinja = faults.iter().any(|(_, why)| why.contains("nothing uses it"));
@@ -232,14 +253,14 @@ fn label(source: &PromptSource, prompt: &Prompt, version: Option<&VersionRow>, n
 }
 
 /// Values that no prompt and no assertion uses.
-fn unused(suite: &Suite, found: &[(PromptSource, Prompt, Option<VersionRow>)], faults: &mut Vec<((usize, usize), String)>) {
+fn unused(suite: &Suite, found: &[(PromptSource, Prompt, Option<VersionRow>)], faults: &mut Faults) {
     if found.len() < suite.prompts.len() {
         return;
     }
     let used: BTreeSet<&str> = found.iter().flat_map(|(_, prompt, _)| prompt.variables()).collect();
     for case in &suite.cases {
         for name in case.vars.keys().filter(|n| !used.contains(n.as_str()) && !case.asked_by_assertions.contains(n)) {
-            faults.push((case.place, format!("{}: `{name}` is given and nothing uses it", case.name)));
+            faults.add(|| suite.place(&case.at), format!("{}: `{name}` is given and nothing uses it", case.name));
         }
     }
 }

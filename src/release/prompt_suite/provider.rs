@@ -16,6 +16,7 @@ use crate::release::parallel;
 use crate::release::system;
 use crate::seams::answerer::{Answer, Answerer, Question};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -247,8 +248,9 @@ impl Provider for System {
         let question =
             |c: &Call| Question { id: c.id.clone(), question: c.rendered.text(), contexts: None, meta: c.vars.clone() };
         let questions: Vec<Question> = calls.iter().map(question).collect();
-        self.answerer.answer(&questions, &mut |answered| match calls.iter().position(|c| c.id == answered.id) {
-            Some(i) => each(i, answered.outcome),
+        let places: HashMap<&str, usize> = calls.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
+        self.answerer.answer(&questions, &mut |answered| match places.get(answered.id.as_str()) {
+            Some(i) => each(*i, answered.outcome),
             None => Ok(()),
         })
     }

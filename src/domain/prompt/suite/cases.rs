@@ -9,6 +9,7 @@ use crate::domain::prompt::value::from_json;
 use crate::domain::registry::document::{self, Syntax};
 use crate::domain::registry::tree::{KeyPath, Step};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// The most cases of a suite.
 const CASES_MAX: usize = 100_000;
@@ -28,6 +29,7 @@ pub(super) struct Cases<'r, 's> {
     reader: &'r mut Reader<'s>,
     default: Scope,
     found: Vec<Case>,
+    names: BTreeSet<String>,
 }
 
 impl<'r, 's> Cases<'r, 's> {
@@ -40,7 +42,7 @@ impl<'r, 's> Cases<'r, 's> {
             Some(Value::Object(said)) => default = scope(reader, said, &at),
             Some(_) => reader.fault(&at, "`defaultTest` is a map with `vars`, `assert` and `threshold`"),
         }
-        Self { reader, default, found: Vec::new() }
+        Self { reader, default, found: Vec::new(), names: BTreeSet::new() }
     }
 
     pub(super) fn read(mut self, map: &Map<String, Value>) -> Vec<Case> {
@@ -103,20 +105,13 @@ impl<'r, 's> Cases<'r, 's> {
         for (i, vars) in all.into_iter().enumerate() {
             let name = named.clone().unwrap_or_else(|| format!("case {number}"));
             let name = if several { format!("{name} / {}", i + 1) } else { name };
-            let name =
-                if self.found.iter().any(|c| c.name == name) { format!("{name} ({})", self.found.len() + 1) } else { name };
+            let name = if self.names.contains(&name) { format!("{name} ({})", self.found.len() + 1) } else { name };
+            self.names.insert(name.clone());
             let (mut read, mut asked) = (Vec::new(), Vec::new());
             for (at, assertion) in &assertions {
                 read.extend(self.assertion(assertion, at, &vars, &mut asked));
             }
-            self.found.push(Case {
-                name,
-                vars,
-                asked_by_assertions: asked,
-                assertions: read,
-                threshold,
-                place: self.reader.place(at),
-            });
+            self.found.push(Case { name, vars, asked_by_assertions: asked, assertions: read, threshold, at: at.clone() });
         }
     }
 

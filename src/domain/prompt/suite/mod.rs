@@ -14,6 +14,9 @@ pub mod outcome;
 pub mod read;
 pub mod schema;
 
+use crate::domain::registry::document::{Fault, Syntax};
+use crate::domain::registry::place;
+use crate::domain::registry::tree::KeyPath;
 use assertion::Assertion;
 use serde_json::{Map, Value};
 
@@ -28,6 +31,20 @@ pub struct Suite {
     pub providers: Vec<ProviderSpec>,
     /// With which values, and what must hold; at least one.
     pub cases: Vec<Case>,
+    syntax: Syntax,
+    text: String,
+}
+
+impl Suite {
+    /// The line and column at which something of the suite stands. It walks through the text, so it is asked only for what is wrong.
+    pub fn place(&self, at: &KeyPath) -> (usize, usize) {
+        place_in(self.syntax, &self.text, at)
+    }
+}
+
+fn place_in(syntax: Syntax, text: &str, at: &KeyPath) -> (usize, usize) {
+    let Fault { line, column, .. } = Fault::at(text, place::find(syntax, text, at).key, "");
+    (line, column)
 }
 
 /// Where a prompt is.
@@ -78,6 +95,6 @@ pub struct Case {
     pub assertions: Vec<Assertion>,
     /// The least weighted mean of the scores; without it every assertion must hold.
     pub threshold: Option<f64>,
-    /// The line and column in the suite.
-    pub place: (usize, usize),
+    /// Where in the suite.
+    pub at: KeyPath,
 }

@@ -5,10 +5,9 @@
 //! promptfoo writes them (`{{name}}`). A key that kf does not read is a fault, but for those that only describe.
 
 use super::cases::{Cases, Scope};
-use super::{From, PromptSource, ProviderSpec, Suite};
+use super::{From, PromptSource, ProviderSpec, Suite, place_in};
 use crate::base::text::{did_you_mean, ellipsis};
 use crate::domain::registry::document::{self, Fault, Syntax};
-use crate::domain::registry::place;
 use crate::domain::registry::tree::{KeyPath, Step};
 use serde_json::{Map, Value};
 
@@ -45,9 +44,7 @@ pub(super) struct Reader<'s> {
 
 impl Reader<'_> {
     pub(super) fn place(&self, at: &KeyPath) -> (usize, usize) {
-        let spot = place::find(self.syntax, self.text, at);
-        let fault = Fault::at(self.text, spot.key, "");
-        (fault.line, fault.column)
+        place_in(self.syntax, self.text, at)
     }
 
     pub(super) fn fault(&mut self, at: &KeyPath, message: impl Into<String>) {
@@ -100,7 +97,7 @@ pub fn read(path: &str, bytes: &[u8], files: Files<'_>) -> Result<Suite, Vec<Fau
     let cases = Cases::new(&mut reader, map).read(map);
     let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
     if reader.faults.is_empty() {
-        return Ok(Suite { description, prompts, providers, cases });
+        return Ok(Suite { description, prompts, providers, cases, syntax, text: text.to_owned() });
     }
     reader.faults.sort_by_key(|f| (f.line, f.column));
     Err(reader.faults)
