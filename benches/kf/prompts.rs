@@ -16,7 +16,7 @@ const TEMPLATE: &str = "You are the assistant of {company!r}. Answer {question} 
     Be brief, cite every passage that you use as [id], and say that you cannot answer when the passages do not answer the question. ";
 
 /// How often the template is repeated.
-const PARAGRAPHS: usize = 10;
+const PARAGRAPHS: usize = 5;
 
 pub(crate) fn run() -> Result<Vec<Line>> {
     let text = TEMPLATE.repeat(PARAGRAPHS);

@@ -106,6 +106,11 @@ fn one_broken_prompt_stops_neither_the_others_nor_itself_in_silence() {
         refused(s, 1, ["prompt", "add", "nowhere"]);
         s.write("none/a.bin", "x");
         assert!(refused(s, 1, ["prompt", "add", "none"]).stderr.contains("there is no prompt in"));
+        s.write("bot/retrieval.yaml", "top-k: 5\n");
+        ok(s, ["register", "bot", "bot"]);
+        s.write("prompts/bot.txt", "{x}");
+        let other = refused(s, 1, ["prompt", "add", "prompts/bot.txt"]);
+        assert!(other.stderr.contains("config"), "a model keeps its type: {other}");
         ok(s, ["prompt", "add", "prompts/bad name!.txt", "--name", "good-name", "--version", "0.1.0"]);
         let before = events(s);
         s.write("prompts/answer.txt", "New {q}");
@@ -237,6 +242,7 @@ fn values_that_do_not_fit_are_refused_all_at_once() {
         ("{x:c}", "1114112", "1:1: OverflowError: 1114112 is no character"),
         ("{x:>5}", "null", "1:1: TypeError: a value of type NoneType takes no format"),
         ("{x:{x}}", "\"q\"", "1:1: ValueError: `q` is not a format"),
+        ("---\ninput_variables: [x]\n---\n\n{x:d}", "\"s\"", "5:1: ValueError: `d` is for numbers"),
     ] {
         s.write("t.txt", template);
         refused(&["t.txt", "--var", &format!("x:={value}")], &[words]);

@@ -135,6 +135,16 @@ fn everything_that_is_wrong_is_placed() {
     assert!(faults[0].message.contains(".yaml"), "{faults:?}");
 }
 
+/// Each of 20,000 cases has its own name and place, and neither is looked for among all the others.
+#[test]
+fn many_cases_are_read_and_placed() {
+    let rows: String = (0..20_000).map(|i| format!("  - {{vars: {{q: {i}}}, description: same}}\n")).collect();
+    let suite = good(&format!("prompts: ['{{q}}']\nproviders: [echo]\ntests:\n{rows}"));
+    let names: std::collections::BTreeSet<&str> = suite.cases.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names.len(), 20_000);
+    assert_eq!(suite.place(&suite.cases[19_999].at), (20_003, 5));
+}
+
 #[test]
 fn combinations_are_bounded() {
     let many = (0..6).map(|i| format!("{}: [{}]", (b'a' + i) as char, ["1"; 10].join(", "))).collect::<Vec<_>>().join(", ");
