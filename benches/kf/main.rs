@@ -10,6 +10,7 @@ mod hashing;
 mod line;
 mod measure;
 mod memory;
+mod prompts;
 mod reads;
 mod register;
 mod scoring;
@@ -32,6 +33,7 @@ const BENCHES: &[Bench] = &[
     ("hash", hashing::run),
     ("score", scoring::run),
     ("search", search::run),
+    ("render", prompts::run),
     ("audit", audit::run),
     ("writers", writers::run),
     ("memory", memory::run),

@@ -19,6 +19,7 @@ pub mod reference;
 pub mod table;
 pub mod text;
 pub mod time;
+pub mod unicode;
 pub mod verdict;
 pub mod version;
 pub mod weight;

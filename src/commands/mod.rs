@@ -38,6 +38,7 @@ mod log;
 mod monitor;
 mod moved;
 mod promote;
+mod prompt;
 mod register;
 mod rekey;
 mod restore;
@@ -105,6 +106,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Monitor(monitor::Command),
     Promote(promote::Args),
+    #[command(subcommand)]
+    Prompt(prompt::Command),
     Register(register::Args),
     Rekey(rekey::Args),
     Restore(restore::Args),
@@ -165,6 +168,7 @@ impl Command {
             Self::Log(args) => log::run(cx, args),
             Self::Monitor(command) => command.run(cx),
             Self::Promote(args) => promote::run(cx, args),
+            Self::Prompt(command) => command.run(cx),
             Self::Register(args) => register::run(cx, args),
             Self::Rekey(args) => rekey::run(cx, args),
             Self::Restore(args) => restore::run(cx, args),

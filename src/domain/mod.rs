@@ -10,5 +10,6 @@ pub mod flag;
 pub mod golden;
 pub mod ingest;
 pub mod monitor;
+pub mod prompt;
 pub mod registry;
 pub mod rollout;

@@ -31,6 +31,8 @@ pub mod monitor;
 pub mod move_state;
 mod parallel;
 pub mod promote;
+pub mod prompt;
+pub mod prompt_suite;
 pub mod register;
 pub mod rekey;
 pub mod remote;

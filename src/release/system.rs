@@ -23,7 +23,21 @@ pub fn answerer(
     files: &Path,
     secret: &dyn Fn(&SecretRef) -> Result<Secret>,
 ) -> Result<Option<Box<dyn Answerer>>> {
-    let (model, number) = (version.name.to_string(), version.version.to_string());
+    answerer_as(system, (version.name.as_ref(), &version.version.to_string()), root, files, secret)
+}
+
+/// The same for what is called `model` and `number`, registered or not.
+///
+/// # Errors
+/// When a secret is missing or an address cannot be used.
+pub fn answerer_as(
+    system: &System,
+    (model, number): (&str, &str),
+    root: &Path,
+    files: &Path,
+    secret: &dyn Fn(&SecretRef) -> Result<Secret>,
+) -> Result<Option<Box<dyn Answerer>>> {
+    let (model, number) = (model.to_owned(), number.to_owned());
     let at_once = |n: u32| NonZeroUsize::new(usize::try_from(n).unwrap_or(usize::MAX)).unwrap_or(NonZeroUsize::MIN);
     match system {
         // What the documents answer needs the state: `release::answer` makes it.

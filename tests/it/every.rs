@@ -121,6 +121,15 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("monitor report", &["--daily", "--report", "html=day.html"]),
     ("monitor status", &[]),
     ("promote", &["bot@1.0.2", "--to", "production"]),
+    ("prompt add", &["prompts"]),
+    ("prompt check", &["prompts", "bot@1.0.0"]),
+    ("prompt diff", &["hello@1.0.0", "hello@2.0.0"]),
+    ("prompt list", &[]),
+    ("prompt log", &["hello"]),
+    ("prompt render", &["hello@2.0.0", "--var", "name=Ada", "--var", "tone=warm", "-o", "hello.txt"]),
+    ("prompt show", &["bot@1.0.0"]),
+    ("prompt test", &["--report", "junit=p.xml"]),
+    ("prompt vars", &["bot@1.0.0"]),
     ("register", &["bot", "bot"]),
     ("register", &["new", "bot", "--type", "other"]),
     ("rekey", &["--decrypt"]),
@@ -150,6 +159,12 @@ pub(crate) fn prepare(s: &Sandbox) {
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");
     s.write("bot/large.bin", vec![3; 100_000]);
     ok(s, ["index", "export", "indexed", "--tenant", "acme"]);
+    s.write("prompts/hello.txt", "Hello {name}\n");
+    ok(s, ["prompt", "add", "prompts"]);
+    s.write("prompts/hello.txt", "Hello {name}, {tone}\n");
+    ok(s, ["prompt", "add", "prompts"]);
+    s.write("prompts/hello.txt", "Good day {name}, {tone}\n");
+    s.write("prompts.test.yaml", "prompts: [prompts/hello.txt]\nproviders: [echo]\ntests: [{vars: {name: Ada, tone: warm}}]\n");
     // What a search keeps in the cache is there before anybody looks.
     ok(s, ["search", "parcel", "--tenant", "acme"]);
     s.write("manual/new.md", story::RETURNS.replace("parcel", "newsletter"));

@@ -35,6 +35,8 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("golden", &[]),
     ("ingest", &[]),
     ("monitor", &["drift"]),
+    // Templates are read in one place, answers are scored in one place.
+    ("prompt", &["registry", "eval"]),
     ("registry", &[]),
     ("rollout", &[]),
 ];

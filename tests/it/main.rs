@@ -87,6 +87,8 @@ mod output;
 mod paths;
 mod power;
 mod promote;
+mod prompt;
+mod prompt_suite;
 mod qdrant;
 mod register;
 mod repo;

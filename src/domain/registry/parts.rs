@@ -7,10 +7,11 @@
 //!
 //! Every YAML, TOML and JSON file of these types must parse, whatever part it belongs to, and every prompt must be a valid
 //! template. A text file is one prompt; in a structured file every text is one, but for those below keys that describe the
-//! prompt ([`DESCRIBING`]).
+//! prompt ([`DESCRIBING`]). A text file may begin with a head: YAML between two lines `---` whose keys are all such ones.
 
 use super::document::{self, Fault, Syntax};
 use super::manifest::{check_path, extension_of};
+use super::place;
 use super::template::Template;
 use super::tree::{self, KeyPath, Step};
 use crate::base::error::Result;
@@ -135,6 +136,8 @@ pub struct Prompt {
     pub text: String,
     /// Its fields.
     pub template: Template,
+    /// Lines of its file before the text, when the file is no structured one.
+    pub lines_before: usize,
 }
 
 impl Prompt {
@@ -251,8 +254,64 @@ pub fn prompts_of(path: &str, bytes: &[u8]) -> Result<Vec<Prompt>, Vec<Fault>> {
 }
 
 fn prompt_of(path: &str, bytes: &[u8]) -> Result<Prompt, Vec<Fault>> {
-    let text = document::text_of(bytes).map_err(|fault| vec![fault])?;
-    Ok(Prompt { path: path.to_owned(), key: None, text: text.to_owned(), template: Template::parse(text)? })
+    let whole = document::text_of(bytes).map_err(|fault| vec![fault])?;
+    let (lines_before, text) = match head_of(whole).map_err(|fault| vec![fault])? {
+        Some(head) => (head.lines, head.body),
+        None => (0, whole),
+    };
+    let moved = |fault: Fault| Fault { line: fault.line + lines_before, ..fault };
+    let template = Template::parse(text).map_err(|faults| faults.into_iter().map(moved).collect::<Vec<_>>())?;
+    Ok(Prompt { path: path.to_owned(), key: None, text: text.to_owned(), template, lines_before })
+}
+
+/// What describes the prompt of a text file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head<'a> {
+    /// What it says: a map with keys of [`DESCRIBING`].
+    pub value: Value,
+    /// The YAML that says it, which begins on the second line of the file.
+    pub yaml: &'a str,
+    /// Its lines with the two that bound it.
+    pub lines: usize,
+    /// The prompt.
+    pub body: &'a str,
+}
+
+/// The head of a text file. A text that begins with a line `---` for another reason has none: what follows is no map, or has keys
+/// that describe nothing and no `variables`.
+///
+/// # Errors
+/// When it declares variables beside keys that describe nothing, or is YAML no further than its first keys.
+pub fn head_of(text: &str) -> Result<Option<Head<'_>>, Fault> {
+    let Some(rest) = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")) else { return Ok(None) };
+    let (mut end, mut lines) = (0, 2);
+    let mut all = rest.split_inclusive('\n');
+    let body = loop {
+        let Some(line) = all.next() else { return Ok(None) };
+        if line.trim_end() == "---" {
+            break &rest[end + line.len()..];
+        }
+        end += line.len();
+        lines += 1;
+    };
+    let yaml = &rest[..end];
+    let declares = yaml.lines().any(|line| line.starts_with("variables:") || line.starts_with("input_variables:"));
+    let value = match document::parse(Syntax::Yaml, yaml.as_bytes()) {
+        Ok(value) => value,
+        Err(fault) if declares => return Err(Fault { line: fault.line + 1, ..fault }),
+        Err(_) => return Ok(None),
+    };
+    let Some(map) = value.as_object().filter(|map| !map.is_empty()) else { return Ok(None) };
+    match map.keys().find(|key| !DESCRIBING.contains(&key.to_ascii_lowercase().as_str())) {
+        None => Ok(Some(Head { value, yaml, lines, body })),
+        Some(_) if !declares => Ok(None),
+        Some(other) => {
+            let spot = place::find(Syntax::Yaml, yaml, &KeyPath(vec![Step::Key(other.clone())]));
+            let message = format!("`{other}` is not what the head of a prompt says; there is {}", DESCRIBING.join(", "));
+            let fault = Fault::at(yaml, spot.key, message);
+            Err(Fault { line: fault.line + 1, ..fault })
+        }
+    }
 }
 
 fn prompts_in(path: &str, bytes: &[u8], value: &Value) -> Result<Vec<Prompt>, Vec<Fault>> {
@@ -261,7 +320,10 @@ fn prompts_in(path: &str, bytes: &[u8], value: &Value) -> Result<Vec<Prompt>, Ve
     let mut faults = Vec::new();
     for (key, text) in tree::texts(value, DESCRIBING) {
         match Template::parse(text) {
-            Ok(template) => prompts.push(Prompt { path: path.to_owned(), key: Some(key), text: text.to_owned(), template }),
+            Ok(template) => {
+                let (path, text) = (path.to_owned(), text.to_owned());
+                prompts.push(Prompt { path, key: Some(key), text, template, lines_before: 0 });
+            }
             Err(found) => faults.extend(found.into_iter().map(|fault| within(source, text, &key, fault))),
         }
         if faults.len() >= FAULTS_MAX {
@@ -273,7 +335,7 @@ fn prompts_in(path: &str, bytes: &[u8], value: &Value) -> Result<Vec<Prompt>, Ve
 
 /// Moves a fault from a text to the file that holds it. Readers of YAML, TOML and JSON keep no positions of texts, so the
 /// line of the text is looked for in the file (its first occurrence); escapes hide it, then the line of its key is given.
-fn within(source: &str, text: &str, key: &KeyPath, fault: Fault) -> Fault {
+pub fn within(source: &str, text: &str, key: &KeyPath, fault: Fault) -> Fault {
     let message = format!("in `{key}`: {}", fault.message);
     let line = text.split('\n').nth(fault.line - 1).unwrap_or_default();
     let (lead, content) = (line.chars().take_while(|c| c.is_whitespace()).count(), line.trim());
@@ -383,6 +445,27 @@ mod tests {
             ],
         );
         check_problems(&[("prompts/c.json", br#"{"a": {"user": "\u00e9 } x"}}"#)], &["prompts/c.json:1:9: in `a.user`: `}`"]);
+    }
+
+    #[test]
+    fn the_head_of_a_text_describes_its_prompt() {
+        let text = "---\ndescription: x {\nvariables:\n  q: text\n---\nAnswer {q}.\n{";
+        let faults = prompts_of("a.txt", text.as_bytes()).expect_err("a brace");
+        assert_eq!((faults[0].line, faults[0].column), (7, 1));
+        let prompts = prompts_of("a.md", text.trim_end_matches('{').as_bytes()).expect("valid");
+        assert_eq!((prompts[0].text.as_str(), prompts[0].lines_before), ("Answer {q}.\n", 5));
+        for text in [
+            "---\nA rule above.\n---\n{q}",
+            "---\nkey: v\n---\n{q}",
+            "---\nname: x\n{q}",
+            "--- \nname: x\n---\n",
+            "---\n---\n{q}",
+        ] {
+            assert_eq!(prompts_of("a.txt", text.as_bytes()).expect(text)[0].text, text);
+        }
+        for (text, line) in [("---\nvariables: {q: text}\nspeed: 1\n---\n", 3), ("---\nvariables: [\n---\n", 3)] {
+            assert_eq!(prompts_of("a.txt", text.as_bytes()).expect_err(text)[0].line, line, "{text}");
+        }
     }
 
     proptest! {

@@ -11,6 +11,7 @@
 
 use super::document::Fault;
 use super::format_spec::{NUMBER_MAX, check_spec};
+use crate::base::unicode::decimal;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -21,6 +22,25 @@ const FAULTS_MAX: usize = 50;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     fields: Vec<Field>,
+    pieces: Vec<Piece>,
+}
+
+/// What a text is made of, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text, with single braces for the doubled ones.
+    Text(String),
+    /// The field at this place among the fields.
+    Field(usize),
+}
+
+/// Something wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxFault {
+    /// What and where.
+    pub fault: Fault,
+    /// True for what Python allows and we refuse: the attribute of a value.
+    pub attribute: bool,
 }
 
 /// One replacement field.
@@ -36,6 +56,8 @@ pub struct Field {
     pub spec: String,
     /// Fields within the spec.
     pub nested: Vec<Field>,
+    /// What the spec is made of; its fields are those of `nested`.
+    pub spec_pieces: Vec<Piece>,
     /// Line of its `{`, from 1.
     pub line: usize,
     /// Column of its `{`, from 1, in characters.
@@ -55,14 +77,27 @@ impl Template {
     /// # Errors
     /// The faults found, at most 50, in the order of the text; never empty.
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        Self::read(text).map_err(|faults| faults.into_iter().map(|f| f.fault).collect())
+    }
+
+    /// As [`Template::parse`], with what kind of fault each is.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn read(text: &str) -> Result<Self, Vec<SyntaxFault>> {
         let mut parser = Parser { text, faults: Vec::new(), numbering: Numbering::Unknown, place: Place::START };
-        let fields = parser.fields(0, text.len(), 0);
-        if parser.faults.is_empty() { Ok(Self { fields }) } else { Err(parser.faults) }
+        let (fields, pieces) = parser.fields(0, text.len(), 0);
+        if parser.faults.is_empty() { Ok(Self { fields, pieces }) } else { Err(parser.faults) }
     }
 
     /// The fields in the order of the text; those within specs are inside their field.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// The whole text: its literal parts and its fields.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     /// What the template needs, sorted, each once: `name`, `config[key]`, `0`.
@@ -90,7 +125,7 @@ enum Numbering {
 
 struct Parser<'a> {
     text: &'a str,
-    faults: Vec<Fault>,
+    faults: Vec<SyntaxFault>,
     numbering: Numbering,
     place: Place,
 }
@@ -127,7 +162,7 @@ struct Pieces {
 impl Parser<'_> {
     fn fault(&mut self, byte: usize, message: impl Into<String>) {
         let Place { line, column, .. } = self.place_of(byte);
-        self.faults.push(Fault { line, column, message: message.into() });
+        self.faults.push(SyntaxFault { fault: Fault { line, column, message: message.into() }, attribute: false });
     }
 
     fn place_of(&mut self, byte: usize) -> Place {
@@ -140,31 +175,39 @@ impl Parser<'_> {
         self.text[at..end].chars().next()
     }
 
-    /// The fields between two bytes; `depth` counts the specs around them.
-    fn fields(&mut self, start: usize, end: usize, depth: usize) -> Vec<Field> {
-        let mut fields = Vec::new();
-        let mut at = start;
-        while let Some(offset) = self.text[at..end].find(['{', '}']) {
+    /// The fields between two bytes and the pieces they stand among; `depth` counts the specs around them.
+    fn fields(&mut self, start: usize, end: usize, depth: usize) -> (Vec<Field>, Vec<Piece>) {
+        let (mut fields, mut pieces, mut literal) = (Vec::new(), Vec::new(), String::new());
+        let (text, mut at) = (self.text, start);
+        while let Some(offset) = text[at..end].find(['{', '}']) {
             if self.faults.len() >= FAULTS_MAX {
                 break;
             }
             let brace = at + offset;
+            literal.push_str(&text[at..brace]);
             at = brace + 1;
-            let c = &self.text[brace..at];
-            if self.text[at..end].starts_with(c) {
+            let c = &text[brace..at];
+            if depth == 2 && c == "{" {
+                self.fault(brace, "a field within a field within a field is nested too deep");
+                break;
+            } else if text[at..end].starts_with(c) {
+                literal.push_str(c);
                 at += 1;
             } else if c == "}" {
                 self.fault(brace, "`}` has no `{` before it; a brace as text is written `}}`");
-            } else if depth == 2 {
-                self.fault(brace, "a field within a field within a field is nested too deep");
-                return fields;
             } else {
-                let Some(pieces) = self.pieces(brace, end) else { return fields };
-                at = pieces.end;
-                fields.extend(self.field(brace, &pieces, depth));
+                let Some(found) = self.pieces(brace, end) else { break };
+                at = found.end;
+                if let Some(field) = self.field(brace, &found, depth) {
+                    pieces.extend((!literal.is_empty()).then(|| Piece::Text(std::mem::take(&mut literal))));
+                    pieces.push(Piece::Field(fields.len()));
+                    fields.push(field);
+                }
             }
         }
-        fields
+        literal.push_str(&text[at..end]);
+        pieces.extend((!literal.is_empty()).then_some(Piece::Text(literal)));
+        (fields, pieces)
     }
 
     /// Splits the field whose `{` is at `brace` as CPython's `parse_field` does; `None` when it never ends.
@@ -239,7 +282,7 @@ impl Parser<'_> {
             self.fault(brace, format!("`!{}` is not a conversion; there is `!s`, `!r` and `!a`", c.escape_debug()));
         }
         let spec = &self.text[pieces.spec.0..pieces.spec.1];
-        let nested = self.fields(pieces.spec.0, pieces.spec.1, depth + 1);
+        let (nested, spec_pieces) = self.fields(pieces.spec.0, pieces.spec.1, depth + 1);
         if nested.is_empty()
             && self.faults.len() == known
             && let Err(why) = check_spec(spec, pieces.conversion.is_some())
@@ -248,16 +291,18 @@ impl Parser<'_> {
             self.fault(pieces.spec.0, format!("`{shown}` is not a format of text or numbers: {why}"));
         }
         let spec = spec.to_owned();
-        (self.faults.len() == known).then_some(Field { name, path, conversion: pieces.conversion, spec, nested, line, column })
+        let conversion = pieces.conversion;
+        (self.faults.len() == known).then_some(Field { name, path, conversion, spec, nested, spec_pieces, line, column })
     }
 
     /// The variable of a field, with automatic numbers filled in.
     fn variable(&mut self, brace: usize, name: &str) -> String {
-        let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+        let digits = !name.is_empty() && name.chars().all(|c| decimal(c).is_some());
         if !name.is_empty() && !digits {
             return name.to_owned();
         }
-        if digits && name.parse::<usize>().map_or(true, |n| n > NUMBER_MAX) {
+        let number = index(name).filter(|n| *n <= NUMBER_MAX);
+        if digits && number.is_none() {
             self.fault(brace, "the number of the field is too large");
         }
         match (self.numbering, digits) {
@@ -271,7 +316,7 @@ impl Parser<'_> {
                 return n.to_string();
             }
         }
-        if digits { name.parse().map_or_else(|_| name.to_owned(), |n: usize| n.to_string()) } else { "0".to_owned() }
+        number.unwrap_or(0).to_string()
     }
 
     /// The keys after the name: `[a][0]`.
@@ -279,13 +324,17 @@ impl Parser<'_> {
         let mut path = Vec::new();
         while !rest.is_empty() {
             let Some(inner) = rest.strip_prefix('[') else {
-                let why = if let Some(attribute) = rest.strip_prefix('.') {
-                    let attribute = crate::base::text::ellipsis(attribute, 40);
-                    format!("attributes (`.{attribute}`) are not read from values; write `[{attribute}]`")
-                } else {
-                    "only `[` may follow `]` in a field".to_owned()
-                };
-                self.fault(brace, why);
+                match rest.strip_prefix('.') {
+                    Some(name) if name.is_empty() || name.starts_with(['.', '[']) => {
+                        self.fault(brace, "`.` has no name after it")
+                    }
+                    Some(attribute) => {
+                        let attribute = crate::base::text::ellipsis(attribute, 40);
+                        self.fault(brace, format!("attributes (`.{attribute}`) are not read from values; write `[{attribute}]`"));
+                        self.faults.iter_mut().rev().take(1).for_each(|f| f.attribute = true);
+                    }
+                    None => self.fault(brace, "only `[` may follow `]` in a field"),
+                }
                 return path;
             };
             let Some((key, after)) = inner.split_once(']') else {
@@ -294,12 +343,21 @@ impl Parser<'_> {
             };
             if key.is_empty() {
                 self.fault(brace, "`[]` has no key in it");
+            } else if key.chars().all(|c| decimal(c).is_some()) && index(key).is_none() {
+                self.fault(brace, "the number between `[` and `]` is too large");
             }
             path.push(key.to_owned());
             rest = after;
         }
         path
     }
+}
+
+/// The number that decimal digits of any script make, if nothing else is there and it fits a machine word as CPython's does.
+pub fn index(text: &str) -> Option<usize> {
+    let digit = |number: usize, c: char| number.checked_mul(10)?.checked_add(decimal(c)? as usize);
+    let number = text.chars().try_fold(0, digit)?;
+    (!text.is_empty() && isize::try_from(number).is_ok()).then_some(number)
 }
 
 #[cfg(test)]

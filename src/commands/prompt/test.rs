@@ -1,0 +1,256 @@
+//! `kf prompt test`: a suite of prompts × providers × cases, with assertions on every answer.
+
+use super::prompt;
+use crate::base::error::{Context, Error, Result};
+use crate::base::exit::Exit;
+use crate::base::table::Table;
+use crate::base::text::{count, ellipsis, fixed};
+use crate::cli::arg::report_file;
+use crate::cli::cx::Cx;
+use crate::cli::progress;
+use crate::cli::report::{Block, Report, json, markdown};
+use crate::domain::prompt::suite::outcome::{Cell, End, Tally, tallies};
+use crate::domain::prompt::suite::{From, PromptSource, junit};
+use crate::domain::registry::table;
+use crate::release::evaluate::{self, ReportFile};
+use crate::release::prompt_suite::{self, Choice, Place, Plan};
+use crate::store::Mode;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Test prompts by a suite: prompts, who answers, cases, and what must hold of every answer
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf prompt test prompts.test.yaml\n  kf prompt test prompts.test.yaml --report junit=prompts.xml --report markdown=prompts.md\n  kf prompt test promptfooconfig.yaml --filter refund --limit 20\n  kf prompt test prompts.test.yaml --on answer@staging\n\nExits 3 when an assertion fails, 4 when none fails and one could not be judged, 5 when some calls have no answer and 1 when\nnone has, 2 when the suite, a prompt or a value is wrong: then nobody is asked."
+)]
+pub(crate) struct Args {
+    /// The suite (default: prompts.test.yaml, .yml, .toml or .json, or promptfooconfig.yaml, in this folder)
+    #[arg(value_name = "FILE")]
+    suite: Option<PathBuf>,
+    /// Only cases with this in their name
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Only the first cases
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only this prompt of the suite
+    #[arg(long, value_name = "LABEL")]
+    prompt: Option<String>,
+    /// Only this provider of the suite
+    #[arg(long, value_name = "LABEL")]
+    provider: Option<String>,
+    /// Test the prompts of this version instead of the suite's: NAME[@…][#PROMPT]; again for more
+    #[arg(long, value_name = "REF")]
+    on: Vec<String>,
+    /// Also write the report to a file: junit, markdown or json; again for more
+    #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
+    reports: Vec<ReportFile>,
+}
+
+fn report_of(text: &str) -> Result<ReportFile, String> {
+    report_file(text, &["junit", "markdown", "json"])
+}
+
+/// Names of suites that are looked for.
+const NAMES: [&str; 6] = [
+    "prompts.test.yaml",
+    "prompts.test.yml",
+    "prompts.test.toml",
+    "prompts.test.json",
+    "promptfooconfig.yaml",
+    "promptfooconfig.yml",
+];
+
+#[derive(Serialize)]
+struct Tested {
+    suite: String,
+    description: Option<String>,
+    /// Missing when nobody was asked.
+    verdict: Option<&'static str>,
+    /// How many answers there are, or would be.
+    calls: usize,
+    passed: usize,
+    failed: usize,
+    unscored: usize,
+    errors: usize,
+    tallies: Vec<Tally>,
+    cells: Vec<Cell>,
+}
+
+/// How many of those that did not pass a table shows.
+const SHOWN: usize = 50;
+
+impl Report for Tested {
+    const SCHEMA: &'static str = "kf.prompt-test/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        if self.verdict.is_none() {
+            return vec![self.summary().into()];
+        }
+        let mut t = Table::new(&["prompt", "provider", ">pass", ">fail", ">unscored", ">error", ">score", ">ms", ">USD"]);
+        for a in &self.tallies {
+            let number = |n: Option<f64>, digits: usize| n.map(|n| fixed(n, digits)).unwrap_or_default();
+            t.row([
+                a.prompt.clone(),
+                a.provider.clone(),
+                a.passed.to_string(),
+                a.failed.to_string(),
+                a.unscored.to_string(),
+                a.errors.to_string(),
+                number(a.score, 3),
+                number(a.latency_ms, 0),
+                number(a.cost_usd, 4),
+            ]);
+        }
+        let mut blocks: Vec<Block> = vec![t.into()];
+        let mut figures = Table::new(&["prompt", "provider", "figure", ">mean", ">n"]);
+        for a in &self.tallies {
+            for (name, figure) in &a.metrics {
+                figures.row([a.prompt.clone(), a.provider.clone(), name.clone(), fixed(figure.mean, 3), figure.n.to_string()]);
+            }
+        }
+        blocks.extend(Block::filled(figures));
+        let worse: Vec<&Cell> = self.cells.iter().filter(|c| c.end != End::Pass).collect();
+        let mut lines: Vec<String> = worse.iter().take(SHOWN).map(|c| told(c)).collect();
+        if worse.len() > SHOWN {
+            lines.push(format!("… and {} more: `--format json` has them all", worse.len() - SHOWN));
+        }
+        if !lines.is_empty() {
+            blocks.push(Block::Verbatim(lines.join("\n")));
+        }
+        blocks.push(self.summary().into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        if self.verdict.is_none() {
+            return format!("{}: nothing is wrong with it; {} would be asked for", self.suite, count(self.calls, "answer"));
+        }
+        let all = count(self.cells.len(), "answer");
+        let rest = [(self.failed, "failed"), (self.unscored, "unscored"), (self.errors, "without an answer")];
+        let rest: Vec<String> = rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
+        format!("{}: {} of {all} passed{rest}", self.suite, self.passed)
+    }
+
+    fn exit(&self) -> Exit {
+        let errors = match self.errors {
+            0 => Exit::Ok,
+            n if n == self.calls => Exit::Failed,
+            _ => Exit::Partial,
+        };
+        let failed = if self.failed > 0 { Exit::No } else { Exit::Ok };
+        let unscored = if self.unscored > 0 { Exit::Inconclusive } else { Exit::Ok };
+        errors.and(failed).and(unscored)
+    }
+
+    fn items(&self) -> Option<Vec<serde_json::Value>> {
+        Some(self.cells.iter().filter_map(|v| serde_json::to_value(v).ok()).collect())
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        vec![("passed", self.passed.to_string()), ("failed", self.failed.to_string())]
+    }
+
+    fn annotations(&self) -> Vec<(Option<String>, String, String)> {
+        let worse = self.cells.iter().filter(|c| matches!(c.end, End::Fail | End::Error));
+        worse.map(|c| (Some(self.suite.clone()), format!("{} / {}", c.case, c.prompt), told(c))).collect()
+    }
+}
+
+/// One cell that did not pass, in a few lines.
+fn told(cell: &Cell) -> String {
+    let word = match cell.end {
+        End::Pass => "pass",
+        End::Fail => "FAIL",
+        End::Unscored => "unscored",
+        End::Error => "ERROR",
+    };
+    let mut lines = vec![format!("{word}  {}, prompt {}, by {}", cell.case, cell.prompt, cell.provider)];
+    let wanted =
+        if cell.end == End::Fail { crate::base::verdict::Verdict::Fail } else { crate::base::verdict::Verdict::Inconclusive };
+    let open: Vec<String> = cell
+        .assertions
+        .iter()
+        .filter(|j| j.verdict == wanted && j.weight > 0.0)
+        .map(|j| format!("      {}: {}", j.name, j.reason))
+        .collect();
+    match (open.is_empty(), &cell.reason) {
+        (true, Some(reason)) => lines.push(format!("      {}", ellipsis(reason, 500))),
+        _ => lines.extend(open),
+    }
+    lines.join("\n")
+}
+
+pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let loaded = cx.project()?;
+    let file = suite_file(cx, args)?;
+    let paths = cx.report_paths(&args.reports)?;
+    let shown = file.strip_prefix(&cx.cwd).unwrap_or(&file).display().to_string();
+    let place = Place {
+        project: &loaded.project,
+        root: &loaded.root,
+        dir: file.parent().unwrap_or(Path::new("")).to_owned(),
+        version: &|reference| {
+            let version = cx.store(Mode::Read)?.read(|view| table::resolve(view, reference))?;
+            let layout = prompt::layout(&loaded.project, &version.name)?;
+            let pages = prompt::of_version(&cx.objects()?, &version, &layout)?;
+            Ok((version, pages))
+        },
+        unpack: &|version| evaluate::unpack(&cx.objects()?, version),
+        secret: &|reference| cx.secret(reference),
+        embedder: &|| cx.embedder(),
+    };
+    let on = |text: &String| {
+        let (reference, which) = text.split_once('#').map_or((text.as_str(), None), |(r, w)| (r, Some(w.to_owned())));
+        PromptSource { label: None, from: From::Version(reference.to_owned(), which), place: (0, 0) }
+    };
+    let choice = Choice {
+        filter: args.filter.clone(),
+        limit: args.limit,
+        prompt: args.prompt.clone(),
+        provider: args.provider.clone(),
+        on: args.on.iter().map(on).collect(),
+    };
+    let plan = prompt_suite::prepare(&file, &shown, &place, &choice)?;
+    let dry = cx.global.dry_run;
+    let cells = if dry { Vec::new() } else { answers(cx, &plan, &place)? };
+    let ends = |end: End| cells.iter().filter(|c| c.end == end).count();
+    let mut report = Tested {
+        suite: shown.clone(),
+        description: plan.description().map(str::to_owned),
+        verdict: None,
+        calls: plan.calls(),
+        passed: ends(End::Pass),
+        failed: ends(End::Fail),
+        unscored: ends(End::Unscored),
+        errors: ends(End::Error),
+        tallies: tallies(&cells),
+        cells,
+    };
+    report.verdict = (!dry).then(|| report.exit().word());
+    for (kind, path) in args.reports.iter().zip(&paths) {
+        let text = match kind.kind.as_str() {
+            "junit" => junit::render(&shown, &report.cells)?,
+            "markdown" => markdown(&report),
+            _ => serde_json::to_string_pretty(&json(&report)?).context(|| "cannot write JSON")?,
+        };
+        cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
+    }
+    cx.out.emit(&report)
+}
+
+fn answers(cx: &Cx, plan: &Plan, place: &Place<'_>) -> Result<Vec<Cell>> {
+    let bar = progress::things(&cx.out, "answering", plan.calls() as u64);
+    let cells = prompt_suite::run(plan, place, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(cells)
+}
+
+fn suite_file(cx: &Cx, args: &Args) -> Result<PathBuf> {
+    if let Some(file) = &args.suite {
+        return Ok(cx.cwd.join(file));
+    }
+    let found = NAMES.iter().map(|name| cx.cwd.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| Error::usage("there is no suite in this folder").hint(format!("name one, or call it {}", NAMES[0])))
+}
