@@ -7,6 +7,7 @@ mod m0004;
 mod m0005;
 mod m0006;
 mod m0007;
+mod m0008;
 
 use super::db::Db;
 use super::schema::{Index, Table};
@@ -33,6 +34,7 @@ pub const ALL: &[Migration] = &[
     m0005::MIGRATION,
     m0006::MIGRATION,
     m0007::MIGRATION,
+    m0008::MIGRATION,
 ];
 
 /// The schema that this binary writes.
