@@ -155,7 +155,8 @@ mod tests {
     fn chances_and_losses_of_means_equal_quadrature() {
         for row in ab_rows("means") {
             let [m1, s1, m2, s2] = row.f64s(["m1", "s1", "m2", "s2"]);
-            let (first, second) = (Moments { n: row.u64("n1"), mean: m1, sd: s1 }, Moments { n: row.u64("n2"), mean: m2, sd: s2 });
+            let (first, second) =
+                (Moments { n: row.u64("n1"), mean: m1, sd: s1 }, Moments { n: row.u64("n2"), mean: m2, sd: s2 });
             let found = of_means(&first, &second).expect("a posterior");
             close(found.higher, row.f64("higher"), 1e-10, "higher");
             near(Some(found.loss_second), row.f64("loss_second"), 1e-9, "loss of the second");

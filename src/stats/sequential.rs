@@ -172,7 +172,8 @@ mod tests {
         }
         for row in ab_rows("sequential_means") {
             let [m1, s1, m2, s2, reach, want] = row.f64s(["m1", "s1", "m2", "s2", "reach", "log"]);
-            let (first, second) = (Moments { n: row.u64("n1"), mean: m1, sd: s1 }, Moments { n: row.u64("n2"), mean: m2, sd: s2 });
+            let (first, second) =
+                (Moments { n: row.u64("n1"), mean: m1, sd: s1 }, Moments { n: row.u64("n2"), mean: m2, sd: s2 });
             near(Some(of_means(&first, &second, reach)), want, 1e-8, "means");
         }
     }
@@ -181,9 +182,13 @@ mod tests {
     #[test]
     fn the_expectation_is_at_most_one_while_the_second_is_not_better() {
         let chance = |n: u64, k: u64, p: f64| crate::stats::beta::binomial_density(k as f64, n as f64, p, 1.0 - p);
-        for (n1, n2, share, p1, p2) in
-            [(12, 12, 0.5, 0.3, 0.3), (18, 6, 0.25, 0.1, 0.1), (10, 14, 0.5, 0.9, 0.9), (12, 12, 0.5, 0.4, 0.2), (9, 9, 0.5, 0.02, 0.02)]
-        {
+        for (n1, n2, share, p1, p2) in [
+            (12, 12, 0.5, 0.3, 0.3),
+            (18, 6, 0.25, 0.1, 0.1),
+            (10, 14, 0.5, 0.9, 0.9),
+            (12, 12, 0.5, 0.4, 0.2),
+            (9, 9, 0.5, 0.02, 0.02),
+        ] {
             let mut expected = 0.0;
             for (a, b) in (0..=n1).flat_map(|a| (0..=n2).map(move |b| (a, b))) {
                 expected += chance(n1, a, p1) * chance(n2, b, p2) * of_rates((a, n1), (b, n2), share).exp();
@@ -252,11 +257,17 @@ mod tests {
     fn a_clear_difference_is_found_and_too_few_rows_say_nothing() {
         assert!(of_rates((1_000, 10_000), (1_200, 10_000), 0.5) > BAR && of_rates((1_200, 10_000), (1_000, 10_000), 0.5) < 0.0);
         assert!(of_rates((10_000, 1_000_000_000), (10_000, 1_000_000_000), 0.5) < BAR, "many rows without a difference");
-        assert_eq!((of_rates((0, 0), (1, 1), 0.5), of_rates((2, 1), (1, 1), 0.5), of_rates((1, 2), (1, 2), 1.0)), (0.0, 0.0, 0.0));
+        assert_eq!(
+            (of_rates((0, 0), (1, 1), 0.5), of_rates((2, 1), (1, 1), 0.5), of_rates((1, 2), (1, 2), 1.0)),
+            (0.0, 0.0, 0.0)
+        );
         let of = |n, mean| Moments { n, mean, sd: 1.0 };
         assert!(of_means(&of(500, 0.0), &of(500, 0.5), 0.3) > BAR && of_means(&of(500, 0.5), &of(500, 0.0), 0.3) < 0.0);
         assert_eq!((of_means(&of(29, 0.0), &of(500, 9.0), 0.3), of_pairs(&of(29, 9.0), 0.3)), (0.0, 0.0));
-        assert_eq!((of_pairs(&Moments { n: 90, mean: 1.0, sd: 0.0 }, 0.3), of_means(&of(90, 0.0), &of(90, 1.0), 0.0)), (0.0, 0.0));
+        assert_eq!(
+            (of_pairs(&Moments { n: 90, mean: 1.0, sd: 0.0 }, 0.3), of_means(&of(90, 0.0), &of(90, 1.0), 0.0)),
+            (0.0, 0.0)
+        );
         assert!(of_pairs(&of(10_000, 100.0), 0.3).is_finite() && of_pairs(&of(10_000, -100.0), 0.3).is_finite());
     }
 

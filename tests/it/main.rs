@@ -1,5 +1,6 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
+mod ab;
 mod alerts;
 mod alias;
 mod archive;

@@ -179,9 +179,13 @@ pub fn analyse(setup: &Setup, seen: &Seen) -> Analysis {
 
 fn split(setup: &Setup, seen: &Seen) -> Split {
     let planned = setup.split.share();
+    // Of what somebody counted the units are not known, only how many values there are.
+    let counted = || seen.values.first().map_or((0, 0), |v| (v.control.n, v.treatment.n));
+    let (control, treatment) =
+        if seen.assigned || setup.design == Design::Paired { (seen.control, seen.treatment) } else { counted() };
     let said = seen.assigned && setup.design == Design::Split;
     let p_value = said.then(|| fits(&[seen.control, seen.treatment], &[1.0 - planned, planned])).flatten();
-    Split { control: seen.control, treatment: seen.treatment, planned, p_value }
+    Split { control, treatment, planned, p_value }
 }
 
 fn decide(setup: &Setup, split: &Split, primary: &Compared, guardrails: &[Guarded]) -> (Decision, String) {
@@ -189,7 +193,9 @@ fn decide(setup: &Setup, split: &Split, primary: &Compared, guardrails: &[Guarde
         let (t, c, part) = (split.treatment, split.control, 100.0 * split.planned);
         return (
             Decision::Invalid,
-            format!("{t} units of the treatment and {c} of control are not a split of {part} % (chance {p:.2e}): units were lost on the way"),
+            format!(
+                "{t} units of the treatment and {c} of control are not a split of {part} % (chance {p:.2e}): units were lost on the way"
+            ),
         );
     }
     let named = |state: Held| -> Vec<&str> {
@@ -206,7 +212,10 @@ fn decide(setup: &Setup, split: &Split, primary: &Compared, guardrails: &[Guarde
         return (Decision::Keep, format!("the treatment is better with a chance of {chance:.4} only"));
     }
     if chance < PROMOTE {
-        return (Decision::Continue, format!("the treatment is better with a chance of {chance:.4}: {KEEP} keeps control, {PROMOTE} promotes"));
+        return (
+            Decision::Continue,
+            format!("the treatment is better with a chance of {chance:.4}: {KEEP} keeps control, {PROMOTE} promotes"),
+        );
     }
     let bar = 1.0 / ALPHA;
     if setup.rule == Rule::Both && primary.evidence < bar {
@@ -218,7 +227,10 @@ fn decide(setup: &Setup, split: &Split, primary: &Compared, guardrails: &[Guarde
     }
     let open = named(Held::Open);
     if !open.is_empty() {
-        return (Decision::Continue, format!("the treatment is better, but not yet surely within the margin: {}", open.join(", ")));
+        return (
+            Decision::Continue,
+            format!("the treatment is better, but not yet surely within the margin: {}", open.join(", ")),
+        );
     }
     (Decision::Promote, format!("the treatment is better with a chance of {chance:.4}"))
 }
@@ -274,8 +286,11 @@ fn compare(setup: &Setup, metric: &Metric, values: &Values, planned: Option<f64>
     };
     let side = |m: &Moments| Side { n: m.n, mean: (m.n > 0).then_some(m.mean) };
     let both = values.control.n > 0 && values.treatment.n > 0;
-    let difference =
-        if paired { (values.pairs.n > 0).then_some(values.pairs.mean) } else { both.then(|| values.treatment.mean - values.control.mean) };
+    let difference = if paired {
+        (values.pairs.n > 0).then_some(values.pairs.mean)
+    } else {
+        both.then(|| values.treatment.mean - values.control.mean)
+    };
     let (range, error) = range(values, paired, rates, difference);
     Compared {
         metric: metric.clone(),
@@ -373,5 +388,130 @@ pub fn winner(decision: Decision) -> Option<Variant> {
         Decision::Promote => Some(Variant::Treatment),
         Decision::Keep | Decision::Guarded => Some(Variant::Control),
         Decision::Continue | Decision::Invalid => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ab::tests::setup;
+
+    /// Zeros and ones.
+    fn rate(hits: u64, n: u64) -> Moments {
+        let mean = hits as f64 / n as f64;
+        Moments { n, mean, sd: (mean * (1.0 - mean) * n as f64 / (n as f64 - 1.0)).sqrt() }
+    }
+
+    fn values(control: Moments, treatment: Moments) -> Values {
+        Values { control, treatment, binary: true, ..Values::default() }
+    }
+
+    fn seen(values: Vec<Values>) -> Seen {
+        let (control, treatment) = (values[0].control.n, values[0].treatment.n);
+        Seen { control, treatment, assigned: true, values }
+    }
+
+    fn of(metric: &str, control: (u64, u64), treatment: (u64, u64)) -> Analysis {
+        analyse(&setup(metric, &[]), &seen(vec![values(rate(control.0, control.1), rate(treatment.0, treatment.1))]))
+    }
+
+    #[test]
+    fn what_is_clear_is_decided_both_ways() {
+        let better = of("converted", (100, 1_000), (180, 1_000));
+        assert_eq!((better.decision, better.primary.evidence > 20.0), (Decision::Promote, true), "{better:?}");
+        assert_eq!(of("converted", (180, 1_000), (100, 1_000)).decision, Decision::Keep);
+        assert_eq!(of("converted:lower", (180, 1_000), (100, 1_000)).decision, Decision::Promote);
+        assert_eq!(of("converted:lower", (100, 1_000), (180, 1_000)).decision, Decision::Keep);
+        assert_eq!(of("converted", (100, 1_000), (105, 1_000)).decision, Decision::Continue);
+        // The chance of 0.95 alone promotes only where the rule says so.
+        let lucky = of("converted", (100, 1_000), (124, 1_000));
+        assert!(lucky.primary.probability.is_some_and(|p| p > 0.95), "{lucky:?}");
+        assert_eq!(lucky.decision, Decision::Continue);
+        assert!(lucky.reason.contains("looks again and again"), "{}", lucky.reason);
+        let bayes = Setup { rule: Rule::Bayes, ..setup("converted", &[]) };
+        let lucky = analyse(&bayes, &seen(vec![values(rate(100, 1_000), rate(124, 1_000))]));
+        assert_eq!(lucky.decision, Decision::Promote);
+    }
+
+    #[test]
+    fn scores_means_and_pairs_are_decided_too() {
+        let moments = |n, mean, sd| Moments { n, mean, sd };
+        let split = |metric: &str, control, treatment| {
+            let values = Values { control, treatment, binary: false, ..Values::default() };
+            analyse(&setup(metric, &[]), &seen(vec![values]))
+        };
+        let score = split("quality:score", moments(900, 0.6, 0.2), moments(900, 0.7, 0.2));
+        assert_eq!(score.decision, Decision::Promote, "{score:?}");
+        let mean = split("latency:mean:lower", moments(900, 400.0, 100.0), moments(900, 350.0, 100.0));
+        assert_eq!(mean.decision, Decision::Promote, "{mean:?}");
+        assert_eq!(split("latency:mean:lower", moments(900, 350.0, 100.0), moments(900, 400.0, 100.0)).decision, Decision::Keep);
+        // The difference with its interval: 50 ± 1.96 · √(100²/900 · 2) = 9.24.
+        assert!((mean.primary.low.expect("one") + 59.24).abs() < 0.02 && mean.primary.difference == Some(-50.0), "{mean:?}");
+        let paired = Setup { design: Design::Paired, ..setup("quality:score", &[]) };
+        let pairs = Values {
+            control: moments(200, 0.6, 0.2),
+            treatment: moments(200, 0.66, 0.2),
+            pairs: moments(200, 0.06, 0.1),
+            ..Values::default()
+        };
+        let found = analyse(&paired, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs.clone()] });
+        assert_eq!((found.decision, found.split.p_value), (Decision::Promote, None), "{found:?}");
+        let means = Setup { metric: "latency:mean:lower".parse().expect("one"), ..paired };
+        let found = analyse(&means, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs] });
+        assert_eq!(found.decision, Decision::Keep, "{found:?}");
+    }
+
+    #[test]
+    fn a_broken_guardrail_stops_and_an_open_one_waits() {
+        let judge = |control: (u64, u64), treatment: (u64, u64)| {
+            let guards = values(rate(control.0, control.1), rate(treatment.0, treatment.1));
+            analyse(
+                &setup("converted", &["errors:lower=0.02"]),
+                &seen(vec![values(rate(1_000, 10_000), rate(1_300, 10_000)), guards]),
+            )
+        };
+        let holds = judge((100, 10_000), (100, 10_000));
+        assert_eq!((holds.decision, holds.guardrails[0].state), (Decision::Promote, Held::Holds), "{holds:?}");
+        let broken = judge((100, 10_000), (600, 10_000));
+        assert_eq!((broken.decision, broken.guardrails[0].state), (Decision::Guarded, Held::Broken), "{broken:?}");
+        let open = judge((100, 10_000), (280, 10_000));
+        assert_eq!((open.decision, open.guardrails[0].state), (Decision::Continue, Held::Open), "{open:?}");
+        assert!(open.reason.ends_with("within the margin: errors"), "{}", open.reason);
+        assert_eq!(judge((0, 0), (0, 0)).decision, Decision::Continue, "no values at all");
+        let mean = |sd: f64, shift: f64| {
+            let of = |mean| Moments { n: 2_000, mean, sd };
+            let guard = Values { control: of(400.0), treatment: of(400.0 + shift), ..Values::default() };
+            let s = setup("converted", &["latency:mean:lower=20"]);
+            analyse(&s, &seen(vec![values(rate(1_000, 10_000), rate(1_300, 10_000)), guard])).guardrails[0].state
+        };
+        assert_eq!((mean(100.0, 0.0), mean(100.0, 40.0), mean(100.0, 20.0)), (Held::Holds, Held::Broken, Held::Open));
+    }
+
+    /// Of several guardrails the p-values are Holm's: one in ten that is unlucky is not broken.
+    #[test]
+    fn many_guardrails_are_corrected_for() {
+        let names: Vec<String> = (0..10).map(|i| format!("g{i}:lower=0.02")).collect();
+        let guards = |n: usize| {
+            let s = setup("converted", &names[..n].iter().map(String::as_str).collect::<Vec<_>>());
+            let worse = values(rate(100, 10_000), rate(420, 10_000));
+            let fine = values(rate(100, 10_000), rate(100, 10_000));
+            let all = std::iter::once(fine.clone()).chain(std::iter::once(worse)).chain(std::iter::repeat_n(fine, n - 1));
+            analyse(&s, &seen(all.collect())).guardrails[0].clone()
+        };
+        let (alone, among) = (guards(1), guards(10));
+        assert!((among.p_broken / alone.p_broken - 10.0).abs() < 1e-9, "{alone:?} {among:?}");
+    }
+
+    #[test]
+    fn a_split_that_is_not_the_planned_one_makes_all_of_it_worthless() {
+        let mut s = seen(vec![values(rate(100, 1_000), rate(180, 1_000))]);
+        (s.control, s.treatment) = (5_300, 4_700);
+        let found = analyse(&setup("converted", &[]), &s);
+        assert_eq!(found.decision, Decision::Invalid);
+        assert!(found.reason.contains("units were lost on the way"), "{}", found.reason);
+        s.assigned = false;
+        assert_eq!(analyse(&setup("converted", &[]), &s).decision, Decision::Promote, "requests are not units");
+        let nothing = analyse(&setup("converted", &[]), &Seen { assigned: true, ..Seen::default() });
+        assert_eq!((nothing.decision, nothing.primary.detectable), (Decision::Continue, None));
     }
 }

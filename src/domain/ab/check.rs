@@ -111,7 +111,8 @@ impl Replay {
     /// Values against the digests of their batches.
     fn values(&self, view: View<'_>) -> Result<Vec<Finding>> {
         let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-        let sql = "SELECT test, batch, variant, id, unit, metric, n, mean, sd FROM ab_value ORDER BY test, batch, variant, id, metric";
+        let sql =
+            "SELECT test, batch, variant, id, unit, metric, n, mean, sd FROM ab_value ORDER BY test, batch, variant, id, metric";
         view.each(sql, &[], |row| {
             let moments = Moments { n: row.int(6)?.unsigned_abs(), mean: row.real(7)?, sd: row.real(8)? };
             let texts = [row.text(2)?, row.text(3)?, row.text(4)?, row.text(5)?];
@@ -128,7 +129,9 @@ impl Replay {
                 findings.push(Finding::new(subject.clone(), what, restore_fix(Some(told.event))));
             }
         }
-        let unknown = sums.into_keys().map(|subject| Finding::new(subject, "no event of the audit log tells of its values", restore_fix(None)));
+        let unknown = sums
+            .into_keys()
+            .map(|subject| Finding::new(subject, "no event of the audit log tells of its values", restore_fix(None)));
         findings.extend(unknown);
         Ok(findings)
     }

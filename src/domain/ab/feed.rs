@@ -102,7 +102,14 @@ pub fn read(setup: &Setup, bytes: &[u8]) -> Result<Records, Problems> {
             return Err(problems);
         }
     };
-    let mut reader = Reader { setup, metrics: setup.metrics().collect(), found: Records::default(), problems, ids: BTreeMap::new(), units: BTreeMap::new() };
+    let mut reader = Reader {
+        setup,
+        metrics: setup.metrics().collect(),
+        found: Records::default(),
+        problems,
+        ids: BTreeMap::new(),
+        units: BTreeMap::new(),
+    };
     match text.trim_start().chars().next() {
         Some('{') => reader.json(text),
         Some('[') => reader.problems.add(1, 1, "it is a JSON array: write one object a line"),
@@ -201,7 +208,8 @@ impl Reader<'_> {
             let raw = text.get(start..).unwrap_or_default();
             let column = |i: usize| column_of(raw, by, i);
             let cells = names.iter().zip(record.iter()).enumerate().filter(|(_, (_, v))| !v.trim().is_empty());
-            let cells = cells.map(|(i, (name, value))| (name.as_str(), Cell { column: column(i), text: value.trim(), quoted: false }));
+            let cells =
+                cells.map(|(i, (name, value))| (name.as_str(), Cell { column: column(i), text: value.trim(), quoted: false }));
             let cells: BTreeMap<&str, Cell<'_>> = cells.collect();
             self.take(line, cells);
         }
@@ -242,7 +250,10 @@ impl Reader<'_> {
             self.problems.add(line, 1, format!("it has no value of {}", names.join(", ")));
         }
         let Some(variant) = variant.filter(|_| self.problems.count == before) else { return };
-        self.keep(Record { line, id: id.unwrap_or_else(|| unit.clone()), unit, variant, values }, cells.get("unit").map_or(1, |c| c.column));
+        self.keep(
+            Record { line, id: id.unwrap_or_else(|| unit.clone()), unit, variant, values },
+            cells.get("unit").map_or(1, |c| c.column),
+        );
     }
 
     fn id(&mut self, line: u64, cell: Option<&Cell<'_>>, what: &str) -> Option<String> {
@@ -251,7 +262,11 @@ impl Reader<'_> {
             return None;
         };
         if cell.text.is_empty() || cell.text.len() > ID_MAX || cell.text.contains('\0') {
-            self.problems.add(line, cell.column, format!("`{what}` is empty, longer than {ID_MAX} bytes, or holds the character U+0000"));
+            self.problems.add(
+                line,
+                cell.column,
+                format!("`{what}` is empty, longer than {ID_MAX} bytes, or holds the character U+0000"),
+            );
             return None;
         }
         Some(cell.text.to_owned())
@@ -261,7 +276,8 @@ impl Reader<'_> {
         if self.setup.design == Design::Split {
             let (had, at) = *self.units.entry(record.unit.clone()).or_insert((record.variant, record.line));
             if had != record.variant {
-                let what = format!("the unit `{}` got {} on line {at}, and {} here", visible(&record.unit, 40), had, record.variant);
+                let what =
+                    format!("the unit `{}` got {} on line {at}, and {} here", visible(&record.unit, 40), had, record.variant);
                 return self.problems.add(record.line, column, what);
             }
         }
@@ -393,7 +409,7 @@ mod tests {
         assert_eq!(
             told(json),
             [
-                "1:49: `converted` is a rate: 0 or 1, not 2",
+                "1:50: `converted` is a rate: 0 or 1, not 2",
                 "2:28: `converted` is `yes`, which is no finite number",
                 "3:26: `x` is neither control (bot@1.0.0) nor treatment (bot@1.1.0)",
                 "4:1: it has no `unit`",
@@ -415,7 +431,10 @@ mod tests {
             ]
         );
         assert_eq!(told("user,converted\nu,1\n"), ["1:1: the header has no column `unit`"]);
-        assert_eq!((told(""), told("[{\"unit\": \"a\"}]")), (vec!["1:1: it is empty".to_owned()], vec!["1:1: it is a JSON array: write one object a line".to_owned()]));
+        assert_eq!(
+            (told(""), told("[{\"unit\": \"a\"}]")),
+            (vec!["1:1: it is empty".to_owned()], vec!["1:1: it is a JSON array: write one object a line".to_owned()])
+        );
         let bytes = read(&s(), b"unit,converted\n\xff,1\n").expect_err("no UTF-8");
         assert_eq!(bytes.first[0].to_string(), "2:1: it is not UTF-8");
     }

@@ -281,7 +281,9 @@ pub(crate) mod tests {
         let of = |text: &str| text.parse::<Metric>().map(|m| (m.name.to_string(), m.kind, m.better));
         assert_eq!(of("converted"), Ok(("converted".into(), Kind::Rate, Better::Higher)));
         assert_eq!(of("latency-ms:lower:mean"), Ok(("latency-ms".into(), Kind::Mean, Better::Lower)));
-        for (text, why) in [("a:fast", "neither a kind"), ("a:rate:mean", "one kind"), ("a:lower:lower", "one direction"), ("", "name")] {
+        for (text, why) in
+            [("a:fast", "neither a kind"), ("a:rate:mean", "one kind"), ("a:lower:lower", "one direction"), ("", "name")]
+        {
             assert!(of(text).expect_err(text).contains(why), "{text}");
         }
         let guard = "latency-ms:mean:lower=20".parse::<Guardrail>().expect("one");

@@ -66,8 +66,10 @@ fn event(action: &'static str, name: &Name) -> Event {
 /// When there is one of this name, or the state cannot be written; as for all below.
 pub fn create(tx: &Tx<'_>, setup: &Setup) -> Result<()> {
     if table::find(tx.view(), &setup.name)?.is_some() {
-        return Err(Error::new(format!("there is an A/B test {} already", setup.name))
-            .hint(format!("`kf ab show {}` tells of it; give the new one another name: what was seen of one test proves nothing in another", setup.name)));
+        return Err(Error::new(format!("there is an A/B test {} already", setup.name)).hint(format!(
+            "`kf ab show {}` tells of it; give the new one another name: what was seen of one test proves nothing in another",
+            setup.name
+        )));
     }
     let kept = text(setup)?;
     let event = tx.record(
@@ -79,7 +81,8 @@ pub fn create(tx: &Tx<'_>, setup: &Setup) -> Result<()> {
             .with("split", setup.split.hundredths())
             .with("setup", json!(Digest::of(kept.as_bytes()))),
     );
-    let sql = "INSERT INTO ab_test (name, setup, open, batches, created, changed, actor, event) VALUES (?1, ?2, 1, 0, ?3, ?4, ?5, ?6)";
+    let sql =
+        "INSERT INTO ab_test (name, setup, open, batches, created, changed, actor, event) VALUES (?1, ?2, 1, 0, ?3, ?4, ?5, ?6)";
     let now = tx.now();
     tx.execute(sql, values![setup.name.as_str(), kept, now, now, tx.pseudonym()?, event])?;
     Ok(())

@@ -164,7 +164,10 @@ mod tests {
             let size = needed(&metric, Design::Split, half(), Aim { effect: 0.05, base: 0.2, power: 0.8 }).expect("a size");
             let pairs = needed(&metric, Design::Paired, half(), Aim { effect: 0.05, base: 0.2, power: 0.8 }).expect("a size");
             assert_eq!((size.once, pairs.once), (504, 126), "{text}");
-            assert!(size.looking.is_some_and(|n| n > 504 && n < 504 * 4) && pairs.looking.is_some_and(|n| n > 126), "{size:?} {pairs:?}");
+            assert!(
+                size.looking.is_some_and(|n| n > 504 && n < 504 * 4) && pairs.looking.is_some_and(|n| n > 126),
+                "{size:?} {pairs:?}"
+            );
         }
     }
 

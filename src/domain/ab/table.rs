@@ -82,7 +82,8 @@ pub fn get(view: View<'_>, name: &Name) -> Result<Test> {
     }
     let names = view.all("SELECT name FROM ab_test ORDER BY name", &[], |row| Ok(row.text(0)?.to_owned()))?;
     let hint = did_you_mean(name.as_str(), names.iter().map(String::as_str));
-    let hint = hint.unwrap_or_else(|| format!("`kf ab create {name} --control MODEL@V --treatment MODEL@V --metric METRIC` begins it"));
+    let hint =
+        hint.unwrap_or_else(|| format!("`kf ab create {name} --control MODEL@V --treatment MODEL@V --metric METRIC` begins it"));
     Err(Error::new(format!("there is no A/B test {name}")).hint(hint))
 }
 
