@@ -45,6 +45,7 @@ mod emergency_choice;
 mod emergency_state;
 mod emergency_targets;
 mod eval;
+mod eval_rows;
 mod every;
 mod examples;
 mod faults;
