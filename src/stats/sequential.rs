@@ -14,7 +14,9 @@
 //!   standard error (Waudby-Smith et al. 2024, "Time-uniform central limit theory"), with the small-sample spread of Student's t taken out
 //!   first. It is right in the limit and not before, so below [`LEAST`] rows in an arm nothing is said; the tests count how often it errs.
 //!
-//! Means within 0 to 1 have [`super::evidence::of_drop`], which is exact too.
+//! * Of pairs within −1 to 1, exactly: bets on each difference.
+//!
+//! Two means within 0 to 1 have [`super::evidence::of_drop`], which is exact too.
 
 use super::beta::binomial_density;
 use super::describe::Moments;
@@ -26,6 +28,8 @@ use statrs::distribution::{ContinuousCDF, Normal};
 const DISTANCES: [f64; 15] = [0.002, 0.005, 0.01, 0.02, 0.032, 0.05, 0.08, 0.125, 0.2, 0.32, 0.5, 0.8, 1.25, 2.0, 3.0];
 /// The stake on the first arm's rate being another one than is supposed.
 const OTHER_RATE: f64 = 0.1;
+/// Stakes of bets on a mean, as a share of what may be lost in one value.
+const STAKES: [f64; 8] = [0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.9];
 /// Steps of the golden section: 0.618^80 of the range is below what `f64` tells apart.
 const STEPS: usize = 80;
 /// (√5 − 1)/2.
@@ -103,6 +107,17 @@ pub fn of_pairs(differences: &Moments, reach: f64) -> f64 {
         return 0.0;
     }
     of_difference(differences.mean, differences.sd / n.sqrt(), n - 1.0, reach)
+}
+
+/// ln E against "the mean of values within −1 to 1 is at most `limit`": bets on each value in turn (Waudby-Smith and Ramdas 2024, JRSS B
+/// 86), mixed over their stakes; exact at every number of values. 0 for values beyond that range, or a limit that is not strictly within it.
+pub fn of_bounded(values: &[f64], limit: f64) -> f64 {
+    if !(limit > -1.0 && limit < 1.0) || !values.iter().all(|v| (-1.0..=1.0).contains(v)) {
+        return 0.0;
+    }
+    // At most 1 is lost in a value: 1 + stake·gain is never below 0.
+    let bet = |stake: f64| values.iter().map(|v| (stake * (v - limit) / (1.0 + limit)).ln_1p()).sum::<f64>();
+    log_mean(&STAKES.map(bet))
 }
 
 /// 2·√(ρ/(V + ρ))·exp(S²/2(V + ρ))·Φ(S/√(V + ρ)) with V = 1/error², S = z/error, ρ = 1/reach².
@@ -251,6 +266,23 @@ mod tests {
         fn costs(&self) -> Moments {
             Moments::of(&self.costs).expect("finite")
         }
+    }
+
+    /// Bets are fair: their expectation over all outcomes of eight values of −1, 0 and 1 is 1 where the mean is the limit, and less below.
+    #[test]
+    fn bets_on_pairs_are_fair() {
+        for (chances, limit, fair) in [([0.3, 0.4, 0.3], 0.0, true), ([0.1, 0.5, 0.4], 0.3, true), ([0.4, 0.3, 0.3], 0.0, false)]
+        {
+            let mut expected = 0.0;
+            for code in 0..3_usize.pow(8) {
+                let digits = (0..8).map(|i| code / 3_usize.pow(i) % 3);
+                let values: Vec<f64> = digits.clone().map(|d| d as f64 - 1.0).collect();
+                expected += digits.map(|d| chances[d]).product::<f64>() * of_bounded(&values, limit).exp();
+            }
+            assert!(if fair { (expected - 1.0).abs() < 1e-9 } else { expected < 0.9 }, "{expected} of {chances:?}");
+        }
+        assert!(of_bounded(&[0.2; 44], 0.0) > BAR && of_bounded(&[-0.2; 44], 0.0) < 0.0);
+        assert_eq!((of_bounded(&[1.5], 0.0), of_bounded(&[0.5], 1.0), of_bounded(&[], 0.0)), (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Values {
     pub treatment: Moments,
     /// Treatment minus control of the units that have both.
     pub pairs: Moments,
+    /// The same one by one.
+    pub differences: Vec<f64>,
     /// True while every value is 0 or 1.
     pub binary: bool,
     /// Units with more than one record, whose mean counts.
@@ -246,11 +248,13 @@ fn turned(metric: &Metric, values: &Moments) -> Moments {
 
 /// The values of a metric turned so that more is better.
 fn better(metric: &Metric, values: &Values) -> Values {
-    let pairs = match metric.better {
-        Better::Higher => values.pairs,
-        Better::Lower => Moments { mean: -values.pairs.mean, ..values.pairs },
-    };
-    Values { control: turned(metric, &values.control), treatment: turned(metric, &values.treatment), pairs, ..values.clone() }
+    let (control, treatment) = (turned(metric, &values.control), turned(metric, &values.treatment));
+    let mut good = Values { control, treatment, ..values.clone() };
+    if metric.better == Better::Lower {
+        good.pairs.mean = -good.pairs.mean;
+        good.differences.iter_mut().for_each(|d| *d = -*d);
+    }
+    good
 }
 
 /// A count of ones; moments of zeros and ones give it back exactly.
@@ -277,7 +281,7 @@ fn compare(setup: &Setup, metric: &Metric, values: &Values, planned: Option<f64>
     };
     let log = match (paired, metric.kind) {
         (true, Kind::Mean) => sequential::of_pairs(&good.pairs, reach_of(planned, &[&good.pairs])),
-        (true, _) => paired_beyond(&good.pairs, 0.0),
+        (true, _) => sequential::of_bounded(&good.differences, 0.0),
         (false, _) if rates => sequential::of_rates(hits(&good.control), hits(&good.treatment), setup.split.share()),
         (false, Kind::Mean) => {
             sequential::of_means(&good.control, &good.treatment, reach_of(planned, &[&good.control, &good.treatment]))
@@ -332,13 +336,6 @@ fn range(values: &Values, paired: bool, rates: bool, difference: Option<f64>) ->
     (range, student.map(|s| s.0))
 }
 
-/// ln E that the mean of differences within −1 to 1 is above `limit`.
-pub(super) fn paired_beyond(pairs: &Moments, limit: f64) -> f64 {
-    // Turned over and scaled to 0..1, "at most the limit" is "at least half of one less the limit".
-    let scaled = Moments { mean: f64::midpoint(1.0, -pairs.mean), sd: pairs.sd / 2.0, ..*pairs };
-    evidence::mixed(&evidence::of_low_mean(&scaled, f64::midpoint(1.0, -limit)))
-}
-
 /// ln E that the treatment is worse by more than a margin, and that it is not.
 fn against_margin(setup: &Setup, guardrail: &Guardrail, values: &Values) -> (f64, f64) {
     let Guardrail { metric, margin } = guardrail;
@@ -350,7 +347,10 @@ fn against_margin(setup: &Setup, guardrail: &Guardrail, values: &Values) -> (f64
             let worse = flipped(&moved(&good.pairs));
             (sequential::of_pairs(&worse, *margin), sequential::of_pairs(&moved(&good.pairs), *margin))
         }
-        (Design::Paired, _) => (paired_beyond(&flipped(&good.pairs), *margin), paired_beyond(&good.pairs, -margin)),
+        (Design::Paired, _) => {
+            let worse: Vec<f64> = good.differences.iter().map(|d| -d).collect();
+            (sequential::of_bounded(&worse, *margin), sequential::of_bounded(&good.differences, -margin))
+        }
         (Design::Split, Kind::Mean) => {
             let treatment = moved(&good.treatment);
             (sequential::of_means(&treatment, &good.control, *margin), sequential::of_means(&good.control, &treatment, *margin))
@@ -448,10 +448,12 @@ mod tests {
         // The difference with its interval: 50 ± 1.96 · √(100²/900 · 2) = 9.24.
         assert!((mean.primary.low.expect("one") + 59.24).abs() < 0.02 && mean.primary.difference == Some(-50.0), "{mean:?}");
         let paired = Setup { design: Design::Paired, ..setup("quality:score", &[]) };
+        let differences: Vec<f64> = (0..200).map(|i| if i % 2 == 0 { 0.16 } else { -0.04 }).collect();
         let pairs = Values {
+            differences: differences.clone(),
             control: moments(200, 0.6, 0.2),
             treatment: moments(200, 0.66, 0.2),
-            pairs: moments(200, 0.06, 0.1),
+            pairs: Moments::of(&differences).expect("finite"),
             ..Values::default()
         };
         let found = analyse(&paired, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs.clone()] });

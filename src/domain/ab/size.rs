@@ -94,7 +94,7 @@ fn evidence_at(metric: &Metric, design: Design, share: f64, aim: Aim, n: u64, z:
         let pairs = of(all, seen);
         return match metric.kind {
             Kind::Mean => sequential::of_pairs(&pairs, aim.effect),
-            _ => super::analyse::paired_beyond(&pairs, 0.0),
+            _ => beyond_none(&pairs),
         };
     }
     if of_rates(metric, design) {
@@ -115,6 +115,13 @@ fn evidence_at(metric: &Metric, design: Design, share: f64, aim: Aim, n: u64, z:
             evidence::of_drop(&of(two, centre + seen), &of(one, centre), 0.0)
         }
     }
+}
+
+/// ln E that the mean of differences within −1 to 1 is above 0, of their moments: at most that of the values themselves.
+fn beyond_none(pairs: &Moments) -> f64 {
+    // Turned over and scaled to 0..1, "at most 0" is "at least a half".
+    let scaled = Moments { mean: f64::midpoint(1.0, -pairs.mean), sd: pairs.sd / 2.0, ..*pairs };
+    evidence::mixed(&evidence::of_low_mean(&scaled, 0.5))
 }
 
 /// The first number of units from which on it holds, found by doubling and halving, to a thousandth.

@@ -146,6 +146,7 @@ impl Gathered {
             control: Moments::of(&self.control)?.and(&control),
             treatment: Moments::of(&self.treatment)?.and(&treatment),
             pairs: Moments::of(&self.pairs)?,
+            differences: self.pairs,
             binary: !self.fraction,
             repeated: self.repeated,
         })

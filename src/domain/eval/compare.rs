@@ -4,7 +4,7 @@
 //! [`crate::stats::clustered`], else those of [`crate::stats::paired`]. A single cluster tells no spread, and decides nothing.
 
 use crate::stats::clustered::{clustered, numbered};
-use crate::stats::interval::{CONFIDENCE, Interval};
+use crate::stats::interval::{CONFIDENCE, Interval, z_quantile};
 use crate::stats::{paired, power};
 use std::collections::BTreeSet;
 
@@ -74,9 +74,15 @@ impl Pairs {
 }
 
 impl Difference {
-    /// The least difference that so many rows show with power 0.8; `None` where their spread is not known.
+    /// The least difference that so many rows show with power 0.8; `None` where their spread is not known. Rows that all differ by the
+    /// same have none to see, but their interval may have a width that tells of one.
     pub fn detectable(&self, n: usize) -> Option<f64> {
-        self.sd.filter(|sd| *sd > 0.0).and_then(|sd| power::detectable_difference(sd, n))
+        let of_width = || {
+            let half = self.interval.map(|i| (i.high - i.low) / 2.0).filter(|half| *half > 0.0)?;
+            Some(half / z_quantile(CONFIDENCE)? * (n as f64).sqrt())
+        };
+        let sd = self.sd.filter(|sd| *sd > 0.0).or_else(of_width)?;
+        power::detectable_difference(sd, n)
     }
 }
 
@@ -96,6 +102,15 @@ mod tests {
         assert!((one.low - five.low).abs() < 1e-12 && (one.high - five.high).abs() < 1e-12, "{one:?} {five:?}");
         assert_eq!((alone.clusters, copies.clusters), (None, Some(7)));
         assert!((copies.detectable(35).expect("one") / alone.detectable(7).expect("one") - 1.0).abs() < 1e-9);
+    }
+
+    /// Of 44 rows that pass or fail and none of which changed Agresti and Min leave 0.0426 open: (1.96 + 0.84)/1.96 times that shows.
+    #[test]
+    fn rows_that_did_not_change_show_what_their_interval_leaves_open() {
+        let same = Pairs::of((0..44).map(|_| (1.0, 1.0, None))).compared().expect("one");
+        assert!((same.detectable(44).expect("a number") - 0.0609).abs() < 1e-4, "{:?}", same.detectable(44));
+        let equal = Pairs::of((0..44).map(|_| (0.25, 0.5, None))).compared().expect("one");
+        assert_eq!(equal.detectable(44), None, "no width, nothing to go by");
     }
 
     #[test]
