@@ -4,6 +4,7 @@
 //! kept; the process fails when one is not. CPU is user and system time as the kernel counts it, of the whole process
 //! that a person would run, so that a busy machine changes the wall time but hardly the verdict. Linux only: it reads `/proc`.
 
+mod ab;
 mod audit;
 mod backup;
 mod hashing;
@@ -34,6 +35,7 @@ const BENCHES: &[Bench] = &[
     ("score", scoring::run),
     ("search", search::run),
     ("render", prompts::run),
+    ("ab", ab::run),
     ("audit", audit::run),
     ("writers", writers::run),
     ("memory", memory::run),

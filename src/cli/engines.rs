@@ -107,6 +107,14 @@ impl Cx {
         }
     }
 
+    /// A target that counts itself what its versions do.
+    ///
+    /// # Errors
+    /// As [`counts`](Self::counts) without another source.
+    pub(crate) fn counter(&self, place: &config::Target) -> Result<Box<dyn MetricSource>> {
+        self.counts(place, &Metrics { counter: config::Counter::Target, evaluations: false }, Ranges::default())
+    }
+
     /// A running gateway.
     fn gateway(&self, place: &config::Target, gateway: &config::GatewayTarget) -> Result<Gateway> {
         let token = gateway.admin_token.as_ref().map(|token| self.secret(token)).transpose()?;

@@ -107,6 +107,13 @@ const STORY: &[Step] = &[
     Kf(&["register", "bot"], 0),
     Kf(&["diff", "bot@production", "bot"], 0),
     Kf(&["eval", "bot", "--answers", "answers/2.jsonl"], 0),
+    Say("Better, or lucky? Both versions on the same questions, as evidence that holds however often one looks at it."),
+    Kf(
+        &["ab", "create", "cited", "--control", "bot@production", "--treatment", "bot", "--metric", "token-f1:score", "--paired"],
+        0,
+    ),
+    Kf(&["ab", "record", "cited", "--from", "evaluations"], 0),
+    Kf(&["ab", "analyze", "cited"], 0),
     Kf(&["promote", "bot", "--to", "staging"], 0),
     Say("Users come in: a gateway splits their requests between versions, and starts what answers them."),
     Serve,

@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// List every row with its scores
     #[arg(long)]
     rows: bool,
+    /// List every language and tag with its own rows, against production
+    #[arg(long)]
+    slices: bool,
 }
 
 fn override_of(text: &str) -> Result<Override, String> {
@@ -99,8 +102,11 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &reading.map)?;
     let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
     let evaluation = evaluate::keep(&store, &version, &loaded, (&reading.judge(), system), &scores)?;
-    let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
-    let (stage, gates) = judge(cx, args, &store, &version, Fresh { evaluation: &evaluation, scores: &scores })?;
+    let compared = evaluate::compare(&store, &version, &evaluation, (&loaded, &scores))?;
+    let slices = args.slices.then(|| evaluate::slices(&store, &version, &evaluation, (&loaded, &scores))).transpose()?;
+    let must_pass = evaluate::must_pass(&loaded);
+    let (stage, gates) =
+        judge(cx, args, &store, &version, Fresh { evaluation: &evaluation, scores: &scores, must_pass: &must_pass })?;
     let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
     let report = Evaluated {
         version: (&version).into(),
@@ -114,6 +120,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         verdict: gates::overall(&gates),
         gates,
         rows: args.rows.then(|| row_docs(&scores)),
+        slices,
         evaluation,
     };
     let parts = Parts {

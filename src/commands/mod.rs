@@ -2,6 +2,7 @@
 //!
 //! To add one: a file here, its `mod`, variant and match arm below, and a test file of its name in `tests/it/`.
 
+mod ab;
 mod alert;
 mod alias;
 mod archive;
@@ -59,6 +60,8 @@ use crate::cli::cx::Cx;
 /// The subcommands.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
+    #[command(subcommand)]
+    Ab(ab::Command),
     #[command(subcommand)]
     Alert(alert::Command),
     Alias(alias::Args),
@@ -134,6 +137,7 @@ impl Command {
             }
         }
         match self {
+            Self::Ab(command) => command.run(cx),
             Self::Alert(command) => command.run(cx),
             Self::Alias(args) => alias::run(cx, args),
             Self::Archive(args) => archive::run(cx, args),

@@ -1,5 +1,6 @@
 //! The rules of releases. Nothing here knows clap, a terminal, an exit code or HTTP.
 
+pub mod ab;
 pub mod alert;
 pub mod audit;
 pub mod backup;

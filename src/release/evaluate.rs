@@ -5,17 +5,19 @@ use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
 use crate::base::error::{Context, Error, Result};
 use crate::base::text::{did_you_mean, visible};
+use crate::domain::eval::compare::Pairs;
 use crate::domain::eval::metrics::{self, MetricId};
-use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
+use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
 use crate::domain::eval::score::{Scores, score_all};
+use crate::domain::eval::slice::{self, Sliced};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::seams::answerer::{Answerer, Question, Tokens};
-use crate::stats::{interval, paired, power};
-use crate::store::Store;
+use crate::stats::power;
 use crate::store::objects::Objects;
+use crate::store::{Store, View};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -164,6 +166,11 @@ pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[Metri
     score_all(&loaded.golden.rows, answers, wanted, k, jobs)
 }
 
+/// The rows that must pass each by itself.
+pub fn must_pass(loaded: &Loaded) -> BTreeSet<String> {
+    loaded.golden.rows.iter().filter(|r| r.must_pass == Some(true)).map(|r| r.id.clone()).collect()
+}
+
 /// Records an evaluation: rows first, then the sums with their event. A kill between the two leaves rows that nothing names.
 ///
 /// # Errors
@@ -176,6 +183,7 @@ pub fn keep(
     scores: &Scores,
 ) -> Result<Evaluation> {
     let id = store.random().uuid(store.now()).to_string();
+    let rows = record::with_marks(&scores.rows, &must_pass(loaded));
     let new = NewEvaluation {
         id: id.clone(),
         version: version.clone(),
@@ -184,10 +192,10 @@ pub fn keep(
         judge: judge.into(),
         system: system.into(),
         rows: i64::try_from(loaded.golden.rows.len()).unwrap_or(i64::MAX),
-        rows_digest: record::digest_of(&scores.rows)?,
+        rows_digest: record::digest_of(&rows)?,
         metrics: scores.sums.clone(),
     };
-    store.feed(|feed| record::append_rows(feed, &id, &scores.rows))?;
+    store.feed(|feed| record::append_rows(feed, &id, &rows))?;
     store.write(|tx| {
         let event = record::record(tx, &new)?;
         Ok(Evaluation {
@@ -224,10 +232,25 @@ pub struct Compared {
     pub high: Option<f64>,
     /// Rows that both have.
     pub n: usize,
+    /// Clusters of them, where rows share one: only these are independent.
+    pub clusters: Option<usize>,
+    /// The least difference that so many rows show with power 0.8; `None` where their spread is not known.
+    pub detectable: Option<f64>,
     /// `better`, `worse` or `inconclusive`.
     pub verdict: &'static str,
     /// About how many rows would decide it, when it is inconclusive.
     pub needed: Option<u64>,
+}
+
+/// The version in production and its newest evaluation on the same dataset; `None` when there is none.
+fn against(view: View<'_>, version: &VersionRow, evaluation: &Evaluation) -> Result<Option<(VersionRow, Evaluation)>> {
+    let Some(production) = table::in_production(view, version.model)?.filter(|p| p.id != version.id) else { return Ok(None) };
+    let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, &evaluation.judge)? else {
+        return Ok(None);
+    };
+    attest::version(view, &production)?;
+    attest::evaluation(view, &production, &base, true)?;
+    Ok(Some((production, base)))
 }
 
 /// Compares an evaluation with the newest one of the version in production on the same dataset; `None` when there is none.
@@ -238,37 +261,54 @@ pub fn compare(
     store: &Store,
     version: &VersionRow,
     evaluation: &Evaluation,
-    scores: &Scores,
+    (loaded, scores): (&Loaded, &Scores),
 ) -> Result<Option<(VersionRow, Vec<Compared>)>> {
+    let clusters: HashMap<&str, &str> =
+        loaded.golden.rows.iter().filter_map(|r| Some((r.id.as_str(), r.cluster.as_deref()?))).collect();
     store.read(|view| {
-        let Some(production) = table::in_production(view, version.model)?.filter(|p| p.id != version.id) else { return Ok(None) };
-        let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, &evaluation.judge)? else {
-            return Ok(None);
-        };
-        attest::version(view, &production)?;
-        attest::evaluation(view, &production, &base, true)?;
+        let Some((production, base)) = against(view, version, evaluation)? else { return Ok(None) };
         let mut compared = Vec::new();
         for sum in &evaluation.metrics {
             let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();
             let now = scores.rows.iter().filter(|r| r.metric == sum.metric);
-            let pairs: Vec<(f64, f64)> = now.filter_map(|r| Some((*before.get(&r.row)?, r.value?))).collect();
-            compared.extend(compare_pairs(&sum.metric, &pairs));
+            let pair = |r: &RowScore| Some((*before.get(&r.row)?, r.value?, clusters.get(r.row.as_str()).copied()));
+            compared.extend(compare_pairs(&sum.metric, &Pairs::of(now.filter_map(pair))));
         }
         Ok(Some((production, compared)))
     })
 }
 
-/// The seed of drawn permutations: fixed, so that the same rows always give the same answer.
-const SEED: u64 = 20_261_121;
+/// Every metric in every slice of the dataset, against production where there is one.
+///
+/// # Errors
+/// As [`compare`].
+pub fn slices(
+    store: &Store,
+    version: &VersionRow,
+    evaluation: &Evaluation,
+    (loaded, scores): (&Loaded, &Scores),
+) -> Result<Vec<Sliced>> {
+    let mut production = HashMap::new();
+    store.read(|view| {
+        let Some((_, base)) = against(view, version, evaluation)? else { return Ok(()) };
+        for sum in &evaluation.metrics {
+            let rows = record::scored_rows(view, &base.id, &sum.metric)?;
+            production.extend(rows.into_iter().map(|(row, value)| ((sum.metric.clone(), row), value)));
+        }
+        Ok(())
+    })?;
+    Ok(slice::table(&loaded.golden.rows, &scores.rows, &production))
+}
 
-fn compare_pairs(metric: &str, pairs: &[(f64, f64)]) -> Option<Compared> {
+fn compare_pairs(metric: &str, pairs: &Pairs) -> Option<Compared> {
     // Which is better is what the exact test decides, so the interval need not also count what rows not seen may do.
-    let found = paired::compare(pairs, None, interval::CONFIDENCE, SEED)?;
+    let found = pairs.compared()?;
+    let scores = pairs.scores();
     let info = metrics::find(metric);
     let higher_is_better = info.is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
     let interval = found.interval.map(|i| info.map_or(i, |m| i.within(-m.span(), m.span())));
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-    let n = pairs.len() as f64;
+    let n = scores.len() as f64;
     let verdict = match interval {
         // A few rows that all differ by the same have an interval without width; the exact test knows what they prove.
         _ if found.p_value > power::ALPHA => None,
@@ -276,15 +316,17 @@ fn compare_pairs(metric: &str, pairs: &[(f64, f64)]) -> Option<Compared> {
         Some(i) if i.high < 0.0 => Some(!higher_is_better),
         _ => None,
     };
-    let needed = || found.sd.and_then(|sd| power::rows_needed(sd, found.difference)).filter(|rows| *rows > found.n as u64);
+    let needed = || found.sd.and_then(|sd| power::rows_needed(sd, found.difference)).filter(|rows| *rows > scores.len() as u64);
     Some(Compared {
         metric: metric.to_owned(),
-        candidate: pairs.iter().map(|p| p.1).sum::<f64>() / n,
-        production: pairs.iter().map(|p| p.0).sum::<f64>() / n,
+        candidate: scores.iter().map(|p| p.1).sum::<f64>() / n,
+        production: scores.iter().map(|p| p.0).sum::<f64>() / n,
         difference: found.difference,
         low: interval.map(|i| i.low),
         high: interval.map(|i| i.high),
-        n: found.n,
+        n: scores.len(),
+        clusters: found.clusters,
+        detectable: found.detectable(scores.len()),
         verdict: match verdict {
             Some(true) => "better",
             Some(false) => "worse",
@@ -308,7 +350,8 @@ mod tests {
     use super::*;
 
     fn verdict(pairs: &[(f64, f64)]) -> (&'static str, Option<u64>) {
-        let c = compare_pairs("token-f1", pairs).expect("a comparison");
+        let pairs = Pairs::of(pairs.iter().map(|(before, now)| (*before, *now, None)));
+        let c = compare_pairs("token-f1", &pairs).expect("a comparison");
         assert!(c.low.is_none_or(|l| l >= -1.0) && c.high.is_none_or(|h| h <= 1.0), "{c:?}");
         (c.verdict, c.needed)
     }

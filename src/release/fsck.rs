@@ -16,7 +16,7 @@ use crate::domain::audit::key::VerifierKey;
 use crate::domain::audit::verify;
 use crate::domain::ingest::table::Scope;
 use crate::domain::registry::table::{self, Filter, VersionRow};
-use crate::domain::{alert, drift, eval, flag, ingest, monitor, registry, rollout};
+use crate::domain::{ab, alert, drift, eval, flag, ingest, monitor, registry, rollout};
 use crate::release::emergency::check::check as past;
 use crate::store::check::{Entry, Finding, Stored, Tile, entries, read_log, restore_fix, shape};
 use crate::store::lock::{Hold, Matter};
@@ -248,6 +248,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let mut drift_told = drift::check::Replay::default();
     let mut alert_told = alert::check::Replay::default();
     let mut flags_told = flag::check::Replay::default();
+    let mut ab_told = ab::check::Replay::default();
     let mut monitor_told = monitor::check::Replay::default();
     let mut rollout_told = rollout::check::Replay::default();
     let mut marks = marks::Replay::default();
@@ -260,6 +261,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         alert::check::ACTIONS,
         monitor::check::ACTIONS,
         flag::check::ACTIONS,
+        ab::check::ACTIONS,
         rollout::check::ACTIONS,
         marks::ACTIONS,
     ]
@@ -274,6 +276,7 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
         alert_told.take(&entry);
         monitor_told.take(&entry);
         flags_told.take(&entry);
+        ab_told.take(&entry);
         rollout_told.take(&entry);
         marks.take(&entry);
         named.extend(super::gc::list_of(&entry).map(list));
@@ -300,6 +303,8 @@ fn see(view: View<'_>, objects: &Objects, options: Options<'_>, findings: &mut V
     let differences = part("monitoring", monitor_told.compare(view), findings)?;
     findings.extend(differences);
     let differences = part("flags", flags_told.compare(view), findings)?;
+    findings.extend(differences);
+    let differences = part("A/B tests", ab_told.compare(view), findings)?;
     findings.extend(differences);
     let differences = part("rollouts", rollout_told.compare(view), findings)?;
     findings.extend(differences);

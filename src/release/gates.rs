@@ -10,7 +10,7 @@ use crate::base::error::{Context as _, Kind, Result};
 use crate::base::name::Stage;
 use crate::base::verdict::Verdict;
 use crate::config::{Bound, Budget, Gate, Golden, Project, Rule};
-use crate::domain::eval::gate::{Condition, Judged, Paired, judge_regression, judge_value};
+use crate::domain::eval::gate::{Condition, Judged, Paired, judge_regression, judge_rows, judge_value};
 use crate::domain::eval::metrics;
 use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::eval::score::Scores;
@@ -84,6 +84,8 @@ pub struct Fresh<'a> {
     pub evaluation: &'a Evaluation,
     /// Its rows.
     pub scores: &'a Scores,
+    /// The rows that must pass each by itself.
+    pub must_pass: &'a BTreeSet<String>,
 }
 
 /// How many evaluations are looked at to tell why none counts.
@@ -169,16 +171,33 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         let judged = compare(case, &digest, gate, &condition, (&found, fresh))?;
         return Ok(Judged { evaluation: Some(found.id), dataset: Some(digest), ..judged });
     }
+    // Which rows must pass is told among the scores.
+    let rows = matches!(condition, Condition::Absolute { .. });
     if fresh.is_none() {
-        case.believe(version, &found, false)?;
+        case.believe(version, &found, rows)?;
     }
     match found.metric(metric) {
         Some(summary) => {
-            let judged = judge_value(name_of_gate, metric, &condition, summary);
+            let must = if rows { must_pass(view, &found, metric, fresh)? } else { Vec::new() };
+            let judged = judge_rows(judge_value(name_of_gate, metric, &condition, summary), &condition, &must);
             Ok(Judged { evaluation: Some(found.id.clone()), dataset: Some(digest), ..judged })
         }
         None => open(format!("its newest evaluation did not compute {metric}: {evaluate}")),
     }
+}
+
+/// The scores of the rows that must pass.
+fn must_pass(view: View<'_>, found: &Evaluation, metric: &str, fresh: Option<Fresh<'_>>) -> Result<Vec<(String, Option<f64>)>> {
+    if let Some(Fresh { scores, must_pass, .. }) = fresh {
+        let mine = scores.rows.iter().filter(|r| r.metric == metric && must_pass.contains(&r.row));
+        return Ok(mine.map(|r| (r.row.clone(), r.value)).collect());
+    }
+    let marked = record::scored_rows(view, &found.id, record::MUST_PASS)?;
+    if marked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scores: BTreeMap<String, f64> = record::scored_rows(view, &found.id, metric)?.into_iter().collect();
+    Ok(marked.into_iter().map(|(row, _)| (row.clone(), scores.get(&row).copied())).collect())
 }
 
 fn newest(case: &Case<'_>, version: &VersionRow, dataset: &Digest) -> Result<Option<Evaluation>> {

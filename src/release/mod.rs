@@ -1,5 +1,6 @@
 //! What needs several domain rooms and adapters at once.
 
+pub mod ab;
 pub mod alert;
 pub mod answer;
 pub mod attest;

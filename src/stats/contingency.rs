@@ -72,6 +72,22 @@ pub fn pooled(counts: &[u64], rows: &[usize]) -> Vec<u64> {
     sums
 }
 
+/// Whether counts are split as planned: Pearson's goodness of fit with K − 1 degrees of freedom, as its chance when they are. `None` for
+/// other than one planned share a count, shares that are not positive and finite, or no rows.
+pub fn fits(counts: &[u64], shares: &[f64]) -> Option<f64> {
+    let sum: f64 = shares.iter().sum();
+    let sound = counts.len() == shares.len() && counts.len() > 1 && shares.iter().all(|s| *s > 0.0 && s.is_finite());
+    let rows: f64 = counts.iter().map(|n| *n as f64).sum();
+    if !sound || rows == 0.0 || !sum.is_finite() {
+        return None;
+    }
+    let apart = |(n, share): (&u64, &f64)| {
+        let expected = rows * share / sum;
+        (*n as f64 - expected).powi(2) / expected
+    };
+    chi_squared(counts.iter().zip(shares).map(apart).sum(), (counts.len() - 1) as f64)
+}
+
 /// Two shares compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Proportions {
@@ -154,6 +170,15 @@ mod tests {
     fn what_cannot_be_compared_is_none() {
         assert_eq!((contingency(&[1], &[1, 2]), contingency(&[0], &[1]), contingency(&[], &[])), (None, None, None));
         assert_eq!((proportions((0, 0), (1, 2)), proportions((3, 2), (1, 2)), newcombe((1, 2), (1, 2), 1.0)), (None, None, None));
+    }
+
+    /// scipy 1.17.1: `chisquare(counts, shares * sum(counts)).pvalue`.
+    #[test]
+    fn splits_agree_with_scipy() {
+        for row in crate::stats::vectors::ab_rows("split") {
+            crate::stats::vectors::near(fits(&row.counts("counts"), &row.list("shares")), row.f64("p"), 1e-9, "split");
+        }
+        assert_eq!((fits(&[1], &[1.0]), fits(&[0, 0], &[0.5, 0.5]), fits(&[1, 2], &[0.5, 0.0])), (None, None, None));
     }
 
     #[test]

@@ -121,9 +121,10 @@ pub fn of_low_mean(values: &Moments, limit: f64) -> Factors {
 /// ln E of all values so far, within 0..=1, against "the second arm's mean is at least the first's less `drop`".
 ///
 /// The first arm's mean is unknown, so E is the smallest over every value it may have of (evidence that the second arm is
-/// below it less `drop`) × (evidence that the first arm is above it). 0 without values in both arms, or for a drop outside 0..=1.
+/// below it less `drop`) × (evidence that the first arm is above it). A negative drop asks for a second mean that is higher by as much.
+/// 0 without values in both arms, or for a drop outside −1..=1.
 pub fn of_drop(first: &Moments, second: &Moments, drop: f64) -> f64 {
-    if first.n == 0 || second.n == 0 || !(0.0..=1.0).contains(&drop) {
+    if first.n == 0 || second.n == 0 || !(-1.0..=1.0).contains(&drop) {
         return 0.0;
     }
     // Turned over, "the first arm's mean is at most a" is "its mean is at least 1 − a".
@@ -139,8 +140,9 @@ pub fn of_drop(first: &Moments, second: &Moments, drop: f64) -> f64 {
 
 /// ln of the mixture of bets against "the mean is at least `limit`" with stakes that every limit allows.
 fn two(values: &Moments, limit: f64) -> f64 {
-    // A mean is never below 0, so this is the bet of every limit below: the next one up that is within the range.
-    let (sum, squares) = around(values, limit.max(0.0));
+    // A mean is never below 0, so this is the bet of every limit below: the next one up that is within the range. Above 1 the bet
+    // against the limit of 1 holds as well.
+    let (sum, squares) = around(values, limit.clamp(0.0, 1.0));
     log_mean(&STAKES_OF_TWO.map(|stake| bet(stake, sum, squares)))
 }
 
@@ -152,6 +154,11 @@ fn around(values: &Moments, limit: f64) -> (f64, f64) {
 
 fn bet(stake: f64, sum: f64, squares: f64) -> f64 {
     stake * sum + ((-stake).ln_1p() + stake) * squares
+}
+
+/// ln E of factors that are mixed in equal parts and all of one window.
+pub fn mixed(factors: &Factors) -> f64 {
+    log_mean(factors)
 }
 
 /// ln((eᵃ¹ + … + eᵃᵏ) / k).

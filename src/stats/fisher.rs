@@ -20,8 +20,8 @@ pub fn fisher(reference: (u64, u64), current: (u64, u64)) -> Option<f64> {
     Some((2.0 * tail).clamp(0.0, 1.0))
 }
 
-/// P(X ≥ k) where X of `marked` rows are among `drawn` when there are `rest` others.
-fn upper_tail(k: f64, marked: f64, drawn: f64, rest: f64) -> f64 {
+/// P(X ≥ k) where X of `marked` rows are among `drawn` when there are `rest` others. Quick where `k` is not below the mean.
+pub(super) fn upper_tail(k: f64, marked: f64, drawn: f64, rest: f64) -> f64 {
     let all = drawn + rest;
     let (p, q) = (drawn / all, rest / all);
     let point =

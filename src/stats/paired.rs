@@ -67,9 +67,19 @@ pub fn compare(pairs: &[(f64, f64)], span: Option<f64>, confidence: f64, seed: u
     Some(Comparison { n: pairs.len(), difference, sd: sd(&differences), interval, p_value, test })
 }
 
+/// The sign test (Arbuthnot 1710; Conover 1999, §3.4): the two-sided chance of as uneven a count of rows that rose and rows that fell,
+/// whatever by how much; rows that did not change have no sign. `None` for differences that are not finite.
+pub fn sign_test(differences: &[f64]) -> Option<f64> {
+    if !differences.iter().all(|d| d.is_finite()) {
+        return None;
+    }
+    let count = |of: fn(&&f64) -> bool| differences.iter().filter(of).count() as u64;
+    mcnemar(count(|d| **d < 0.0), count(|d| **d > 0.0))
+}
+
 /// McNemar's exact two-sided p-value from the rows only the baseline passes and the rows only the candidate passes: twice
-/// the binomial tail, at most 1. `None` never happens for counts that fit in memory.
-fn mcnemar(lost: u64, gained: u64) -> Option<f64> {
+/// the binomial tail, at most 1. `None` when both together are more than can be counted.
+pub fn mcnemar(lost: u64, gained: u64) -> Option<f64> {
     let coin = Binomial::new(0.5, lost.checked_add(gained)?).ok()?;
     Some((2.0 * coin.cdf(lost.min(gained))).min(1.0))
 }
@@ -192,6 +202,16 @@ mod tests {
             near(interval.low, low);
             near(interval.high, high);
         }
+    }
+
+    /// scipy 1.17.1: `binomtest(rose, rose + fell).pvalue`.
+    #[test]
+    fn signs_agree_with_scipy() {
+        use crate::stats::vectors::{ab_rows, near as to};
+        for row in ab_rows("sign") {
+            to(sign_test(&row.list("d")), row.f64("p"), 1e-9, "sign test");
+        }
+        assert_eq!((sign_test(&[]), sign_test(&[0.0, 0.0]), sign_test(&[1.0, f64::NAN])), (Some(1.0), Some(1.0), None));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Reference values of the tests: `tests/fixtures/drift/vectors.json`, made by `make.py` beside it, and `cloud.json` by
-//! `make_cloud.py`.
+//! `make_cloud.py`; `tests/fixtures/ab/vectors.json` by `make.py` there.
 
 use serde_json::Value;
 
@@ -14,6 +14,11 @@ pub(crate) fn rows(table: &str) -> Vec<Row> {
 /// The same of what is told of vectors and texts.
 pub(crate) fn cloud_rows(table: &str) -> Vec<Row> {
     of(include_str!("../../tests/fixtures/drift/cloud.json"), table)
+}
+
+/// The same of comparisons and A/B tests.
+pub(crate) fn ab_rows(table: &str) -> Vec<Row> {
+    of(include_str!("../../tests/fixtures/ab/vectors.json"), table)
 }
 
 fn of(file: &str, table: &str) -> Vec<Row> {

@@ -13,6 +13,7 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
         "You can return an unused item within 30 days of delivery.",
         "$ kf promote bot --to production --first-release",
         "(exit code 3)",
+        "cited: promote: the treatment is better with a chance of 1.0000",
         "says 1.0.0",
         "bot@3.0.1 is in production with all of the traffic of local",
         "says 3.0.1",

@@ -55,8 +55,8 @@ fn a_good_version_passes_its_gates_and_a_worse_one_is_refused() {
         latency-p95     unscored                        0   8  no answer says how long it took
 
         against bot@1.0.0 in production, paired by row
-        METRIC       PRODUCTION    THIS  DIFFERENCE  95 % INTERVAL      N  VERDICT
-        exact-match      1.0000  0.0000     -1.0000  -1.0000 … -0.4840  8  worse
+        METRIC       PRODUCTION    THIS  DIFFERENCE  95 % INTERVAL      N  DETECTABLE  VERDICT
+        exact-match      1.0000  0.0000     -1.0000  -1.0000 … -0.4840  8      0.3688  worse
 
         gates of staging
         GATE   METRIC       MEASURED  95 % INTERVAL    THRESHOLD  N  VERDICT  WHY

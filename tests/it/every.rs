@@ -13,6 +13,14 @@ const ELSEWHERE: &str = "ELSEWHERE";
 
 /// Every command with arguments that make it do something on the state of [`prepare`], those first that write the most.
 pub(crate) const EVERY: &[(&str, &[&str])] = &[
+    ("ab analyze", &["greeting"]),
+    ("ab assign", &["greeting", "--key", "user-17"]),
+    ("ab create", &["second", "--control", "bot@1.0.0", "--treatment", "bot@1.0.1", "--metric", "solved"]),
+    ("ab list", &[]),
+    ("ab plan", &["--metric", "solved", "--base", "0.6", "--effect", "0.05"]),
+    ("ab record", &["greeting", "--from", "more.csv"]),
+    ("ab show", &["greeting"]),
+    ("ab stop", &["greeting", "--reason", "clear"]),
     ("alert list", &["--all"]),
     ("alert send", &["--all"]),
     ("alert test", &["team"]),
@@ -153,6 +161,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     story::monitor(s);
     story::rollouts(s);
     story::flags(s);
+    story::ab(s);
     story::backups(s);
     ok(s, ["restore", "bot@1.0.2"]);
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);

@@ -387,6 +387,49 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
         ],
     ),
     ("flag", &[("tenant", Key), ("name", Key), ("rule", Fsck), ("changed", Fsck), ("actor", Fsck), ("event", Fsck)]),
+    (
+        "ab_test",
+        &[
+            ("name", Key),
+            ("setup", Fsck),
+            ("open", Fsck),
+            ("batches", Fsck),
+            ("decision", Fsck),
+            ("analysis", Fsck),
+            ("created", Fsck),
+            ("changed", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "ab_batch",
+        &[
+            ("test", Key),
+            ("seq", Key),
+            ("source", Fsck),
+            ("cursor", Fsck),
+            ("row_count", Fsck),
+            ("digest", Fsck),
+            ("at", Fsck),
+            ("actor", Fsck),
+            ("event", Fsck),
+        ],
+    ),
+    (
+        "ab_value",
+        &[
+            ("test", Key),
+            ("batch", Key),
+            ("variant", Key),
+            ("id", Key),
+            ("unit", Key),
+            ("metric", Key),
+            ("n", Key),
+            ("mean", Key),
+            ("sd", Key),
+        ],
+    ),
     ("eval_row", &[("evaluation", Key), ("pos", Key), ("row_id", Key), ("metric", Key), ("value", Key), ("reason", Key)]),
 ];
 
@@ -509,6 +552,7 @@ fn an_edit_of_any_column_of_any_row_is_found() {
         story::monitor(s);
         story::rollouts(s);
         story::flags(s);
+        story::ab(s);
         let key: VerifierKey = ok(s, ["audit", "key"]).stdout.trim().parse().expect("a key");
         let store = story::open(s);
         let long = Event::new("model.looked-at", Resource::new("model", "m")).with("long", "x".repeat(9_000));

@@ -24,6 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] = &[
+    // Who gets which version is what a flag says.
+    ("ab", &["flag"]),
     ("audit", &[]),
     ("alert", &[]),
     ("backup", &["audit"]),

@@ -1,5 +1,6 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
+mod ab;
 mod alerts;
 mod alias;
 mod archive;
@@ -45,6 +46,7 @@ mod emergency_state;
 mod emergency_targets;
 mod encrypt;
 mod eval;
+mod eval_rows;
 mod every;
 mod examples;
 mod faults;

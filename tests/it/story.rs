@@ -217,6 +217,25 @@ pub(crate) fn flags(s: &Sandbox) {
     ok(s, ["flag", "remove", "old"]);
 }
 
+/// Two tests of versions, one of them stopped, and results that were not recorded yet.
+pub(crate) fn ab(s: &Sandbox) {
+    let arms = ["--control", "bot@1.0.0", "--treatment", "bot@1.0.1"];
+    let [c, control, t, treatment] = arms;
+    ok(s, ["ab", "create", "old", c, control, t, treatment, "--metric", "solved"]);
+    let guard = ["--guardrail", "latency-ms:mean:lower=50", "--effect", "0.05", "--base", "0.6"];
+    let [g, latency, e, effect, b, base] = guard;
+    ok(s, ["ab", "create", "greeting", c, control, t, treatment, "--metric", "solved", g, latency, e, effect, b, base]);
+    let rows = |from: usize| -> String {
+        let row = |i: usize| format!("user-{i},{},{}\n", i % 3 % 2, 400 + i * 7 % 11);
+        std::iter::once("unit,solved,latency-ms\n".to_owned()).chain((from..from + 12).map(row)).collect()
+    };
+    s.write("results.csv", rows(0));
+    s.write("more.csv", rows(12));
+    ok(s, ["ab", "record", "greeting", "--from", "results.csv"]);
+    ok(s, ["ab", "record", "old", "--from", "results.csv"]);
+    ok(s, ["ab", "stop", "old", "--reason", "replaced"]);
+}
+
 /// A backup of all of it in a folder beside the state.
 pub(crate) fn backups(s: &Sandbox) {
     let made = json(&ok(s, ["backup", "keygen", "-o", "backup.key", "--format", "json"]));

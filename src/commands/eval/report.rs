@@ -11,6 +11,7 @@ use crate::commands::version_doc::VersionDoc;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
+use crate::domain::eval::slice::Sliced;
 use crate::domain::golden::{Answer, Mapped, Mapping};
 use crate::release::evaluate::Compared;
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub(super) struct Evaluated {
     pub(super) gates: Vec<Judged>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rows: Option<Vec<RowDoc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) slices: Option<Vec<Sliced>>,
 }
 
 impl Evaluated {
@@ -91,6 +94,9 @@ impl Report for Evaluated {
         let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
+        }
+        if let Some(slices) = &self.slices {
+            blocks.extend(Block::filled(slice_table(slices)));
         }
         if let Some(rows) = &self.rows {
             blocks.push(row_table(rows).into());
@@ -191,7 +197,7 @@ fn metric_table(e: &Evaluation) -> Table {
 }
 
 fn compared_table(production: &VersionDoc, compared: &[Compared]) -> Table {
-    let mut t = Table::new(&["metric", ">production", ">this", ">difference", "95 % interval", ">n", "verdict"])
+    let mut t = Table::new(&["metric", ">production", ">this", ">difference", "95 % interval", ">n", ">detectable", "verdict"])
         .titled(format!("against {} in production, paired by row", production.reference()));
     for c in compared {
         let needed = c.needed.map(|n| format!(", about {n} rows would decide")).unwrap_or_default();
@@ -201,9 +207,32 @@ fn compared_table(production: &VersionDoc, compared: &[Compared]) -> Table {
             number(c.candidate),
             format!("{:+.4}", c.difference),
             range(c.low, c.high),
-            c.n.to_string(),
+            c.clusters.map_or_else(|| c.n.to_string(), |k| format!("{} in {k} clusters", c.n)),
+            c.detectable.map(number).unwrap_or_default(),
             format!("{}{needed}", c.verdict),
         ]);
+    }
+    t
+}
+
+fn slice_table(slices: &[Sliced]) -> Table {
+    let compared = slices.iter().any(|s| s.verdict.is_some());
+    let columns = ["slice", "metric", ">mean", "95 % interval", ">scored", ">of", ">difference", ">q", "verdict"];
+    let shown = if compared { columns.len() } else { columns.len() - 3 };
+    let mut t = Table::new(&columns[..shown]).titled("slices, each with its own rows; q is corrected for all of them".to_owned());
+    for s in slices {
+        let cells = [
+            s.slice.clone(),
+            s.metric.clone(),
+            s.mean.map_or("unscored".to_owned(), number),
+            range(s.low, s.high),
+            s.n.to_string(),
+            s.rows.to_string(),
+            s.difference.map(|d| format!("{d:+.4}")).unwrap_or_default(),
+            s.q_value.map(number).unwrap_or_default(),
+            s.verdict.unwrap_or_default().to_owned(),
+        ];
+        t.row(cells.into_iter().take(shown));
     }
     t
 }

@@ -157,6 +157,38 @@ pub fn judge_value(gate: &str, metric: &str, condition: &Condition, found: &Summ
     judged
 }
 
+/// Rows that must pass fail a gate by themselves, whatever the mean says: each score is held against the limits of an absolute gate alone.
+/// `rows` are theirs, `None` for one that is unscored, which leaves a gate open that nothing else fails.
+pub fn judge_rows(judged: Judged, condition: &Condition, rows: &[(String, Option<f64>)]) -> Judged {
+    let Condition::Absolute { min, max, .. } = condition else { return judged };
+    if rows.is_empty() {
+        return judged;
+    }
+    let short = |v: f64| min.is_some_and(|m| v < m) || max.is_some_and(|m| v > m);
+    let failed: Vec<&str> = rows.iter().filter(|(_, v)| v.is_some_and(short)).map(|(id, _)| id.as_str()).collect();
+    let open: Vec<&str> = rows.iter().filter(|(_, v)| v.is_none()).map(|(id, _)| id.as_str()).collect();
+    let told = |ids: &[&str]| match ids {
+        [ids @ .., _] if ids.len() >= ROWS_TOLD => {
+            format!("{} and {} more", ids[..ROWS_TOLD].join(", "), ids.len() + 1 - ROWS_TOLD)
+        }
+        ids => ids.join(", "),
+    };
+    let all = rows.len();
+    if !failed.is_empty() {
+        let reason = format!("{} of {all} rows that must pass miss the limit: {}", failed.len(), told(&failed));
+        return Judged { verdict: Verdict::Fail, reason, needed: None, ..judged };
+    }
+    if !open.is_empty() && judged.verdict != Verdict::Fail {
+        let reason = format!("{} of {all} rows that must pass are unscored: {}", open.len(), told(&open));
+        return Judged { verdict: Verdict::Inconclusive, reason, needed: None, ..judged };
+    }
+    let reason = format!("{}; each of {all} rows that must pass meets it", judged.reason);
+    Judged { reason, ..judged }
+}
+
+/// Rows that a reason names.
+const ROWS_TOLD: usize = 3;
+
 /// The verdict on an interval that must lie at or above a limit.
 fn against(low: f64, high: f64, limit: f64) -> Verdict {
     if low >= limit {
@@ -290,6 +322,27 @@ mod tests {
             assert_eq!((judged.verdict, judged.measured), (Inconclusive, None));
             assert_eq!(judged.reason, "none of 40 rows could be scored: the row has no reference answer");
         }
+    }
+
+    #[test]
+    fn a_row_that_must_pass_fails_a_gate_alone() {
+        let condition = absolute(Some(0.5), None, false);
+        let judge = |rows: &[(&str, Option<f64>)]| {
+            let rows: Vec<(String, Option<f64>)> = rows.iter().map(|(id, v)| ((*id).to_owned(), *v)).collect();
+            let judged = judge_rows(judge_value("g", "m", &condition, &summary(0.8, 0.7, 0.9)), &condition, &rows);
+            (judged.verdict, judged.reason)
+        };
+        assert_eq!(judge(&[]), (Pass, "it meets the limit".to_owned()));
+        assert_eq!(judge(&[("a", Some(0.5))]), (Pass, "it meets the limit; each of 1 rows that must pass meets it".to_owned()));
+        let (verdict, why) = judge(&[("a", Some(0.5)), ("b", Some(0.49)), ("c", None)]);
+        assert_eq!((verdict, why.as_str()), (Fail, "1 of 3 rows that must pass miss the limit: b"));
+        let (verdict, why) = judge(&[("a", Some(0.5)), ("c", None)]);
+        assert_eq!((verdict, why.as_str()), (Inconclusive, "1 of 2 rows that must pass are unscored: c"));
+        let many: Vec<(&str, Option<f64>)> = ["a", "b", "c", "d", "e"].map(|id| (id, Some(0.1))).to_vec();
+        assert_eq!(judge(&many).1, "5 of 5 rows that must pass miss the limit: a, b, c and 2 more");
+        // A mean that misses the limit is not saved by its rows, nor hidden by one that is unscored.
+        let low = judge_value("g", "m", &condition, &summary(0.3, 0.2, 0.4));
+        assert_eq!(judge_rows(low, &condition, &[("a".into(), None)]).verdict, Fail);
     }
 
     /// Equal scores of few rows do not show that nothing is lost; so many that no row in fifty can be lost do.

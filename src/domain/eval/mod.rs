@@ -1,10 +1,12 @@
 //! Evaluation: scores of one version on one golden dataset, kept with their intervals, and the gates that read them.
 
 pub mod check;
+pub mod compare;
 pub mod gate;
 pub mod html;
 pub mod junit;
 pub mod metrics;
 pub mod record;
 pub mod score;
+pub mod slice;
 pub mod view;

@@ -8,6 +8,7 @@ mod m0005;
 mod m0006;
 mod m0007;
 mod m0008;
+mod m0009;
 
 use super::db::Db;
 use super::schema::{Index, Table};
@@ -35,6 +36,7 @@ pub const ALL: &[Migration] = &[
     m0006::MIGRATION,
     m0007::MIGRATION,
     m0008::MIGRATION,
+    m0009::MIGRATION,
 ];
 
 /// The schema that this binary writes.

@@ -1,0 +1,198 @@
+//! `kf ab analyze`: what may be said by now.
+
+use super::doc::AimDoc;
+use crate::base::error::Result;
+use crate::base::exit::Exit;
+use crate::base::name::Name;
+use crate::base::table::Table;
+use crate::base::text::group;
+use crate::cli::cx::Cx;
+use crate::cli::report::{Block, Report};
+use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, analyse, winner};
+use crate::domain::ab::table::{self, Test};
+use crate::domain::ab::{Design, Setup};
+use crate::store::{Mode, View};
+use serde::Serialize;
+
+/// Say which version is better, as far as that is clear by now
+#[derive(clap::Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  kf ab analyze greeting\n  kf ab analyze greeting --format json\n\nExits 0 when it is decided, 4 while it is not, 3 when a guardrail is broken or the split is not the planned one. Look as often as you like."
+)]
+pub(crate) struct Args {
+    /// The test
+    name: Name,
+}
+
+/// A test judged.
+#[derive(Serialize)]
+pub(super) struct Judged {
+    test: Name,
+    control: String,
+    treatment: String,
+    design: Design,
+    rule: crate::domain::ab::Rule,
+    open: bool,
+    #[serde(flatten)]
+    pub(super) analysis: Analysis,
+    plan: Option<AimDoc>,
+    /// What to do next.
+    next: Option<String>,
+    /// True when what was counted are requests and not users.
+    counted: bool,
+}
+
+impl Judged {
+    /// Judges a test by what it holds.
+    pub(super) fn of(view: View<'_>, test: &Test) -> Result<Self> {
+        let Setup { name, control, treatment, design, rule, .. } = test.setup.clone();
+        let seen = table::seen(view, &test.setup)?;
+        let analysis = analyse(&test.setup, &seen);
+        let reference = winner(analysis.decision).map(|variant| test.setup.arm(variant).reference());
+        let next = match analysis.decision {
+            Decision::Promote => reference.map(|r| format!("kf ab stop {name} && kf promote {r} --to production")),
+            Decision::Keep | Decision::Guarded => Some(format!("kf ab stop {name}")),
+            Decision::Continue | Decision::Invalid => None,
+        };
+        Ok(Self {
+            test: name,
+            control: control.reference(),
+            treatment: treatment.reference(),
+            design,
+            rule,
+            open: test.open,
+            plan: AimDoc::of(&test.setup),
+            next: next.filter(|_| test.open),
+            counted: !seen.assigned && design == Design::Split,
+            analysis,
+        })
+    }
+
+    fn split(&self) -> String {
+        let s = &self.analysis.split;
+        let n = |n: u64| group(usize::try_from(n).unwrap_or(usize::MAX));
+        let units = format!("{} units of control, {} of the treatment", n(s.control), n(s.treatment));
+        match (s.p_value, self.counted) {
+            (Some(p), _) => format!("{units}; the split is the planned one (chance {p:.3} of one as uneven)"),
+            (None, true) => {
+                "requests were counted and not users: the split cannot be checked, and who sends many of them counts often".into()
+            }
+            (None, false) => units,
+        }
+    }
+
+    /// How far it is with what was planned.
+    fn progress(&self) -> Option<String> {
+        let plan = self.plan.as_ref()?;
+        let wanted = plan.units.and_then(|units| units.looking.or(Some(units.once)))?;
+        let p = &self.analysis.primary;
+        let seen = if self.design == Design::Paired { p.treatment.n.min(p.control.n) } else { p.control.n + p.treatment.n };
+        let n = |n: u64| group(usize::try_from(n).unwrap_or(usize::MAX));
+        Some(match (self.analysis.decision, seen >= wanted) {
+            (Decision::Continue, true) => format!(
+                "the planned {} units are there and decide nothing: if the treatment were {} better, they would have with a chance of {}",
+                n(wanted),
+                plan.effect,
+                plan.power
+            ),
+            (Decision::Continue, false) => format!("{} of the planned {} units are there", n(seen), n(wanted)),
+            _ => return None,
+        })
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |v| if v.abs() >= 1000.0 { format!("{v:.1}") } else { format!("{v:.4}") })
+}
+
+fn evidence(value: f64) -> String {
+    if value >= 1e4 { format!("{value:.1e}") } else { format!("{value:.2}") }
+}
+
+fn compared(t: &mut Table, c: &Compared) {
+    let range = c.low.zip(c.high).map(|(l, h)| format!("{l:+.4} … {h:+.4}")).unwrap_or_default();
+    t.row([
+        c.metric.name.to_string(),
+        number(c.control.mean),
+        number(c.treatment.mean),
+        c.difference.map(|d| format!("{d:+.4}")).unwrap_or_default(),
+        range,
+        format!("{}/{}", c.control.n, c.treatment.n),
+        number(c.probability),
+        evidence(c.evidence),
+        number(c.loss_promote),
+        number(c.loss_keep),
+        number(c.detectable),
+    ]);
+}
+
+fn guarded(t: &mut Table, g: &Guarded) {
+    let c = &g.compared;
+    t.row([
+        c.metric.to_string(),
+        number(c.control.mean),
+        number(c.treatment.mean),
+        c.difference.map(|d| format!("{d:+.4}")).unwrap_or_default(),
+        g.margin.to_string(),
+        format!("{:.4}", g.p_holds),
+        format!("{:.4}", g.p_broken),
+        g.state.to_string(),
+    ]);
+}
+
+impl Report for Judged {
+    const SCHEMA: &'static str = "kf.ab-analysis/1";
+
+    fn blocks(&self) -> Vec<Block> {
+        let state = if self.open { "" } else { ", stopped" };
+        let mut lines = vec![format!("{}: {} against {}{state}", self.test, self.treatment, self.control), self.split()];
+        let repeated = self.analysis.primary.repeated;
+        if repeated > 0 {
+            lines.push(format!("{repeated} units have several records: the mean of each counts"));
+        }
+        let columns = [
+            "metric",
+            ">control",
+            ">treatment",
+            ">difference",
+            "95 % interval",
+            ">n",
+            ">chance better",
+            ">evidence",
+            ">loss if promoted",
+            ">loss if kept",
+            ">detectable",
+        ];
+        let mut t = Table::new(&columns);
+        compared(&mut t, &self.analysis.primary);
+        let mut blocks = vec![lines.join("\n").into(), t.into()];
+        let columns = ["guardrail", ">control", ">treatment", ">difference", ">margin", ">p within", ">p beyond", "state"];
+        let mut t = Table::new(&columns);
+        self.analysis.guardrails.iter().for_each(|g| guarded(&mut t, g));
+        blocks.extend(Block::filled(t));
+        let said = [Some(self.summary()), self.progress(), self.next.as_ref().map(|next| format!("next: {next}"))];
+        blocks.push(said.into_iter().flatten().collect::<Vec<_>>().join("\n").into());
+        blocks
+    }
+
+    fn summary(&self) -> String {
+        format!("{}: {}: {}", self.test, self.analysis.decision, self.analysis.reason)
+    }
+
+    fn exit(&self) -> Exit {
+        match self.analysis.decision {
+            Decision::Promote | Decision::Keep => Exit::Ok,
+            Decision::Continue => Exit::Inconclusive,
+            Decision::Guarded | Decision::Invalid => Exit::No,
+        }
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, String)> {
+        vec![("decision", self.analysis.decision.to_string())]
+    }
+}
+
+pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let judged = cx.store(Mode::Read)?.read(|view| Judged::of(view, &table::get(view, &args.name)?))?;
+    cx.out.emit(&judged)
+}

@@ -1,0 +1,336 @@
+//! A/B tests: two versions side by side, and when it may be said which is better. Pure but for its own rows.
+//!
+//! * this file: what a test compares, and how ([`Setup`]); which version a user gets.
+//! * [`feed`]: lines of results with their places.
+//! * [`analyse`]: numbers in, a decision with its reasons out; [`size`]: how many units that takes.
+//! * [`table`], [`record`], [`check`]: rows, changes with their events, the comparison of both.
+//!
+//! Invariants: a unit (a user, a session, a question) counts once, whatever it sent; no state says who got which version, the hash of
+//! the name does; ids of units are kept as digests with a salt of the test, so that a state holds nobody's name.
+
+pub mod analyse;
+pub mod check;
+pub mod feed;
+pub mod record;
+pub mod size;
+pub mod table;
+
+use crate::base::digest::Digest;
+use crate::base::name::{Name, words};
+use crate::base::version::Version;
+use crate::base::weight::Weight;
+use crate::domain::flag;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+words! {
+    /// One of the two that are compared.
+    Variant, "variant" {
+        /// The version that is there.
+        Control = "control",
+        /// The version on trial.
+        Treatment = "treatment",
+    }
+}
+
+words! {
+    /// What the values of a metric are.
+    Kind, "kind of metric" {
+        /// Yes or no: 1 or 0.
+        Rate = "rate",
+        /// From 0 to 1.
+        Score = "score",
+        /// Any number.
+        Mean = "mean",
+    }
+}
+
+words! {
+    /// Which values of a metric are better.
+    Better, "direction" {
+        /// Higher ones.
+        Higher = "higher",
+        /// Lower ones.
+        Lower = "lower",
+    }
+}
+
+words! {
+    /// What a promotion takes.
+    Rule, "rule" {
+        /// The chance of being better, and evidence that holds however often one looks.
+        Both = "both",
+        /// The chance alone, which errs more often the more one looks.
+        Bayes = "bayes",
+    }
+}
+
+words! {
+    /// Who gets what.
+    Design, "design" {
+        /// Each unit one of the two versions.
+        Split = "split",
+        /// Each unit both of them, as questions of a dataset do.
+        Paired = "paired",
+    }
+}
+
+/// A metric: `NAME`, `NAME:KIND`, `NAME:DIRECTION` or `NAME:KIND:DIRECTION`; a rate of which higher is better unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name, as feeds have it.
+    pub name: Name,
+    /// What its values are.
+    pub kind: Kind,
+    /// Which are better.
+    pub better: Better,
+}
+
+impl FromStr for Metric {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default().parse().map_err(|e: crate::base::name::BadName| e.to_string())?;
+        let mut metric = Self { name, kind: Kind::Rate, better: Better::Higher };
+        let (mut kinds, mut directions) = (0, 0);
+        for part in parts {
+            if let Ok(kind) = part.parse() {
+                (metric.kind, kinds) = (kind, kinds + 1);
+            } else if let Ok(better) = part.parse() {
+                (metric.better, directions) = (better, directions + 1);
+            } else {
+                let shown = crate::base::text::visible(part, 40);
+                return Err(format!("`{shown}` is neither a kind (rate, score, mean) nor a direction (higher, lower)"));
+            }
+        }
+        if kinds > 1 || directions > 1 {
+            return Err("one kind and one direction are enough".to_owned());
+        }
+        Ok(metric)
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} ({}, {} is better)", self.name, self.kind, self.better))
+    }
+}
+
+/// A metric that must not be worse by more than a margin: `METRIC=MARGIN`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guardrail {
+    /// The metric.
+    pub metric: Metric,
+    /// How much worse it may be, in its unit; above 0.
+    pub margin: f64,
+}
+
+impl FromStr for Guardrail {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (metric, margin) = text.rsplit_once('=').ok_or("a guardrail is METRIC=MARGIN: how much worse it may be")?;
+        let metric: Metric = metric.parse()?;
+        let margin = margin.parse::<f64>().ok().filter(|m| m.is_finite() && *m > 0.0).ok_or("a margin is a number above 0")?;
+        if metric.kind != Kind::Mean && margin >= 1.0 {
+            return Err(format!("a {} is between 0 and 1, so a margin of {margin} guards nothing", metric.kind));
+        }
+        Ok(Self { metric, margin })
+    }
+}
+
+/// A version that takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Its model.
+    pub model: Name,
+    /// Its version.
+    pub version: Version,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl Arm {
+    /// As people write it: `bot@1.2.0`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.model, self.version)
+    }
+}
+
+/// What is looked for, and how surely.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aim {
+    /// The difference worth finding, in the unit of the metric; above 0.
+    pub effect: f64,
+    /// The rate of control, or the standard deviation of what is compared.
+    pub base: f64,
+    /// The chance of finding it when it is there; above one half.
+    pub power: f64,
+}
+
+/// All that is decided when a test begins; it never changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Its name.
+    pub name: Name,
+    /// The version that is there.
+    pub control: Arm,
+    /// The version on trial.
+    pub treatment: Arm,
+    /// What decides.
+    pub metric: Metric,
+    /// What must not get worse.
+    pub guardrails: Vec<Guardrail>,
+    /// The part of the units that gets the treatment.
+    pub split: Weight,
+    /// Who gets what.
+    pub design: Design,
+    /// What a promotion takes.
+    pub rule: Rule,
+    /// What was planned; `None` when nothing was.
+    pub aim: Option<Aim>,
+    /// What the ids of units are hashed with, in hexadecimal.
+    pub salt: String,
+}
+
+impl Setup {
+    /// The version of a variant.
+    pub fn arm(&self, variant: Variant) -> &Arm {
+        match variant {
+            Variant::Control => &self.control,
+            Variant::Treatment => &self.treatment,
+        }
+    }
+
+    /// The variant of a unit, the same one every time: the bucket of `kf flag` for a flag of the test's name whose first variant is the
+    /// treatment.
+    pub fn assigned(&self, key: &str) -> Variant {
+        let bucket = flag::bucket::of(self.name.as_str(), key, u32::from(Weight::FULL.hundredths()));
+        if bucket < u32::from(self.split.hundredths()) { Variant::Treatment } else { Variant::Control }
+    }
+
+    /// Every metric, that which decides first.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        std::iter::once(&self.metric).chain(self.guardrails.iter().map(|g| &g.metric))
+    }
+
+    /// Whether this can be a test.
+    ///
+    /// # Errors
+    /// In words, when it cannot.
+    pub fn check(&self) -> Result<(), String> {
+        if self.control == self.treatment {
+            return Err(format!("both variants are {}", self.control.reference()));
+        }
+        if self.split == Weight::NONE || self.split == Weight::FULL {
+            return Err(format!("a split of {} leaves one variant without units", self.split));
+        }
+        let mut seen: Vec<&Name> = Vec::new();
+        for metric in self.metrics() {
+            if RESERVED.contains(&metric.name.as_str()) {
+                return Err(format!("`{}` is a field of every line, not a metric", metric.name));
+            }
+            if seen.contains(&&metric.name) {
+                return Err(format!("the metric `{}` is there twice", metric.name));
+            }
+            seen.push(&metric.name);
+        }
+        Ok(())
+    }
+
+    /// An id as the state keeps it: 32 hexadecimal digits of SHA-256 over the salt, the length of the id, and the id.
+    pub fn pseudonym(&self, id: &str) -> String {
+        let mut hasher = crate::base::digest::Hasher::new();
+        for part in [self.salt.as_bytes(), &(id.len() as u64).to_be_bytes(), id.as_bytes()] {
+            hasher.update(part);
+        }
+        hasher.finish().hex().chars().take(32).collect()
+    }
+}
+
+/// Fields of a line that are no metric.
+pub const RESERVED: [&str; 4] = ["unit", "variant", "id", "metrics"];
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn setup(metric: &str, guardrails: &[&str]) -> Setup {
+        let arm = |version: &str| Arm {
+            model: "bot".parse().expect("a name"),
+            version: version.parse().expect("a version"),
+            digest: Digest::of(version.as_bytes()),
+        };
+        Setup {
+            name: "greeting".parse().expect("a name"),
+            control: arm("1.0.0"),
+            treatment: arm("1.1.0"),
+            metric: metric.parse().expect("a metric"),
+            guardrails: guardrails.iter().map(|g| g.parse().expect("a guardrail")).collect(),
+            split: Weight::from_hundredths(5000).expect("a part"),
+            design: Design::Split,
+            rule: Rule::Both,
+            aim: None,
+            salt: "00ff".into(),
+        }
+    }
+
+    #[test]
+    fn metrics_are_a_name_with_kind_and_direction() {
+        let of = |text: &str| text.parse::<Metric>().map(|m| (m.name.to_string(), m.kind, m.better));
+        assert_eq!(of("converted"), Ok(("converted".into(), Kind::Rate, Better::Higher)));
+        assert_eq!(of("latency-ms:lower:mean"), Ok(("latency-ms".into(), Kind::Mean, Better::Lower)));
+        for (text, why) in
+            [("a:fast", "neither a kind"), ("a:rate:mean", "one kind"), ("a:lower:lower", "one direction"), ("", "name")]
+        {
+            assert!(of(text).expect_err(text).contains(why), "{text}");
+        }
+        let guard = "latency-ms:mean:lower=20".parse::<Guardrail>().expect("one");
+        assert_eq!((guard.margin, guard.metric.kind), (20.0, Kind::Mean));
+        for text in ["latency", "latency=0", "latency=-1", "latency=x", "latency=inf", "errors=1"] {
+            assert!(text.parse::<Guardrail>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_test_says_why() {
+        let said = |change: &dyn Fn(&mut Setup)| {
+            let mut s = setup("converted", &["errors:lower=0.01"]);
+            change(&mut s);
+            s.check().expect_err("no test")
+        };
+        assert_eq!(setup("converted", &["errors:lower=0.01"]).check(), Ok(()));
+        assert!(said(&|s| s.treatment = s.control.clone()).contains("both variants are bot@1.0.0"));
+        assert!(said(&|s| s.split = Weight::FULL).contains("leaves one variant without units"));
+        assert!(said(&|s| s.guardrails[0].metric.name = s.metric.name.clone()).contains("twice"));
+        assert!(said(&|s| s.metric.name = "unit".parse().expect("a name")).contains("field of every line"));
+    }
+
+    /// As `kf flag eval` of a flag with these variants says.
+    #[test]
+    fn a_unit_gets_the_variant_of_a_flag_of_that_name() {
+        let mut s = setup("converted", &[]);
+        s.split = Weight::from_hundredths(2000).expect("a part");
+        let parts = [("treatment", 2000), ("control", 8000)];
+        let parts = parts.map(|(n, p)| (n.parse().expect("a name"), Weight::from_hundredths(p).expect("a part")));
+        let rule = flag::Rule::of(parts.to_vec()).expect("a rule");
+        let mut treated = 0;
+        for i in 0..2_000 {
+            let key = format!("user-{i}");
+            assert_eq!(s.assigned(&key).word(), rule.variant(&s.name, &key));
+            treated += u32::from(s.assigned(&key) == Variant::Treatment);
+        }
+        // 400 expected, standard deviation 17.9.
+        assert!(treated.abs_diff(400) < 72, "{treated}");
+    }
+
+    proptest! {
+        #[test]
+        fn ids_are_told_apart_and_kept_by_nobody(a in "\\PC{1,20}", b in "\\PC{1,20}") {
+            let s = setup("converted", &[]);
+            prop_assert_eq!(s.pseudonym(&a) == s.pseudonym(&b), a == b);
+            prop_assert!(a.len() < 3 || !s.pseudonym(&a).contains(&a) || a.chars().all(|c| c.is_ascii_hexdigit()));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Two versions on the same rows: the difference of a metric, how sure it is, and what so many rows could show.
+//!
+//! Rows of one cluster (a document, a conversation) are not independent: where there are any the interval and the chance are those of
+//! [`crate::stats::clustered`], else those of [`crate::stats::paired`]. A single cluster tells no spread, and decides nothing.
+
+use crate::stats::clustered::{clustered, numbered};
+use crate::stats::interval::{CONFIDENCE, Interval, z_quantile};
+use crate::stats::{paired, power};
+use std::collections::BTreeSet;
+
+/// The seed of drawn permutations: fixed, so that the same rows always give the same answer.
+pub const SEED: u64 = 20_261_121;
+
+/// Pairs of scores of the same row, (production, candidate), with the row's cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pairs {
+    scores: Vec<(f64, f64)>,
+    clusters: Vec<usize>,
+}
+
+/// Candidate minus production.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// The mean difference, in the unit of the scores.
+    pub difference: f64,
+    /// Where the true one lies; `None` where the rows tell no spread.
+    pub interval: Option<Interval>,
+    /// The two-sided chance of one as large when there is none.
+    pub p_value: f64,
+    /// The standard deviation of a row's difference, as large as clusters make it; `None` where the rows tell none.
+    pub sd: Option<f64>,
+    /// Clusters, when rows share them.
+    pub clusters: Option<usize>,
+}
+
+impl Pairs {
+    /// Of (production, candidate, cluster); a row without a cluster is alone.
+    pub fn of<'a>(rows: impl Iterator<Item = (f64, f64, Option<&'a str>)>) -> Self {
+        let rows: Vec<(f64, f64, Option<&str>)> = rows.collect();
+        let clusters = numbered(rows.iter().map(|r| r.2));
+        Self { scores: rows.into_iter().map(|(before, now, _)| (before, now)).collect(), clusters }
+    }
+
+    /// (production, candidate) of each row.
+    pub fn scores(&self) -> &[(f64, f64)] {
+        &self.scores
+    }
+
+    /// Compares them; `None` without a row, or for scores that are not finite.
+    pub fn compared(&self) -> Option<Difference> {
+        let found = paired::compare(&self.scores, None, CONFIDENCE, SEED)?;
+        let clusters = self.clusters.iter().collect::<BTreeSet<_>>().len();
+        let whole = Difference {
+            difference: found.difference,
+            interval: found.interval,
+            p_value: found.p_value,
+            sd: found.sd,
+            clusters: None,
+        };
+        if clusters == found.n {
+            return Some(whole);
+        }
+        let differences: Vec<f64> = self.scores.iter().map(|(before, now)| now - before).collect();
+        let clumped = clustered(&differences, &self.clusters, CONFIDENCE);
+        Some(Difference {
+            interval: clumped.map(|c| c.interval),
+            // Where all clusters agree the signs still tell something, and where there is one nothing does.
+            p_value: clumped.map_or(1.0, |c| c.p_value.unwrap_or(found.p_value)),
+            sd: clumped.map(|c| c.standard_error * (found.n as f64).sqrt()),
+            clusters: Some(clusters),
+            ..whole
+        })
+    }
+}
+
+impl Difference {
+    /// The least difference that so many rows show with power 0.8; `None` where their spread is not known. Rows that all differ by the
+    /// same have none to see, but their interval may have a width that tells of one.
+    pub fn detectable(&self, n: usize) -> Option<f64> {
+        let of_width = || {
+            let half = self.interval.map(|i| (i.high - i.low) / 2.0).filter(|half| *half > 0.0)?;
+            Some(half / z_quantile(CONFIDENCE)? * (n as f64).sqrt())
+        };
+        let sd = self.sd.filter(|sd| *sd > 0.0).or_else(of_width)?;
+        power::detectable_difference(sd, n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same rows as clusters of five copies: five times as many rows prove no more.
+    #[test]
+    fn copies_of_a_row_are_one_row() {
+        let base = [(0.5, 0.6), (0.4, 0.6), (0.7, 0.72), (0.3, 0.28), (0.5, 0.58), (0.2, 0.35), (0.6, 0.61)];
+        let alone = Pairs::of(base.iter().map(|(a, b)| (*a, *b, None))).compared().expect("one");
+        let names: Vec<String> = (0..base.len()).map(|i| format!("c{i}")).collect();
+        let copies = base.iter().zip(&names).flat_map(|((a, b), name)| std::iter::repeat_n((*a, *b, Some(name.as_str())), 5));
+        let copies = Pairs::of(copies).compared().expect("one");
+        let (one, five) = (alone.interval.expect("one"), copies.interval.expect("one"));
+        assert!((one.low - five.low).abs() < 1e-12 && (one.high - five.high).abs() < 1e-12, "{one:?} {five:?}");
+        assert_eq!((alone.clusters, copies.clusters), (None, Some(7)));
+        assert!((copies.detectable(35).expect("one") / alone.detectable(7).expect("one") - 1.0).abs() < 1e-9);
+    }
+
+    /// Of 44 rows that pass or fail and none of which changed Agresti and Min leave 0.0426 open: (1.96 + 0.84)/1.96 times that shows.
+    #[test]
+    fn rows_that_did_not_change_show_what_their_interval_leaves_open() {
+        let same = Pairs::of((0..44).map(|_| (1.0, 1.0, None))).compared().expect("one");
+        assert!((same.detectable(44).expect("a number") - 0.0609).abs() < 1e-4, "{:?}", same.detectable(44));
+        let equal = Pairs::of((0..44).map(|_| (0.25, 0.5, None))).compared().expect("one");
+        assert_eq!(equal.detectable(44), None, "no width, nothing to go by");
+    }
+
+    #[test]
+    fn one_cluster_decides_nothing() {
+        let one = Pairs::of((0..30).map(|i| (0.1, 0.5 + f64::from(i) / 100.0, Some("a")))).compared().expect("one");
+        assert_eq!((one.interval, one.p_value, one.detectable(30), one.clusters), (None, 1.0, None, Some(1)));
+        assert_eq!(Pairs::default().compared(), None);
+    }
+}

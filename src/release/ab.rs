@@ -1,0 +1,217 @@
+//! A/B tests fed by what kf knows itself: recorded evaluations of both versions, and what a gateway counted.
+//!
+//! * Evaluations: each row of a dataset that both versions were evaluated on is a unit that both answered, so the test must be paired. An
+//!   evaluation is believed only after it was compared with the audit log, and counts once.
+//! * A gateway counts requests and not users: `error-rate` and `latency-ms` from one reading to the next. Users who send many requests make
+//!   such counts look surer than they are, and nothing can be said of their split; reports say so.
+
+use super::attest;
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::base::time::Timestamp;
+use crate::domain::ab::record::Value;
+use crate::domain::ab::{Arm, Design, Setup, Variant};
+use crate::domain::eval::record::{self, Evaluation};
+use crate::domain::registry::table::{self, VersionRow};
+use crate::seams::metrics::{Ask, Buckets, Counted, MetricSource};
+use crate::stats::describe::Moments;
+use crate::store::View;
+use std::collections::BTreeSet;
+
+/// The most evaluations of a version that are looked at, newest first.
+const EVALUATIONS_MAX: u32 = 100;
+
+/// The part of the requests that failed.
+pub const ERROR_RATE: &str = "error-rate";
+/// How long answers took, in milliseconds.
+pub const LATENCY_MS: &str = "latency-ms";
+
+/// What a feed gave.
+#[derive(Debug, Default)]
+pub struct Fed {
+    /// The values.
+    pub values: Vec<Value>,
+    /// From where it is read on.
+    pub cursor: Option<String>,
+}
+
+fn version(view: View<'_>, arm: &Arm) -> Result<VersionRow> {
+    let model = table::model(view, &arm.model)?;
+    let found = table::find_version(view, model.id, arm.version)?;
+    let found = found.ok_or_else(|| Error::new(format!("there is no version {} any more", arm.reference())))?;
+    if found.digest != arm.digest {
+        return Err(Error::new(format!("{} is not what it was when the test began", arm.reference())).hint("run `kf fsck`"));
+    }
+    Ok(found)
+}
+
+/// The scores of the newest evaluations of both versions on the same dataset by the same judge.
+///
+/// # Errors
+/// When the test is not paired, there is no such pair of evaluations, or they are not what the audit log recorded.
+pub fn from_evaluations(view: View<'_>, setup: &Setup) -> Result<Fed> {
+    if setup.design == Design::Split {
+        return Err(Error::usage(
+            "the rows of an evaluation are answered by both versions, and this test gives each unit one of them",
+        )
+        .hint("begin a test with `kf ab create … --paired`"));
+    }
+    let (control, treatment) = (version(view, &setup.control)?, version(view, &setup.treatment)?);
+    let (mut fed, mut seen) = (Fed::default(), BTreeSet::new());
+    for of_treatment in record::of_version(view, treatment.id, EVALUATIONS_MAX)? {
+        if !seen.insert((of_treatment.dataset_digest.hex(), of_treatment.judge.clone())) {
+            continue;
+        }
+        let of_control = record::newest(view, control.id, &of_treatment.dataset_digest, &of_treatment.judge)?;
+        let Some(of_control) = of_control else { continue };
+        for (variant, version, evaluation) in
+            [(Variant::Control, &control, &of_control), (Variant::Treatment, &treatment, &of_treatment)]
+        {
+            attest::evaluation(view, version, evaluation, true)?;
+            fed.values.extend(scores(view, setup, variant, evaluation)?);
+        }
+    }
+    if fed.values.is_empty() {
+        let (c, t) = (setup.control.reference(), setup.treatment.reference());
+        let names: Vec<&str> = setup.metrics().map(|m| m.name.as_str()).collect();
+        return Err(Error::new(format!(
+            "{c} and {t} have no evaluation on the same dataset with a score of {}",
+            names.join(", ")
+        ))
+        .hint(format!("run `kf eval {c}` and `kf eval {t}`; metrics are named as `kf eval` names them")));
+    }
+    Ok(fed)
+}
+
+fn scores(view: View<'_>, setup: &Setup, variant: Variant, evaluation: &Evaluation) -> Result<Vec<Value>> {
+    let mut values = Vec::new();
+    for metric in setup.metrics() {
+        for (row, score) in record::scored_rows(view, &evaluation.id, metric.name.as_str())? {
+            values.push(Value {
+                id: format!("{}:{row}", evaluation.id),
+                unit: format!("{}:{row}", evaluation.dataset_digest),
+                variant,
+                metric: metric.name.clone(),
+                moments: Moments { n: 1, mean: score, sd: 0.0 },
+            });
+        }
+    }
+    Ok(values)
+}
+
+/// What was counted since the cursor; the first reading only begins.
+///
+/// # Errors
+/// When the versions are not of one model, no metric of the test is counted, or the source does not answer.
+pub fn from_counts(setup: &Setup, source: &dyn MetricSource, now: Timestamp, cursor: Option<&str>) -> Result<Fed> {
+    if setup.control.model != setup.treatment.model {
+        return Err(Error::usage("a gateway splits the requests of one model, and this test compares two"));
+    }
+    if setup.design == Design::Paired {
+        return Err(Error::usage("a gateway gives each request to one version, and this test is paired"));
+    }
+    if !setup.metrics().any(|m| [ERROR_RATE, LATENCY_MS].contains(&m.name.as_str())) {
+        return Err(Error::usage("a gateway counts no metric of this test").hint(format!(
+            "it counts `{ERROR_RATE}:lower` and `{LATENCY_MS}:mean:lower`; what answers were worth comes from a file"
+        )));
+    }
+    let ask = Ask {
+        model: &setup.control.model,
+        stable: Some(setup.control.version),
+        canary: setup.treatment.version,
+        from: now,
+        to: now,
+        cursor,
+    };
+    let reading = source.read(&ask)?;
+    let Some(cursor) = reading.cursor else { return Ok(Fed::default()) };
+    let mark = Digest::of(cursor.as_bytes()).hex();
+    let mut fed = Fed { values: Vec::new(), cursor: Some(cursor) };
+    for (variant, counted) in [(Variant::Control, &reading.stable), (Variant::Treatment, &reading.canary)] {
+        for metric in setup.metrics() {
+            let moments = match metric.name.as_str() {
+                ERROR_RATE => errors(counted),
+                LATENCY_MS => counted.latency.as_ref().and_then(latency),
+                _ => None,
+            };
+            let (id, unit) = (mark.clone(), format!("{mark}:{variant}"));
+            fed.values.extend(moments.map(|moments| Value { id, unit, variant, metric: metric.name.clone(), moments }));
+        }
+    }
+    Ok(fed)
+}
+
+/// Requests as zeros, failed ones as ones.
+fn errors(counted: &Counted) -> Option<Moments> {
+    let (n, failed) = (counted.requests.filter(|n| *n > 0)?, counted.errors?);
+    let mean = failed as f64 / n as f64;
+    let sd = if n > 1 { (mean * (1.0 - mean) * n as f64 / (n - 1) as f64).sqrt() } else { 0.0 };
+    Some(Moments { n, mean, sd })
+}
+
+/// Of buckets 2 % wide, each taken at its middle; what lies beyond the last end counts as that end.
+fn latency(buckets: &Buckets) -> Option<Moments> {
+    let at =
+        |b: &crate::seams::metrics::Bucket| 1000.0 * if b.most.is_finite() { f64::midpoint(b.above, b.most) } else { b.above };
+    let sum = buckets.counts.iter().fold(Moments::default(), |sum, b| sum.and(&Moments { n: b.n, mean: at(b), sd: 0.0 }));
+    (sum.n > 0).then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seams::metrics::{Bucket, Reading};
+
+    struct Counts(Reading);
+
+    impl MetricSource for Counts {
+        fn describe(&self) -> String {
+            "counts".into()
+        }
+
+        fn read(&self, ask: &Ask<'_>) -> Result<Reading> {
+            assert_eq!((ask.stable.map(|v| v.to_string()).as_deref(), ask.canary.to_string().as_str()), (Some("1.0.0"), "1.1.0"));
+            Ok(self.0.clone())
+        }
+    }
+
+    fn setup(metric: &str) -> Setup {
+        let arm = |version: &str| Arm {
+            model: "bot".parse().expect("a name"),
+            version: version.parse().expect("a version"),
+            digest: Digest::of(b"v"),
+        };
+        Setup {
+            name: "t".parse().expect("a name"),
+            control: arm("1.0.0"),
+            treatment: arm("1.1.0"),
+            metric: metric.parse().expect("a metric"),
+            guardrails: vec!["latency-ms:mean:lower=5".parse().expect("one")],
+            split: crate::base::weight::Weight::from_hundredths(5000).expect("a part"),
+            design: Design::Split,
+            rule: crate::domain::ab::Rule::Both,
+            aim: None,
+            salt: String::new(),
+        }
+    }
+
+    #[test]
+    fn counts_are_sums_of_requests() {
+        let bucket = |above, most, n| Bucket { above, most, n };
+        let latency = Buckets { counts: vec![bucket(0.01, 0.03, 2), bucket(1.0, f64::INFINITY, 1)] };
+        let counted = Counted { requests: Some(4), errors: Some(1), latency: Some(latency), ..Counted::default() };
+        let none = Counted { requests: Some(0), errors: Some(0), ..Counted::default() };
+        let reading = Reading { stable: counted, canary: none, cursor: Some("c".into()), ..Reading::default() };
+        let now = Timestamp::from_micros(0);
+        let fed = from_counts(&setup("error-rate:lower"), &Counts(reading.clone()), now, None).expect("counts");
+        let told: Vec<_> = fed.values.iter().map(|v| (v.variant, v.metric.as_str(), v.moments)).collect();
+        assert_eq!(told[0], (Variant::Control, "error-rate", Moments { n: 4, mean: 0.25, sd: 0.5 }));
+        assert_eq!((told.len(), told[1].1, told[1].2.n, told[1].2.mean.round()), (2, "latency-ms", 3, 347.0));
+        assert_eq!(fed.cursor.as_deref(), Some("c"));
+        let waiting = from_counts(&setup("error-rate:lower"), &Counts(Reading::default()), now, None).expect("nothing yet");
+        assert!(waiting.values.is_empty() && waiting.cursor.is_none());
+        let quality = Setup { guardrails: Vec::new(), ..setup("quality:score") };
+        let e = from_counts(&quality, &Counts(reading), now, None).expect_err("no such count");
+        assert!(e.to_string().contains("counts no metric of this test"), "{e}");
+    }
+}

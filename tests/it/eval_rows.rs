@@ -1,0 +1,144 @@
+//! `kf eval` below the mean: slices, clusters, what could be detected, rows that must pass.
+
+use crate::repo::{ends, json, next_bot, ok, with_bot};
+use crate::schemas::fit;
+use crate::support::sandbox::Sandbox;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Sixty questions in two languages, answered; `more` is said of each row.
+fn golden(s: &Sandbox, more: impl Fn(usize) -> Value) {
+    let mut lines = String::new();
+    for i in 0..60 {
+        let mut row =
+            json!({"id": format!("q{i}"), "question": format!("Question {i}?"), "reference": format!("one two three {i}")});
+        row["language"] = json!(if i < 30 { "de" } else { "fr" });
+        row["tags"] = json!(if i % 3 == 0 { vec!["returns"] } else { vec![] });
+        if let (Value::Object(row), Value::Object(more)) = (&mut row, more(i)) {
+            row.extend(more);
+        }
+        let _ = writeln!(lines, "{row}");
+    }
+    s.write("golden.jsonl", lines);
+}
+
+/// Answers that are right where `right` says so, and half right elsewhere.
+fn answers(s: &Sandbox, right: impl Fn(usize) -> bool) {
+    let text = |i: usize| if right(i) { format!("one two three {i}") } else { format!("one four five {i}") };
+    let line = |i: usize| format!("{}\n", json!({"id": format!("q{i}"), "answer": text(i)}));
+    s.write("answers.jsonl", (0..60).map(line).collect::<String>());
+}
+
+fn repository(gate: &str) -> Sandbox {
+    let s = Sandbox::new();
+    with_bot(&s);
+    let config = s.read("mlops.toml");
+    s.write("mlops.toml", format!("{config}\n[golden]\ndataset = \"golden.jsonl\"\n[policy]\nskip-staging = true\n{gate}"));
+    s
+}
+
+/// Evaluates 1.0.0 and puts it into production, then evaluates 1.0.1.
+fn both(s: &Sandbox, before: impl Fn(usize) -> bool, now: impl Fn(usize) -> bool) -> Value {
+    answers(s, before);
+    ok(s, ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match", "--metric", "token-f1", "--no-gates"]);
+    ok(s, ["promote", "bot", "--to", "production"]);
+    next_bot(s, 9);
+    answers(s, now);
+    let args = [
+        "eval",
+        "bot",
+        "--answers",
+        "answers.jsonl",
+        "--metric",
+        "exact-match",
+        "--metric",
+        "token-f1",
+        "--no-gates",
+        "--slices",
+    ];
+    let found = json(&s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args).args(["--format", "json"])));
+    fit("eval", std::slice::from_ref(&found));
+    let table = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args)).stdout;
+    assert!(table.contains("DETECTABLE") && table.contains("slices, each with its own rows"), "{table}");
+    found
+}
+
+fn compared<'a>(found: &'a Value, metric: &str) -> &'a Value {
+    found["comparison"].as_array().expect("a comparison").iter().find(|c| c["metric"] == metric).expect("the metric")
+}
+
+/// German lost what French gained: together nothing, by language both, each with its own n.
+#[test]
+fn a_language_that_lost_is_told_where_the_whole_says_nothing() {
+    let s = repository("");
+    golden(&s, |_| json!({}));
+    let found = both(&s, |i| i < 30, |i| i >= 30);
+    let whole = compared(&found, "exact-match");
+    assert_eq!((&whole["verdict"], &whole["difference"], &whole["n"]), (&json!("inconclusive"), &json!(0.0), &json!(60)));
+    // 2.8016 · sd / √60 with sd = √(60/59).
+    assert!((whole["detectable"].as_f64().expect("a number") - 0.3647).abs() < 1e-3, "{whole}");
+    let slices = found["slices"].as_array().expect("slices");
+    let of = |slice: &str| slices.iter().find(|v| v["slice"] == slice && v["metric"] == "exact-match").expect("a slice");
+    assert_eq!((&of("language de")["verdict"], &of("language de")["n"]), (&json!("worse"), &json!(30)));
+    assert_eq!((&of("language fr")["verdict"], &of("tag returns")["verdict"]), (&json!("better"), &json!("inconclusive")));
+    assert_eq!(of("tag returns")["rows"], 20);
+    // An evaluation of what is in production has nothing to be compared with, and slices all the same.
+    let alone =
+        ["eval", "bot@production", "--answers", "answers.jsonl", "--metric", "exact-match", "--slices", "--format", "json"];
+    let alone = json(&ok(&s, alone));
+    assert!(
+        alone["slices"].as_array().is_some_and(|all| all.len() == 3 && all.iter().all(|v| v["verdict"].is_null())),
+        "{alone}"
+    );
+}
+
+/// Twelve of sixty rows gained: clear if they are independent, and open if they are two conversations.
+#[test]
+fn rows_of_one_conversation_count_together() {
+    let verdicts = [json!({}), json!({"cluster": "same"})].map(|more| {
+        let s = repository("");
+        golden(&s, |i| match &more["cluster"] {
+            Value::Null => json!({}),
+            _ => json!({"cluster": format!("talk {}", i / 6)}),
+        });
+        let found = both(&s, |_| false, |i| i < 12);
+        compared(&found, "exact-match").clone()
+    });
+    assert_eq!((&verdicts[0]["verdict"], &verdicts[0]["clusters"]), (&json!("better"), &Value::Null));
+    assert_eq!((&verdicts[1]["verdict"], &verdicts[1]["clusters"]), (&json!("inconclusive"), &json!(10)));
+    assert_eq!(verdicts[0]["difference"], verdicts[1]["difference"]);
+    assert!(verdicts[1]["needed"].as_u64().is_some_and(|n| n > 60), "{}", verdicts[1]);
+}
+
+/// 59 of 60 are right, and the gate passes; but not when the one that is wrong must pass. The state knows it without the dataset's rows.
+#[test]
+fn a_row_that_must_pass_fails_the_gate_by_itself() {
+    let gate = "[gates.right]\nstage = \"production\"\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.9\nbound = \"mean\"\nallow-recorded = true\n";
+    for (must, code, why) in [
+        (vec![5, 8], 0, "it meets the limit; each of 2 rows that must pass meets it"),
+        (vec![7, 8], 3, "1 of 2 rows that must pass miss the limit: q7"),
+        (vec![], 0, "it meets the limit"),
+    ] {
+        let s = repository(gate);
+        golden(&s, |i| json!({"must_pass": must.contains(&i)}));
+        answers(&s, |i| i != 7);
+        let args = ["eval", "bot", "--answers", "answers.jsonl", "--gate", "production", "--format", "json"];
+        let found = json(&ends(&s, code, args));
+        fit("eval", std::slice::from_ref(&found));
+        assert_eq!(found["gates"][0]["reason"], why);
+        assert!(found["evaluation"]["metrics"].as_array().is_some_and(|all| all.iter().all(|m| m["metric"] != "must-pass")));
+        let promoted = ends(&s, code, ["promote", "bot", "--to", "production", "--first-release"]);
+        assert!(promoted.stdout.contains(why), "{promoted}");
+        ok(&s, ["fsck"]);
+    }
+    // One that is unscored leaves the gate open.
+    let s = repository(gate);
+    golden(&s, |i| json!({"must_pass": i == 7}));
+    answers(&s, |_| true);
+    let lines = s.read("answers.jsonl").replace("\"q7\",\"answer\":\"one two three 7\"", "\"q7\",\"error\":\"timeout\"");
+    s.write("answers.jsonl", lines);
+    let args = ["eval", "bot", "--answers", "answers.jsonl", "--gate", "production", "--metric", "exact-match"];
+    let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args));
+    assert!(run.stdout.contains("1 of 1 rows that must pass are unscored: q7"), "{run}");
+    assert_eq!(ends(&s, 4, ["promote", "bot", "--to", "production"]).code, Some(4));
+}
