@@ -1,5 +1,6 @@
 //! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
 
+mod judging;
 mod report;
 
 use super::version_doc::VersionDoc;
@@ -19,7 +20,7 @@ use crate::domain::eval::{html, junit};
 use crate::domain::golden::{Answer, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
-use crate::release::evaluate::{self, Loaded, ReportFile};
+use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
 use crate::release::{answer, gates, system};
 use crate::seams::answerer::Answerer;
@@ -34,7 +35,7 @@ use std::path::PathBuf;
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive."
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
 )]
 pub(crate) struct Args {
     /// The version
@@ -64,9 +65,8 @@ pub(crate) struct Args {
     /// Also write the report to a file: junit, html, markdown or json; again for more
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
     reports: Vec<ReportFile>,
-    /// List every row with its scores
-    #[arg(long)]
-    rows: bool,
+    #[command(flatten)]
+    judging: judging::Args,
 }
 
 fn override_of(text: &str) -> Result<Override, String> {
@@ -87,21 +87,31 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let config = cx.project()?;
     let paths = cx.report_paths(&args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let wanted = evaluate::metrics_of(&args.metrics)?;
+    let (wanted, asked) = evaluate::metrics_of(&args.metrics)?;
     let version = store.read(|view| table::resolve(view, &args.reference))?;
     let dataset = args.dataset.clone().or_else(|| config.project.golden.dataset.as_ref().map(ToString::to_string));
     let dataset = dataset.ok_or_else(|| {
         Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
     })?;
     let configured = Reading::configured(&config.project.golden)?;
-    let reading = reading(args, &configured);
-    let loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
+    let mut reading = reading(args, &configured);
+    let mut loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
+    let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
+    reading.rows = selection.apply(&mut loaded)?;
     let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &reading.map)?;
     let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
+    let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
+    let judging = args.judging.judge(cx, asked, &loaded, &answers)?;
     let evaluation = evaluate::keep(&store, &version, &loaded, (&reading.judge(), system), &scores)?;
-    let compared = evaluate::compare(&store, &version, &evaluation, &scores)?;
-    let (stage, gates) = judge(cx, args, &store, &version, Fresh { evaluation: &evaluation, scores: &scores })?;
-    let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
+    let judged = match &judging {
+        Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&j.judge(&reading), system), &j.outcome.scores)?),
+        None => None,
+    };
+    let judged_scores = judging.as_ref().map(|j| &j.outcome.scores);
+    let mut fresh = vec![Fresh { evaluation: &evaluation, scores: &scores }];
+    fresh.extend(judged.as_ref().zip(judged_scores).map(|(evaluation, scores)| Fresh { evaluation, scores }));
+    let (production, comparison) = compare(&store, &version, &fresh)?;
+    let (stage, gates) = judge(cx, args, &store, &version, &fresh)?;
     let report = Evaluated {
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
@@ -113,12 +123,15 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         stage,
         verdict: gates::overall(&gates),
         gates,
-        rows: args.rows.then(|| row_docs(&scores)),
+        rows: args.judging.rows.map(|_| row_docs(&[&scores].into_iter().chain(judged_scores).collect::<Vec<_>>())),
+        judging: judging.as_ref().map(judging::Judging::doc),
         evaluation,
+        judged,
     };
     let parts = Parts {
         version: &version,
         evaluation: &report.evaluation,
+        judged: report.judged.as_ref().zip(judged_scores),
         loaded: &loaded,
         answers: &answers,
         scores: &scores,
@@ -133,7 +146,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 }
 
 /// The stage whose gates are judged, and their verdicts.
-fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: Fresh<'_>) -> Result<(Option<Stage>, Vec<Judged>)> {
+fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: &[Fresh<'_>]) -> Result<(Option<Stage>, Vec<Judged>)> {
     if args.no_gates {
         return Ok((None, Vec::new()));
     }
@@ -144,14 +157,29 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: Fresh
         (None, _) => next,
     };
     let config = cx.project()?;
-    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage, Some(fresh)))?;
+    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage, fresh))?;
     Ok((Some(stage), judged))
 }
 
 /// What is asked for on the command line, then what mlops.toml says.
 fn reading(args: &Args, configured: &Reading) -> Reading {
     let map = args.map.iter().chain(&configured.map).cloned().collect();
-    Reading { k: args.k.unwrap_or(configured.k), map }
+    Reading { k: args.k.unwrap_or(configured.k), map, rows: None }
+}
+
+/// The version in production with all metrics that both have, by name.
+fn compare(store: &Store, version: &VersionRow, fresh: &[Fresh<'_>]) -> Result<(Option<VersionDoc>, Option<Vec<Compared>>)> {
+    let (mut production, mut all): (Option<VersionDoc>, Option<Vec<Compared>>) = (None, None);
+    for one in fresh {
+        if let Some((found, compared)) = evaluate::compare(store, version, one.evaluation, one.scores)? {
+            production = production.or_else(|| Some(VersionDoc::from(&found)));
+            all.get_or_insert_default().extend(compared);
+        }
+    }
+    if let Some(all) = &mut all {
+        all.sort_by(|a, b| a.metric.cmp(&b.metric));
+    }
+    Ok((production, all))
 }
 
 struct Answers {

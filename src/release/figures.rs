@@ -12,7 +12,8 @@ use crate::config::{Project, Rule};
 use crate::domain::backup::health::Alarm;
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::table::{self as drift_table, CheckRow};
-use crate::domain::eval::metrics::{self, Direction};
+use crate::domain::eval::known::known;
+use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record::{self, Evaluation, Summary};
 use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95};
 use crate::domain::ingest::table::Scope;
@@ -100,7 +101,7 @@ fn gate_verdicts(view: View<'_>, (project, root): (&Project, &Path), version: &V
     let compares =
         |gate: &str| project.gates.iter().any(|g| g.name.as_str() == gate && matches!(g.rule, Rule::Regression { .. }));
     let number = version.version.to_string();
-    for judged in gates::judge_all(view, project, root, version, Stage::Production, None)? {
+    for judged in gates::judge_all(view, project, root, version, Stage::Production, &[])? {
         if compares(&judged.gate) {
             continue;
         }
@@ -141,7 +142,7 @@ fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
             figures.put(metric, of, mean / parts);
             continue;
         }
-        let better = match metrics::find(name).map(|m| m.direction) {
+        let better = match known(name).map(|m| m.direction) {
             Some(Direction::LowerIsBetter) => "lower",
             _ => "higher",
         };

@@ -4,6 +4,7 @@
 //! appended only through [`Store::feed`]. A change without an event is refused as a bug. The rooms above bring their own SQL;
 //! nothing here knows what a table means, except the audit log's.
 
+pub mod answers;
 pub mod check;
 pub mod db;
 pub mod feed;

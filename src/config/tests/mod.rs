@@ -23,7 +23,7 @@ const NAMED: &str = "[project]\nname = \"bot\"\n";
 
 fn parsed(text: &str, env: &[(&str, &str)], profile: Option<&str>) -> crate::base::error::Result<Loaded> {
     let env = Env::new(env.iter().copied());
-    parse(text, Path::new("mlops.toml"), &env, profile, &Vocabulary { metrics: METRICS })
+    parse(text, Path::new("mlops.toml"), &env, profile, &Vocabulary { metrics: METRICS, judged: &["faithfulness"] })
 }
 
 #[track_caller]

@@ -3,7 +3,9 @@
 pub mod check;
 pub mod gate;
 pub mod html;
+pub mod judged;
 pub mod junit;
+pub mod known;
 pub mod metrics;
 pub mod record;
 pub mod score;
