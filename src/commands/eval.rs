@@ -66,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
     reports: Vec<ReportFile>,
     #[command(flatten)]
-    judging: judging::Args,
+    judging: judging::JudgeArgs,
 }
 
 fn override_of(text: &str) -> Result<Override, String> {
@@ -99,6 +99,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
     reading.rows = selection.apply(&mut loaded)?;
     let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &reading.map)?;
+    let system = system.as_str();
     let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
     let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
     let judging = args.judging.judge(cx, asked, &loaded, &answers)?;
@@ -182,9 +183,13 @@ fn compare(store: &Store, version: &VersionRow, fresh: &[Fresh<'_>]) -> Result<(
     Ok((production, all))
 }
 
+/// How answers came that nobody was asked for.
+const RECORDED: &str = "recorded";
+
 struct Answers {
     answers: HashMap<String, Answer>,
-    system: &'static str,
+    /// How they came; gates tell by it what they may rest on.
+    system: String,
     /// How a file of recorded answers was read.
     mapping: Option<Mapping>,
 }
@@ -196,7 +201,7 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
         for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
             cx.out.note(&warning);
         }
-        return Ok(Answers { answers: file.answers, system: "recorded", mapping: Some(file.mapping) });
+        return Ok(Answers { answers: file.answers, system: RECORDED.to_owned(), mapping: Some(file.mapping) });
     }
     Mapping::check(&[&loaded.golden.mapping])?;
     let config = cx.project()?;
@@ -207,10 +212,13 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
     if config.project.system == System::Builtin {
         let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
         let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
-        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant))?;
+        let writer = args.judging.writer(cx)?;
+        let model = writer.as_ref().map(|w| w.model.about().model.clone());
+        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
         let answers = asked(cx, &system, loaded);
         cx.tell_of_engine(system.note());
-        return answers;
+        let kept = if system.cached() > 0 { gates::FROM_CACHE } else { "" };
+        return answers.map(|a| Answers { system: model.map_or(a.system.clone(), |m| format!("{}, {m}{kept}", a.system)), ..a });
     }
     let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
     let Some(system) = system else { return recorded(loaded) };
@@ -221,11 +229,11 @@ fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<Answers> {
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
     let answers = evaluate::answers_from(system, loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(Answers { answers, system: system.kind(), mapping: None })
+    Ok(Answers { answers, system: system.kind().to_owned(), mapping: None })
 }
 
 fn recorded(loaded: &Loaded) -> Result<Answers> {
-    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: "recorded", mapping: None })
+    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: RECORDED.to_owned(), mapping: None })
 }
 
 /// One line for each reason why answers belong to no row.

@@ -108,6 +108,9 @@ pub struct Fresh<'a> {
     pub scores: &'a Scores,
 }
 
+/// How the system of an evaluation ends whose answers were given before, and kept.
+pub const FROM_CACHE: &str = ", from the cache";
+
 /// How many evaluations are looked at to tell why none counts.
 const OTHERS: u32 = 20;
 
@@ -204,6 +207,11 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     if found.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
         return open(format!(
             "its evaluation used recorded answers: set `allow-recorded = true` in this gate, or answer live and {evaluate}"
+        ));
+    }
+    if found.system.ends_with(FROM_CACHE) && metric == Budget::LatencyP95.word() {
+        return open(format!(
+            "its answers came from the cache, so their time is that of another day: {evaluate} with `--cache off`"
         ));
     }
     if let Some(why) = unfit(case, gate, &found)? {

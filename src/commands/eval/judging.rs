@@ -13,6 +13,7 @@ use crate::domain::eval::record;
 use crate::domain::eval::score::ERROR;
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
+use crate::release::answer::writer::Writer;
 use crate::release::evaluate::{self, Loaded, Selection};
 use crate::release::gates::Reading;
 use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
@@ -32,7 +33,7 @@ pub(super) enum Rows {
 }
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Args {
+pub(super) struct JudgeArgs {
     /// Ask only this many rows, from the start of the dataset
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -170,7 +171,7 @@ impl Judging {
     }
 }
 
-impl Args {
+impl JudgeArgs {
     /// The rows that are asked.
     pub(super) fn selection(
         &self,
@@ -184,6 +185,15 @@ impl Args {
             Some(which) => Some(earlier(store, project, version, (loaded, reading), which)?),
         };
         Ok(Selection { only, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit })
+    }
+
+    /// The model that writes answers, where `[llm]` names one. A dry run asks nobody, so there it is not opened.
+    pub(super) fn writer(&self, cx: &Cx) -> Result<Option<Writer>> {
+        let Some(llm) = cx.project()?.project.llm.clone() else { return Ok(None) };
+        let mode = if cx.global.dry_run { CacheMode::Only } else { self.cache };
+        let mut models = cx.models(std::slice::from_ref(&llm), mode != CacheMode::Only)?;
+        let cache = cx.answers(mode)?;
+        Ok(models.pop().map(|model| Writer { model, cache, settings: llm }))
     }
 
     /// Judges the answers by these metrics; `None` when there is none, or in a dry run, which says what it would take.

@@ -84,20 +84,49 @@ fn context_recall(session: &mut Session<'_>) -> Step<f64> {
     best(references, |reference| session.recall(reference, &contexts))
 }
 
+/// An answer that is to be held against right ones.
+enum Start<'s> {
+    /// It declines to answer, which is right or wrong by the row alone.
+    Declined,
+    /// What it claims, maybe not known yet, and what is right.
+    Go(Step<Claims>, Vec<&'s str>),
+}
+
+/// What an answer that is held against references begins with. Whether a row without one is unscored must not hang on what happens
+/// to be known already: one that says whether it can be answered is asked about all the same, any other is not.
+fn start<'s>(session: &mut Session<'s>, answer: &str) -> Step<Start<'s>> {
+    let references = session.references();
+    if session.case.answerable.is_none() {
+        references.clone()?;
+    }
+    match (session.claims(answer), references) {
+        (Ok(Claims::Declines), _) => Ok(Start::Declined),
+        (claims, Ok(references)) => Ok(Start::Go(claims, references)),
+        (claims, Err(why)) => Err(claims.err().unwrap_or(why)),
+    }
+}
+
+/// The statements of an answer that does not decline.
+fn statements(claims: &Step<Claims>) -> Step<Vec<String>> {
+    match claims {
+        Ok(Claims::Statements(all)) => Ok(all.clone()),
+        Ok(Claims::Declines) => Ok(Vec::new()),
+        Err(halt) => Err(halt.clone()),
+    }
+}
+
 /// 0.75 × F1 + 0.25 × cosine of the texts, negative ones as 0. An answer without a right statement has F1 0; in ragas v2 an empty
 /// one has 1.
 fn answer_correctness(session: &mut Session<'_>) -> Step<f64> {
     let answer = session.answer()?;
-    let claims = session.claims(answer);
-    if matches!(claims, Ok(Claims::Declines)) {
+    let Start::Go(claims, references) = start(session, answer)? else {
         return Ok(refusal(session, JudgedId::AnswerCorrectness));
-    }
-    let references = session.references()?;
+    };
     best(references, |reference| {
         // What does not depend on one another is asked for at a time.
         let right = session.reference_statements(reference);
         let near = session.cosine(answer, reference);
-        let (Claims::Statements(said), right) = (claims_again(&claims)?, right?) else { return Ok(0.0) };
+        let (said, right) = (statements(&claims)?, right?);
         let (correct, covered) = session.classify(&said, &right)?;
         let found = correct.iter().filter(|c| **c).count();
         let f1 = f1(found, correct.len() - found, covered.iter().filter(|c| !**c).count());
@@ -105,30 +134,19 @@ fn answer_correctness(session: &mut Session<'_>) -> Step<f64> {
     })
 }
 
-fn claims_again(claims: &Step<Claims>) -> Step<Claims> {
-    match claims {
-        Ok(Claims::Declines) => Ok(Claims::Declines),
-        Ok(Claims::Statements(all)) => Ok(Claims::Statements(all.clone())),
-        Err(halt) => Err(halt.clone()),
-    }
-}
-
 /// F1 of precision (claims of the answer that the reference supports) and recall (claims of the reference that the answer
 /// supports). ragas rounds it to two decimals; kf does not.
 fn factual_correctness(session: &mut Session<'_>) -> Step<f64> {
     let answer = session.answer()?;
-    let claims = session.claims(answer);
-    if matches!(claims, Ok(Claims::Declines)) {
+    let Start::Go(claims, references) = start(session, answer)? else {
         return Ok(refusal(session, JudgedId::FactualCorrectness));
-    }
-    let references = session.references()?;
+    };
     best(references, |reference| {
-        let right = session.reference_statements(reference);
-        let missed = match &right {
-            Ok(right) => session.support(right, &[answer]).map(|all| all.iter().filter(|v| !v.supported).count()),
-            Err(halt) => Err(halt.clone()),
+        let missed = match session.reference_statements(reference) {
+            Ok(right) => session.support(&right, &[answer]).map(|all| all.iter().filter(|v| !v.supported).count()),
+            Err(halt) => Err(halt),
         };
-        let Claims::Statements(said) = claims_again(&claims)? else { return Ok(0.0) };
+        let said = statements(&claims)?;
         let found = session.support(&said, &[reference])?.iter().filter(|v| v.supported).count();
         Ok(f1(found, said.len() - found, missed?))
     })
@@ -138,16 +156,13 @@ fn factual_correctness(session: &mut Session<'_>) -> Step<f64> {
 /// A context is relevant when a statement of the reference follows from it. Of several references the first counts.
 fn noise_sensitivity(session: &mut Session<'_>, metric: JudgedId, relevant: bool) -> Step<f64> {
     let (answer, contexts) = (session.answer()?, session.contexts()?);
-    let claims = session.claims(answer);
-    if matches!(claims, Ok(Claims::Declines)) {
-        return Ok(refusal(session, metric));
-    }
-    let reference = session.references()?[0];
+    let Start::Go(claims, references) = start(session, answer)? else { return Ok(refusal(session, metric)) };
+    let reference = references[0];
     let right = match session.reference_statements(reference) {
         Ok(right) => session.support(&right, &contexts),
         Err(halt) => Err(halt),
     };
-    let Claims::Statements(said) = claims? else { return Ok(refusal(session, metric)) };
+    let said = statements(&claims)?;
     let (from, correct) = (session.support(&said, &contexts), session.support(&said, &[reference]));
     let (right, from, correct) = (right?, from?, correct?);
     let is_relevant: BTreeSet<usize> = right.iter().flat_map(|v| v.contexts.iter().copied()).collect();

@@ -242,6 +242,9 @@ fn what_a_row_does_not_have_is_unscored_and_costs_nothing() {
         &Case { references: &texts(&[" "]), ..row.case() },
         "the row has no reference answer",
     );
+    for metric in [JudgedId::AnswerCorrectness, JudgedId::FactualCorrectness, JudgedId::NoiseSensitivity] {
+        unscored(metric, &Case { references: &[], ..row.case() }, "the row has no reference answer");
+    }
     let unanswerable = Case { answerable: Some(false), ..row.case() };
     unscored(JudgedId::ContextPrecision, &unanswerable, "the row cannot be answered, so no context is right");
     let plain = Settings { rubric: None, ..settings(1) };
@@ -389,6 +392,39 @@ fn whatever_a_text_says_it_stays_between_its_lines() {
         assert!(matches!(found, Judged::Scored(_)), "{metric}: {found:?}");
     }
     assert_eq!(seen.borrow().len(), 5, "every form was seen");
+}
+
+/// A score hangs on what was said, and not on what else happens to be known when a row is looked at.
+#[test]
+fn what_others_asked_before_changes_nothing() {
+    let row = Row::new();
+    let declines = |judge: usize, request: &Request| match holds(request, REFUSAL) {
+        true => Ok(json!({"reason": "", "declines": true, "statements": []})),
+        false => usual(judge, request),
+    };
+    let bare = Case { answer: Some(REFUSAL), references: &[], ..row.case() };
+    for case in [row.case(), Case { answerable: Some(false), ..bare }, Case { answerable: Some(true), ..bare }, bare] {
+        for metric in JudgedId::ALL.iter().filter(|m| **m != JudgedId::AnswerRelevancy) {
+            let alone = run(*metric, &case, &settings(1), &declines).0;
+            for other in JudgedId::ALL.iter().filter(|m| **m != JudgedId::AnswerRelevancy) {
+                let mut memo = Memo::default();
+                for wanted in [*other, *metric] {
+                    while let Err(needs) = judge(wanted, &case, &settings(1), 0, &memo) {
+                        for need in needs {
+                            match need {
+                                Need::Ask { judge, request, key } => {
+                                    drop(memo.replies.insert((judge, key), declines(judge, &request)))
+                                }
+                                Need::Vector(text) => drop(memo.vectors.insert(text.clone(), Ok(vector(&text)))),
+                            }
+                        }
+                    }
+                }
+                let after = judge(*metric, &case, &settings(1), 0, &memo).expect("known").0;
+                assert_eq!(after, alone, "{metric} after {other}");
+            }
+        }
+    }
 }
 
 #[test]
