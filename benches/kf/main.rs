@@ -7,6 +7,7 @@
 mod audit;
 mod backup;
 mod hashing;
+mod judging;
 mod line;
 mod measure;
 mod memory;
@@ -31,6 +32,7 @@ const BENCHES: &[Bench] = &[
     ("register", register::run),
     ("hash", hashing::run),
     ("score", scoring::run),
+    ("judge", judging::run),
     ("search", search::run),
     ("audit", audit::run),
     ("writers", writers::run),

@@ -79,8 +79,11 @@ fn with_judge(s: &mut Sandbox, judge: &str, more: &str, rows: &[Value]) {
 
 /// Runs `kf eval bot --format json --rows` with more arguments.
 fn eval(s: &Sandbox, code: i32, more: &[&str]) -> (Value, Run) {
-    let mut args = vec!["eval", "bot", "--format", "json", "--rows"];
+    let mut args = vec!["eval", "bot", "--format", "json"];
     args.extend(more);
+    if !more.contains(&"--rows") {
+        args.push("--rows");
+    }
     let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(&args));
     assert_eq!(run.code, Some(code), "kf {args:?}\n{run}");
     (json(&run), run)
@@ -386,7 +389,7 @@ fn some_rows_may_be_asked() {
     rows[5]["response"] = json!("It is [[cut]].");
     with_judge(&mut s, &models.keys("anthropic"), "", &rows);
     let ids = |report: &Value| -> Vec<String> {
-        report["rows"].as_array().expect("rows").iter().map(|r| r["id"].as_str().expect("an id").to_owned()).collect()
+        report["rows"].as_array().expect("rows are listed").iter().map(|r| r["id"].as_str().expect("an id").to_owned()).collect()
     };
     let all = eval(&s, 5, &by(&["faithfulness"])).0;
     assert_eq!(means(&all)["faithfulness"].1, 9);

@@ -1,6 +1,6 @@
 //! `[system] kind = "builtin"` with `[llm]`: a language model writes the answers by the version's prompt.
 
-use crate::builtin::{CONFIG, handbook, registered};
+use crate::builtin::{handbook, registered};
 use crate::repo::{ends, json, ok, on_both};
 use crate::support::models::{KEY, Models};
 use crate::support::sandbox::Sandbox;

@@ -221,7 +221,7 @@ impl JudgeArgs {
             metrics,
             repeat: self.repeat,
             max_cost: self.max_cost,
-            cache: cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache })?,
+            cache: &cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache })?,
         };
         let rows = &loaded.golden.rows;
         if !bench.cache.is_all() {

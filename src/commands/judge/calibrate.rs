@@ -147,7 +147,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         metrics: vec![args.metric],
         repeat: 1,
         max_cost: None,
-        cache: cx.answers(mode)?,
+        cache: &cx.answers(mode)?,
     };
     cx.out.note(&judging::estimate(&bench, &rows, &answers).to_string());
     let store = cx.store(Mode::Write)?;

@@ -259,7 +259,7 @@ impl<'a> Driver<'a> {
         if wanted.is_empty() {
             return Ok(false);
         }
-        let (embedder, cache) = (self.bench.embedder, &self.bench.cache);
+        let (embedder, cache) = (self.bench.embedder, self.bench.cache);
         let mut missing: Vec<&str> = Vec::new();
         for (_, text) in &wanted {
             if self.memo.vectors.contains_key(text) || missing.contains(&text.as_str()) {
@@ -321,7 +321,13 @@ impl Took {
         self.tokens_in += tokens.input.unwrap_or(0);
         self.tokens_out += tokens.output.unwrap_or(0);
         self.cost_usd = self.cost_usd.zip(cost).map(|(sum, cost)| sum.and(cost));
-        self.latency_ms += latency_ms;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float becomes the nearest whole number there is"
+        )]
+        let us = (latency_ms * 1e3).round() as u64;
+        self.latency_us = self.latency_us.saturating_add(us);
     }
 
     /// A request that failed cost what it says; one that was never answered is taken to have cost nothing.

@@ -48,7 +48,7 @@ pub struct Bench<'a> {
     /// What may be spent.
     pub max_cost: Option<PicoUsd>,
     /// What was answered before.
-    pub cache: Cached,
+    pub cache: &'a Cached,
 }
 
 /// What asking took.
@@ -62,8 +62,15 @@ pub struct Took {
     pub tokens_out: u64,
     /// What it cost; `None` when a price or a count of tokens is not known.
     pub cost_usd: Option<PicoUsd>,
-    /// The time of all answers together, in milliseconds.
-    pub latency_ms: f64,
+    /// The time of all answers together, in whole microseconds, so that the order of answers does not show in the sum.
+    #[serde(rename = "latency_ms", serialize_with = "milliseconds")]
+    pub latency_us: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[expect(clippy::cast_precision_loss, reason = "a time that is shown")]
+fn milliseconds<S: serde::Serializer>(us: &u64, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_f64(*us as f64 / 1e3)
 }
 
 /// The scores with how they came about.

@@ -86,7 +86,7 @@ fn bench<'a>(model: Fake, metrics: &[JudgedId], embedder: &'a dyn Embedder) -> B
         metrics: metrics.to_vec(),
         repeat: 1,
         max_cost: None,
-        cache: Cached::open(std::path::Path::new("nowhere"), CacheMode::Off).expect("no cache"),
+        cache: Box::leak(Box::new(Cached::open(std::path::Path::new("nowhere"), CacheMode::Off).expect("no cache"))),
     }
 }
 
