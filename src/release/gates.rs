@@ -78,7 +78,7 @@ impl Reading {
             let _ = write!(name, ";map={}", Digest::of(json!(columns).to_string().as_bytes()).short());
         }
         if let Some(rows) = &self.rows {
-            let _ = write!(name, ";rows={rows}");
+            let _ = write!(name, "{}{rows}", record::PART);
         }
         name
     }

@@ -205,7 +205,9 @@ fn every_fault_is_an_error_with_its_reason_and_never_a_score() {
             })
             .collect();
         with_judge(&mut s, &models.keys(provider), "timeout = \"500ms\"\nmax-retries = 2\n", &rows);
-        let (report, run) = eval(&s, 5, &by(&["faithfulness"]));
+        let (report, run) = eval(&s, 5, &[by(&["faithfulness"]), vec!["--report", "junit=eval.xml"]].concat());
+        let junit = s.read("eval.xml");
+        assert_eq!(junit.matches("type=\"no-judgement\"").count(), 7, "{junit}");
         for (mark, reason) in faults {
             let row = of_row(&report, mark);
             let (score, why) = (row["scores"]["faithfulness"].as_f64(), row["unscored"]["faithfulness"].as_str());

@@ -166,7 +166,7 @@ impl Judging {
 
     /// Under which name the evaluation is kept: one that was stopped counts for no gate.
     pub(super) fn judge(&self, reading: &Reading) -> String {
-        let stopped = if self.outcome.stopped { ";stopped" } else { "" };
+        let stopped = if self.outcome.stopped { record::STOPPED } else { "" };
         format!("{}{stopped}", reading.judge_of(&self.name))
     }
 }

@@ -16,6 +16,11 @@ use crate::store::{Feed, Row, Tx, Value, View, values};
 use serde::Serialize;
 use serde_json::{Map, json};
 
+/// What the judge of an evaluation of some rows has before the name of these rows.
+pub const PART: &str = ";rows=";
+/// What the judge of an evaluation has at its end that was stopped before its end.
+pub const STOPPED: &str = ";stopped";
+
 /// One metric of an evaluation in sum.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -99,6 +104,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// True when all rows of its dataset were asked and judged to their end: what is told of some rows is not told of the version.
+    pub fn is_whole(&self) -> bool {
+        !self.judge.contains(PART) && !self.judge.ends_with(STOPPED)
+    }
+
     /// The sum of a metric.
     pub fn metric(&self, name: &str) -> Option<&Summary> {
         self.metrics.iter().find(|m| m.metric == name)
