@@ -8,6 +8,7 @@ mod ab;
 mod audit;
 mod backup;
 mod hashing;
+mod judging;
 mod line;
 mod measure;
 mod memory;
@@ -33,6 +34,7 @@ const BENCHES: &[Bench] = &[
     ("register", register::run),
     ("hash", hashing::run),
     ("score", scoring::run),
+    ("judge", judging::run),
     ("search", search::run),
     ("render", prompts::run),
     ("ab", ab::run),

@@ -10,10 +10,12 @@
 //! `Retry-After` says (RFC 9110 §10.2.3). A request that ran out of time is not repeated: it may have been carried out, and
 //! the next one would take as long. When a service has not been reached many times in a row, waiting for it ends.
 
+mod pace;
 mod request;
 mod stream;
 mod wait;
 
+pub use pace::Pace;
 pub use request::{Request, Response};
 
 use crate::base::error::{Context, Error, Result};
@@ -136,8 +138,17 @@ impl Http {
     /// When the service is not reached, takes too long or answers too much; for a status other than success, with
     /// [`Refused`] as its cause.
     pub async fn send(&self, request: &Request) -> Result<Response> {
+        self.send_at(&Pace::default(), request).await
+    }
+
+    /// The same at a pace that others share: every attempt waits for its turn, and a wait that the service asks for is everybody's.
+    ///
+    /// # Errors
+    /// As [`Http::send`].
+    pub async fn send_at(&self, pace: &Pace, request: &Request) -> Result<Response> {
         let mut backoff = Backoff::new(&self.policy, &self.random);
         loop {
+            pace.turn().await;
             let attempt = backoff.attempt();
             let tried = |e: Error| if attempt > 1 { again(e, attempt) } else { e };
             match self.once(request).await {
@@ -152,7 +163,10 @@ impl Http {
                         return Err(refused());
                     }
                     match backoff.after(response.retry_after()) {
-                        Some(wait) => tokio::time::sleep(wait).await,
+                        Some(wait) => {
+                            response.retry_after().into_iter().for_each(|asked| pace.hold(asked));
+                            tokio::time::sleep(wait).await;
+                        }
                         None => return Err(refused()),
                     }
                 }

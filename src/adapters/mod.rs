@@ -11,6 +11,7 @@ pub mod hook;
 pub mod http;
 pub mod incident_file;
 pub mod kubectl;
+pub mod llm;
 pub mod neo4j;
 pub mod probe;
 pub mod process;

@@ -15,7 +15,7 @@ use crate::config::{self, Artifacts, DataSource, Loaded, S3, StatePlace, Vocabul
 use crate::data::Input;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
-use crate::domain::eval::metrics;
+use crate::domain::eval::{judged, metrics};
 use crate::release::evaluate::ReportFile;
 use crate::store::db::Foreign;
 use crate::store::objects::{Fetch, Keys, Objects, RemoteOptions, atomic};
@@ -71,8 +71,11 @@ impl Cx {
         if let Some(loaded) = self.loaded.get() {
             return Ok(loaded);
         }
-        let names: Vec<(&str, (f64, f64))> = metrics::all().iter().map(|m| (m.name, m.range)).collect();
-        let vocabulary = Vocabulary { metrics: &names };
+        let known = metrics::all().iter().map(|m| (m.name, m.range));
+        let names: Vec<(&str, (f64, f64))> =
+            known.chain(judged::all().iter().map(|m| (m.name, judged::registry::RANGE))).collect();
+        let judged: Vec<&str> = judged::all().iter().map(|m| m.name).collect();
+        let vocabulary = Vocabulary { metrics: &names, judged: &judged };
         let loaded = config::load(&self.cwd, &self.env, self.global.profile.as_deref(), &vocabulary)?;
         Ok(self.loaded.get_or_init(|| loaded))
     }

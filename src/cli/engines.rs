@@ -8,6 +8,7 @@ use crate::adapters::embedder::directory::Directory;
 use crate::adapters::embedder::endpoint::Endpoint;
 use crate::adapters::gateway::Gateway;
 use crate::adapters::kubectl::Kubernetes;
+use crate::adapters::llm;
 use crate::adapters::neo4j::Neo4j;
 use crate::adapters::qdrant::Qdrant;
 use crate::adapters::servers::{Envoy, Nginx};
@@ -17,8 +18,10 @@ use crate::base::random::Random;
 use crate::config::secret::SecretRef;
 use crate::config::{self, Metrics, Splitter, VectorEngine};
 use crate::domain::ingest::table::Scope;
+use crate::release::judging::{CacheMode, Cached};
 use crate::seams::embedder::Embedder;
 use crate::seams::metrics::MetricSource;
+use crate::seams::model::Model;
 use crate::seams::traffic::Target;
 
 impl Cx {
@@ -38,6 +41,26 @@ impl Cx {
                 Box::new(Endpoint::new(endpoint, key.as_ref(), Random::System)?)
             }
         })
+    }
+
+    /// The language models of these settings, with their keys or, where nobody will be asked, without.
+    ///
+    /// # Errors
+    /// When a key cannot be fetched, or an address cannot be used.
+    pub(crate) fn models(&self, settings: &[config::Llm], keys: bool) -> Result<Vec<Box<dyn Model>>> {
+        let one = |model: &config::Llm| {
+            let key = model.api_key.as_ref().filter(|_| keys).map(|key| self.secret(key)).transpose()?;
+            Ok(Box::new(llm::Endpoint::new(model, key.as_ref(), Random::System)?) as Box<dyn Model>)
+        };
+        settings.iter().map(one).collect()
+    }
+
+    /// What language models answered before.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) fn answers(&self, mode: CacheMode) -> Result<Cached> {
+        Cached::open(&self.kf_dir()?.join("cache").join("answers.db"), mode)
     }
 
     /// The Qdrant server, when `mlops.toml` names one.

@@ -1,5 +1,6 @@
 //! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
 
+mod judging;
 mod report;
 
 use super::version_doc::VersionDoc;
@@ -15,11 +16,12 @@ use crate::cli::progress;
 use crate::cli::report::{json, markdown};
 use crate::config::System;
 use crate::domain::eval::gate::Judged;
+use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::{html, junit};
 use crate::domain::golden::{Answer, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
-use crate::release::evaluate::{self, Loaded, ReportFile};
+use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
 use crate::release::{answer, gates, system};
 use crate::seams::answerer::Answerer;
@@ -34,7 +36,7 @@ use std::path::PathBuf;
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n\nExits 3 when a gate fails, 4 when one is inconclusive."
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
 )]
 pub(crate) struct Args {
     /// The version
@@ -64,12 +66,11 @@ pub(crate) struct Args {
     /// Also write the report to a file: junit, html, markdown or json; again for more
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
     reports: Vec<ReportFile>,
-    /// List every row with its scores
-    #[arg(long)]
-    rows: bool,
     /// List every language and tag with its own rows, against production
     #[arg(long)]
     slices: bool,
+    #[command(flatten)]
+    judging: judging::JudgeArgs,
 }
 
 fn override_of(text: &str) -> Result<Override, String> {
@@ -90,24 +91,34 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let config = cx.project()?;
     let paths = cx.report_paths(&args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let wanted = evaluate::metrics_of(&args.metrics)?;
+    let (wanted, asked) = evaluate::metrics_of(&args.metrics)?;
     let version = store.read(|view| table::resolve(view, &args.reference))?;
     let dataset = args.dataset.clone().or_else(|| config.project.golden.dataset.as_ref().map(ToString::to_string));
     let dataset = dataset.ok_or_else(|| {
         Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
     })?;
     let configured = Reading::configured(&config.project.golden)?;
-    let reading = reading(args, &configured);
-    let loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
+    let mut reading = reading(args, &configured);
+    let mut loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
+    let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
+    reading.rows = selection.apply(&mut loaded)?;
     let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &reading.map)?;
+    let system = system.as_str();
     let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
+    let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
+    let judging = args.judging.judge(cx, asked, &loaded, &answers)?;
     let evaluation = evaluate::keep(&store, &version, &loaded, (&reading.judge(), system), &scores)?;
-    let compared = evaluate::compare(&store, &version, &evaluation, (&loaded, &scores))?;
-    let slices = args.slices.then(|| evaluate::slices(&store, &version, &evaluation, (&loaded, &scores))).transpose()?;
-    let must_pass = evaluate::must_pass(&loaded);
-    let (stage, gates) =
-        judge(cx, args, &store, &version, Fresh { evaluation: &evaluation, scores: &scores, must_pass: &must_pass })?;
-    let (production, comparison) = compared.map_or((None, None), |(p, c)| (Some(VersionDoc::from(&p)), Some(c)));
+    let judged = match &judging {
+        Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&j.judge(&reading), system), &j.outcome.scores)?),
+        None => None,
+    };
+    let judged_scores = judging.as_ref().map(|j| &j.outcome.scores);
+    let must_pass = &evaluate::must_pass(&loaded);
+    let mut fresh = vec![Fresh { evaluation: &evaluation, scores: &scores, must_pass }];
+    fresh.extend(judged.as_ref().zip(judged_scores).map(|(evaluation, scores)| Fresh { evaluation, scores, must_pass }));
+    let (production, comparison) = compare(&store, &version, &loaded, &fresh)?;
+    let slices = args.slices.then(|| slices(&store, &version, &loaded, &fresh)).transpose()?;
+    let (stage, gates) = judge(cx, args, &store, &version, &fresh)?;
     let report = Evaluated {
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
@@ -119,13 +130,16 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         stage,
         verdict: gates::overall(&gates),
         gates,
-        rows: args.rows.then(|| row_docs(&scores)),
         slices,
+        rows: args.judging.rows.map(|_| row_docs(&[&scores].into_iter().chain(judged_scores).collect::<Vec<_>>())),
+        judging: judging.as_ref().map(judging::Judging::doc),
         evaluation,
+        judged,
     };
     let parts = Parts {
         version: &version,
         evaluation: &report.evaluation,
+        judged: report.judged.as_ref().zip(judged_scores),
         loaded: &loaded,
         answers: &answers,
         scores: &scores,
@@ -140,7 +154,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 }
 
 /// The stage whose gates are judged, and their verdicts.
-fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: Fresh<'_>) -> Result<(Option<Stage>, Vec<Judged>)> {
+fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: &[Fresh<'_>]) -> Result<(Option<Stage>, Vec<Judged>)> {
     if args.no_gates {
         return Ok((None, Vec::new()));
     }
@@ -151,19 +165,52 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: Fresh
         (None, _) => next,
     };
     let config = cx.project()?;
-    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage, Some(fresh)))?;
+    let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage, fresh))?;
     Ok((Some(stage), judged))
 }
 
 /// What is asked for on the command line, then what mlops.toml says.
 fn reading(args: &Args, configured: &Reading) -> Reading {
     let map = args.map.iter().chain(&configured.map).cloned().collect();
-    Reading { k: args.k.unwrap_or(configured.k), map }
+    Reading { k: args.k.unwrap_or(configured.k), map, rows: None }
 }
+
+/// The version in production with all metrics that both have, by name.
+fn compare(
+    store: &Store,
+    version: &VersionRow,
+    loaded: &Loaded,
+    fresh: &[Fresh<'_>],
+) -> Result<(Option<VersionDoc>, Option<Vec<Compared>>)> {
+    let (mut production, mut all): (Option<VersionDoc>, Option<Vec<Compared>>) = (None, None);
+    for one in fresh {
+        if let Some((found, compared)) = evaluate::compare(store, version, one.evaluation, (loaded, one.scores))? {
+            production = production.or_else(|| Some(VersionDoc::from(&found)));
+            all.get_or_insert_default().extend(compared);
+        }
+    }
+    if let Some(all) = &mut all {
+        all.sort_by(|a, b| a.metric.cmp(&b.metric));
+    }
+    Ok((production, all))
+}
+
+/// Every slice of every metric.
+fn slices(store: &Store, version: &VersionRow, loaded: &Loaded, fresh: &[Fresh<'_>]) -> Result<Vec<Sliced>> {
+    let mut all = Vec::new();
+    for one in fresh {
+        all.extend(evaluate::slices(store, version, one.evaluation, (loaded, one.scores))?);
+    }
+    Ok(all)
+}
+
+/// How answers came that nobody was asked for.
+const RECORDED: &str = "recorded";
 
 struct Answers {
     answers: HashMap<String, Answer>,
-    system: &'static str,
+    /// How they came; gates tell by it what they may rest on.
+    system: String,
     /// How a file of recorded answers was read.
     mapping: Option<Mapping>,
 }
@@ -175,7 +222,7 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
         for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
             cx.out.note(&warning);
         }
-        return Ok(Answers { answers: file.answers, system: "recorded", mapping: Some(file.mapping) });
+        return Ok(Answers { answers: file.answers, system: RECORDED.to_owned(), mapping: Some(file.mapping) });
     }
     Mapping::check(&[&loaded.golden.mapping])?;
     let config = cx.project()?;
@@ -186,10 +233,13 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
     if config.project.system == System::Builtin {
         let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
         let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
-        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant))?;
+        let writer = args.judging.writer(cx)?;
+        let model = writer.as_ref().map(|w| w.model.about().model.clone());
+        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
         let answers = asked(cx, &system, loaded);
         cx.tell_of_engine(system.note());
-        return answers;
+        let kept = if system.cached() > 0 { gates::FROM_CACHE } else { "" };
+        return answers.map(|a| Answers { system: model.map_or(a.system.clone(), |m| format!("{}, {m}{kept}", a.system)), ..a });
     }
     let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
     let Some(system) = system else { return recorded(loaded) };
@@ -200,11 +250,11 @@ fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<Answers> {
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
     let answers = evaluate::answers_from(system, loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(Answers { answers, system: system.kind(), mapping: None })
+    Ok(Answers { answers, system: system.kind().to_owned(), mapping: None })
 }
 
 fn recorded(loaded: &Loaded) -> Result<Answers> {
-    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: "recorded", mapping: None })
+    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: RECORDED.to_owned(), mapping: None })
 }
 
 /// One line for each reason why answers belong to no row.

@@ -33,6 +33,7 @@ mod history;
 mod index;
 mod ingest;
 mod init;
+mod judge;
 mod lineage;
 mod list;
 mod log;
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     Index(index::Command),
     Ingest(ingest::Args),
     Init(init::Args),
+    #[command(subcommand)]
+    Judge(judge::Command),
     Lineage(lineage::Args),
     List(list::Args),
     Log(log::Args),
@@ -167,6 +170,7 @@ impl Command {
             Self::Index(command) => command.run(cx),
             Self::Ingest(args) => args.run(cx),
             Self::Init(args) => init::run(cx, args),
+            Self::Judge(command) => command.run(cx),
             Self::Lineage(args) => lineage::run(cx, args),
             Self::List(args) => list::run(cx, args),
             Self::Log(args) => log::run(cx, args),

@@ -311,7 +311,7 @@ pub(crate) fn run(cx: &Cx, _: &Args) -> Result<Exit> {
         let (taken_back, back) = TakenBack::all(view, &rows, &here)?;
         let mut waiting = Vec::new();
         for row in rows.iter().filter(|r| r.stage == Stage::Staging) {
-            let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production, None)?;
+            let judged = gates::judge_all(view, &loaded.project, &loaded.root, row, Stage::Production, &[])?;
             let (verdict, gates) = (gates::overall(&judged), judged.len());
             let open = judged.into_iter().filter(|j| j.verdict != Verdict::Pass).map(|j| j.gate).collect();
             let is_back = back.contains(&row.id);

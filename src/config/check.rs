@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 pub struct Vocabulary<'a> {
     /// The names of the evaluation metrics that gates may ask for, each with its lowest and highest score.
     pub metrics: &'a [(&'a str, (f64, f64))],
+    /// Those of them that a language model judges.
+    pub judged: &'a [&'a str],
 }
 
 /// What a check can look at, and where it reports.

@@ -41,6 +41,8 @@ pub use tables::golden::Golden;
 pub use tables::graph::{Graph, GraphEngine, Neo4jSettings};
 pub use tables::health::{Asks, Health, HealthCheck};
 pub use tables::ingest::{Ingest, QualityCheck, QualityRules, TenantRules};
+pub use tables::judge::{Judge, Statements};
+pub use tables::llm::{Llm, LlmProvider};
 pub use tables::metrics::{Counter, CounterKind, LatencyUnit, Metrics, Queries, ScoreQueries};
 pub use tables::model::{Model, Parts};
 pub use tables::monitor::{Direction, FailFrom, Limit, LimitKind, Method, Monitor, Prometheus, Watch};

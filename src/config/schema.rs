@@ -5,8 +5,8 @@ use super::diag::Diags;
 use super::leaf::name_schema;
 use super::shape::{Sub, Table as _, Tables, table};
 use super::tables::{
-    alerts, artifacts, backup, dr, drift, embedder, gates, golden, graph, health, ingest, model, monitor, policy, project,
-    rollout, signing, state, system, target, vectors,
+    alerts, artifacts, backup, dr, drift, embedder, gates, golden, graph, health, ingest, judge, llm, model, monitor, policy,
+    project, rollout, signing, state, system, target, vectors,
 };
 use serde_json::{Value, json};
 
@@ -49,6 +49,10 @@ tables! {
     golden: Sub<golden::RawGolden> => golden::Golden = "golden";
     /// How a version answers a question.
     system: Sub<system::RawSystem> => system::System = "system";
+    /// The language model that answers for a version.
+    llm: Sub<llm::RawLlm> => Option<llm::Llm> = "llm";
+    /// Who judges answers, by which metrics, and how.
+    judge: Sub<judge::RawJudge> => Option<judge::Judge> = "judge";
     /// What makes vectors of texts.
     embedder: Sub<embedder::RawEmbedder> => embedder::Embedder = "embedder";
     /// How documents are taken in.

@@ -93,6 +93,49 @@ name = "@PROJECT@"
 #warn-below = 0.8
 #reject = ["length", "language", "pii"]
 
+# The language model that answers for a version, with `[system] kind = "builtin"`: `anthropic`, or `openai` for every server that
+# speaks its protocol. Prices are US dollars for a million tokens.
+#[llm]
+#provider = "anthropic"
+#base-url = "https://api.anthropic.com"
+#model = "claude-sonnet-4-5"
+#api-key = "env:ANTHROPIC_API_KEY"
+#timeout = "120s"
+#concurrency = 8
+#max-retries = 5
+#rpm = 50
+#max-tokens = 4096
+#temperature = 0.0
+#seed = 1
+#price-input = 3
+#price-output = 15
+
+# Who judges answers, best of another family than the model that answers; `kf judge calibrate` compares it with people.
+#[judge]
+#provider = "openai"
+#base-url = "https://api.openai.com/v1"
+#model = "gpt-4.1-mini"
+#api-key = "env:OPENAI_API_KEY"
+#timeout = "120s"
+#concurrency = 8
+#max-retries = 5
+#rpm = 500
+#max-tokens = 4096
+#temperature = 0.0
+#seed = 1
+#price-input = 0.4
+#price-output = 1.6
+#metrics = ["faithfulness"]
+#rubric = "The answer is polite, and says what to do next."
+#statements = "judge"
+#questions = 3
+#min-coverage = 0.9
+
+#[[judge.panel]]
+#provider = "anthropic"
+#model = "claude-haiku-4-5"
+#api-key = "env:ANTHROPIC_API_KEY"
+
 # What makes vectors of texts: the table that is `builtin`, a model in a local `directory`, or an `endpoint`.
 #[embedder]
 #kind = "endpoint"
@@ -127,6 +170,7 @@ name = "@PROJECT@"
 #models = ["answer-bot"]
 #dataset = "faq"
 #allow-recorded = false
+#allow-uncalibrated = false
 
 #[gates.fast]
 #stage = "production"
@@ -460,7 +504,7 @@ mod tests {
     use std::path::Path;
 
     fn loaded(text: &str, profile: Option<&str>) -> Loaded {
-        let vocabulary = Vocabulary { metrics: &[("token-f1", (0.0, 1.0))] };
+        let vocabulary = Vocabulary { metrics: &[("token-f1", (0.0, 1.0))], judged: &["faithfulness"] };
         parse(text, Path::new("mlops.toml"), &Env::default(), profile, &vocabulary).unwrap_or_else(|e| panic!("{e}"))
     }
 

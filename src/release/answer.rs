@@ -1,12 +1,17 @@
 //! The built-in way to answer: what `kf search` finds by a version's retrieval settings, quoted.
 //!
-//! The answer is the sentences of the passages that are nearest to the question, word for word, each with the source that it
-//! stands in; no model writes anything. So the scores of retrieval are those of what was found, and scores of the answer's
-//! words are those of quoting. Contexts are the texts of the passages, best first; their ids are the sources of the documents.
+//! Without `[llm]` the answer is the sentences of the passages that are nearest to the question, word for word, each with the source
+//! that it stands in; no model writes anything. So the scores of retrieval are those of what was found, and scores of the answer's
+//! words are those of quoting. With `[llm]` a model writes the answer by the version's prompt; time and cost are the model's.
+//! Contexts are the texts of the passages, best first; their ids are the sources of the documents.
+
+pub mod writer;
 
 use crate::adapters::qdrant::Qdrant;
-use crate::base::error::{Context, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
+use crate::base::quantity::PicoUsd;
 use crate::config::Project;
 use crate::domain::ingest::chunk::sentences_of;
 use crate::domain::ingest::quality::language;
@@ -18,9 +23,13 @@ use crate::release::register::layout_of;
 use crate::release::search::{Hit, Request, Searcher};
 use crate::seams::answerer::{Answer, Answered, Answerer, Question};
 use crate::seams::embedder::{Embedder, Purpose};
+use crate::seams::model::{Completion, Failure, FailureKind, Outcome};
 use crate::store::Store;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use writer::{Script, Writer};
 
 /// Sentences that an answer quotes at most.
 const QUOTED: usize = 2;
@@ -39,6 +48,10 @@ pub struct Builtin<'a> {
     retrieval: Retrieval,
     cache: PathBuf,
     qdrant: Option<Qdrant>,
+    /// The model that writes, with the version's prompt.
+    writer: Option<(Writer, Script)>,
+    /// Answers that nobody was asked for now.
+    cached: Cell<usize>,
     /// What the first answer said of the engine that finds the nearest vectors.
     note: OnceCell<String>,
 }
@@ -46,7 +59,7 @@ pub struct Builtin<'a> {
 /// The built-in system for a version whose files are unpacked in `files`.
 ///
 /// # Errors
-/// When the version's retrieval settings cannot be used.
+/// When the version's retrieval settings cannot be used, or its prompt where a model writes.
 pub fn builtin<'a>(
     store: &'a Store,
     embedder: &'a dyn Embedder,
@@ -54,6 +67,7 @@ pub fn builtin<'a>(
     version: &VersionRow,
     files: &Path,
     (cache, qdrant): (PathBuf, QdrantOf<'_>),
+    writer: Option<Writer>,
 ) -> Result<Builtin<'a>> {
     let layout = project.models.iter().find(|m| m.name == version.name).map_or_else(|| Ok(Layout::default()), layout_of)?;
     let mut read = Vec::new();
@@ -61,14 +75,34 @@ pub fn builtin<'a>(
     let borrowed: Vec<(&str, &[u8])> = read.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     let parts = parse_parts(version.kind, &layout, &borrowed).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        crate::base::error::Error::new(format!("the files of {} cannot be read:\n{}", version.reference(), lines.join("\n")))
+        Error::new(format!("the files of {} cannot be read:\n{}", version.reference(), lines.join("\n")))
     })?;
     let retrieval = Retrieval::of(&parts)?;
+    let writer = match writer {
+        Some(writer) => Some((writer, Script::of(&parts).context(|| format!("{} cannot answer", version.reference()))?)),
+        None => None,
+    };
     let collection = retrieval.collection.clone().unwrap_or_else(|| project.ingest.collection.clone());
     let tenant = project.ingest.tenant.clone();
     let scope = store.read(|view| Scope::find(view, &tenant, &collection))?;
     let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
-    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, note: OnceCell::new() })
+    let (cached, note) = (Cell::new(0), OnceCell::new());
+    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, cached, note })
+}
+
+/// An answer with what the model said and took.
+fn said(found: Answer, completion: Completion) -> Answer {
+    Answer {
+        text: completion.content.text(),
+        latency_ms: Some(completion.latency_ms),
+        cost: completion.cost.map(PicoUsd::micro),
+        tokens: completion.tokens,
+        ..found
+    }
+}
+
+fn lost() -> Error {
+    Error::of(Kind::Bug, "a question to the language model was lost")
 }
 
 fn read_files(root: &Path, folder: &Path, into: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
@@ -87,6 +121,9 @@ fn read_files(root: &Path, folder: &Path, into: &mut Vec<(String, Vec<u8>)>) -> 
 
 impl Answerer for Builtin<'_> {
     fn answer(&self, questions: &[Question], each: &mut dyn FnMut(Answered) -> Result<()>) -> Result<()> {
+        if let Some((writer, script)) = &self.writer {
+            return self.written(writer, script, questions, each);
+        }
         for question in questions {
             // A question that cannot be asked, an empty one, is its outcome; a state that cannot be read ends the work.
             let outcome = match question.question.trim().is_empty() {
@@ -109,7 +146,72 @@ impl Builtin<'_> {
         self.note.get().map(String::as_str)
     }
 
+    /// Answers that came out of the cache: what they say of time is of another day.
+    pub fn cached(&self) -> usize {
+        self.cached.get()
+    }
+
+    /// Lets the model write every answer. Passages are looked for on this thread while the model writes about others.
+    fn written(
+        &self,
+        writer: &Writer,
+        script: &Script,
+        questions: &[Question],
+        each: &mut dyn FnMut(Answered) -> Result<()>,
+    ) -> Result<()> {
+        let most = writer.model.about().concurrency.saturating_mul(2).max(1);
+        let (sender, answers) = channel();
+        let mut open: HashMap<String, (Answer, Digest)> = HashMap::new();
+        let mut take = |(id, outcome): (String, Outcome), open: &mut HashMap<String, (Answer, Digest)>| {
+            let Some((found, digest)) = open.remove(&id) else { return Ok(()) };
+            let outcome = match outcome {
+                Ok(completion) => {
+                    writer.cache.keep(writer.model.about(), &digest, &completion)?;
+                    Ok(said(found, completion))
+                }
+                Err(failure) if failure.kind == FailureKind::Misconfigured => return Err(failure.into_error()),
+                Err(failure) => Err(failure.reason),
+            };
+            each(Answered { id, outcome })
+        };
+        for question in questions {
+            if question.question.trim().is_empty() {
+                open.insert(question.id.clone(), (Answer::default(), Digest::of(b"")));
+                let empty = Failure::new(FailureKind::Rejected, "the question is empty");
+                take((question.id.clone(), Err(empty)), &mut open)?;
+                continue;
+            }
+            let (found, hits) = self.found(&question.question)?;
+            let request = script.request(&question.question, &hits, &writer.settings);
+            let digest = request.digest()?;
+            open.insert(question.id.clone(), (found, digest));
+            if let Some(kept) = writer.cache.completion(writer.model.about(), &digest)? {
+                self.cached.set(self.cached.get() + 1);
+                take((question.id.clone(), Ok(kept)), &mut open)?;
+            } else if writer.cache.is_all() {
+                let why = Failure::new(FailureKind::NotAsked, "nobody was asked: it is not in the cache");
+                take((question.id.clone(), Err(why)), &mut open)?;
+            } else {
+                let (sender, id) = (sender.clone(), question.id.clone());
+                writer.model.begin(request, Box::new(move |outcome| drop(sender.send((id, outcome)))))?;
+            }
+            while open.len() >= most {
+                take(answers.recv().map_err(|_| lost())?, &mut open)?;
+            }
+        }
+        while !open.is_empty() {
+            take(answers.recv().map_err(|_| lost())?, &mut open)?;
+        }
+        Ok(())
+    }
+
     fn one(&self, question: &str) -> Result<Answer> {
+        let (found, hits) = self.found(question)?;
+        Ok(Answer { text: self.quote(question, &hits)?, ..found })
+    }
+
+    /// What was found for a question: an answer without its text, and the passages.
+    fn found(&self, question: &str) -> Result<(Answer, Vec<Hit>)> {
         let filters = self.filters(question);
         let request = Request { query: question, k: self.retrieval.k, filters: &filters, words: self.retrieval.words };
         let searcher = Searcher {
@@ -131,12 +233,8 @@ impl Builtin<'_> {
                 ids.push(hit.source.clone());
             }
         }
-        Ok(Answer {
-            text: self.quote(question, &hits)?,
-            contexts: Some(hits.into_iter().map(|h| h.text).collect()),
-            context_ids: Some(ids),
-            ..Answer::default()
-        })
+        let contexts = Some(hits.iter().map(|h| h.text.clone()).collect());
+        Ok((Answer { contexts, context_ids: Some(ids), ..Answer::default() }, hits))
     }
 
     /// `language: question` asks for documents in the language of the question; where that is uncertain it asks for nothing.

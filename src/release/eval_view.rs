@@ -3,7 +3,7 @@
 use super::evaluate::{Compared, Loaded};
 use crate::base::verdict::Verdict;
 use crate::domain::eval::gate::Judged;
-use crate::domain::eval::metrics;
+use crate::domain::eval::known::known;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
 use crate::domain::eval::view::{CompareView, Direction, EvalView, GateView, MetricView, RowView, ScoreView};
@@ -17,6 +17,8 @@ pub struct Parts<'a> {
     pub version: &'a VersionRow,
     /// The sums.
     pub evaluation: &'a Evaluation,
+    /// The sums that a model judged, with the scores of the rows.
+    pub judged: Option<(&'a Evaluation, &'a Scores)>,
     /// The dataset.
     pub loaded: &'a Loaded,
     /// The answers by row id.
@@ -38,11 +40,12 @@ pub fn view(parts: &Parts<'_>) -> EvalView {
         digest: e.digest,
         dataset: e.dataset.clone(),
         dataset_digest: e.dataset_digest,
-        judge: e.judge.clone(),
+        judge: parts.judged.map_or_else(|| e.judge.clone(), |(judged, _)| format!("{}, {}", e.judge, judged.judge)),
         system: e.system.clone(),
         metrics: e
             .metrics
             .iter()
+            .chain(parts.judged.iter().flat_map(|(judged, _)| &judged.metrics))
             .map(|m| MetricView {
                 name: m.metric.clone(),
                 group: group(&m.metric).to_owned(),
@@ -64,7 +67,7 @@ pub fn view(parts: &Parts<'_>) -> EvalView {
 
 fn rows(parts: &Parts<'_>) -> Vec<RowView> {
     let mut scores: HashMap<&str, Vec<ScoreView>> = HashMap::new();
-    for s in &parts.scores.rows {
+    for s in parts.scores.rows.iter().chain(parts.judged.iter().flat_map(|(_, scores)| &scores.rows)) {
         let score = ScoreView { metric: s.metric.clone(), value: s.value, reason: s.reason.clone() };
         scores.entry(s.row.as_str()).or_default().push(score);
     }
@@ -123,17 +126,18 @@ fn group(metric: &str) -> &'static str {
         "ndcg",
         "ndcg-exponential",
     ];
-    match metrics::find(metric) {
+    match known(metric) {
         None => "budget",
-        Some(m) if RETRIEVAL.contains(&m.name) => "retrieval",
+        Some(_) if RETRIEVAL.contains(&metric) => "retrieval",
+        Some(m) if m.judged => "judged",
         Some(_) => "text",
     }
 }
 
 /// Budgets are better low, except coverage.
 fn direction(metric: &str) -> Direction {
-    match metrics::find(metric).map(|m| m.direction) {
-        Some(metrics::Direction::LowerIsBetter) => Direction::Lower,
+    match known(metric) {
+        Some(m) if !m.higher_is_better() => Direction::Lower,
         None if metric != crate::domain::eval::score::COVERAGE => Direction::Lower,
         _ => Direction::Higher,
     }

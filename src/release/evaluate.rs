@@ -3,9 +3,14 @@
 use super::attest;
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
+use crate::base::name::Name;
 use crate::base::text::{did_you_mean, visible};
+use crate::config::{Gate, Project};
 use crate::domain::eval::compare::Pairs;
+use crate::domain::eval::judged::{self, JudgedId};
+use crate::domain::eval::known::known;
 use crate::domain::eval::metrics::{self, MetricId};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
 use crate::domain::eval::score::{Scores, score_all};
@@ -17,6 +22,7 @@ use crate::stats::power;
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
 use serde::Serialize;
+use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -140,24 +146,76 @@ pub fn unpack(objects: &Objects, version: &VersionRow) -> Result<tempfile::TempD
     Ok(dir)
 }
 
-/// The metrics asked for, or all.
+/// The metrics asked for by name: those that are computed, all of them when none is named, and those that are judged.
 ///
 /// # Errors
 /// When a name is no metric.
-pub fn metrics_of(names: &[String]) -> Result<Vec<MetricId>> {
-    if names.is_empty() {
-        return Ok(metrics::all().iter().map(|m| m.id).collect());
-    }
-    let known = || metrics::all().iter().map(|m| m.name);
-    names
-        .iter()
-        .map(|name| {
-            metrics::find(name).map(|m| m.id).ok_or_else(|| {
+pub fn metrics_of(names: &[String]) -> Result<(Vec<MetricId>, Vec<JudgedId>)> {
+    let all = || metrics::all().iter().map(|m| m.name).chain(judged::all().iter().map(|m| m.name));
+    let (mut computed, mut asked) = (Vec::new(), Vec::new());
+    for name in names {
+        match (metrics::find(name), judged::find(name)) {
+            (Some(m), _) => computed.push(m.id),
+            (None, Some(m)) => asked.push(m.id),
+            (None, None) => {
                 let e = Error::usage(format!("there is no metric `{}`", visible(name, 40)));
-                did_you_mean(name, known()).into_iter().fold(e, Error::hint)
-            })
-        })
-        .collect()
+                return Err(did_you_mean(name, all()).into_iter().fold(e, Error::hint));
+            }
+        }
+    }
+    if computed.is_empty() {
+        computed = metrics::all().iter().map(|m| m.id).collect();
+    }
+    Ok((computed, asked))
+}
+
+/// The judged metrics of every evaluation of a model: those of `[judge]` and those that its gates name.
+pub fn judged_of(project: &Project, model: &Name) -> Vec<JudgedId> {
+    let Some(judge) = &project.judge else { return Vec::new() };
+    let guards = |gate: &&Gate| gate.models.as_ref().is_none_or(|models| models.contains(model));
+    let gated = project.gates.iter().filter(guards).map(Gate::metric);
+    let named: BTreeSet<&str> = judge.metrics.iter().map(String::as_str).chain(gated).collect();
+    named.into_iter().filter_map(judged::find).map(|m| m.id).collect()
+}
+
+/// Which rows of a dataset are asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// Only these rows, by id.
+    pub only: Option<BTreeSet<String>>,
+    /// So many of them, drawn by a seed; which ones does not depend on their order.
+    pub sample: Option<(usize, u64)>,
+    /// So many of those, from the start.
+    pub limit: Option<usize>,
+}
+
+impl Selection {
+    /// Leaves the rows that are asked; gives a name for them when they are not all.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn apply(&self, loaded: &mut Loaded) -> Result<Option<String>> {
+        let rows = &mut loaded.golden.rows;
+        let all = rows.len();
+        if let Some(only) = &self.only {
+            rows.retain(|r| only.contains(&r.id));
+        }
+        if let Some((n, seed)) = self.sample.filter(|(n, _)| *n < rows.len()) {
+            let drawn = |id: &str| Digest::of(format!("sample\0{seed}\0{id}").as_bytes()).hex();
+            let mut order: Vec<(String, String)> = rows.iter().map(|r| (drawn(&r.id), r.id.clone())).collect();
+            order.sort_unstable();
+            let kept: BTreeSet<String> = order.into_iter().take(n).map(|(_, id)| id).collect();
+            rows.retain(|r| kept.contains(&r.id));
+        }
+        rows.truncate(self.limit.unwrap_or(usize::MAX));
+        if rows.is_empty() {
+            return Err(
+                Error::new(format!("no row of {} is left to ask", loaded.dataset.name)).hint("ask for other rows, or for all")
+            );
+        }
+        let ids: Vec<&str> = rows.iter().map(|r| r.id.as_str()).collect();
+        Ok((rows.len() < all).then(|| format!("{}-{}", rows.len(), Digest::of(json!(ids).to_string().as_bytes()).short())))
+    }
 }
 
 /// Scores the answers.
@@ -304,8 +362,8 @@ fn compare_pairs(metric: &str, pairs: &Pairs) -> Option<Compared> {
     // Which is better is what the exact test decides, so the interval need not also count what rows not seen may do.
     let found = pairs.compared()?;
     let scores = pairs.scores();
-    let info = metrics::find(metric);
-    let higher_is_better = info.is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
+    let info = known(metric);
+    let higher_is_better = info.is_none_or(|m| m.higher_is_better());
     let interval = found.interval.map(|i| info.map_or(i, |m| i.within(-m.span(), m.span())));
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
     let n = scores.len() as f64;

@@ -12,7 +12,9 @@ use crate::config::{Project, Rule};
 use crate::domain::backup::health::Alarm;
 use crate::domain::drift::policy::Status;
 use crate::domain::drift::table::{self as drift_table, CheckRow};
-use crate::domain::eval::metrics::{self, Direction};
+use crate::domain::eval::judged;
+use crate::domain::eval::known::known;
+use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record::{self, Evaluation, Summary};
 use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95};
 use crate::domain::ingest::table::Scope;
@@ -100,7 +102,7 @@ fn gate_verdicts(view: View<'_>, (project, root): (&Project, &Path), version: &V
     let compares =
         |gate: &str| project.gates.iter().any(|g| g.name.as_str() == gate && matches!(g.rule, Rule::Regression { .. }));
     let number = version.version.to_string();
-    for judged in gates::judge_all(view, project, root, version, Stage::Production, None)? {
+    for judged in gates::judge_all(view, project, root, version, Stage::Production, &[])? {
         if compares(&judged.gate) {
             continue;
         }
@@ -112,19 +114,27 @@ fn gate_verdicts(view: View<'_>, (project, root): (&Project, &Path), version: &V
     Ok(())
 }
 
-/// The newest evaluation of a version on each dataset.
+/// The newest evaluation of a version on each dataset: what was computed, and what was judged.
 fn evaluations(view: View<'_>, version: &VersionRow, figures: &mut Figures) -> Result<()> {
     let newest_first = record::of_version(view, version.id, EVALUATIONS)?;
     attest::evaluations(view, version, &newest_first)?;
     let mut seen = BTreeSet::new();
-    newest_first.iter().filter(|e| seen.insert(&e.dataset)).for_each(|e| evaluation(version, e, figures));
+    let whole = newest_first.iter().filter(|e| e.is_whole());
+    whole.filter(|e| seen.insert((&e.dataset, is_judged(e)))).for_each(|e| evaluation(version, e, figures));
     Ok(())
+}
+
+fn is_judged(e: &Evaluation) -> bool {
+    judged::name::of_evaluation(&e.judge).is_some()
 }
 
 fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
     let number = version.version.to_string();
     let of = [version.name.as_str(), number.as_str(), found.dataset.as_str()];
-    figures.put(&metric::EVALUATED_AT, of, seconds(found.at));
+    // Both are made by one command, so one time is told.
+    if !is_judged(found) {
+        figures.put(&metric::EVALUATED_AT, of, seconds(found.at));
+    }
     for sum in &found.metrics {
         let Summary { metric: name, mean, n, .. } = sum;
         let [model, number, dataset] = of;
@@ -141,7 +151,7 @@ fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
             figures.put(metric, of, mean / parts);
             continue;
         }
-        let better = match metrics::find(name).map(|m| m.direction) {
+        let better = match known(name).map(|m| m.direction) {
             Some(Direction::LowerIsBetter) => "lower",
             _ => "higher",
         };

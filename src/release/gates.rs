@@ -1,7 +1,9 @@
 //! The gates of a stage, judged on what is recorded about exactly this version's digest.
 //!
 //! A gate reads the newest evaluation of this version on the gate's dataset, byte for byte, that was measured as `[golden]` in
-//! `mlops.toml` says: with its `k` and its `map`. These make the judge's name, since others measure something else.
+//! `mlops.toml` says: with its `k` and its `map`. These make the judge's name, since others measure something else. What a model
+//! judges is an evaluation of its own, under the name of that model and all that it goes by; it counts when people's labels vouch for
+//! the judge (`kf judge calibrate`) and when it scored enough of the rows.
 //! What is recorded is believed only after it was compared with the audit log.
 //! Recorded answers count for production only with `allow-recorded`, because they prove nothing about who gave them.
 
@@ -11,12 +13,13 @@ use crate::base::name::Stage;
 use crate::base::verdict::Verdict;
 use crate::config::{Bound, Budget, Gate, Golden, Project, Rule};
 use crate::domain::eval::gate::{Condition, Judged, Paired, judge_regression, judge_rows, judge_value};
-use crate::domain::eval::metrics;
+use crate::domain::eval::judged;
+use crate::domain::eval::known::known;
 use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::eval::score::Scores;
 use crate::domain::golden::Override;
 use crate::domain::registry::table::{self, VersionRow};
-use crate::release::{attest, dataset};
+use crate::release::{attest, calibration, dataset, judging};
 use crate::store::View;
 use serde_json::json;
 use std::cell::RefCell;
@@ -32,6 +35,8 @@ pub struct Reading {
     pub k: NonZeroU32,
     /// Which column is which field; of two for one column the first counts.
     pub map: Vec<Override>,
+    /// What names the rows that were asked, when they are not all.
+    pub rows: Option<String>,
 }
 
 impl Reading {
@@ -43,7 +48,7 @@ impl Reading {
         let one = |(column, field): (&String, &String)| {
             Override::new(column, field).context(|| format!("`golden.map.{column}` in mlops.toml is wrong"))
         };
-        Ok(Self { k: golden.k, map: golden.map.iter().map(one).collect::<Result<_>>()? })
+        Ok(Self { k: golden.k, map: golden.map.iter().map(one).collect::<Result<_>>()?, rows: None })
     }
 
     /// Each column once, in the order of the alphabet.
@@ -53,13 +58,27 @@ impl Reading {
 
     /// The judge's name: `deterministic`, and what differs from the built-in reading.
     pub fn judge(&self) -> String {
-        let columns = self.columns();
         let mut name = "deterministic".to_owned();
         if self.k != Golden::K {
             let _ = write!(name, ";k={}", self.k);
         }
+        name + &self.data()
+    }
+
+    /// The name of a model that judges (`judging::name`), and what differs from the built-in reading; rankings are none of its business.
+    pub fn judge_of(&self, judge: &str) -> String {
+        format!("{judge}{}", self.data())
+    }
+
+    /// Which data was read, and how.
+    fn data(&self) -> String {
+        let columns = self.columns();
+        let mut name = String::new();
         if !columns.is_empty() {
             let _ = write!(name, ";map={}", Digest::of(json!(columns).to_string().as_bytes()).short());
+        }
+        if let Some(rows) = &self.rows {
+            let _ = write!(name, "{}{rows}", record::PART);
         }
         name
     }
@@ -72,6 +91,9 @@ impl Reading {
         }
         if self.columns() != configured.columns() {
             differs.push("mlops.toml maps other columns, set `--map` in `[golden] map`".to_owned());
+        }
+        if self.rows != configured.rows {
+            differs.push("not all rows of the dataset were asked".to_owned());
         }
         (!differs.is_empty()).then(|| format!("gates take no notice of this evaluation: {}", differs.join("; ")))
     }
@@ -88,6 +110,9 @@ pub struct Fresh<'a> {
     pub must_pass: &'a BTreeSet<String>,
 }
 
+/// How the system of an evaluation ends whose answers were given before, and kept.
+pub const FROM_CACHE: &str = ", from the cache";
+
 /// How many evaluations are looked at to tell why none counts.
 const OTHERS: u32 = 20;
 
@@ -101,10 +126,12 @@ pub fn judge_all(
     root: &Path,
     version: &VersionRow,
     stage: Stage,
-    fresh: Option<Fresh<'_>>,
+    fresh: &[Fresh<'_>],
 ) -> Result<Vec<Judged>> {
-    let judge_asked = Reading::configured(&project.golden)?.judge();
-    let case = Case { view, project, root, version, stage, fresh, judge: judge_asked, believed: RefCell::default() };
+    let reading = Reading::configured(&project.golden)?;
+    let gated = project.gates.iter().any(|gate| gate.guards(&version.name, stage) && is_judged(gate.metric()));
+    let model = if gated { judging::name(project)? } else { None };
+    let case = Case { view, project, root, version, stage, fresh, reading, model, believed: RefCell::default() };
     project.gates.iter().filter(|gate| gate.guards(&version.name, stage)).map(|gate| judge(&case, gate)).collect()
 }
 
@@ -120,13 +147,23 @@ struct Case<'a> {
     root: &'a Path,
     version: &'a VersionRow,
     stage: Stage,
-    fresh: Option<Fresh<'a>>,
-    judge: String,
+    fresh: &'a [Fresh<'a>],
+    reading: Reading,
+    /// The model that judges, when a gate asks for one and `mlops.toml` names it.
+    model: Option<String>,
     /// Evaluations that were compared with the log, and whether their row scores were: once is enough for all gates.
     believed: RefCell<BTreeSet<(String, bool)>>,
 }
 
 impl Case<'_> {
+    /// Whose evaluations have a metric; `None` when a model judges it and none is named.
+    fn judge(&self, metric: &str) -> Option<String> {
+        match is_judged(metric) {
+            false => Some(self.reading.judge()),
+            true => self.model.as_deref().map(|model| self.reading.judge_of(model)),
+        }
+    }
+
     /// Makes sure that an evaluation is the one that was recorded.
     fn believe(&self, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
         let mut believed = self.believed.borrow_mut();
@@ -152,14 +189,21 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         Err(e) => return open(format!("the golden dataset {wanted} cannot be read: {e}")),
     };
     let evaluate = format!("run `kf eval {} --dataset {wanted}`", version.reference());
-    let fresh = fresh.filter(|f| f.evaluation.dataset_digest == digest && f.evaluation.judge == case.judge);
+    let Some(by) = case.judge(metric) else {
+        return open(format!("a model judges {metric}, and mlops.toml names none: add `[judge]` with `provider` and `model`"));
+    };
+    let fresh = fresh.iter().find(|f| f.evaluation.dataset_digest == digest && f.evaluation.judge == by).copied();
     let found = match fresh {
         Some(fresh) => Some(fresh.evaluation.clone()),
-        None => newest(case, version, &digest)?,
+        None => record::newest(view, version.id, &digest, &by)?,
     };
     let Some(found) = found else {
         let others = record::of_version(view, version.id, OTHERS)?.iter().any(|e| e.dataset_digest == digest);
-        let with = if others { " with the `k` and `map` of `[golden]` in mlops.toml" } else { "" };
+        let with = match (others, is_judged(metric)) {
+            (false, _) => "",
+            (true, false) => " with the `k` and `map` of `[golden]` in mlops.toml",
+            (true, true) => " by the judge of `[judge]` in mlops.toml",
+        };
         return open(format!("{} has no evaluation on {name} ({}){with}: {evaluate}", version.reference(), digest.short()));
     };
     if found.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
@@ -167,8 +211,16 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
             "its evaluation used recorded answers: set `allow-recorded = true` in this gate, or answer live and {evaluate}"
         ));
     }
+    if found.system.ends_with(FROM_CACHE) && metric == Budget::LatencyP95.word() {
+        return open(format!(
+            "its answers came from the cache, so their time is that of another day: {evaluate} with `--cache off`"
+        ));
+    }
+    if let Some(why) = unfit(case, gate, &found)? {
+        return open(why);
+    }
     if let Condition::Regression { .. } = condition {
-        let judged = compare(case, &digest, gate, &condition, (&found, fresh))?;
+        let judged = compare(case, (&digest, &by), gate, &condition, (&found, fresh))?;
         return Ok(Judged { evaluation: Some(found.id), dataset: Some(digest), ..judged });
     }
     // Which rows must pass is told among the scores.
@@ -200,13 +252,39 @@ fn must_pass(view: View<'_>, found: &Evaluation, metric: &str, fresh: Option<Fre
     Ok(marked.into_iter().map(|(row, _)| (row.clone(), scores.get(&row).copied())).collect())
 }
 
-fn newest(case: &Case<'_>, version: &VersionRow, dataset: &Digest) -> Result<Option<Evaluation>> {
-    record::newest(case.view, version.id, dataset, &case.judge)
+/// Why no gate goes by what a judge found; `None` when one may, and for metrics that nobody judges.
+fn unfit(case: &Case<'_>, gate: &Gate, found: &Evaluation) -> Result<Option<String>> {
+    let (metric, Some(judge)) = (gate.metric(), &case.project.judge) else { return Ok(None) };
+    if !is_judged(metric) {
+        return Ok(None);
+    }
+    if let Some(sum) = found.metric(metric) {
+        #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+        let share = sum.n as f64 / (sum.total.max(1)) as f64;
+        if sum.n > 0 && share < judge.min_coverage {
+            let needed = judge.min_coverage * 100.0;
+            return Ok(Some(format!("{} of {} rows have a score, `judge.min-coverage` asks for {needed} %", sum.n, sum.total)));
+        }
+    }
+    if gate.allow_uncalibrated {
+        return Ok(None);
+    }
+    let name = judged::name::of_evaluation(&found.judge).unwrap_or(&found.judge);
+    let why = match calibration::newest(case.view, name, metric)? {
+        None => Some("nobody compared it with people's labels".to_owned()),
+        Some(calibration) => calibration.agreement.refused(),
+    };
+    let next = format!("`kf judge calibrate LABELS --metric {metric}`, or `allow-uncalibrated = true` in this gate");
+    Ok(why.map(|why| format!("the judge {name} decides no gate: {why}; {next}")))
+}
+
+fn is_judged(metric: &str) -> bool {
+    known(metric).is_some_and(|m| m.judged)
 }
 
 fn compare(
     case: &Case<'_>,
-    dataset: &Digest,
+    (dataset, by): (&Digest, &str),
     gate: &Gate,
     condition: &Condition,
     (found, fresh): (&Evaluation, Option<Fresh<'_>>),
@@ -218,7 +296,7 @@ fn compare(
         let reason = format!("no version of {} is in production to compare with yet", version.name);
         return Ok(Judged { first_release: true, ..Judged::open(name, metric, condition, reason) });
     };
-    let Some(base) = newest(case, &production, dataset)? else {
+    let Some(base) = record::newest(view, production.id, dataset, by)? else {
         return open(format!(
             "{} in production has no evaluation on this dataset: run `kf eval {}`",
             production.reference(),
@@ -255,7 +333,7 @@ fn condition_of(gate: &Gate) -> Condition {
         Rule::Budget { metric: Budget::Coverage, limit } => Condition::Budget { min: Some(*limit), max: None },
         Rule::Budget { limit, .. } => Condition::Budget { min: None, max: Some(*limit) },
         Rule::Regression { metric, margin, .. } => {
-            let higher_is_better = metrics::find(metric).is_none_or(|m| m.direction == metrics::Direction::HigherIsBetter);
+            let higher_is_better = known(metric).is_none_or(|m| m.higher_is_better());
             Condition::Regression { margin: *margin, higher_is_better }
         }
     }
@@ -267,7 +345,7 @@ mod tests {
 
     fn reading(k: u32, map: &[(&str, &str)]) -> Reading {
         let map = map.iter().map(|(column, field)| Override::new(column, field).expect("a field")).collect();
-        Reading { k: NonZeroU32::new(k).expect("not 0"), map }
+        Reading { k: NonZeroU32::new(k).expect("not 0"), map, rows: None }
     }
 
     #[test]
@@ -286,6 +364,9 @@ mod tests {
         for (a, b) in all.iter().flat_map(|a| all.iter().map(move |b| (a, b))) {
             assert_eq!(a.ignored(b).is_none(), a.judge() == b.judge(), "{a:?} {b:?}");
         }
+        let some = Reading { rows: Some("5-0123".into()), ..reading(5, &[]) };
+        assert!(some.judge().ends_with(";rows=5-0123") && some.ignored(&all[0]).is_some());
+        assert_eq!(reading(3, &[("a", "id")]).judge_of("m"), reading(5, &[("a", "id")]).judge_of("m"), "rankings are not judged");
         let told = reading(3, &[]).ignored(&all[0]);
         let wanted = "gates take no notice of this evaluation: mlops.toml says k = 5, set `k = 3` in `[golden]`";
         assert_eq!(told.as_deref(), Some(wanted));

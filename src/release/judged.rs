@@ -96,7 +96,8 @@ fn version(view: View<'_>, ask: &Ask<'_>, version: Version) -> Result<VersionRow
 fn newest_of_each(view: View<'_>, version: &VersionRow) -> Result<Vec<Evaluation>> {
     let mut known = BTreeSet::new();
     let mut all = record::of_version(view, version.id, EVALUATIONS_MAX)?;
-    all.retain(|e| known.insert((e.dataset_digest.hex(), e.judge.clone())));
+    // Rows of an evaluation of some rows are in that of all rows too, and would count twice.
+    all.retain(|e| e.is_whole() && known.insert((e.dataset_digest.hex(), e.judge.clone())));
     Ok(all)
 }
 

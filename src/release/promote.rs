@@ -137,7 +137,7 @@ fn plan(view: View<'_>, project: &Project, root: &Path, request: &Request<'_>) -
         return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Pass, frozen: Vec::new(), step: Step::Stay });
     }
     allowed(project, &version, request)?;
-    let judged = attest::version(view, &version).and_then(|()| gates::judge_all(view, project, root, &version, request.to, None));
+    let judged = attest::version(view, &version).and_then(|()| gates::judge_all(view, project, root, &version, request.to, &[]));
     let gates = match judged {
         Err(e) if e.kind() == Kind::Broken => {
             return Ok(Plan { version, gates: Vec::new(), verdict: Verdict::Fail, frozen: Vec::new(), step: Step::Distrust(e) });

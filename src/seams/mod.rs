@@ -5,6 +5,7 @@ pub mod backup;
 pub mod embedder;
 pub mod graph;
 pub mod metrics;
+pub mod model;
 pub mod notifier;
 pub mod routes;
 pub mod traffic;

@@ -5,6 +5,7 @@
 //! nothing here knows what a table means, except the audit log's.
 
 pub mod age;
+pub mod answers;
 pub mod check;
 pub mod db;
 pub mod feed;

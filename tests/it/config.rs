@@ -138,6 +138,20 @@ fn each_value_tells_where_it_comes_from() {
     system.kind                 recorded               built-in
     system.timeout              1m                     built-in
     system.concurrency          4                      built-in
+    llm.timeout                 2m                     built-in
+    llm.concurrency             8                      built-in
+    llm.max-retries             5                      built-in
+    llm.max-tokens              4096                   built-in
+    llm.temperature             0.0                    built-in
+    judge.timeout               2m                     built-in
+    judge.concurrency           8                      built-in
+    judge.max-retries           5                      built-in
+    judge.max-tokens            4096                   built-in
+    judge.temperature           0.0                    built-in
+    judge.metrics               []                     built-in
+    judge.statements            judge                  built-in
+    judge.questions             3                      built-in
+    judge.min-coverage          0.9                    built-in
     embedder.kind               builtin                built-in
     embedder.protocol           openai                 built-in
     embedder.shorten            false                  built-in

@@ -117,6 +117,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("ingest status", &["--tenant", "acme"]),
     ("init", &[]),
     ("init", &["-C", "bot"]),
+    ("judge calibrate", &["labels.jsonl", "--cache", "only"]),
     ("lineage", &["bot@1.0.0", "--report", "dot=l.dot", "--report", "mermaid=l.mmd"]),
     ("list", &[]),
     ("log", &["bot"]),
@@ -164,6 +165,11 @@ pub(crate) fn prepare(s: &Sandbox) {
     story::ab(s);
     story::backups(s);
     ok(s, ["restore", "bot@1.0.2"]);
+    s.write(
+        "mlops.toml",
+        s.read("mlops.toml") + "\n[judge]\nprovider = \"openai\"\nmodel = \"m\"\nbase-url = \"http://127.0.0.1:9/v1\"\n",
+    );
+    s.write("labels.jsonl", "{\"question\": \"Q\", \"response\": \"A\", \"retrieved_contexts\": [\"A\"], \"label\": \"pass\"}\n");
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
     s.write("bot/retrieval.yaml", "top-k: 77\nmode: hybrid\n");
     s.write("bot/large.bin", vec![3; 100_000]);

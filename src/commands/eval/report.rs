@@ -1,5 +1,6 @@
 //! What `kf eval` says: how the data was read, the metrics, the comparison with production, the gates.
 
+use super::judging::JudgingDoc;
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::table::Table;
@@ -9,7 +10,7 @@ use crate::cli::report::{Block, Report};
 use crate::commands::promote::{gate_annotations, gate_table};
 use crate::commands::version_doc::VersionDoc;
 use crate::domain::eval::gate::Judged;
-use crate::domain::eval::record::Evaluation;
+use crate::domain::eval::record::{Evaluation, RowScore, Summary};
 use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
 use crate::domain::eval::slice::Sliced;
 use crate::domain::golden::{Answer, Mapped, Mapping};
@@ -37,6 +38,10 @@ pub(super) struct FailureDoc {
 pub(super) struct Evaluated {
     pub(super) version: VersionDoc,
     pub(super) evaluation: Evaluation,
+    /// What a model judged.
+    pub(super) judged: Option<Evaluation>,
+    /// How it judged.
+    pub(super) judging: Option<JudgingDoc>,
     pub(super) mapping: Mapping,
     pub(super) answers_mapping: Option<Mapping>,
     pub(super) failures: Vec<FailureDoc>,
@@ -70,6 +75,24 @@ impl Evaluated {
             _ => Exit::Partial,
         }
     }
+
+    /// How judging ended: failed when nothing has a score for want of answers, partly done when something has none or it was stopped.
+    fn judging(&self) -> Exit {
+        let Some(judging) = &self.judging else { return Exit::Ok };
+        let scored = self.judged.iter().flat_map(|e| &e.metrics).any(|m| m.n > 0);
+        match (judging.failed(), judging.stopped(), scored) {
+            (0, false, _) => Exit::Ok,
+            (_, true, _) | (_, _, true) => Exit::Partial,
+            (_, false, false) => Exit::Failed,
+        }
+    }
+
+    /// Every metric in sum, by name.
+    fn metrics(&self) -> Vec<&Summary> {
+        let mut all: Vec<&Summary> = self.evaluation.metrics.iter().chain(self.judged.iter().flat_map(|e| &e.metrics)).collect();
+        all.sort_by(|a, b| a.metric.cmp(&b.metric));
+        all
+    }
 }
 
 impl Report for Evaluated {
@@ -90,8 +113,9 @@ impl Report for Evaluated {
         lines.extend(
             self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
         );
+        lines.extend(self.judging.iter().flat_map(JudgingDoc::lines));
         lines.extend(self.ignored.clone());
-        let mut blocks = vec![lines.join("\n").into(), metric_table(e).into()];
+        let mut blocks = vec![lines.join("\n").into(), metric_table(&self.metrics()).into()];
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
         }
@@ -117,7 +141,7 @@ impl Report for Evaluated {
         };
         let said = match (self.stage, self.gates.is_empty()) {
             (Some(stage), false) => format!("the gates of {stage} {verdict}"),
-            _ => format!("{} recorded", count(scored(&self.evaluation), "metric")),
+            _ => format!("{} recorded", count(self.metrics().iter().filter(|m| m.mean.is_some()).count(), "metric")),
         };
         match self.failed() {
             0 => format!("{v}: {said}"),
@@ -126,7 +150,7 @@ impl Report for Evaluated {
     }
 
     fn exit(&self) -> Exit {
-        Exit::from(self.verdict).and(self.answering())
+        Exit::from(self.verdict).and(self.answering()).and(self.judging())
     }
 
     fn outputs(&self) -> Vec<(&'static str, String)> {
@@ -169,11 +193,6 @@ fn rows_of(e: &Evaluation) -> usize {
     usize::try_from(e.rows).unwrap_or(0)
 }
 
-/// Metrics that scored a row.
-fn scored(e: &Evaluation) -> usize {
-    e.metrics.iter().filter(|m| m.mean.is_some()).count()
-}
-
 fn number(value: f64) -> String {
     if value.abs() >= 1000.0 { format!("{value:.1}") } else { format!("{value:.4}") }
 }
@@ -182,12 +201,12 @@ fn range(low: Option<f64>, high: Option<f64>) -> String {
     low.zip(high).map(|(l, h)| format!("{} … {}", number(l), number(h))).unwrap_or_default()
 }
 
-fn metric_table(e: &Evaluation) -> Table {
+fn metric_table(all: &[&Summary]) -> Table {
     let columns = ["metric", ">mean", "95 % interval", ">scored", ">of", "why"];
-    let unscored = e.metrics.iter().any(|m| m.unscored.is_some());
+    let unscored = all.iter().any(|m| m.unscored.is_some());
     let shown = if unscored { columns.len() } else { columns.len() - 1 };
     let mut t = Table::new(&columns[..shown]);
-    for m in &e.metrics {
+    for m in all {
         let mean = m.mean.map_or("unscored".to_owned(), number);
         let why = m.unscored.clone().unwrap_or_default();
         let cells = [m.metric.clone(), mean, range(m.low, m.high), m.n.to_string(), m.total.to_string(), why];
@@ -238,9 +257,11 @@ fn slice_table(slices: &[Sliced]) -> Table {
 }
 
 /// The scores of every row.
-pub(super) fn row_docs(scores: &Scores) -> Vec<RowDoc> {
+pub(super) fn row_docs(scores: &[&Scores]) -> Vec<RowDoc> {
     let mut docs: Vec<RowDoc> = Vec::new();
-    for s in &scores.rows {
+    let mut all: Vec<&RowScore> = scores.iter().flat_map(|s| &s.rows).collect();
+    all.sort_by_key(|s| s.pos);
+    for s in all {
         if docs.last().is_none_or(|d| d.id != s.row) {
             docs.push(RowDoc { id: s.row.clone(), scores: BTreeMap::new(), unscored: BTreeMap::new() });
         }

@@ -145,7 +145,7 @@ fn wanted(cx: &Cx, args: &Args) -> Result<Project> {
             text += &format!("allow-http = {}\ntimeout = \"{}s\"\n", s3.allow_http, s3.timeout.as_secs().max(1));
         }
     }
-    let loaded = config::parse(&text, Path::new("the new place"), &config::Env::default(), None, &Vocabulary { metrics: &[] })?;
+    let loaded = config::parse(&text, Path::new("the new place"), &config::Env::default(), None, &Vocabulary::default())?;
     Ok(loaded.project)
 }
 

@@ -93,6 +93,8 @@ table! {
         dataset: Option<At<String>> = "dataset";
         /// Accept an evaluation of recorded answers.
         allow_recorded: At<bool> = "allow-recorded", or false;
+        /// Accept a judged metric of a judge that people's labels do not vouch for (`kf judge calibrate`).
+        allow_uncalibrated: At<bool> = "allow-uncalibrated", or false;
     }
 }
 
@@ -113,6 +115,8 @@ pub struct Gate {
     pub dataset: Option<Dataset>,
     /// True when an evaluation of recorded answers counts.
     pub allow_recorded: bool,
+    /// True when a judge counts that nobody calibrated, or that agrees too little with people.
+    pub allow_uncalibrated: bool,
 }
 
 /// What must hold.
@@ -176,8 +180,16 @@ impl CheckNamed for RawGate {
         let stages = self.stage.as_ref().map(|stage| stages(name, stage, cx));
         let models = self.models.as_ref().map(|models| self.scope(name, models, cx));
         let dataset = self.dataset.as_ref().or(cx.raw.golden.body.dataset.as_ref()).and_then(|at| cx.dataset(at));
-        let (bound, allow_recorded) = (self.bound.value, self.allow_recorded.value);
-        Some(Gate { name: name.clone(), stages: stages?, rule: rule?, bound, models, dataset, allow_recorded })
+        Some(Gate {
+            name: name.clone(),
+            stages: stages?,
+            rule: rule?,
+            bound: self.bound.value,
+            models,
+            dataset,
+            allow_recorded: self.allow_recorded.value,
+            allow_uncalibrated: self.allow_uncalibrated.value,
+        })
     }
 }
 

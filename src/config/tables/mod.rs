@@ -11,6 +11,8 @@ pub(super) mod golden;
 pub(super) mod graph;
 pub(super) mod health;
 pub(super) mod ingest;
+pub(super) mod judge;
+pub(super) mod llm;
 pub(super) mod metrics;
 pub(super) mod model;
 pub(super) mod monitor;

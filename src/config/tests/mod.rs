@@ -4,6 +4,7 @@ mod alerts;
 mod drift;
 mod file;
 mod gates;
+mod judge;
 mod kubernetes;
 mod metrics;
 mod tables;
@@ -23,7 +24,7 @@ const NAMED: &str = "[project]\nname = \"bot\"\n";
 
 fn parsed(text: &str, env: &[(&str, &str)], profile: Option<&str>) -> crate::base::error::Result<Loaded> {
     let env = Env::new(env.iter().copied());
-    parse(text, Path::new("mlops.toml"), &env, profile, &Vocabulary { metrics: METRICS })
+    parse(text, Path::new("mlops.toml"), &env, profile, &Vocabulary { metrics: METRICS, judged: &["faithfulness"] })
 }
 
 #[track_caller]
@@ -78,6 +79,20 @@ fn a_name_is_enough() {
     system.kind = recorded (built-in)
     system.timeout = 1m (built-in)
     system.concurrency = 4 (built-in)
+    llm.timeout = 2m (built-in)
+    llm.concurrency = 8 (built-in)
+    llm.max-retries = 5 (built-in)
+    llm.max-tokens = 4096 (built-in)
+    llm.temperature = 0.0 (built-in)
+    judge.timeout = 2m (built-in)
+    judge.concurrency = 8 (built-in)
+    judge.max-retries = 5 (built-in)
+    judge.max-tokens = 4096 (built-in)
+    judge.temperature = 0.0 (built-in)
+    judge.metrics = [] (built-in)
+    judge.statements = judge (built-in)
+    judge.questions = 3 (built-in)
+    judge.min-coverage = 0.9 (built-in)
     embedder.kind = builtin (built-in)
     embedder.protocol = openai (built-in)
     embedder.shorten = false (built-in)

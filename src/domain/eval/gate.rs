@@ -8,7 +8,7 @@
 //!
 //! No evaluation, no scored row, or nothing to compare with is inconclusive and says what to do. Pure: numbers in, verdict out.
 
-use super::metrics;
+use super::known::known;
 use super::record::Summary;
 use crate::base::digest::Digest;
 use crate::base::verdict::Verdict;
@@ -241,7 +241,7 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         judged.reason = format!("{unscored} of {} rows that production scored are unscored here", paired.production.len());
         return judged;
     }
-    let span = metrics::find(metric).map(metrics::MetricInfo::span);
+    let span = known(metric).map(|m| m.span());
     let found = stats_paired::compare(&pairs, span, interval::CONFIDENCE, SEED);
     let Some((found, range)) = found.as_ref().and_then(|f| Some((f, f.interval?))) else {
         judged.reason = format!("{} rows are scored in both versions: too few to compare", pairs.len());

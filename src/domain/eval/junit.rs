@@ -1,10 +1,11 @@
 //! An evaluation as JUnit XML, which every CI shows.
 //!
-//! A suite for each group of metrics, with a test case for each row: an error when the system gave no answer, skipped with
-//! the reasons when a score is missing, passed otherwise, because what is good enough is for gates to say. Gates are a suite
+//! A suite for each group of metrics, with a test case for each row: an error when the system or a judge gave no answer, skipped
+//! with the reasons when a score is missing otherwise, passed otherwise, because what is good enough is for gates to say. Gates are a suite
 //! of their own: fail is a failure, inconclusive is skipped with its reason. The format is the one of Jenkins' JUnit plugin,
 //! as `quick-junit` writes it; characters that XML cannot hold are left out.
 
+use super::score::ERROR;
 use super::view::{EvalView, GateView, MetricView, RowView, ScoreView, number};
 use crate::base::error::{Context, Result};
 use crate::base::verdict::Verdict;
@@ -61,6 +62,9 @@ fn case(view: &EvalView, group: &str, metrics: &[&MetricView], row: &RowView) ->
         Err(why) => status(NonSuccessKind::Error, "no-answer", why),
         Ok(_) if scores.is_empty() => return None,
         Ok(_) if unscored.is_empty() => TestCaseStatus::success(),
+        Ok(_) if scores.iter().any(|s| s.value.is_none() && reason(s).starts_with(ERROR)) => {
+            status(NonSuccessKind::Error, "no-judgement", &unscored.join("; "))
+        }
         Ok(_) => skipped(&unscored.join("; ")),
     };
     let mut case = TestCase::new(row.id.as_str(), status);

@@ -17,6 +17,11 @@ use serde::Serialize;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
+/// What the judge of an evaluation of some rows has before the name of these rows.
+pub const PART: &str = ";rows=";
+/// What the judge of an evaluation has at its end that was stopped before its end.
+pub const STOPPED: &str = ";stopped";
+
 /// One metric of an evaluation in sum.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -100,6 +105,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// True when all rows of its dataset were asked and judged to their end: what is told of some rows is not told of the version.
+    pub fn is_whole(&self) -> bool {
+        !self.judge.contains(PART) && !self.judge.ends_with(STOPPED)
+    }
+
     /// The sum of a metric.
     pub fn metric(&self, name: &str) -> Option<&Summary> {
         self.metrics.iter().find(|m| m.metric == name)

@@ -17,6 +17,9 @@ pub const ERROR_RATE: &str = "error-rate";
 /// The share of questions that have an answer to score.
 pub const COVERAGE: &str = "coverage";
 
+/// How the reason of a row begins that has no score because something went wrong, rather than because there is nothing to score.
+pub const ERROR: &str = "error: ";
+
 /// Scores of a whole dataset.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
@@ -32,7 +35,8 @@ pub fn score_all(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[Metr
     wanted.sort_by_key(|m| m.word());
     wanted.dedup();
     let scored = score_rows(rows, answers, &wanted, k, jobs);
-    let mut sums: Vec<Summary> = wanted.iter().map(|m| sum(metrics::info(*m), &scored, rows.len())).collect();
+    let of = |m: &MetricId| summary(m.word(), metrics::info(*m).range, &scored, rows.len());
+    let mut sums: Vec<Summary> = wanted.iter().map(of).collect();
     sums.extend(budgets(rows, answers));
     sums.sort_by(|a, b| a.metric.cmp(&b.metric));
     Scores { rows: scored, sums }
@@ -90,12 +94,13 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
     wanted.iter().map(one).collect()
 }
 
-fn sum(metric: &metrics::MetricInfo, rows: &[RowScore], total: usize) -> Summary {
-    let mine = || rows.iter().filter(|r| r.metric == metric.name);
+/// A metric of a range in sum, of so many rows in the dataset.
+pub fn summary(metric: &str, range: (f64, f64), rows: &[RowScore], total: usize) -> Summary {
+    let mine = || rows.iter().filter(|r| r.metric == metric);
     let values: Vec<f64> = mine().filter_map(|r| r.value).collect();
-    let range = interval::of_scores(&values, metric.range, interval::CONFIDENCE);
+    let range = interval::of_scores(&values, range, interval::CONFIDENCE);
     Summary {
-        metric: metric.name.to_owned(),
+        metric: metric.to_owned(),
         mean: describe::mean(&values),
         low: range.map(|i| i.low),
         high: range.map(|i| i.high),

@@ -12,6 +12,7 @@ pub(crate) mod gateway;
 pub(crate) mod github;
 pub(crate) mod k6;
 pub(crate) mod kube;
+pub(crate) mod models;
 pub(crate) mod neo4j;
 pub(crate) mod pg;
 pub(crate) mod prometheus;

@@ -1,0 +1,297 @@
+//! What of `kf eval` is about judges: what is asked, what it may cost, which rows, and what it took.
+
+use crate::base::error::{Error, Result};
+use crate::base::quantity::{PicoUsd, TokenPrice};
+use crate::base::text::count;
+use crate::cli::cx::Cx;
+use crate::cli::progress;
+use crate::config::{Project, Rule};
+use crate::domain::eval::judged::{JudgedId, Tally};
+use crate::domain::eval::known::known;
+use crate::domain::eval::metrics::Direction;
+use crate::domain::eval::record;
+use crate::domain::eval::score::ERROR;
+use crate::domain::golden::Answer;
+use crate::domain::registry::table::VersionRow;
+use crate::release::answer::writer::Writer;
+use crate::release::evaluate::{self, Loaded, Selection};
+use crate::release::gates::Reading;
+use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
+use crate::store::Store;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Which rows are listed, or asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Rows {
+    /// List every row with its scores
+    All,
+    /// Ask only the rows that the last evaluation found bad: below a gate's limit, or below 0.5 where no gate has one
+    Failing,
+    /// Ask only the rows that the last evaluation has no answer of, or no judged score
+    Unscored,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct JudgeArgs {
+    /// Ask only this many rows, from the start of the dataset
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Ask only this many rows, drawn by --seed
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
+    /// The seed of --sample
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
+    seed: u64,
+    /// List every row with its scores; or ask only the rows that were bad or unscored the last time
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, default_missing_value = "all")]
+    pub(super) rows: Option<Rows>,
+    /// Judge each row this often; the mean counts
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
+    /// Send no further request to a judge once they cost this many US dollars; the command then exits with 5
+    #[arg(long, value_name = "USD", value_parser = money_of)]
+    max_cost: Option<PicoUsd>,
+    /// Answers of judges that are kept: read, write (read and add), only (ask nobody) or off
+    #[arg(long, value_name = "USE", default_value = "write", value_parser = cache_of)]
+    cache: CacheMode,
+}
+
+fn money_of(text: &str) -> Result<PicoUsd, String> {
+    // Millionths of a dollar are the finest that people write.
+    let micro = TokenPrice::parse(text).and_then(|p| i64::try_from(p.0).ok()).and_then(|m| m.checked_mul(1_000_000));
+    micro.map(PicoUsd).ok_or_else(|| "expected US dollars, such as 2 or 0.50".to_owned())
+}
+
+fn cache_of(text: &str) -> Result<CacheMode, String> {
+    text.parse()
+}
+
+/// How answers were judged.
+#[derive(Serialize)]
+pub(super) struct JudgingDoc {
+    /// The models.
+    models: Vec<String>,
+    /// All answers that the scores rest on, when they were given.
+    total: Took,
+    /// What was asked for now.
+    asked: Took,
+    /// Rows without a score because something went wrong, by metric.
+    errors: BTreeMap<String, usize>,
+    /// Verdicts and scores that several judges gave, and how many of them they disagreed on.
+    tally: TallyDoc,
+    /// How often each row was judged.
+    repeat: u32,
+    /// Rows and metrics whose repeats differ.
+    moved: usize,
+    /// True when it ended at `--max-cost`.
+    stopped: bool,
+}
+
+#[derive(Serialize)]
+struct TallyDoc {
+    asked: usize,
+    split: usize,
+    absent: usize,
+}
+
+impl JudgingDoc {
+    /// Rows and metrics without a score because something went wrong.
+    pub(super) fn failed(&self) -> usize {
+        self.errors.values().sum()
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What a person is told above the table.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let cost = self.total.cost_usd.map_or_else(|| "cost unknown".to_owned(), |c| format!("${:.4}", c.usd()));
+        let now = match (self.asked.requests, self.total.requests) {
+            (0, _) => "all from the cache".to_owned(),
+            (n, all) if n >= all => "asked now".to_owned(),
+            (n, _) => format!("{n} asked now"),
+        };
+        let mut lines = vec![format!(
+            "judged by {}: {} ({now}), {} tokens in, {} out, {cost}",
+            self.models.join(", "),
+            count(self.total.requests, "answer"),
+            self.total.tokens_in,
+            self.total.tokens_out,
+        )];
+        if self.stopped {
+            lines.push("the judges stopped at --max-cost: the same command with a higher one goes on from here".to_owned());
+        }
+        lines.extend(self.errors.iter().map(|(metric, n)| format!("{metric}: {} with an error", count(*n, "row"))));
+        if self.tally.split > 0 {
+            lines.push(format!("the judges disagreed on {} of {}", self.tally.split, count(self.tally.asked, "verdict")));
+        }
+        if self.tally.absent > 0 {
+            lines.push(format!("a judge gave no answer that counts {}", times(self.tally.absent)));
+        }
+        if self.moved > 0 {
+            lines.push(format!("{} changed from one judgement to the next", count(self.moved, "score")));
+        }
+        lines
+    }
+}
+
+fn times(n: usize) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
+}
+
+/// What judging gave, and how it was done.
+pub(super) struct Judging {
+    pub(super) outcome: Outcome,
+    pub(super) name: String,
+    models: Vec<String>,
+    repeat: u32,
+}
+
+impl Judging {
+    pub(super) fn doc(&self) -> JudgingDoc {
+        let Tally { asked, split, absent } = self.outcome.tally;
+        JudgingDoc {
+            models: self.models.clone(),
+            total: self.outcome.total,
+            asked: self.outcome.asked,
+            errors: self.outcome.errors.clone(),
+            tally: TallyDoc { asked, split, absent },
+            repeat: self.repeat,
+            moved: self.outcome.moved,
+            stopped: self.outcome.stopped,
+        }
+    }
+
+    /// Under which name the evaluation is kept: one that was stopped counts for no gate.
+    pub(super) fn judge(&self, reading: &Reading) -> String {
+        let stopped = if self.outcome.stopped { record::STOPPED } else { "" };
+        format!("{}{stopped}", reading.judge_of(&self.name))
+    }
+}
+
+impl JudgeArgs {
+    /// The rows that are asked.
+    pub(super) fn selection(
+        &self,
+        store: &Store,
+        project: &Project,
+        version: &VersionRow,
+        (loaded, reading): (&Loaded, &Reading),
+    ) -> Result<Selection> {
+        let only = match self.rows {
+            None | Some(Rows::All) => None,
+            Some(which) => Some(earlier(store, project, version, (loaded, reading), which)?),
+        };
+        Ok(Selection { only, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit })
+    }
+
+    /// The model that writes answers, where `[llm]` names one. A dry run asks nobody, so there it is not opened.
+    pub(super) fn writer(&self, cx: &Cx) -> Result<Option<Writer>> {
+        let Some(llm) = cx.project()?.project.llm.clone() else { return Ok(None) };
+        let mode = if cx.global.dry_run { CacheMode::Only } else { self.cache };
+        let mut models = cx.models(std::slice::from_ref(&llm), mode != CacheMode::Only)?;
+        let cache = cx.answers(mode)?;
+        Ok(models.pop().map(|model| Writer { model, cache, settings: llm }))
+    }
+
+    /// Judges the answers by these metrics; `None` when there is none, or in a dry run, which says what it would take.
+    pub(super) fn judge(
+        &self,
+        cx: &Cx,
+        metrics: Vec<JudgedId>,
+        loaded: &Loaded,
+        answers: &HashMap<String, Answer>,
+    ) -> Result<Option<Judging>> {
+        if metrics.is_empty() {
+            return Ok(None);
+        }
+        let project = &cx.project()?.project;
+        let (Some(judge), Some(name)) = (&project.judge, judging::name(project)?) else {
+            let error = Error::usage(format!("a model judges {}, and mlops.toml names none", metrics[0]));
+            return Err(error.hint("add `[judge]` with `provider`, `model` and `api-key`"));
+        };
+        // Without a key nobody can be asked, and nobody has to be.
+        let keyless = cx.global.dry_run || self.cache == CacheMode::Only;
+        let bench = Bench {
+            models: cx.models(&judge.models, !keyless)?,
+            settings: judging::settings(judge),
+            embedder: &*cx.embedder()?,
+            metrics,
+            repeat: self.repeat,
+            max_cost: self.max_cost,
+            cache: &cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache })?,
+        };
+        let rows = &loaded.golden.rows;
+        if !bench.cache.is_all() {
+            cx.out.note(&judging::estimate(&bench, rows, answers).to_string());
+        }
+        if cx.global.dry_run {
+            return Ok(None);
+        }
+        let jobs = rows.len() * bench.metrics.len() * usize::try_from(self.repeat).unwrap_or(1);
+        let bar = progress::things(&cx.out, "judging", jobs as u64);
+        let outcome = judging::run(&bench, rows, answers, &|| bar.inc(1))?;
+        bar.finish_and_clear();
+        let models = bench.models.iter().map(|m| m.about().model.clone()).collect();
+        Ok(Some(Judging { outcome, name, models, repeat: self.repeat }))
+    }
+}
+
+/// The rows that the last evaluations of this version on this dataset found bad, or have nothing to say of.
+fn earlier(
+    store: &Store,
+    project: &Project,
+    version: &VersionRow,
+    (loaded, reading): (&Loaded, &Reading),
+    which: Rows,
+) -> Result<BTreeSet<String>> {
+    let judge = judging::name(project)?.map(|name| reading.judge_of(&name));
+    let judges: Vec<String> = std::iter::once(reading.judge()).chain(judge).collect();
+    let found = store.read(|view| {
+        let mut scores = Vec::new();
+        for judge in &judges {
+            if let Some(e) = record::newest(view, version.id, &loaded.dataset.digest, judge)? {
+                scores.extend(record::all_rows(view, &e.id)?);
+            }
+        }
+        Ok(scores)
+    })?;
+    if found.is_empty() {
+        let reference = version.reference();
+        return Err(Error::new(format!("{reference} has no evaluation on {} to go by", loaded.dataset.name))
+            .hint(format!("run `kf eval {reference}` first")));
+    }
+    let wanted = found.iter().filter(|score| match (which, score.value) {
+        (Rows::Failing, Some(value)) => is_bad(project, &score.metric, value),
+        (Rows::Unscored, None) => {
+            let failed = score.reason.as_deref().is_some_and(|r| r.starts_with("the system failed") || r.starts_with(ERROR));
+            failed || known(&score.metric).is_some_and(|m| m.judged)
+        }
+        _ => false,
+    });
+    Ok(wanted.map(|score| score.row.clone()).collect())
+}
+
+/// Whether a row's score is beyond the limit of a gate, or in the worse half where no gate has one.
+fn is_bad(project: &Project, metric: &str, value: f64) -> bool {
+    let limits: Vec<(Option<f64>, Option<f64>)> = project
+        .gates
+        .iter()
+        .filter_map(|gate| match &gate.rule {
+            Rule::Absolute { metric: of, min, max } if of == metric => Some((*min, *max)),
+            _ => None,
+        })
+        .collect();
+    if limits.is_empty() {
+        let lower = known(metric).is_some_and(|m| m.direction == Direction::LowerIsBetter);
+        return if lower { value > 0.5 } else { value < 0.5 };
+    }
+    limits.iter().any(|(min, max)| min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max))
+}
+
+/// The metrics that are judged: those asked for by name, or where none was named those that mlops.toml says.
+pub(super) fn wanted(project: &Project, version: &VersionRow, (names, asked): (&[String], Vec<JudgedId>)) -> Vec<JudgedId> {
+    if names.is_empty() { evaluate::judged_of(project, &version.name) } else { asked }
+}

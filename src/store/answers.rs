@@ -1,0 +1,125 @@
+//! What services answered before, in a file of its own beside the state: a cache of calls that cost money.
+//!
+//! It is no state: it may be deleted at any time, no event tells of it, and what is in it was made once from exactly the key. Every
+//! answer is committed as it comes, so a process that is killed loses those under way and no other. Several processes may share
+//! it; of two answers to one key the first stays. There is no limit of size: what is dropped unseen is paid for twice.
+
+use crate::base::digest::Digest;
+use crate::base::error::{Context, Error, Result};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// `kf` with the number of this kind of file, so that another is not taken for it.
+const APPLICATION_ID: i32 = 0x6b66_0002;
+/// How long to wait for another process that writes.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A cache of answers.
+#[derive(Debug)]
+pub struct Answers {
+    db: Connection,
+    path: PathBuf,
+}
+
+impl Answers {
+    /// Opens the file, making it and its folder when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is none.
+    pub fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        }
+        Self::with(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+    }
+
+    /// Opens the file to read it; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn open_to_read(path: &Path) -> Result<Option<Self>> {
+        if path.exists() { Self::with(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Some) } else { Ok(None) }
+    }
+
+    fn with(path: &Path, flags: OpenFlags) -> Result<Self> {
+        let made = || -> Result<Connection, rusqlite::Error> {
+            let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            db.busy_timeout(WAIT)?;
+            let id: i32 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+            if id == 0 && !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+                // Synced at every checkpoint: what a power cut takes was only a cache.
+                db.execute_batch(&format!(
+                    "PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID}; \
+                     CREATE TABLE IF NOT EXISTS answer (key BLOB PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+                ))?;
+            }
+            db.execute_batch("PRAGMA synchronous = NORMAL;")?;
+            Ok(db)
+        };
+        let opened = made().context(|| format!("cannot open the cache {}", path.display()));
+        let db = opened.hint(|| "it may be deleted: what is in it is asked for again".into())?;
+        let id: i32 = db
+            .query_row("PRAGMA application_id", [], |row| row.get(0))
+            .context(|| format!("cannot read the cache {}", path.display()))?;
+        if id != APPLICATION_ID {
+            return Err(Error::new(format!("{} is not a cache of answers", path.display())).hint("move it away"));
+        }
+        Ok(Self { db, path: path.to_owned() })
+    }
+
+    /// What was kept under a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find(&self, key: &Digest) -> Result<Option<String>> {
+        let found = self
+            .db
+            .prepare_cached("SELECT value FROM answer WHERE key = ?1")
+            .and_then(|mut s| s.query_row([key.hex()], |row| row.get(0)).optional());
+        found.context(|| format!("cannot read the cache {}", self.path.display()))
+    }
+
+    /// Keeps an answer; one that is there already stays.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(&self, key: &Digest, value: &str) -> Result<()> {
+        let sql = "INSERT INTO answer (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
+        let kept = self.db.prepare_cached(sql).and_then(|mut s| s.execute([&key.hex(), value]));
+        kept.context(|| format!("cannot write the cache {}", self.path.display())).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_found_by_others_and_stays() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("cache").join("judge.db");
+        assert!(Answers::open_to_read(&path).expect("nothing there").is_none());
+        let (one, two) = (Answers::open(&path).expect("made"), Answers::open(&path).expect("there"));
+        let key = Digest::of(b"key");
+        assert_eq!(one.find(&key).expect("read"), None);
+        one.keep(&key, "first").expect("kept");
+        two.keep(&key, "second").expect("kept");
+        let reader = Answers::open_to_read(&path).expect("read").expect("there");
+        for cache in [&one, &two, &reader] {
+            assert_eq!(cache.find(&key).expect("read").as_deref(), Some("first"));
+        }
+        assert!(reader.keep(&Digest::of(b"other"), "x").is_err(), "a reader writes nothing");
+    }
+
+    #[test]
+    fn another_file_is_not_taken_for_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (text, database) = (dir.path().join("text.db"), dir.path().join("other.db"));
+        std::fs::write(&text, "not a database, and long enough to be seen as none".repeat(100)).expect("written");
+        let e = Answers::open(&text).expect_err("no database");
+        assert!(e.to_string().contains("cannot open the cache") && !e.hints().is_empty(), "{e}");
+        Connection::open(&database).and_then(|db| db.execute_batch("PRAGMA application_id = 7;")).expect("a database");
+        assert!(Answers::open(&database).expect_err("another's").to_string().contains("is not a cache of answers"));
+    }
+}
