@@ -112,7 +112,7 @@ pub fn of_pairs(differences: &Moments, reach: f64) -> f64 {
 /// ln E against "the mean of values within −1 to 1 is at most `limit`": bets on each value in turn (Waudby-Smith and Ramdas 2024, JRSS B
 /// 86), mixed over their stakes; exact at every number of values. 0 for values beyond that range, or a limit that is not strictly within it.
 pub fn of_bounded(values: &[f64], limit: f64) -> f64 {
-    if !(limit > -1.0 && limit < 1.0) || !values.iter().all(|v| (-1.0..=1.0).contains(v)) {
+    if !(limit > -1.0 && limit < 1.0 && values.iter().all(|v| (-1.0..=1.0).contains(v))) {
         return 0.0;
     }
     // At most 1 is lost in a value: 1 + stake·gain is never below 0.
@@ -124,7 +124,7 @@ pub fn of_bounded(values: &[f64], limit: f64) -> f64 {
 fn of_difference(difference: f64, error: f64, degrees: f64, reach: f64) -> f64 {
     let z = normal_of(difference / error, degrees);
     let part = reach * reach / (reach * reach + error * error);
-    if !(reach > 0.0 && part < 1.0) || !z.is_finite() {
+    if !(reach > 0.0 && part < 1.0 && z.is_finite()) {
         return 0.0;
     }
     // Φ far below 0 by its tail, of which the logarithm stays finite.

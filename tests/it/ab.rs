@@ -259,9 +259,10 @@ fn evaluations_of_both_versions_are_pairs() {
     create(s, "prompts", ["--metric", "exact-match", "--paired"]);
     let run = refused(s, 1, ["ab", "record", "prompts", "--from", "evaluations"]);
     assert!(run.stderr.contains("no evaluation on the same dataset") && run.stderr.contains("`kf eval bot@1.0.0`"), "{run}");
-    for (version, right) in
-        [("bot@1.0.0", &(|i: usize| i % 2 == 0) as &dyn Fn(usize) -> bool), ("bot@1.0.1", &|i: usize| i % 12 > 0 || i == 0)]
-    {
+    for (version, right) in [
+        ("bot@1.0.0", &(|i: usize| i.is_multiple_of(2)) as &dyn Fn(usize) -> bool),
+        ("bot@1.0.1", &|i: usize| !i.is_multiple_of(12) || i == 0),
+    ] {
         s.write("a.jsonl", answers(right));
         ok(s, ["eval", version, "--dataset", "golden.jsonl", "--answers", "a.jsonl", "--no-gates"]);
     }

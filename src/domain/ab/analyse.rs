@@ -293,7 +293,7 @@ fn compare(setup: &Setup, metric: &Metric, values: &Values, planned: Option<f64>
     let difference = if paired {
         (values.pairs.n > 0).then_some(values.pairs.mean)
     } else {
-        both.then(|| values.treatment.mean - values.control.mean)
+        both.then_some(values.treatment.mean - values.control.mean)
     };
     let (range, error) = range(values, paired, rates, difference);
     Compared {
