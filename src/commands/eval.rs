@@ -29,7 +29,7 @@ use crate::store::objects::Objects;
 use crate::store::{Mode, Store};
 use clap_complete::engine::ArgValueCompleter;
 use report::{Evaluated, failures, row_docs};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -101,8 +101,15 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let mut reading = reading(args, &configured);
     let mut loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
     let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
+    // A file of answers is held against all rows, a system is asked those that were chosen.
+    let of_file = args.answers.as_ref().map(|_| answers(cx, args, &objects, &version, &loaded, &reading.map)).transpose()?;
     reading.rows = selection.apply(&mut loaded)?;
-    let Answers { answers, system, mapping: answers_mapping } = answers(cx, args, &objects, &version, &loaded, &reading.map)?;
+    let Answers { mut answers, system, mapping: answers_mapping } = match of_file {
+        Some(found) => found,
+        None => answers(cx, args, &objects, &version, &loaded, &reading.map)?,
+    };
+    let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
+    answers.retain(|id, _| chosen.contains(id.as_str()));
     let system = system.as_str();
     let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
     let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
@@ -132,7 +139,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         gates,
         slices,
         rows: args.judging.rows.map(|_| row_docs(&[&scores].into_iter().chain(judged_scores).collect::<Vec<_>>())),
-        judging: judging.as_ref().map(judging::Judging::doc),
+        judging: judging.as_ref().map(|j| j.doc(&store)).transpose()?,
         evaluation,
         judged,
     };

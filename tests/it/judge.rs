@@ -396,7 +396,12 @@ fn some_rows_may_be_asked() {
     let all = eval(&s, 5, &by(&["faithfulness"])).0;
     assert_eq!(means(&all)["faithfulness"].1, 9);
     let of = |more: &[&str], code: i32| eval(&s, code, &[by(&["faithfulness"]), more.to_vec()].concat()).0;
-    let limited = of(&["--limit", "3"], 0);
+    // A file of answers is held against all rows, also when some are asked.
+    s.write("answers.jsonl", rows.iter().map(|r| format!("{r}\n")).collect::<String>());
+    let (limited, run) = eval(&s, 0, &[by(&["faithfulness"]), vec!["--answers", "answers.jsonl", "--limit", "3"]].concat());
+    assert!(!run.stderr.contains("warning") && limited["failures"] == json!([]), "{run}");
+    let limited_again = of(&["--limit", "3"], 0);
+    assert_eq!(limited["rows"], limited_again["rows"]);
     assert_eq!(ids(&limited), ["r000", "r001", "r002"]);
     assert!(
         limited["ignored"].as_str().is_some_and(|i| i.contains("not all rows of the dataset were asked")),
@@ -412,9 +417,9 @@ fn some_rows_may_be_asked() {
     assert_eq!((ids(&one).len(), ids(&two).len()), (4, 4));
     assert_ne!(ids(&one), ids(&two));
     assert_eq!(ids(&drawn("7")), ids(&one), "the same seed draws the same");
-    // Several metrics of the last evaluation of all rows may call a row bad; that without an answer is not among them.
     assert_eq!(ids(&of(&["--rows", "unscored"], 1)), ["r005"]);
-    assert!(ids(&of(&["--rows", "failing"], 0)).contains(&"r002".to_owned()));
+    // The computed metrics find both wrong by their words.
+    assert_eq!(ids(&of(&["--rows", "failing"], 5)), ["r002", "r005"]);
     let run = ends(&s, 2, ["eval", "bot", "--seed", "7"]);
     assert!(run.stderr.contains("--sample"), "{run}");
 }
@@ -476,8 +481,8 @@ fn gates_ask_whether_people_vouch_for_the_judge() {
         // People who say the opposite of the judge on a third of the rows: kappa is low.
         let label = |i: usize, wrong: bool| {
             let text = format!("Label {i} goes out on day {i}.");
-            let answer = if i % 2 == 0 { text.clone() } else { "Nobody ever said so.".to_owned() };
-            let good = (i % 2 == 0) != wrong;
+            let answer = if i.is_multiple_of(2) { text.clone() } else { "Nobody ever said so.".to_owned() };
+            let good = i.is_multiple_of(2) != wrong;
             let mut label = row(&format!("l{i}"), "When?", &answer, &[&text], "");
             label["label"] = json!(if good { "pass" } else { "fail" });
             label
@@ -485,7 +490,7 @@ fn gates_ask_whether_people_vouch_for_the_judge() {
         let write = |wrong: &dyn Fn(usize) -> bool| {
             s.write("labels.jsonl", (0..30).map(|i| format!("{}\n", label(i, wrong(i)))).collect::<String>());
         };
-        write(&|i| i % 3 == 0);
+        write(&|i| i.is_multiple_of(3));
         let bad = json(&ends(s, 3, ["judge", "calibrate", "labels.jsonl", "--metric", "faithfulness", "--format", "json"]));
         near(bad["agreement"]["kappa"]["value"].as_f64(), 1.0 / 3.0);
         let report = eval(s, 4, &[]).0;
@@ -498,9 +503,12 @@ fn gates_ask_whether_people_vouch_for_the_judge() {
         let good = json(&ok(s, ["judge", "calibrate", "labels.jsonl", "--metric", "faithfulness", "--format", "json"]));
         assert_eq!(good["agreement"]["confusion"], json!({"both_good": 14, "judge_good": 1, "person_good": 0, "both_bad": 15}));
         assert_eq!(good["judge"], report["judged"]["judge"]);
-        fit("judge-calibrate", &[bad, good]);
         let report = eval(s, 0, &[]).0;
         assert_eq!(report["gates"][0]["verdict"], "pass", "{}", report["gates"]);
+        let with = &report["judging"]["calibrations"]["faithfulness"];
+        assert_eq!((&with["labels"], &with["event"], &with["refused"]), (&json!(30), &good["event"], &Value::Null));
+        fit("judge-calibrate", &[bad, good]);
+        fit("eval", &[report]);
         ok(s, ["promote", "bot", "--to", "staging"]);
         // Another judge is not vouched for by these labels.
         s.write("mlops.toml", s.read("mlops.toml").replace("[judge]\n", "[judge]\nseed = 2\n"));

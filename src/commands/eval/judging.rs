@@ -14,6 +14,7 @@ use crate::domain::eval::score::ERROR;
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
 use crate::release::answer::writer::Writer;
+use crate::release::calibration;
 use crate::release::evaluate::{self, Loaded, Selection};
 use crate::release::gates::Reading;
 use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
@@ -86,6 +87,17 @@ pub(super) struct JudgingDoc {
     moved: usize,
     /// True when it ended at `--max-cost`.
     stopped: bool,
+    /// What people's labels say of this judge, by metric; only of those that it was compared on.
+    calibrations: BTreeMap<String, CalibrationDoc>,
+}
+
+#[derive(Serialize)]
+struct CalibrationDoc {
+    labels: u64,
+    kappa: Option<f64>,
+    /// Why gates do not go by it; `None` when they do.
+    refused: Option<String>,
+    event: i64,
 }
 
 #[derive(Serialize)]
@@ -124,6 +136,13 @@ impl JudgingDoc {
             lines.push("the judges stopped at --max-cost: the same command with a higher one goes on from here".to_owned());
         }
         lines.extend(self.errors.iter().map(|(metric, n)| format!("{metric}: {} with an error", count(*n, "row"))));
+        for (metric, with) in &self.calibrations {
+            let kappa = with.kappa.map_or_else(|| "unknown".to_owned(), |k| format!("{k:.2}"));
+            lines.push(format!(
+                "{metric}: kappa with people {kappa} on {}",
+                count(usize::try_from(with.labels).unwrap_or(0), "label")
+            ));
+        }
         if self.tally.split > 0 {
             lines.push(format!("the judges disagreed on {} of {}", self.tally.split, count(self.tally.asked, "verdict")));
         }
@@ -150,9 +169,17 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    pub(super) fn doc(&self) -> JudgingDoc {
+    pub(super) fn doc(&self, store: &Store) -> Result<JudgingDoc> {
         let Tally { asked, split, absent } = self.outcome.tally;
-        JudgingDoc {
+        let mut calibrations = BTreeMap::new();
+        for sum in &self.outcome.scores.sums {
+            let found = store.read(|view| calibration::newest(view, &self.name, &sum.metric))?;
+            calibrations.extend(found.map(|c| {
+                let (labels, kappa) = (c.agreement.n, c.agreement.kappa.value);
+                (c.metric, CalibrationDoc { labels, kappa, refused: c.agreement.refused(), event: c.event })
+            }));
+        }
+        Ok(JudgingDoc {
             models: self.models.clone(),
             total: self.outcome.total,
             asked: self.outcome.asked,
@@ -161,7 +188,8 @@ impl Judging {
             repeat: self.repeat,
             moved: self.outcome.moved,
             stopped: self.outcome.stopped,
-        }
+            calibrations,
+        })
     }
 
     /// Under which name the evaluation is kept: one that was stopped counts for no gate.

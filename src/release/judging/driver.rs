@@ -121,14 +121,14 @@ impl<'a> Driver<'a> {
         self.send()
     }
 
-    /// True while a judge has less to do than it could have soon.
+    /// True while no judge has more to do than it can soon: where several judge, the slowest sets the pace for all.
     fn has_room(&self) -> bool {
         // While vectors are missing for many, they are made before more jobs want some.
-        let idle = |(judge, queue): (usize, &VecDeque<_>)| {
+        let free = |(judge, queue): (usize, &VecDeque<_>)| {
             let most = self.bench.models[judge].about().concurrency * AHEAD;
             queue.len() + self.under_way[judge] < most
         };
-        self.texts.len() < 256 && self.queues.iter().enumerate().any(idle)
+        self.texts.len() < 256 && self.queues.iter().enumerate().all(free)
     }
 
     fn step(&mut self, at: usize) -> Result<()> {
