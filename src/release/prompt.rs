@@ -3,7 +3,7 @@
 use super::checkout::manifest_of;
 use super::gather::gather;
 use super::register::layout_of;
-use crate::base::error::{Context, Error, Kind, Result};
+use crate::base::error::{Context, Error, Result};
 use crate::base::name::{ModelType, Name};
 use crate::config::Project;
 use crate::domain::prompt::book::{Book, Prompt};
@@ -155,7 +155,7 @@ pub fn select<'b>(books: &'b [Book], wanted: Option<&str>, of: &str) -> Result<(
     let names = || all.iter().map(|(_, p)| format!("`{}`", p.name())).collect::<Vec<_>>().join(", ");
     match (&fitting[..], wanted) {
         ([one], _) => Ok(*one),
-        _ if all.is_empty() => Err(Error::new(format!("{of} has no prompt")).kind_of(Kind::Failed).hint(
+        _ if all.is_empty() => Err(Error::new(format!("{of} has no prompt")).hint(
             "prompts are text files and structured files of a model of type `prompt`, or those below `prompts` of a config",
         )),
         ([], Some(wanted)) => Err(Error::usage(format!("{of} has no prompt `{}`", crate::base::text::visible(wanted, 80)))

@@ -238,6 +238,23 @@ fn a_program_is_called_as_promptfoo_calls_it() {
     assert_eq!(found["cells"][1]["answer"], "|||200002");
 }
 
+/// The program notes when it begins and when it ends; never are more than two between the two.
+#[test]
+fn no_more_calls_are_open_than_the_suite_allows() {
+    let s = &prepared();
+    s.write("slow.sh", "echo begin >> calls.log\nsleep 0.2\necho end >> calls.log\necho done\n");
+    let suite = "prompts: ['{q}']\nproviders: [{id: 'exec: sh slow.sh', config: {concurrency: 2}}]\ntests: [{vars: {q: [1, 2, 3, 4, 5, 6, 7]}}]\n";
+    tested(s, 0, suite);
+    let (mut open, mut most, mut calls) = (0_i32, 0, 0);
+    for line in s.read("calls.log").lines() {
+        open += if line == "begin" { 1 } else { -1 };
+        calls += i32::from(line == "begin");
+        most = most.max(open);
+    }
+    assert_eq!((calls, open), (7, 0));
+    assert!((1..=2).contains(&most), "{most} were open at once");
+}
+
 #[test]
 fn cases_come_from_files_and_lists_of_values() {
     let s = &prepared();

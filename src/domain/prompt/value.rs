@@ -81,7 +81,7 @@ mod tests {
         let value = from_json("{\"a\": [18446744073709551615, -9223372036854775808, -0], \"b\": 2.2250738585072011e-308}")
             .expect("valid");
         assert_eq!(value["a"], json!([u64::MAX, i64::MIN, 0]));
-        assert_eq!(value["b"].as_f64().map(f64::to_bits), Some(2.225_073_858_507_201_1e-308_f64.to_bits()));
+        assert_eq!(value["b"].as_f64().map(f64::to_bits), Some(2.225_073_858_507_201e-308_f64.to_bits()));
         let fault = from_json("{\"a\": 1,\n \"b\": [18446744073709551616]}").expect_err("too large");
         assert_eq!((fault.line, fault.column), (2, 8));
         assert!(from_json("{\"a\": 1, \"a\": 2}").is_err());
