@@ -3,11 +3,13 @@
 use super::attest;
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
+use crate::adapters::embedder::builtin::builtin;
 use crate::base::error::{Context, Error, Result};
 use crate::base::text::{did_you_mean, visible};
-use crate::domain::eval::metrics::{self, MetricId};
+use crate::config::Gate;
+use crate::domain::eval::metrics::{self, MetricId, Near};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation};
-use crate::domain::eval::score::{Scores, score_all};
+use crate::domain::eval::score::{How, Scores, score_all};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::seams::answerer::{Answerer, Question, Tokens};
@@ -138,13 +140,14 @@ pub fn unpack(objects: &Objects, version: &VersionRow) -> Result<tempfile::TempD
     Ok(dir)
 }
 
-/// The metrics asked for, or all.
+/// The metrics asked for, or all but the proxies; these are computed where they are asked for by name, here or by a gate.
 ///
 /// # Errors
 /// When a name is no metric.
-pub fn metrics_of(names: &[String]) -> Result<Vec<MetricId>> {
+pub fn metrics_of(names: &[String], gates: &[Gate]) -> Result<Vec<MetricId>> {
     if names.is_empty() {
-        return Ok(metrics::all().iter().map(|m| m.id).collect());
+        let gated = |m: &metrics::MetricInfo| gates.iter().any(|g| g.metric() == m.name);
+        return Ok(metrics::all().iter().filter(|m| !m.id.is_proxy() || gated(m)).map(|m| m.id).collect());
     }
     let known = || metrics::all().iter().map(|m| m.name);
     names
@@ -161,7 +164,7 @@ pub fn metrics_of(names: &[String]) -> Result<Vec<MetricId>> {
 /// Scores the answers.
 pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
     let k = usize::try_from(k.get()).unwrap_or(usize::MAX);
-    score_all(&loaded.golden.rows, answers, wanted, k, jobs)
+    score_all(&loaded.golden.rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
 }
 
 /// Records an evaluation: rows first, then the sums with their event. A kill between the two leaves rows that nothing names.

@@ -30,7 +30,8 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("dr", &["audit"]),
     // The language of a text is told in one place.
     ("drift", &["registry", "ingest"]),
-    ("eval", &["registry", "golden"]),
+    // Where sentences end is told in one place.
+    ("eval", &["registry", "golden", "ingest"]),
     ("flag", &[]),
     ("golden", &[]),
     ("ingest", &[]),

@@ -5,6 +5,7 @@ pub mod gate;
 pub mod html;
 pub mod junit;
 pub mod metrics;
+pub mod proxy;
 pub mod record;
 pub mod score;
 pub mod view;
