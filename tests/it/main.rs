@@ -87,6 +87,7 @@ mod output;
 mod paths;
 mod power;
 mod promote;
+mod proxies;
 mod qdrant;
 mod register;
 mod repo;

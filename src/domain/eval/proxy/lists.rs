@@ -110,22 +110,22 @@ const OPPOSITES: Lists = [
      mandatory+required+compulsory+obligatory+must/optional+voluntary public/privat internal/external import/export \
      hot+warm/cold+cool full/empty success+succeed/fail enable+activat/disabl+deactivat approv/reject add/remov \
      early+earlier/late+later long+longer/short+shorter paid/unpaid early/late cheap+cheaper/expensive+dearer gross/net \
-     debit/credit borrow/lend+lent take/skip with/without free/charg old+older/young+younger big+bigger+large+larger/small+smaller \
+     debit/credit borrow/lend+lent take/skip free/charg old+older/young+younger big+bigger+large+larger/small+smaller \
      left/right inside/outside morning/evening day/night win+won/lost+lose strong/weak fast+faster/slow+slower safe/dangerous+unsafe \
      wet/dry temporar/permanent partial/full+complete+total individual/joint active/inactive major/minor senior/junior \
      profit/loss arriv/depart push/pull on/off all/none employee/employer buyer+seller/x lessor/lessee",
-    "subi+aument+crec+increment/baj+disminu+reduc+cay+caer+descend+decrec antes/despues+tras abr+abier/cerr+cierr primero+primer/ultimo+despues \
+    "subi+subieron+subido+aument+crec+crecio+crecieron+increment/baja+bajar+bajaron+bajado+bajo+disminu+reduc+cayo+cayeron+caer+descend+decrec antes/despues+tras abr+abier/cerr+cierr primero+primer/ultimo+despues \
      empez+comenz+inici/termin+acab+finaliz permit+autoriz/prohib acept/rechaz inclu/exclu conserv+manten/borr+elimin+suprim \
      mas/menos mayor+mayores+superior/menor+menores+inferior maxim/minim compr+adquir/vend+vent siempre/nunca frecuent/rar \
      obligatori/opcional+voluntari+facultativ public/privad intern/extern calient/fri lleno/vacio exito/fracas activ/desactiv+inactiv \
-     temprano/tarde largo+larga/corto+corta con/sin gratis+gratuit/pago bruto/neto dentro/fuera escrito+escrita/verbal+oral manana/noche+tarde \
+     temprano/tarde largo+larga/corto+corta gratis+gratuit/pago bruto/neto dentro/fuera escrito+escrita/verbal+oral manana/noche+tarde \
      fuerte/debil rapid/lent segur/peligros temporal/permanent parcial/total barat/car llegada/salida ganancia+beneficio/perdida todo/nada \
      aprob/deneg",
-    "augment+hauss+progress+cro+grimp/baiss+recul+diminu+chut+decro+rédui+redui avant/apres ouvr+ouvert/ferm premier+abord/dernier+ensuite \
+    "augment+hauss+progress+croit+grimp/baiss+recul+diminu+chut+decro+redui avant/apres ouvr+ouvert/ferm premier+abord/dernier+ensuite \
      commenc+debut/termin+fin+acheve permet+permis+autoris/interdi accept/refus inclu+compris/exclu conserv+gard/supprim+efface+perd \
      plus/moins superieur/inferieur maxim/minim achet+acqui+rachet/vend+cede+cession toujours/jamais souvent+frequen+frequent/rare \
      obligatoir/facultati+optionnel+volontaire public/prive intern/extern chaud/froid plein/vide reussi+succes/echec+echou \
-     activ/desactiv tot/tard long/court avec/sans gratuit/pay brut/net dedans+interieur/dehors+exterieur ecrit/oral+verbal matin/soir \
+     activ/desactiv tot/tard long/court gratuit/pay brut/net dedans+interieur/dehors+exterieur ecrit/oral+verbal matin/soir \
      fort/faible rapide/lent sur/dangereu temporaire+provisoire/permanent+definiti partiel/total+complet arrivee/depart benefice/perte \
      approuv/rejet",
     "stieg+steig+erhoh+wuchs+wachs+zugenommen+zunahm/sank+sink+fiel+gefallen+ging+verringer+abgenommen+reduzier+senk vor+vorher/nach+nachher \
@@ -134,7 +134,7 @@ const OPPOSITES: Lists = [
      mehr/weniger hoher+uber+oberhalb/niedriger+unter+unterhalb maxim+hochst/minim+mindest kauf+ubernahm+erwarb+erworben/verkauf+verausser \
      immer/nie+niemals haufig+oft/selten pflicht+verpflichtend+obligatorisch+vorgeschrieben/freiwillig+optional+fakultativ offentlich/privat \
      intern/extern heiss+warm/kalt voll/leer erfolg/misserfolg+scheiter aktivier/deaktivier fruh+fruher/spat+spater lang+langer/kurz+kurzer \
-     mit/ohne kostenlos+gratis+kostenfrei/kostenpflichtig brutto/netto innen+innerhalb/aussen+ausserhalb schriftlich/mundlich \
+     kostenlos+gratis+kostenfrei/kostenpflichtig brutto/netto innen+innerhalb/aussen+ausserhalb schriftlich/mundlich \
      morgens+vormittags/abends+nachmittags stark/schwach schnell/langsam sicher/gefahrlich vorubergehend+befristet/dauerhaft+unbefristet \
      teilweise/vollstandig+ganz billig+gunstig/teuer ankunft+anreise/abfahrt+abreise gewinn/verlust genehmig/abgelehnt jederzeit/nie \
      beschrankt/unbeschrankt begrenzt/unbegrenzt",

@@ -10,6 +10,7 @@
 //! to be calibrated on labels. The method is that of the project's evaluation research, section e; weights were set on two
 //! thirds of `examples/proxy/pairs.jsonl`.
 
+pub mod labels;
 mod lists;
 mod numerals;
 mod quantity;
@@ -110,12 +111,22 @@ pub fn check<'a>(
     Ok(whole.into_iter().zip(parts).map(|(whole, parts)| worst(whole, checked.by_ref().take(parts.len()))).collect())
 }
 
-/// A sentence with the worst of its parts that something speaks against.
+/// A sentence by its parts, where it has any: the worst that something speaks against, else the mean.
 fn worst<'a>(whole: Checked<'a>, parts: impl Iterator<Item = Checked<'a>>) -> Checked<'a> {
-    let against = parts.filter(|p| !p.findings.is_empty() && p.score < whole.score);
+    let parts: Vec<Checked<'a>> = parts.filter(|p| p.score.is_some()).collect();
+    if parts.is_empty() {
+        return whole;
+    }
+    let score = mean(parts.iter().filter_map(|p| p.score));
+    // The whole sees what stands across its parts; its quantities and words may come from two sentences of a context.
+    let across =
+        |f: &Finding| matches!(f, Finding::Role | Finding::Negation | Finding::Share | Finding::Limit | Finding::Addition);
+    let text = whole.text;
+    let whole = Some(whole).filter(|w| w.findings.iter().any(across));
+    let against = parts.into_iter().chain(whole).filter(|p| !p.findings.is_empty());
     match against.min_by(|a, b| a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal)) {
-        Some(part) => Checked { text: whole.text, ..part },
-        None => whole,
+        Some(part) => Checked { text, ..part },
+        None => judged(text, score, score, Vec::new()),
     }
 }
 
@@ -140,6 +151,10 @@ fn one<'a>(text: &'a str, claim: &support::Claim, evidence: &Evidence, near: &dy
     let base =
         OF_WORDS * mean(anywhere.iter().copied().chain(numbers(said, &best.sentence))) + (1.0 - OF_WORDS) * scaled(best.cosine);
     let score = base * veto::left(&findings, shared);
+    judged(text, base, score, findings)
+}
+
+fn judged(text: &str, base: f64, score: f64, findings: Vec<Finding>) -> Checked<'_> {
     let verdict = match () {
         () if base < EVIDENCE => Verdict::Unsure,
         () if findings.iter().any(|f| f.contradicts()) => Verdict::Contradicted,

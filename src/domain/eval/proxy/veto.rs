@@ -198,21 +198,32 @@ fn denials(sentence: &Sentence, spent: &[usize], counts: &dyn Fn(usize) -> bool)
     (0..tokens.len()).filter(|at| counts(tokens[*at].clause)).filter(one).count()
 }
 
-/// How many words of the claim stand against their opposite in the clauses it speaks of.
+/// How many words of the claim stand against their opposite in the clauses it speaks of; in the clause that it shares most words
+/// with also where the word itself stands in another one ("sales rose, while costs fell").
 fn opposites(case: &Case<'_>) -> usize {
     let lang = case.claim.lang.filter(|lang| Some(*lang) == case.best.lang);
-    let counts = clauses_held(case);
-    let lone = |of: &Sentence, than: &Sentence, clause: &dyn Fn(usize) -> bool| {
-        let free = |word: &str| !lists::is_negation(word, of.lang) && !lists::denies(word, of.lang);
-        let absent = |word: &str| !than.tokens.iter().any(|t| t.folded == word);
-        let tokens = of.tokens.iter().filter(|t| clause(t.clause) && free(&t.folded) && absent(&t.folded));
-        tokens.map(|t| t.folded.clone()).collect::<Vec<_>>()
-    };
-    let (mine, theirs) = (lone(case.claim, case.best, &|_| true), lone(case.best, case.claim, &counts));
+    let (held, main) = (clauses_held(case), main_clause(case));
     let against = |a: &str, b: &str| lists::are_opposites(a, b, lang) || lists::differ_by_denial(a, b, lang);
-    // A word that is also there in another form is not stood against.
-    let same = |a: &str| theirs.iter().any(|b| super::words::related(a, b) && !against(a, b));
-    mine.iter().filter(|a| !same(a) && theirs.iter().any(|b| against(a, b))).count()
+    let free = |s: &Sentence, word: &str| !lists::is_negation(word, s.lang) && !lists::denies(word, s.lang);
+    let here = |clause: usize| Some(clause) == main;
+    let stands = |word: &str, counts: &dyn Fn(usize) -> bool| {
+        let theirs = || case.best.tokens.iter().filter(|t| counts(t.clause) && free(case.best, &t.folded));
+        let said = |b: &str| case.claim.tokens.iter().any(|t| t.folded == b);
+        // A word that is there in this or another form is not stood against.
+        let same = theirs().any(|b| b.folded == word || (super::words::related(word, &b.folded) && !against(word, &b.folded)));
+        !same && theirs().any(|b| !said(&b.folded) && against(word, &b.folded))
+    };
+    let mine = case.claim.tokens.iter().filter(|t| free(case.claim, &t.folded));
+    mine.filter(|t| stands(&t.folded, &held) || stands(&t.folded, &here)).count()
+}
+
+/// The clause of the best candidate that most of the claim's words stand in.
+fn main_clause(case: &Case<'_>) -> Option<usize> {
+    let firm = case.held.iter().flatten().filter(|h| h.alike >= FORM && !h.opposite);
+    let mut counted = std::collections::BTreeMap::new();
+    firm.for_each(|h| *counted.entry(case.best.token(h.by).clause).or_insert(0_usize) += 1);
+    let most = counted.values().copied().max()?;
+    counted.into_iter().find(|(_, n)| *n == most).map(|(clause, _)| clause)
 }
 
 /// Whether words that both have stand in reverse order: three of them ("A pays B", "B pays A"), or two that only articles
@@ -301,16 +312,29 @@ fn replaced(case: &Case<'_>, found: &[Finding]) -> Option<Finding> {
     }
     let firm = case.held.iter().flatten().filter(|h| h.alike >= FORM).count();
     let nearly = firm as f64 >= NEARLY * case.claim.words.len() as f64;
-    let used: Vec<usize> = case.held.iter().flatten().filter(|h| h.alike >= FORM).map(|h| h.by).collect();
-    let (first, last) = (used.iter().min().copied()?, used.iter().max().copied()?);
-    let open = (0..case.best.words.len()).any(|j| !used.contains(&j) && j + 1 >= first && j <= last + 1);
-    let strange = case.held.iter().any(|h| h.is_none_or(|h| h.alike < FORM));
-    if nearly && strange && open {
+    if nearly && (0..case.held.len()).any(|i| is_in_the_place_of_another(case, i)) {
         return Some(Finding::Replaced);
     }
     let far = case.anywhere.iter().filter(|a| **a < FAR).count();
     let added = nearly && far >= 1 || far >= 2 && firm * 2 >= case.claim.words.len();
     added.then_some(Finding::Addition)
+}
+
+/// Whether a word that the candidate does not have stands where the candidate has another: between the same neighbours.
+fn is_in_the_place_of_another(case: &Case<'_>, i: usize) -> bool {
+    let firm = |h: &Option<Held>| h.filter(|h| h.alike >= FORM).map(|h| h.by);
+    if firm(&case.held[i]).is_some() {
+        return false;
+    }
+    let (before, after) = (case.held[..i].iter().rev().find_map(firm), case.held[i + 1..].iter().find_map(firm));
+    let used = |j: &usize| case.held.iter().filter_map(firm).any(|by| by == *j);
+    let (from, to) = match (before, after) {
+        (Some(before), Some(after)) => (before + 1, after),
+        (Some(before), None) => (before + 1, (before + 2).min(case.best.words.len())),
+        (None, Some(after)) => (after.saturating_sub(1), after),
+        (None, None) => return false,
+    };
+    (from..to).any(|j| !used(&j))
 }
 
 #[cfg(test)]
