@@ -15,7 +15,7 @@ unset GITHUB_ACTIONS GITHUB_STEP_SUMMARY GITHUB_OUTPUT
 here=$(cd "$(dirname "$0")" && pwd)
 
 "$KF" --version
-for example in command-system/run.sh prompts/run.sh cron/check.sh backup/check.sh github-actions/check.sh drift/check.sh canary/run.sh servers/run.sh ab/run.sh; do
+for example in command-system/run.sh prompts/run.sh cron/check.sh backup/check.sh github-actions/check.sh drift/check.sh canary/run.sh servers/run.sh ab/run.sh proxy/run.sh; do
     printf '\n== %s ==\n' "$example"
     "$here/$example" || { echo "examples/$example failed with $?" >&2; exit 1; }
 done

@@ -2,9 +2,10 @@
 
 use crate::line::{Bar, Line};
 use crate::measure::{Of, Sample, median};
+use kf::adapters::embedder::builtin::builtin;
 use kf::base::error::{Context as _, Error, Result};
-use kf::domain::eval::metrics::MetricId;
-use kf::domain::eval::score::score_all;
+use kf::domain::eval::metrics::{MetricId, Near};
+use kf::domain::eval::score::{How, score_all};
 use kf::domain::golden::{Answer, Row};
 use std::collections::HashMap;
 use std::path::Path;
@@ -61,12 +62,35 @@ pub(crate) fn run() -> Result<Vec<Line>> {
         answers.entry(row.id.clone()).or_default().contexts = contexts;
     }
     let of_contexts = score(&rows, &answers, &OF_CONTEXTS)?;
+    let of_proxies = proxies(&mut rows, &answers)?;
     let words = format!("{WORDS} words each, one thread");
     let kilobytes = format!("{CONTEXTS} contexts of 2 to 8 kB and 2 references, one thread");
     Ok(vec![
         Line::timed("score: 1,000 rows × 7 metrics", of_answers, Bar::CpuMs(300.0)).noted(words),
-        Line::timed("score: … with long contexts", of_contexts, Bar::CpuMs(300.0)).noted(kilobytes),
+        Line::timed("score: … with long contexts", of_contexts, Bar::CpuMs(300.0)).noted(kilobytes.clone()),
+        Line::timed("score: 1,000 rows × 2 offline proxies", of_proxies, Bar::CpuMs(3000.0)).noted(kilobytes),
     ])
+}
+
+/// The offline proxies on the same contexts: answers of two sentences taken from a context, with a number that it does not have.
+fn proxies(rows: &mut [Row], answers: &HashMap<String, Answer>) -> Result<Sample> {
+    let mut said = answers.clone();
+    for row in rows.iter_mut() {
+        let answer = said.entry(row.id.clone()).or_default();
+        let context = answer.contexts.first().map_or("", String::as_str);
+        let sentence = &context[..context.ceil_char_boundary(context.len().min(240))];
+        answer.answer = Some(format!("{sentence}. This takes 217 seconds and is not paid by the owner of the version."));
+        row.question = "How long does it take and who pays for it?".into();
+    }
+    let how = How { k: 5, near: Some(Near(builtin())) };
+    let metrics = [MetricId::FaithfulnessProxy, MetricId::RelevancyProxy];
+    median(Of::Own, 1, || {
+        let scores = score_all(rows, &said, &metrics, how, 1);
+        match scores.rows.iter().filter(|r| r.value.is_some()).count() {
+            n if n == ROWS * metrics.len() => Ok(()),
+            n => Err(Error::new(format!("only {n} of {} scores were computed", ROWS * metrics.len()))),
+        }
+    })
 }
 
 fn score(rows: &[Row], answers: &HashMap<String, Answer>, metrics: &[MetricId]) -> Result<Sample> {

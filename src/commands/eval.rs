@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Recorded answers (JSON, JSONL or CSV), joined by id or question
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Only this metric; again for more (default: all that the data allows)
+    /// Only this metric; again for more (default: all that the data allows, proxies only where a gate names them)
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
     /// How much of a ranking counts (default: `golden.k` in mlops.toml, else 5)
@@ -91,7 +91,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let config = cx.project()?;
     let paths = cx.report_paths(&args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
-    let (wanted, asked) = evaluate::metrics_of(&args.metrics)?;
+    let (wanted, asked) = evaluate::metrics_of(&args.metrics, &config.project.gates)?;
     let version = store.read(|view| table::resolve(view, &args.reference))?;
     let dataset = args.dataset.clone().or_else(|| config.project.golden.dataset.as_ref().map(ToString::to_string));
     let dataset = dataset.ok_or_else(|| {

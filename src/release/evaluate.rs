@@ -3,6 +3,7 @@
 use super::attest;
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
+use crate::adapters::embedder::builtin::builtin;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
@@ -11,9 +12,9 @@ use crate::config::{Gate, Project};
 use crate::domain::eval::compare::Pairs;
 use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
-use crate::domain::eval::metrics::{self, MetricId};
+use crate::domain::eval::metrics::{self, MetricId, Near};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
-use crate::domain::eval::score::{Scores, score_all};
+use crate::domain::eval::score::{How, Scores, score_all};
 use crate::domain::eval::slice::{self, Sliced};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
@@ -146,11 +147,12 @@ pub fn unpack(objects: &Objects, version: &VersionRow) -> Result<tempfile::TempD
     Ok(dir)
 }
 
-/// The metrics asked for by name: those that are computed, all of them when none is named, and those that are judged.
+/// The metrics asked for by name: those that are computed, and those that are judged. When none that is computed is named, all are but
+/// the proxies; these are computed where they are asked for by name, here or by a gate.
 ///
 /// # Errors
 /// When a name is no metric.
-pub fn metrics_of(names: &[String]) -> Result<(Vec<MetricId>, Vec<JudgedId>)> {
+pub fn metrics_of(names: &[String], gates: &[Gate]) -> Result<(Vec<MetricId>, Vec<JudgedId>)> {
     let all = || metrics::all().iter().map(|m| m.name).chain(judged::all().iter().map(|m| m.name));
     let (mut computed, mut asked) = (Vec::new(), Vec::new());
     for name in names {
@@ -164,7 +166,8 @@ pub fn metrics_of(names: &[String]) -> Result<(Vec<MetricId>, Vec<JudgedId>)> {
         }
     }
     if computed.is_empty() {
-        computed = metrics::all().iter().map(|m| m.id).collect();
+        let gated = |m: &metrics::MetricInfo| gates.iter().any(|g| g.metric() == m.name);
+        computed = metrics::all().iter().filter(|m| !m.id.is_proxy() || gated(m)).map(|m| m.id).collect();
     }
     Ok((computed, asked))
 }
@@ -221,7 +224,7 @@ impl Selection {
 /// Scores the answers.
 pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
     let k = usize::try_from(k.get()).unwrap_or(usize::MAX);
-    score_all(&loaded.golden.rows, answers, wanted, k, jobs)
+    score_all(&loaded.golden.rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
 }
 
 /// The rows that must pass each by itself.

@@ -27,6 +27,19 @@ pub fn null_sd(n: usize, m: usize) -> Option<f64> {
     (n > 0.0 && m > 0.0).then(|| ((n + m + 1.0) / (12.0 * n * m)).sqrt())
 }
 
+/// The 95 % interval of an area of `n` values of the reference and `m` current ones, by the standard error of Hanley and McNeil
+/// (1982); as wide as 0 to 1 at most, and without width for areas of 0 and 1. `None` for a side without values.
+pub fn interval(area: f64, n: usize, m: usize) -> Option<(f64, f64)> {
+    let (n, m) = (n as f64, m as f64);
+    (n > 0.0 && m > 0.0).then_some(())?;
+    let (above, below) = (area / (2.0 - area) - area * area, 2.0 * area * area / (1.0 + area) - area * area);
+    let error = ((area * (1.0 - area) + (m - 1.0) * above + (n - 1.0) * below) / (n * m)).max(0.0).sqrt();
+    Some(((area - Z * error).max(0.0), (area + Z * error).min(1.0)))
+}
+
+/// The 97.5 % point of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +65,15 @@ mod tests {
         let variance = areas.iter().map(|a| (a - 0.5).powi(2)).sum::<f64>() / areas.len() as f64;
         assert_eq!(areas.len(), 20);
         near(null_sd(3, 3), variance.sqrt(), 1e-12, "deviation");
+    }
+
+    /// Hanley and McNeil (1982), equation 2, with exponential Q1 = A/(2 − A) and Q2 = 2A²/(1 + A), worked out by Python 3.11.
+    #[test]
+    fn the_interval_has_the_standard_error_of_hanley_and_mcneil() {
+        let (low, high) = interval(0.893, 58, 51).expect("values");
+        near(Some((0.893 - low) / Z), 0.032_511_581_768_646_58, 1e-12, "standard error");
+        near(Some(high + low), 2.0 * 0.893, 1e-12, "middle");
+        assert_eq!((interval(1.0, 3, 4), interval(0.5, 0, 4)), (Some((1.0, 1.0)), None));
     }
 
     #[test]

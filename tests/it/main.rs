@@ -92,6 +92,7 @@ mod power;
 mod promote;
 mod prompt;
 mod prompt_suite;
+mod proxies;
 mod qdrant;
 mod register;
 mod repo;

@@ -8,6 +8,7 @@ pub mod judged;
 pub mod junit;
 pub mod known;
 pub mod metrics;
+pub mod proxy;
 pub mod record;
 pub mod score;
 pub mod slice;

@@ -29,8 +29,30 @@ pub struct Scores {
     pub sums: Vec<Summary>,
 }
 
-/// Scores all rows. `k` is how much of a ranking counts.
-pub fn score_all(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize, jobs: usize) -> Scores {
+/// What metrics need beside the row.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// How much of a ranking counts.
+    pub k: usize,
+    /// The vectors that proxies compare by.
+    pub near: Option<metrics::Near<'a>>,
+}
+
+impl From<usize> for How<'_> {
+    fn from(k: usize) -> Self {
+        Self { k, near: None }
+    }
+}
+
+/// Scores all rows. `k` is how much of a ranking counts, where no vectors are needed.
+pub fn score_all<'a>(
+    rows: &[Row],
+    answers: &HashMap<String, Answer>,
+    wanted: &[MetricId],
+    k: impl Into<How<'a>>,
+    jobs: usize,
+) -> Scores {
+    let k = k.into();
     let mut wanted = wanted.to_vec();
     wanted.sort_by_key(|m| m.word());
     wanted.dedup();
@@ -42,7 +64,7 @@ pub fn score_all(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[Metr
     Scores { rows: scored, sums }
 }
 
-fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize, jobs: usize) -> Vec<RowScore> {
+fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: How<'_>, jobs: usize) -> Vec<RowScore> {
     let share = rows.len().div_ceil(jobs.max(1)).max(1);
     std::thread::scope(|scope| {
         let parts: Vec<_> = rows
@@ -59,7 +81,7 @@ fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricI
     })
 }
 
-fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: usize) -> Vec<RowScore> {
+fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: How<'_>) -> Vec<RowScore> {
     let answer = answers.get(&row.id);
     let contexts: &[String] = answer.map_or(&[], |a| &a.contexts);
     // Two metrics read it, and nothing else takes as long.
@@ -75,12 +97,14 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
         relevance: row.relevance.as_ref(),
         answerable: row.answerable,
         alike: alike.as_ref(),
+        question: &row.question,
+        near: k.near,
     };
     let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.answer.is_none()));
     let one = |metric: &MetricId| {
         let score = match failed {
             Some(error) => metrics::Score::Unscored(format!("the system failed: {error}").into()),
-            None => metrics::score(*metric, &view, k),
+            None => metrics::score(*metric, &view, k.k),
         };
         RowScore {
             pos,

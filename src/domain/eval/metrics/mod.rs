@@ -22,11 +22,14 @@ mod vectors;
 
 pub use registry::{Direction, MetricInfo, all, find, info};
 
+use super::proxy;
 use crate::base::name::words;
+use crate::seams::embedder::SentenceVectors;
 use retrieval::{Gain, Ranking};
 use rouge::Tokens;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 words! {
     /// A metric that needs no model.
@@ -75,6 +78,27 @@ words! {
         RefusalCorrect = "refusal-correct",
         /// What is cited was retrieved.
         CitationValidity = "citation-validity",
+        /// What the answer says is held by its contexts, without a judge.
+        FaithfulnessProxy = "faithfulness (offline proxy)",
+        /// The answer speaks to its question, without a judge.
+        RelevancyProxy = "relevancy (offline proxy)",
+    }
+}
+
+impl MetricId {
+    /// Whether it is a proxy of a metric that a judge gives: computed where it is asked for by name, and never in a judge's place.
+    pub fn is_proxy(self) -> bool {
+        matches!(self, Self::FaithfulnessProxy | Self::RelevancyProxy)
+    }
+}
+
+/// The vectors that proxies compare by.
+#[derive(Clone, Copy)]
+pub struct Near<'a>(pub &'a dyn SentenceVectors);
+
+impl fmt::Debug for Near<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Near({})", self.0.dimensions())
     }
 }
 
@@ -126,6 +150,10 @@ pub struct Row<'a> {
     pub answerable: Option<bool>,
     /// How alike `contexts` and `reference_contexts` are, when that was found out before; else a metric that needs it does.
     pub alike: Option<&'a contexts::Alike>,
+    /// What was asked; empty when it is not known.
+    pub question: &'a str,
+    /// The vectors that proxies compare by; without them these are unscored.
+    pub near: Option<Near<'a>>,
 }
 
 const NO_REFERENCE: &str = "the row has no reference answer";
@@ -165,8 +193,17 @@ pub fn score(metric: MetricId, row: &Row<'_>, k: usize) -> Score {
             Some(answerable) => refusal::refusal_correct(a, answerable),
             None => Score::Unscored("the row does not say whether it can be answered".into()),
         }),
+        MetricId::FaithfulnessProxy => {
+            answer(&|a, _| proxied(row, |near| proxy::faithfulness(row.question, a, row.contexts, near)))
+        }
+        MetricId::RelevancyProxy => answer(&|a, _| proxied(row, |near| proxy::relevancy(row.question, a, near))),
         MetricId::CitationValidity => answer(&|a, _| citation::citation_validity(a, row.contexts.len(), row.context_ids)),
     }
+}
+
+fn proxied(row: &Row<'_>, score: impl Fn(&dyn SentenceVectors) -> Result<f64, &'static str>) -> Score {
+    let Some(Near(near)) = row.near else { return Score::Unscored("there are no vectors to compare by".into()) };
+    score(near).map_or_else(|reason| Score::Unscored(reason.into()), Score::Scored)
 }
 
 fn alike(row: &Row<'_>, metric: fn(&contexts::Alike) -> Score) -> Score {
@@ -197,6 +234,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// How often each letter is there: vectors enough to tell equal texts from others.
+    struct Letters;
+
+    impl SentenceVectors for Letters {
+        fn dimensions(&self) -> usize {
+            26
+        }
+
+        fn sentence_vector(&self, sentence: &str, into: &mut [f32]) {
+            into.fill(0.0);
+            sentence.bytes().filter(u8::is_ascii_lowercase).for_each(|b| into[usize::from(b - b'a')] += 1.0);
+            crate::seams::embedder::normalise(into);
+        }
+    }
+
     #[test]
     fn a_row_that_says_nothing_is_unscored_by_every_metric() {
         for metric in MetricId::ALL {
@@ -222,6 +274,8 @@ mod tests {
             relevance: None,
             answerable: Some(true),
             alike: None,
+            question: &text[0],
+            near: Some(Near(&Letters)),
         };
         for metric in all() {
             let got = score(metric.id, &row, 1).value();
@@ -246,6 +300,8 @@ mod tests {
                 contexts: &references,
                 reference_contexts: std::slice::from_ref(&answer),
                 answerable: Some(false),
+                question: &references[0],
+                near: Some(Near(&Letters)),
                 ..Row::default()
             };
             for metric in all() {

@@ -2,9 +2,9 @@
 
 use super::MetricId;
 use super::MetricId::{
-    Bleu, Chrf, CitationValidity, ContextPrecision, ContextRecall, ExactMatch, ExactMatchNormalized, HitAtK, Map, Mrr, Ndcg,
-    NdcgExponential, PrecisionAtK, RecallAtK, RefusalCorrect, Rouge1, Rouge1Ascii, Rouge2, Rouge2Ascii, RougeL, RougeLAscii,
-    TokenF1,
+    Bleu, Chrf, CitationValidity, ContextPrecision, ContextRecall, ExactMatch, ExactMatchNormalized, FaithfulnessProxy, HitAtK,
+    Map, Mrr, Ndcg, NdcgExponential, PrecisionAtK, RecallAtK, RefusalCorrect, RelevancyProxy, Rouge1, Rouge1Ascii, Rouge2,
+    Rouge2Ascii, RougeL, RougeLAscii, TokenF1,
 };
 
 /// Which way a metric improves.
@@ -21,7 +21,7 @@ pub enum Direction {
 pub struct MetricInfo {
     /// What [`super::score`] takes.
     pub id: MetricId,
-    /// The name in configuration and reports, in kebab case.
+    /// The name in configuration and reports, in kebab case; a proxy says in brackets that it is one.
     pub name: &'static str,
     /// Which way it improves.
     pub direction: Direction,
@@ -45,9 +45,10 @@ pub fn all() -> &'static [MetricInfo] {
     ALL
 }
 
-/// The metric of a name.
+/// The metric of a name. A proxy is also found by its name in kebab case, which a shell need not quote.
 pub fn find(name: &str) -> Option<&'static MetricInfo> {
-    ALL.iter().find(|m| m.name == name)
+    let kebab = |m: &MetricInfo| m.name.replace(['(', ')'], "").replace(' ', "-");
+    ALL.iter().find(|m| m.name == name || (m.id.is_proxy() && kebab(m) == name))
 }
 
 /// What is to be known of a metric.
@@ -93,11 +94,22 @@ const ALL: &[MetricInfo] = &[
         "the answer declines if and only if the row cannot be answered (offline proxy: phrases in en, es, fr, de)",
     ),
     text(CitationValidity, "share of bracketed citations that name a retrieved id or place"),
+    text(
+        FaithfulnessProxy,
+        "how well the contexts hold each sentence of the answer, less what numbers, negation, names and roles speak against",
+    ),
+    text(RelevancyProxy, "how well the answer takes up the question: words and vectors; 0 for an answer that declines"),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_is_found_by_a_name_without_spaces() {
+        assert_eq!(find("faithfulness-offline-proxy").map(|m| m.id), Some(FaithfulnessProxy));
+        assert_eq!(find("relevancy-offline-proxy").map(|m| m.name), Some("relevancy (offline proxy)"));
+    }
 
     #[test]
     fn every_metric_is_listed_once_and_found_by_its_name() {

@@ -19,7 +19,7 @@
 mod atoms;
 mod pack;
 mod sections;
-pub(super) mod sentences;
+pub(in crate::domain) mod sentences;
 #[cfg(test)]
 mod tests;
 

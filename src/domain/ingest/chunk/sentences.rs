@@ -23,12 +23,12 @@ const ABBREVIATIONS: &[&str] = &[
 ];
 
 /// Sentences of a text, as bytes of it without white space at either end.
-pub(in crate::domain::ingest) fn sentences(text: &str) -> Sentences<'_> {
+pub(in crate::domain) fn sentences(text: &str) -> Sentences<'_> {
     Sentences { text, at: 0 }
 }
 
 /// Walks over the sentences of a text.
-pub(in crate::domain::ingest) struct Sentences<'a> {
+pub(in crate::domain) struct Sentences<'a> {
     text: &'a str,
     at: usize,
 }
