@@ -4,6 +4,9 @@
 //! ones of policies, leaflets, manuals, contracts and reports. What is not listed is not seen: the lists bound what the
 //! proxy can tell.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::{LazyLock, OnceLock};
+
 /// A language that has lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lang {
@@ -22,15 +25,24 @@ impl Lang {
     pub(super) const ALL: [Self; 4] = [Self::En, Self::Es, Self::Fr, Self::De];
 }
 
-/// One list for each language, in the order of [`Lang::ALL`]; words between spaces.
-type Lists = [&'static str; 4];
-
-fn holds(lists: &Lists, word: &str, lang: Option<Lang>) -> bool {
-    let in_list = |of: Lang| lists[of as usize].split_ascii_whitespace().any(|w| w == word);
-    lang.map_or_else(|| Lang::ALL.into_iter().any(in_list), in_list)
+/// One list for each language, in the order of [`Lang::ALL`]; words between spaces, made into sets when first asked.
+struct Lists {
+    words: [&'static str; 4],
+    sets: OnceLock<[HashSet<&'static str>; 4]>,
 }
 
-const STOP: Lists = [
+impl Lists {
+    const fn new(words: [&'static str; 4]) -> Self {
+        Self { words, sets: OnceLock::new() }
+    }
+}
+
+fn holds(lists: &Lists, word: &str, lang: Option<Lang>) -> bool {
+    let sets = lists.sets.get_or_init(|| lists.words.map(|words| words.split_ascii_whitespace().collect()));
+    lang.map_or_else(|| sets.iter().any(|set| set.contains(word)), |lang| sets[lang as usize].contains(word))
+}
+
+static STOP: Lists = Lists::new([
     "a an the this that these those it its he she they them their his her you your we our us i my me who whom whose which what \
      is are was were be been being am do does did done has have had having will would shall should can could may might must \
      to of in on at by for with from as into onto about than then so if when where while and or but nor not no there here also \
@@ -52,31 +64,31 @@ const STOP: Lists = [
      wenn ob dass weil da so auch nur noch schon sehr man es er sie ihr ihre ihren ihrem ihrer wir uns unser ich sich dies diese \
      dieser dieses diesen diesem jede jeder jedes jeden jedem alle allen aller welche welcher wer was wo wann warum nicht kein \
      keine keinen keinem keiner hier dort dann dazu damit davon dafur etwa",
-];
+]);
 
 /// A word that a sentence needs and that says nothing of its matter.
 pub(super) fn is_stop(word: &str, lang: Option<Lang>) -> bool {
     holds(&STOP, word, lang)
 }
 
-const CLAUSE: Lists = [
+static CLAUSE: Lists = Lists::new([
     "but while whereas although though however except unless which because",
     "pero sino aunque mientras excepto salvo porque",
     "mais tandis alors sauf quoique cependant",
     "aber sondern wahrend obwohl jedoch ausser sofern weil",
-];
+]);
 
 /// Conjunctions that begin a clause without a comma.
 pub(super) fn begins_clause(word: &str, lang: Option<Lang>) -> bool {
     holds(&CLAUSE, word, lang)
 }
 
-const NEGATIONS: Lists = [
+static NEGATIONS: Lists = Lists::new([
     "not no never none neither nor nobody nothing nowhere without cannot unless except hardly",
     "no nunca jamas ningun ninguna ninguno nada nadie tampoco sin ni salvo excepto",
     "pas jamais aucun aucune rien personne sans ni nul nulle sauf hormis",
     "nicht kein keine keinen keinem keiner keines nie niemals niemand nichts ohne weder ausser nirgends",
-];
+]);
 
 /// Words that turn a statement round.
 pub(super) fn is_negation(word: &str, lang: Option<Lang>) -> bool {
@@ -84,7 +96,7 @@ pub(super) fn is_negation(word: &str, lang: Option<Lang>) -> bool {
 }
 
 /// Beginnings of words that deny in themselves: `prohibited` says what `not allowed` says.
-const DENIALS: Lists = [
+const DENIALS: [&str; 4] = [
     "prohibit forbid forbad banned unable impossib refus denied deny denies reject exclud lack lacks invalid ineligib exempt \
      contraindicat insufficien incompatib unavailab free unlawful illegal absent decline",
     "prohib vedad imposib rechaz exclu inval exent contraindic insuficien incompatib indisponib gratis gratuit ilegal deneg \
@@ -102,7 +114,7 @@ pub(super) fn denies(word: &str, lang: Option<Lang>) -> bool {
 }
 
 /// Beginnings of words with opposite meaning, in pairs `a/b`; several forms of a side are parted by `+`.
-const OPPOSITES: Lists = [
+const OPPOSITES: [&str; 4] = [
     "rise+rose+increas+grew+grow+climb+gain+up/fall+fell+decreas+declin+drop+shrank+shrink+reduc+down+lower+sank before/after \
      open/clos+shut first/last start+begin+began/end+stop+finish allow+permit/forbid+prohibit+ban accept/reject+refus+declin \
      includ/exclud keep+kept+retain+preserv/eras+delet+remov+los+discard more/less+fewer higher+above+over+exceed/lower+below+under \
@@ -140,23 +152,41 @@ const OPPOSITES: Lists = [
      beschrankt/unbeschrankt begrenzt/unbegrenzt",
 ];
 
+/// A form of a side of a pair: the form, its language, the pair, which side.
+type Form = (&'static str, Lang, usize, bool);
+
+/// All forms by their first two bytes, which are all that most words have to be compared with.
+static FORMS: LazyLock<HashMap<&'static [u8], Vec<Form>>> = LazyLock::new(|| {
+    let mut forms: HashMap<&'static [u8], Vec<Form>> = HashMap::new();
+    for lang in Lang::ALL {
+        let pairs = OPPOSITES[lang as usize].split_ascii_whitespace().enumerate();
+        for (pair, (x, y)) in pairs.filter_map(|(pair, sides)| Some((pair, sides.split_once('/')?))) {
+            for (form, second) in x.split('+').map(|f| (f, false)).chain(y.split('+').map(|f| (f, true))) {
+                forms.entry(&form.as_bytes()[..form.len().min(2)]).or_default().push((form, lang, pair, second));
+            }
+        }
+    }
+    forms
+});
+
+/// The sides of pairs that a word is on.
+fn sides(word: &str, lang: Option<Lang>) -> impl Iterator<Item = (Lang, usize, bool)> {
+    let forms = FORMS.get(&word.as_bytes()[..word.len().min(2)]).map_or(&[][..], Vec::as_slice);
+    let is_form = move |form: &str| match form.len() {
+        0..=3 => word == form,
+        // Short beginnings are those of other words, too.
+        4 => word.len() <= form.len() + 3 && word.starts_with(form),
+        _ => word.starts_with(form),
+    };
+    forms
+        .iter()
+        .filter(move |(form, of, ..)| lang.is_none_or(|l| l == *of) && is_form(form))
+        .map(|(_, of, pair, side)| (*of, *pair, *side))
+}
+
 /// Whether two words are listed as opposites in the language, in either order.
 pub(super) fn are_opposites(a: &str, b: &str, lang: Option<Lang>) -> bool {
-    let side = |forms: &str, word: &str| {
-        forms.split('+').any(|form| {
-            if form.len() <= 4 {
-                word == form || (word.len() <= form.len() + 3 && form.len() == 4 && word.starts_with(form))
-            } else {
-                word.starts_with(form)
-            }
-        })
-    };
-    let pair = |pair: &str| {
-        let Some((x, y)) = pair.split_once('/') else { return false };
-        (side(x, a) && side(y, b)) || (side(y, a) && side(x, b))
-    };
-    let in_list = |of: Lang| OPPOSITES[of as usize].split_ascii_whitespace().any(pair);
-    lang.map_or_else(|| Lang::ALL.into_iter().any(in_list), in_list)
+    sides(a, lang).any(|(of, pair, side)| sides(b, Some(of)).any(|(_, other, its)| other == pair && its != side))
 }
 
 const PREFIXES: [&[&str]; 4] = [
@@ -184,24 +214,24 @@ pub(super) enum Share {
     Only,
 }
 
-const ALL_OF: Lists = [
+static ALL_OF: Lists = Lists::new([
     "all every each always everyone everybody any anyone whole entire",
     "todos todas todo toda cada siempre cualquier cualquiera",
     "tous toutes toujours chaque",
     "alle allen aller jeder jede jedes jeden immer samtliche samtlichen",
-];
-const SOME_OF: Lists = [
+]);
+static SOME_OF: Lists = Lists::new([
     "some sometimes several many most partly partially occasionally usually often few half",
     "algunos algunas algun alguna varios varias mayoria veces parte muchos",
     "certains certaines quelques parfois plusieurs plupart partie souvent",
     "einige einigen manche manchen manchmal mehrere meisten teilweise oft viele",
-];
-const ONLY: Lists = [
+]);
+static ONLY: Lists = Lists::new([
     "only solely exclusively just",
     "solo solamente unicamente exclusivamente",
     "seulement uniquement exclusivement seul seuls seule seules",
     "nur ausschliesslich lediglich allein vorbehalten",
-];
+]);
 
 /// The share that a word says.
 pub(super) fn share(word: &str, lang: Option<Lang>) -> Option<Share> {
@@ -218,7 +248,7 @@ pub(super) fn share(word: &str, lang: Option<Lang>) -> Option<Share> {
 }
 
 /// Forms of "to be" and prepositions by which a sentence is turned into the passive.
-const PASSIVE: Lists = ["by", "por", "par", "von vom durch wird werden wurde wurden worden"];
+static PASSIVE: Lists = Lists::new(["by", "por", "par", "von vom durch wird werden wurde wurden worden"]);
 
 /// Whether a word may mark a passive.
 pub(super) fn marks_passive(word: &str, lang: Option<Lang>) -> bool {
@@ -252,24 +282,24 @@ pub(super) enum Limit {
     Most,
 }
 
-const LEAST: Lists = [
+static LEAST: Lists = Lists::new([
     "least minimum over above more exceeding older longer from heavier",
     "minimo superior superiores mayor mayores mas",
     "minimum superieur superieure plus",
     "mindestens wenigstens mehr uber langer alter minimum",
-];
-const MOST: Lists = [
+]);
+static MOST: Lists = Lists::new([
     "most maximum under below less fewer younger exceed exceeds",
     "maximo hasta inferior inferiores menor menores menos superar exceder sobrepasar",
     "maximum inferieur inferieure moins jusqu depasser jusque tard",
     "hochstens maximal unter weniger kurzer junger uberschreiten maximum bis spatestens",
-];
-const COMPARATIVES: Lists = [
+]);
+static COMPARATIVES: Lists = Lists::new([
     "more over exceed longer later heavier",
     "mas superar exceder sobrepasar",
     "plus depasser exceder",
     "mehr langer uberschreiten",
-];
+]);
 
 /// The limit that a word, with the word before it, sets for the number after it.
 pub(super) fn limit(word: &str, before: &str, lang: Option<Lang>) -> Option<Limit> {

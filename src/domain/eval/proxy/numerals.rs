@@ -268,7 +268,9 @@ pub(super) fn words(words: &[&str], lang: Option<Lang>) -> Option<(f64, usize)> 
         match part(word, lang) {
             Some(Part::Add(20.0)) if lang == Some(Lang::Fr) && open == 4.0 => (open, last) = (80.0, 80.0),
             // A number that goes on has ever smaller parts.
-            Some(Part::Add(value)) if used == 0 || fits(value, last) => (open, last) = (open + value, value),
+            Some(Part::Add(value)) if used == 0 || fits(value, last) || is_french_teen(value, last, lang) => {
+                (open, last) = (open + value, value)
+            }
             Some(Part::Times(by)) if used > 0 || by == 1e2 || by == 1e3 => {
                 if by < 1e3 {
                     (open, last) = (f64::max(open, 1.0) * by, by);
@@ -300,6 +302,11 @@ pub(super) fn halved(words: &[&str]) -> Option<usize> {
     let first = words.first().filter(|w| AND.contains(w))?;
     let article = usize::from(*first == "and" && words.get(1) == Some(&"a"));
     words.get(1 + article).filter(|w| HALF.contains(w)).map(|_| 2 + article)
+}
+
+/// Seventeen to nineteen are "dix-sept" to "dix-neuf".
+fn is_french_teen(value: f64, last: f64, lang: Option<Lang>) -> bool {
+    lang == Some(Lang::Fr) && last == 10.0 && (7.0..10.0).contains(&value)
 }
 
 fn goes_on(next: Option<&&str>, last: f64, lang: Option<Lang>) -> bool {
