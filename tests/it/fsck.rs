@@ -58,6 +58,8 @@ const COVERED: &[(&str, &[(&str, By)])] = &[
     ("fact", &[("seq", Verify), ("key", Verify), ("value", Verify)]),
     ("pseudonym", &[("id", Verify), ("kind", Verify), ("name", Verify), ("salt", Verify)]),
     ("opening", &[("seq", Verify), ("field", Verify), ("salt", Verify), ("value", Verify)]),
+    // Which keys it is for only chooses a key to write with: who reads tries the key itself.
+    ("data_key", &[("id", Verify), ("recipients", Nothing), ("wrapped", Verify), ("created", Nothing)]),
     ("model", &[("id", Id), ("name", Key), ("kind", Fsck), ("created", Fsck)]),
     (
         "version",
