@@ -6,9 +6,37 @@ use super::db::{Db, DbTarget, Mode};
 use super::transfer::{TableSum, copy_all, read_log, sums, within};
 use super::{Store, log, migrations, state_id};
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use std::path::Path;
 use std::time::Duration;
+
+/// What is wrong with a copy that could be read.
+#[derive(Debug)]
+struct Damage(String);
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+fn damaged<T>(why: impl Into<String>) -> Result<T> {
+    Err(Damage(why.into())).context(|| "the copy of the state is damaged")
+}
+
+/// Whether an error says that what is stored is damaged, and not that it could not be read or copied now: a full disk, a failing one,
+/// missing rights and a newer form say nothing of it.
+pub fn is_damage(e: &Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match e.cause::<rusqlite::Error>().map(rusqlite::Error::sqlite_error_code) {
+        Some(Some(code)) => matches!(code, DatabaseCorrupt | NotADatabase),
+        // A value that is none of its column.
+        Some(None) => true,
+        None => e.kind() == Kind::Broken || e.cause::<Damage>().is_some(),
+    }
+}
 
 /// What a copy holds, as it was read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +82,11 @@ pub fn read(path: &Path) -> Result<Snapshot> {
     let db = open(path, Mode::Read)?;
     migrations::refuse_newer(&db, migrations::schema_of(&db)?)?;
     if let Some(first) = db.check()?.first() {
-        return Err(Error::new(format!("the copy of the state is damaged: {first}")));
+        return damaged(first.as_str());
     }
     let (head, log) = (log::head(&db)?, read_log(&db)?);
     if log != head.frontier {
-        return Err(Error::new("the copy of the state is damaged: its audit log has another root than its head says"));
+        return damaged("its audit log has another root than its head says");
     }
     Ok(Snapshot {
         state_id: state_id(&db)?,
@@ -71,4 +99,39 @@ pub fn read(path: &Path) -> Result<Snapshot> {
 
 fn open(path: &Path, mode: Mode) -> Result<Db> {
     Db::open(&DbTarget::Sqlite(path.to_owned()), mode, Duration::from_secs(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    /// A restore replaces what is damaged without keeping it as a set: nothing that may be sound must be taken for that.
+    #[test]
+    fn only_damage_is_taken_for_damage() {
+        let of = |code: i32| {
+            let failed: std::result::Result<(), _> = Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            failed.context(|| "cannot copy the state").expect_err("an error")
+        };
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+            assert!(is_damage(&of(code)), "{code}");
+        }
+        let sound = [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_NOMEM,
+        ];
+        for code in sound {
+            assert!(!is_damage(&of(code)), "{code}");
+        }
+        assert!(is_damage(&damaged::<()>("row 3 is missing from index").expect_err("an error")));
+        assert!(!is_damage(&Error::new("this state has schema 999, written by kf 9.9.9")));
+        let io: std::result::Result<(), _> = Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(!is_damage(&io.context(|| "cannot make a folder").expect_err("an error")));
+    }
 }

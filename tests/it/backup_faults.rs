@@ -195,7 +195,7 @@ fn a_newer_form_and_swapped_parts_are_told_and_nothing_is_removed() {
     assert_eq!(files(&s.work().join("place/sha256")).len(), objects, "nobody knows what it needs");
     give(&two, &one);
     for id in [&first, &second] {
-        let swapped = ends(&s, 1, ["backup", "verify", id]);
+        let swapped = ends(&s, 3, ["backup", "verify", id]);
         assert!(swapped.stderr.contains("it says that it is"), "{swapped}");
     }
     give(&one, &two);
@@ -350,9 +350,10 @@ fn every_flipped_bit_of_every_kind_is_found() {
     let signer = SignerKey::parse(s.read("log.key").trim()).expect("a key");
     let (known, identities) = ([signer.public().clone()], Identities::parse(&key(&s)).expect("a key"));
     let scratch = s.root().join("scratch");
+    let now = kf::base::time::Timestamp::from_micros(s.next_start());
     let place =
-        Place { objects: &objects, scratch: &scratch, signer: None, known: &known, identities: Some(&identities), jobs: 2 };
-    let found = sets::trusted(&place, "latest", sets::STATE, false).expect("a set");
+        Place { objects: &objects, scratch: &scratch, signer: None, known: &known, identities: Some(&identities), jobs: 2, now };
+    let found = sets::trusted(&place, "latest", sets::STATE, false, &mut |_| {}).expect("a set");
     assert!(sets::all(&place).expect("sets")[0].proven.is_some());
     let of = |digest: &Digest| dir.join("sha256").join(&digest.hex()[..2]).join(&digest.hex()[2..]);
     let component = found.manifest.components.iter().find(|part| part.name.as_str() == "words").expect("a component");
@@ -361,7 +362,7 @@ fn every_flipped_bit_of_every_kind_is_found() {
     let artifact: Stream = serde_json::from_str(list.lines().next().expect("a line")).expect("a stream");
     let whole = |what: &str| {
         // A manifest whose signature is no longer that of a known key is not taken.
-        let Ok(set) = sets::trusted(&place, "latest", sets::STATE, false) else { return false };
+        let Ok(set) = sets::trusted(&place, "latest", sets::STATE, false, &mut |_| {}) else { return false };
         let read = verify(&place, &set, Depth::All, &mut |_, _| {}).unwrap_or_else(|e| panic!("{what}: {e}"));
         read.wrong.is_empty()
     };

@@ -43,7 +43,10 @@ impl Component for Directory {
     }
 
     fn load(&self, files: &Path, _: &Path, _: bool) -> Result<Counts> {
-        folder::replaced(&self.path, |staged| folder::copy(files, staged))?;
+        folder::replaced(&self.path, |staged| {
+            folder::copy(files, staged)?;
+            folder::mode(files, staged)
+        })?;
         Ok(Counts::from([("files".into(), folder::files(&self.path)?)]))
     }
 }

@@ -99,6 +99,12 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Gives a folder the mode of another.
+pub(super) fn mode(from: &Path, to: &Path) -> Result<()> {
+    let set = fs::metadata(from).and_then(|meta| fs::set_permissions(to, meta.permissions()));
+    set.context(|| format!("cannot give {} its mode", to.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -101,7 +101,7 @@ impl Report for Drilled {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = sets::trusted(&place, &args.set, STATE, args.trust.unsigned)?;
+    let set = sets::trusted(&place, &args.set, STATE, args.trust.unsigned, &mut |why| cx.warn(why))?;
     if cx.global.dry_run {
         return cx.out.emit(&Planned::of(&set.manifest));
     }

@@ -159,7 +159,7 @@ impl Report for Shown {
 
 pub(super) fn show(cx: &Cx, args: &ShowArgs) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
-    let found = args.which.find(&desk.place(), STATE, true)?;
+    let found = args.which.find(cx, &desk.place(), STATE, true)?;
     let (before_ms, distance) = (args.which.before_ms(&found), args.which.distance(&found));
     let name = format!("{SETS}/{}", found.manifest.id);
     let lock = match found.manifest.lock {

@@ -54,7 +54,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     };
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = args.which.find(&place, name.as_str(), args.trust.unsigned)?;
+    let set = args.which.find(cx, &place, name.as_str(), args.trust.unsigned)?;
     let backup = configured(cx)?;
     let kind = &part(&set, name)?.kind;
     let secret = args.secret.as_ref().map(|reference| cx.secret(reference)).transpose()?;

@@ -88,10 +88,10 @@ struct Which {
 
 impl Which {
     /// The newest with a component; with `unsigned` whoever signed it.
-    fn find(&self, place: &Place<'_>, component: &str, unsigned: bool) -> Result<Found> {
+    fn find(&self, cx: &Cx, place: &Place<'_>, component: &str, unsigned: bool) -> Result<Found> {
         match self.point_in_time {
             Some(time) => sets::at(place, time, component, unsigned),
-            None => sets::trusted(place, self.set.as_deref().unwrap_or("latest"), component, unsigned),
+            None => sets::trusted(place, self.set.as_deref().unwrap_or("latest"), component, unsigned, &mut |why| cx.warn(why)),
         }
     }
 
@@ -147,6 +147,7 @@ pub(crate) struct Desk {
     known: Vec<VerifierKey>,
     identities: Option<Identities>,
     jobs: usize,
+    now: Timestamp,
 }
 
 impl Desk {
@@ -170,6 +171,7 @@ impl Desk {
             signer,
             identities,
             jobs: cx.jobs(),
+            now: cx.clock.now(),
         })
     }
 
@@ -181,6 +183,7 @@ impl Desk {
             known: &self.known,
             identities: self.identities.as_ref(),
             jobs: self.jobs,
+            now: self.now,
         }
     }
 }

@@ -34,6 +34,14 @@ struct Outcome {
     bytes: u64,
     /// Why nothing can be removed now.
     clock: Option<String>,
+    /// Sets because of which no object goes.
+    held_back_by: Vec<Held>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    set: String,
+    because: String,
 }
 
 #[derive(Serialize)]
@@ -52,7 +60,9 @@ impl Outcome {
             sets.push(Fate { set: fate.id, plan: Some(plan.to_string()), kept, because });
         }
         sets.extend(pruned.left.into_iter().map(|(set, because)| Fate { set, plan: None, kept: true, because }));
-        Self { removed: pruned.done, sets, objects: pruned.objects, bytes: pruned.bytes, clock: pruned.clock }
+        let held = pruned.held.into_iter().map(|(set, because)| Held { set, because }).collect();
+        let (removed, objects, bytes) = (pruned.done, pruned.objects, pruned.bytes);
+        Self { removed, sets, objects, bytes, clock: pruned.clock, held_back_by: held }
     }
 
     fn going(&self) -> usize {
@@ -72,6 +82,10 @@ impl Report for Outcome {
         }
         let mut blocks = Block::filled(t);
         blocks.extend(self.clock.iter().map(|why| Block::from(format!("nothing can be removed now: {why}"))));
+        let held = |held: &Held| {
+            Block::from(format!("no object is removed while nobody knows what {} needs: {}", held.set, held.because))
+        };
+        blocks.extend(self.held_back_by.iter().map(held));
         blocks.push(self.summary().into());
         blocks
     }

@@ -18,6 +18,7 @@ use crate::release::backup::erasures::{Asked, Erased, in_folder};
 use crate::release::backup::here::{Live, Replacing, restore_here};
 use crate::release::backup::restore::restore;
 use crate::release::backup::sets::STATE;
+use crate::store::snapshot::is_damage;
 use crate::store::{DbTarget, Mode, log};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -178,7 +179,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let Some(to) = &args.to else { return load::run(cx, args) };
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = args.which.find(&place, STATE, args.trust.unsigned)?;
+    let set = args.which.find(cx, &place, STATE, args.trust.unsigned)?;
     if cx.global.dry_run {
         return cx.out.emit(&Planned::of(&set.manifest));
     }
@@ -219,7 +220,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
 fn here(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = args.which.find(&place, STATE, args.trust.unsigned)?;
+    let set = args.which.find(cx, &place, STATE, args.trust.unsigned)?;
     if !args.force {
         return Err(refused(cx, &set));
     }
@@ -239,10 +240,11 @@ fn here(cx: &Cx, args: &Args) -> Result<Exit> {
     let (path, why);
     let live = match (&live, &target) {
         (Ok(store), _) => Live::Sound(store),
-        (Err(e), DbTarget::Sqlite(file)) if e.kind() != Kind::Locked => {
+        (Err(e), DbTarget::Sqlite(file)) if is_damage(e) || is_lost(e, file) => {
             (path, why) = (file, e);
             Live::Damaged(path, why)
         }
+        (Err(e), DbTarget::Sqlite(file)) => return Err(kept_out(e, file)),
         (Err(e), _) => {
             let chain = e.chain().join(": ");
             return Err(Error::of(e.kind(), format!("what is in use cannot be replaced, because it cannot be read: {chain}"))
@@ -283,6 +285,23 @@ fn here(cx: &Cx, args: &Args) -> Result<Exit> {
         distance: args.which.distance(&set),
         set: set.manifest.id,
     })
+}
+
+/// Whether a state is not there: what is there and cannot be read for now is to be kept first.
+fn is_lost(e: &Error, file: &Path) -> bool {
+    let none =
+        || std::fs::symlink_metadata(file).map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |meta| meta.len() == 0);
+    e.kind() == Kind::NoRepository && none()
+}
+
+/// A state that may be sound and cannot be kept now is replaced by nothing.
+fn kept_out(e: &Error, file: &Path) -> Error {
+    let what = format!("what is in use cannot be kept, so nothing takes its place: {}", e.chain().join(": "));
+    let hints = e.hints().iter().fold(Error::of(e.kind(), what), |e, hint| e.hint(hint.as_str()));
+    hints.hint(format!(
+        "nothing was changed; `--to FOLDER` restores beside it, and who wants to lose what came since moves {} and what begins with its          name away first",
+        file.display()
+    ))
 }
 
 /// What would go.

@@ -14,7 +14,7 @@ use crate::config::BackupPlan;
 use crate::release::backup::due::is_due;
 use crate::release::backup::lock::{Verdict, Worm};
 use crate::release::backup::parts;
-use crate::release::backup::run::{Progress, Request, run as make};
+use crate::release::backup::run::{Progress, Request, run as make, vanished};
 use crate::release::backup::sets::Sets;
 use crate::store::Mode;
 use serde::Serialize;
@@ -46,6 +46,8 @@ struct Made {
     would: Vec<String>,
     /// Whether locks hold, by plan that has one.
     worm: BTreeMap<String, Worm>,
+    /// So many earlier sets the log tells of that were made there, and none of them is there.
+    earlier_gone: usize,
 }
 
 impl Report for Made {
@@ -59,6 +61,7 @@ impl Report for Made {
         let mut blocks = Block::filled(t);
         let told = |(plan, worm): (&String, &Worm)| Block::from(format!("locks of the plan {plan}: {}", worm.found));
         blocks.extend(self.worm.iter().map(told));
+        blocks.extend(gone(self.earlier_gone, &self.to).map(Block::from));
         blocks.push(self.summary().into());
         blocks
     }
@@ -83,6 +86,15 @@ impl Report for Made {
     }
 }
 
+/// What is said of a place that was emptied, or is another than it was.
+fn gone(sets: usize, place: &str) -> Option<String> {
+    (sets > 0).then(|| {
+        let which = if sets == 1 { "the earlier set".to_owned() } else { format!("none of the {sets} earlier sets") };
+        let is = if sets == 1 { "is not" } else { "is" };
+        format!("{which} that the log tells of {is} in {place}: is what is mounted there the right place?")
+    })
+}
+
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let backup = configured(cx)?;
     let plans: Vec<&BackupPlan> = match &args.plan {
@@ -98,8 +110,16 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let place = desk.place();
     let store = cx.store(Mode::Write)?;
     let artifacts = cx.objects()?;
-    let mut made =
-        Made { to: desk.objects.describe(), sets: Vec::new(), not_due: Vec::new(), would: Vec::new(), worm: BTreeMap::new() };
+    let mut made = Made {
+        to: desk.objects.describe(),
+        sets: Vec::new(),
+        not_due: Vec::new(),
+        would: Vec::new(),
+        worm: BTreeMap::new(),
+        earlier_gone: vanished(&store, &place)?,
+    };
+    // A report may be read by nobody.
+    gone(made.earlier_gone, &made.to).iter().for_each(|why| cx.warn(why));
     let bar = progress::things(&cx.out, "backing up", 0);
     for plan in plans {
         let root = &cx.project()?.root;

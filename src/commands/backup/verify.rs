@@ -78,7 +78,7 @@ impl Report for Verified {
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, Some(&args.key))?;
     let place = desk.place();
-    let set = sets::find(&place, &args.set)?;
+    let set = sets::find(&place, &args.set, &mut |why| cx.warn(why))?;
     let trusted = args.trust.unsigned || place.trusts(&set);
     let bar = progress::things(&cx.out, "reading", 0);
     let depth = args.read_data.unwrap_or(Depth::There);

@@ -13,6 +13,15 @@ pub const UNPROVEN_DAYS: i64 = 35;
 /// Microseconds of an hour.
 const HOUR: i64 = 3_600_000_000;
 
+/// How far clocks may be apart.
+pub const APART: i64 = 24 * HOUR;
+
+/// Whether a time is one that is yet to come: of a clock that was ahead, unless the one here is behind. It tells nothing of how old
+/// something is.
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at > now.plus_micros(APART)
+}
+
 /// What is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -61,6 +70,10 @@ pub enum Alarm {
     Unlocked,
     /// Somebody deleted or overwrote the manifest of this set, which is locked.
     Deleted(String),
+    /// This set, or a drill of it, says that it is of a time yet to come.
+    Ahead(String),
+    /// The manifest of this set cannot be read.
+    Unreadable(String),
 }
 
 impl Alarm {
@@ -74,6 +87,10 @@ impl Alarm {
             Self::Slow(percent) => format!("the recovery time is {percent} % of what is allowed"),
             Self::Unlocked => "the last backup is not locked".to_owned(),
             Self::Deleted(id) => format!("somebody deleted or overwrote the manifest of {id}"),
+            Self::Ahead(id) => {
+                format!("{id}, or a drill of it, is of a time yet to come and does not count: is a clock wrong?")
+            }
+            Self::Unreadable(id) => format!("the manifest of {id} cannot be read: `kf backup verify {id}`"),
             Self::Lost(percent) => format!("the recovery point is {percent} % of what is allowed"),
         }
     }
@@ -89,15 +106,15 @@ pub fn overdue_after(every: Every) -> Option<i64> {
     }
 }
 
-/// What is wrong with a plan now.
+/// What is wrong with a plan now. What is of a time yet to come does not count.
 pub fn alarms(every: Every, known: &Known, limits: Limits, now: Timestamp) -> Vec<Alarm> {
     let hours = |since: Timestamp| now.micros().saturating_sub(since.micros()) / HOUR;
-    let Some(last) = known.last else { return vec![Alarm::Missing] };
+    let Some(last) = known.last.filter(|last| !is_ahead(*last, now)) else { return vec![Alarm::Missing] };
     let mut all = Vec::new();
     if overdue_after(every).is_some_and(|allowed| hours(last) > allowed) {
         all.push(Alarm::Late(hours(last)));
     }
-    let Some(proof) = known.proof else {
+    let Some(proof) = known.proof.filter(|proof| !is_ahead(proof.at, now)) else {
         all.push(Alarm::Unproven);
         return all;
     };
@@ -152,8 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_behind_tells_nothing_wrong() {
-        assert_eq!(of(Every::Hour, Some(100), Some((100, 0, 0)), 0), []);
+    fn a_clock_that_is_a_day_behind_tells_nothing_wrong_and_what_is_further_ahead_does_not_count() {
+        assert_eq!(of(Every::Hour, Some(24), Some((24, 0, 0)), 0), []);
+        assert_eq!(of(Every::Hour, Some(25), Some((24, 0, 0)), 0), [Alarm::Missing]);
+        assert_eq!(of(Every::Hour, Some(0), Some((25, 0, 0)), 0), [Alarm::Unproven]);
+        assert_eq!(of(Every::Hour, Some(87_600), Some((87_600, 0, 0)), 0), [Alarm::Missing], "ten years ahead");
     }
 
     #[test]

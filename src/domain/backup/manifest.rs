@@ -4,7 +4,7 @@
 //! All else in the place is named by the SHA-256 of its bytes, which the manifest tells: whoever trusts it trusts the set.
 
 use crate::base::digest::{Digest, hex};
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
 use crate::base::time::Timestamp;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
@@ -160,29 +160,31 @@ impl Manifest {
     /// When it is damaged, or of another set, or of a newer kf, or its signature by a known key is wrong.
     pub fn read(id: &str, bytes: &[u8], known: &[VerifierKey]) -> Result<Found> {
         let damaged = || format!("the manifest of the backup set {id} is damaged");
+        // A form that this kf does not know is no damage.
+        let broken = |e: Error| e.kind_of(Kind::Broken);
         let (text, signed_by) = if let Some(text) = statement::unsigned(bytes) {
             (text, None)
         } else {
-            let note = Note::parse(bytes).context(damaged)?;
+            let note = Note::parse(bytes).context(damaged).map_err(broken)?;
             let signed = match note.verify(known) {
                 Ok(keys) => keys.first().map(|key| key.name().to_owned()),
                 Err(e) if e.why() == Why::Untrusted => None,
-                Err(e) => return Err(Error::new(format!("{}: {e}", damaged()))),
+                Err(e) => return Err(broken(Error::new(format!("{}: {e}", damaged())))),
             };
             (note.text().to_owned(), signed)
         };
-        let value: serde_json::Value = serde_json::from_str(&text).context(damaged)?;
+        let value: serde_json::Value = serde_json::from_str(&text).context(damaged).map_err(broken)?;
         let schema = value["schema"].as_str().unwrap_or_default();
         if schema != SCHEMA {
             return Err(Error::new(format!("the backup set {id} has the form `{schema}`, and this kf reads `{SCHEMA}`"))
                 .hint("use the kf that made it, or a newer one"));
         }
-        let manifest: Self = serde_json::from_value(value).context(damaged)?;
+        let manifest: Self = serde_json::from_value(value).context(damaged).map_err(broken)?;
         if manifest.id != id {
-            return Err(Error::new(format!("{}: it says that it is {}", damaged(), manifest.id)));
+            return Err(broken(Error::new(format!("{}: it says that it is {}", damaged(), manifest.id))));
         }
         if plan_of(id) != Some(manifest.plan.as_str()) {
-            return Err(Error::new(format!("{}: it says that its plan is {}", damaged(), manifest.plan)));
+            return Err(broken(Error::new(format!("{}: it says that its plan is {}", damaged(), manifest.plan))));
         }
         Ok(Found { manifest, signed_by, digest: Digest::of(bytes) })
     }
@@ -213,6 +215,17 @@ pub fn stamp(at: Timestamp, chance: &[u8; 4]) -> String {
 pub fn plan_of(id: &str) -> Option<&str> {
     let (_, rest) = id.split_once('-')?;
     rest.rsplit_once('-').map(|(plan, _)| plan)
+}
+
+/// Whether a name is one of a set: other files that lie among manifests are none, whoever put them there.
+pub fn is_id(name: &str) -> bool {
+    let Some((second, rest)) = name.split_once('-') else { return false };
+    let form = |(at, c): (usize, u8)| match at {
+        8 => c == b't',
+        15 => c == b'z',
+        _ => c.is_ascii_digit(),
+    };
+    second.len() == 16 && second.bytes().enumerate().all(form) && rest.contains('-')
 }
 
 /// A time to the second, as part of a name.

@@ -8,11 +8,10 @@ use super::Place;
 use super::sets::Listed;
 use crate::base::error::Error;
 use crate::base::time::Timestamp;
+pub(super) use crate::domain::backup::health::APART;
 use crate::domain::backup::manifest::Found;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How far times may be apart.
-pub(super) const APART: i64 = 24 * 3_600_000_000;
 /// A time without a backup after which it is asked whether the clock jumped.
 const JUMP: i64 = 7 * APART;
 

@@ -10,7 +10,7 @@ use crate::base::time::Timestamp;
 use crate::config::{Backup, BackupPlan};
 use crate::domain::audit::entry::Entry;
 use crate::domain::audit::query::{self, Filter};
-use crate::domain::backup::health::{Alarm, Known, Limits, Measured, alarms};
+use crate::domain::backup::health::{Alarm, Known, Limits, Measured, alarms, is_ahead};
 use crate::domain::backup::manifest::{Manifest, plan_of};
 use crate::domain::backup::proof::Proof;
 use crate::release::backup::drill::DRILLED;
@@ -57,13 +57,16 @@ fn of_plan(
     now: Timestamp,
 ) -> Result<Standing> {
     let name = plan.name.as_str();
-    let (newest, deleted) = newest(sets, place, name)?;
+    let Seen { newest, deleted, unreadable, mut ahead } = newest(sets, place, name, now)?;
     let measured = |proof: Proof| Measured { at: proof.at, rto_ms: proof.rto_ms, rpo_ms: proof.rpo_ms };
-    let known = Known { last: newest.as_ref().map(|of| of.began), proof: proven(sets, proofs, name)?.map(measured) };
+    let proof = proven(sets, proofs, name, (now, &mut ahead))?;
+    let known = Known { last: newest.as_ref().map(|of| of.began), proof: proof.map(measured) };
     let lock = newest.as_ref().and_then(|of| of.lock);
     let mut alarms = alarms(plan.every, &known, limits, now);
     alarms.extend((plan.lock.is_some() && newest.is_some() && lock.is_none()).then_some(Alarm::Unlocked));
     alarms.extend(deleted.into_iter().map(Alarm::Deleted));
+    alarms.extend(ahead.into_iter().map(Alarm::Ahead));
+    alarms.extend(unreadable.into_iter().map(Alarm::Unreadable));
     let locked_until = lock.map(|lock| lock.until);
     Ok(Standing { plan: plan.name.clone(), sets: counted(sets, place, name)?, known, locked_until, alarms })
 }
@@ -84,28 +87,57 @@ fn counted(sets: &Sets<'_>, place: &Place<'_>, plan: &str) -> Result<usize> {
     Ok(usable)
 }
 
-/// The newest set of a plan that may be relied on, and those whose manifest somebody deleted, or overwrote since.
-fn newest(sets: &Sets<'_>, place: &Place<'_>, plan: &str) -> Result<(Option<Manifest>, BTreeSet<String>)> {
-    let mut deleted: BTreeSet<String> = sets.hidden().filter(|id| plan_of(id) == Some(plan)).map(str::to_owned).collect();
+/// What is seen on the way to the newest set of a plan.
+#[derive(Default)]
+struct Seen {
+    /// The newest that may be relied on.
+    newest: Option<Manifest>,
+    /// Those whose manifest somebody deleted, or overwrote since.
+    deleted: BTreeSet<String>,
+    /// Those whose manifest cannot be read.
+    unreadable: BTreeSet<String>,
+    /// Those of a time yet to come, which count for nothing.
+    ahead: BTreeSet<String>,
+}
+
+fn newest(sets: &Sets<'_>, place: &Place<'_>, plan: &str, now: Timestamp) -> Result<Seen> {
+    let deleted = sets.hidden().filter(|id| plan_of(id) == Some(plan)).map(str::to_owned).collect();
+    let mut seen = Seen { deleted, ..Seen::default() };
     for set in sets.newest(Some(plan)) {
         let set = set?;
         if set.hidden {
-            deleted.insert(set.id.clone());
+            seen.deleted.insert(set.id.clone());
         }
-        if set.usable(place).is_some() {
-            return Ok((set.found.ok().map(|found| found.manifest), deleted));
+        match (set.usable(place).is_some(), set.is_ahead(now)) {
+            (true, true) => drop(seen.ahead.insert(set.id)),
+            (true, false) => {
+                seen.newest = set.found.ok().map(|found| found.manifest);
+                return Ok(seen);
+            }
+            (false, _) if set.found.is_err() => drop(seen.unreadable.insert(set.id)),
+            (false, _) => {}
         }
     }
-    Ok((None, deleted))
+    Ok(seen)
 }
 
-/// The newest drill that found a set of a plan whole, by the manifest that the set has now.
-fn proven(sets: &Sets<'_>, proofs: &Proofs<'_>, plan: &str) -> Result<Option<Proof>> {
+/// The newest drill that found a set of a plan whole, by the manifest that the set has now; sets with one of a time yet to come are added
+/// to those that count for nothing.
+fn proven(
+    sets: &Sets<'_>,
+    proofs: &Proofs<'_>,
+    plan: &str,
+    (now, ahead): (Timestamp, &mut BTreeSet<String>),
+) -> Result<Option<Proof>> {
     for proof in proofs.of_plan(plan) {
         let proof = proof?;
-        if proof.passed && sets.digest(&proof.set)? == Some(proof.manifest) {
+        if !proof.passed || sets.digest(&proof.set)? != Some(proof.manifest) {
+            continue;
+        }
+        if !is_ahead(proof.at, now) {
             return Ok(Some(proof));
         }
+        ahead.insert(proof.set);
     }
     Ok(None)
 }
@@ -128,13 +160,21 @@ pub fn told(view: View<'_>, backup: &Backup, now: Timestamp) -> Result<Vec<Stand
     let of = |entry: &Entry, plan: &Name| entry.detail.get("plan").and_then(Value::as_str) == Some(plan.as_str());
     let ms = |entry: &Entry, key: &str| entry.detail.get(key).and_then(Value::as_u64);
     let standing = |plan: &BackupPlan| {
-        let newest = made.iter().filter(|entry| of(entry, &plan.name)).map(|entry| entry.at).max();
-        let proof = drilled.iter().filter(|entry| of(entry, &plan.name)).max_by_key(|entry| entry.at);
+        let counts = |entry: &&Entry| of(entry, &plan.name) && !is_ahead(entry.at, now);
+        let newest = made.iter().filter(counts).map(|entry| entry.at).max();
+        let proof = drilled.iter().filter(counts).max_by_key(|entry| entry.at);
         let measured =
             |entry: &Entry| Some(Measured { at: entry.at, rto_ms: ms(entry, "rto-ms")?, rpo_ms: ms(entry, "rpo-ms")? });
         let known = Known { last: newest, proof: proof.and_then(measured) };
         let sets = made.iter().filter(|entry| of(entry, &plan.name)).count();
-        let alarms = alarms(plan.every, &known, limits(backup), now);
+        let mut alarms = alarms(plan.every, &known, limits(backup), now);
+        // The log keeps what a wrong clock said for ever: it is told until something came after it.
+        let last = |all: &[Entry]| {
+            let last = all.iter().filter(|entry| of(entry, &plan.name)).max_by_key(|entry| entry.index)?;
+            is_ahead(last.at, now).then(|| last.resource.name.clone())
+        };
+        let ahead: BTreeSet<String> = [last(&made), last(&drilled)].into_iter().flatten().collect();
+        alarms.extend(ahead.into_iter().map(Alarm::Ahead));
         Standing { plan: plan.name.clone(), sets, known, locked_until: None, alarms }
     };
     Ok(backup.plans.iter().map(standing).collect())

@@ -163,8 +163,9 @@ impl Work<'_> {
         copy.scrub(&[])?;
         let is = copy.read(|view| log::head(view.db()))?.frontier.size();
         drop(copy);
+        let ready = beside(&self.file, path)?;
         let aside = set_aside(path, &of.kf.join(format!("damaged-{}", self.id)))?;
-        std::fs::rename(&self.file, path).context(|| format!("cannot put the state at {}", path.display()))?;
+        std::fs::rename(&ready, path).context(|| format!("cannot put the state at {}", path.display()))?;
         atomic::sync_dir(of.kf)?;
         forget_caches(of.kf)?;
         Ok(Replaced { safety: None, aside, was: 0, is, objects, erased })
@@ -227,6 +228,22 @@ fn forget_caches(kf: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Brings a file beside the place that it shall have, so that a rename does the rest: the scratch folder may be on another disk. The name is
+/// always the same, so what a kill leaves is overwritten by the next attempt.
+fn beside(file: &Path, place: &Path) -> Result<PathBuf> {
+    let mut name = place.as_os_str().to_owned();
+    name.push(".restored.tmp");
+    let (to, failed) = (PathBuf::from(name), || format!("cannot bring the state beside {}", place.display()));
+    match std::fs::rename(file, &to) {
+        Err(e) if e.kind() == std::io::ErrorKind::CrossesDevices => {
+            std::fs::copy(file, &to).and_then(|_| std::fs::File::open(&to)?.sync_all()).context(failed)?;
+            // What is left of it goes with the scratch folder.
+        }
+        renamed => renamed.context(failed)?,
+    }
+    Ok(to)
+}
+
 /// Keeps the files of a state that cannot be read. They are there twice until the set takes the place of the first: what lies in the
 /// write-ahead log belongs to the old file, and must not be played into the new one.
 fn set_aside(path: &Path, folder: &Path) -> Result<Option<PathBuf>> {
@@ -279,4 +296,28 @@ pub fn interrupted(kf: &Path, read: Read<'_>) -> Option<String> {
         return None;
     }
     Some(set.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+
+    #[test]
+    fn a_state_comes_from_another_disk_too() {
+        let home = tempfile::tempdir().expect("a folder");
+        // Memory, where the system has it; elsewhere this is a rename.
+        let other = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+        let device = |path: &Path| std::fs::metadata(path).expect("there").dev();
+        if Path::new("/dev/shm").is_dir() {
+            assert_ne!(device(home.path()), device(other.path()), "the test needs two file systems");
+        }
+        let (file, place) = (other.path().join("state.db"), home.path().join("state.db"));
+        for bytes in ["first", "the second attempt"] {
+            std::fs::write(&file, bytes).expect("written");
+            let ready = beside(&file, &place).expect("brought");
+            assert_eq!((ready.parent(), std::fs::read_to_string(&ready).expect("there").as_str()), (place.parent(), bytes));
+        }
+        assert!(!place.exists());
+    }
 }

@@ -10,7 +10,8 @@ use super::restore::component;
 use super::run::{Request as Making, run};
 use super::scratch::room;
 use super::sets::SAFETY;
-use crate::base::error::{Context, Error, Result};
+use super::verify::{Depth, verify};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::event::{Event, Outcome, Resource};
 use crate::base::name::Name;
 use crate::domain::backup::manifest::{self, Found};
@@ -74,6 +75,9 @@ pub fn load(
             let making = Making { name, plan: None, only_if_due: false, parts, recipients, artifacts };
             let kept = run(store, place, &making, waiting, &mut |_| {})
                 .context(|| "cannot keep what is there, which would be replaced")?;
+            if let Some(kept) = &kept {
+                can_come_back(place, &kept.found)?;
+            }
             kept.map(|kept| kept.found.manifest.id)
         }
     };
@@ -99,6 +103,16 @@ pub fn load(
     Ok(Loaded { into: kind.place, counts, safety })
 }
 
+/// Reads the set of what is there again, before anything takes its place: with the key here as far as it reads it, or else its bytes.
+fn can_come_back(place: &Place<'_>, kept: &Found) -> Result<()> {
+    let again = |place: &Place<'_>| verify(place, kept, Depth::All, &mut |_, _| {});
+    // A key that is named for an older set need not be one of those that read new ones.
+    let found = again(place).or_else(|_| again(&Place { identities: None, ..*place }))?;
+    let Some(first) = found.wrong.first() else { return Ok(()) };
+    let what = format!("the set {} of what is there does not come back: {first}", kept.manifest.id);
+    Err(Error::of(Kind::Broken, what).hint("nothing was replaced; keep what is there in another way, and name an empty place"))
+}
+
 /// The component of a set that is named.
 ///
 /// # Errors
@@ -121,5 +135,76 @@ fn refuse(request: &Request<'_>, place: &str, what: &str, into: &dyn Component) 
         true => Ok(()),
         false => Err(Error::new(format!("{place} is not empty, it has {what}: nothing is loaded over it"))
             .hint("name an empty one; `--force` backs up what is there into a set of its own, and puts this in its stead")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pack::seal;
+    use super::*;
+    use crate::adapters::age::{self, Identities, Recipients};
+    use crate::base::digest::Digest;
+    use crate::base::time::Timestamp;
+    use crate::domain::backup::manifest::Manifest;
+
+    /// A set whose archive holds what is never unpacked was written without an error: only reading it again tells.
+    #[test]
+    fn a_set_that_does_not_come_back_replaces_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let objects = Objects::files(&dir.path().join("place")).expect("a place");
+        let (key, public) = age::generate();
+        let (recipients, identities) = (Recipients::parse(&[public]).expect("keys"), Identities::parse(&key).expect("a key"));
+        let at = Timestamp::from_micros(1_795_000_000_000_000);
+        let place = Place {
+            objects: &objects,
+            scratch: dir.path(),
+            signer: None,
+            known: &[],
+            identities: Some(&identities),
+            jobs: 1,
+            now: at,
+        };
+        let of = |kind: tar::EntryType| {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("one").expect("a name");
+            header.set_entry_type(kind);
+            header.set_size(0);
+            header.set_mode(0o644);
+            header.set_cksum();
+            let mut builder = tar::Builder::new(Vec::new());
+            builder.append(&header, &b""[..]).expect("an entry");
+            let tar = builder.into_inner().expect("a tar");
+            let stored = seal(&place, &recipients, &mut |to| to.write_all(&tar).context(|| "cannot write")).expect("sealed");
+            let part = manifest::Part {
+                name: "uploads".parse().expect("a name"),
+                kind: "directory".into(),
+                place: "uploads".into(),
+                tool: None,
+                stored,
+                counts: Counts::new(),
+                log: None,
+            };
+            let manifest = Manifest {
+                schema: Manifest::schema(),
+                id: "20261121t080000z-safety-00000000".into(),
+                plan: SAFETY.parse().expect("a name"),
+                began: at,
+                ended: at,
+                kf: "0.1.0".into(),
+                recipients: Vec::new(),
+                log: None,
+                components: vec![part],
+                artifacts: None,
+                lock: None,
+            };
+            Found { manifest, signed_by: None, digest: Digest::of(b"") }
+        };
+        can_come_back(&place, &of(tar::EntryType::Regular)).expect("it comes back");
+        let e = can_come_back(&place, &of(tar::EntryType::Fifo)).expect_err("refused").to_string();
+        assert!(e.contains("does not come back") && e.contains("no file, folder or link"), "{e}");
+        // A key of somebody else reads no bytes, but tells whether they are there.
+        let other = Identities::parse(&age::generate().0).expect("a key");
+        let theirs = Place { identities: Some(&other), ..place };
+        can_come_back(&theirs, &of(tar::EntryType::Fifo)).expect("as it was written");
     }
 }

@@ -36,6 +36,7 @@ pub use scratch::{Room, room};
 
 use crate::adapters::age::Identities;
 use crate::base::error::{Error, Result};
+use crate::base::time::Timestamp;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::backup::manifest::Found;
 use crate::store::objects::Objects;
@@ -55,6 +56,8 @@ pub struct Place<'a> {
     pub identities: Option<&'a Identities>,
     /// How many threads read and write.
     pub jobs: usize,
+    /// The time by the clock here: what is of a time long after it counts for nothing.
+    pub now: Timestamp,
 }
 
 impl Place<'_> {

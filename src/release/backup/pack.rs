@@ -1,7 +1,7 @@
 //! A folder as one stream and back: tar, zstd, age, in this order, so that `age -d | zstd -d | tar x` reads it without kf.
 //!
-//! What comes out of an archive is believed only as far as it goes: names stay below the folder, links do not lead out of it, and no more
-//! bytes are written than the manifest says.
+//! What comes out of an archive is believed only as far as it goes: names stay below the folder, links do not lead out of it, nothing is
+//! written through a link, and no more bytes are written than the manifest says.
 
 use super::Place;
 use crate::adapters::age::{Identities, Recipients};
@@ -9,9 +9,12 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::domain::backup::manifest::Stream;
 use crate::store::objects::Objects;
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{File, Permissions};
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::{Component, Path};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// How much zstd compresses: its own default, faster than a disk writes.
@@ -32,7 +35,7 @@ impl Packed {
     fn took<R: Read>(&mut self, entry: &tar::Entry<'_, R>) {
         if !entry.header().entry_type().is_dir() {
             self.files += 1;
-            self.bytes += entry.size();
+            self.bytes = self.bytes.saturating_add(entry.size());
         }
     }
 }
@@ -175,11 +178,14 @@ fn decrypt<T>(
     Ok(got)
 }
 
-/// Writes a folder as tar: files, folders and links as they are, in the order of their names.
+/// Writes a folder as tar: itself for its mode, then files, folders and links as they are, in the order of their names.
 pub(super) fn archive(root: &Path, to: &mut dyn Write) -> Result<Packed> {
     let mut builder = tar::Builder::new(to);
     builder.follow_symlinks(false);
     builder.mode(tar::HeaderMode::Complete);
+    // Holes are written as zeros, which cost nothing once they are compressed: any tar reads them back.
+    builder.sparse(false);
+    builder.append_dir(".", root).context(|| format!("cannot pack {}", root.display()))?;
     let mut packed = Packed::default();
     add(&mut builder, root, Path::new(""), &mut packed)?;
     builder.finish().context(|| format!("cannot pack {}", root.display()))?;
@@ -200,7 +206,7 @@ fn add(builder: &mut tar::Builder<&mut dyn Write>, root: &Path, below: &Path, pa
         if meta.is_dir() {
             builder.append_dir(&inside, &path).context(|| failed(&path))?;
             add(builder, root, &inside, packed)?;
-        } else if meta.is_symlink() && !stays_below(&below.join(std::fs::read_link(&path).context(|| failed(&path))?)) {
+        } else if meta.is_symlink() && leads_out(below, &std::fs::read_link(&path).context(|| failed(&path))?, &on_disk(root)) {
             packed.links_out += 1;
         } else if meta.is_file() || meta.is_symlink() {
             // A file that grows meanwhile is kept as long as it was when it was opened; one that shrinks fails.
@@ -213,43 +219,162 @@ fn add(builder: &mut tar::Builder<&mut dyn Write>, root: &Path, below: &Path, pa
     Ok(())
 }
 
+/// Where the links below a folder lead, as they are there.
+fn on_disk(root: &Path) -> impl Fn(&Path) -> Option<PathBuf> + '_ {
+    |path| std::fs::read_link(root.join(path)).ok()
+}
+
 /// Writes what a tar holds below a folder that is empty; without one it only reads it.
 pub(super) fn extract(from: &mut dyn Read, to: Option<&Path>) -> Result<Packed> {
     let mut archive = tar::Archive::new(from);
     let mut packed = Packed::default();
-    let broken = |what: String| Error::of(Kind::Broken, what);
+    let mut unpacked = Unpacked::default();
     for entry in archive.entries().context(|| "the archive cannot be read")? {
         let mut entry = entry.context(|| "the archive cannot be read")?;
-        let path = entry.path().context(|| "the archive holds a name that is none")?.into_owned();
-        if !stays_below(&path) {
+        let name = entry.path().context(|| "the archive holds a name that is none")?.into_owned();
+        let path = unpacked.admit(&name, &entry)?;
+        if let Some(to) = to {
+            let failed = || format!("cannot write {}", to.join(&path).display());
+            if entry.header().entry_type().is_dir() {
+                // Its mode comes last: nobody but root writes into a folder that is for reading only.
+                make_dir(to, &path).context(failed)?;
+            } else if !entry.unpack_in(to).context(failed)? {
+                return Err(broken(format!("the archive holds the name `{}`, which leads out of it", name.display())));
+            }
+        }
+        packed.took(&entry);
+    }
+    unpacked.finish(to)?;
+    Ok(packed)
+}
+
+fn broken(what: String) -> Error {
+    Error::of(Kind::Broken, what)
+}
+
+/// A folder of an archive; what was there under its name must be one, and no link to one.
+fn make_dir(to: &Path, path: &Path) -> std::io::Result<()> {
+    let dir = to.join(path);
+    std::fs::create_dir_all(&dir)?;
+    match std::fs::symlink_metadata(&dir)?.is_dir() {
+        true => Ok(()),
+        false => Err(std::io::ErrorKind::AlreadyExists.into()),
+    }
+}
+
+/// What came out of an archive so far, as far as it decides what may come next.
+#[derive(Default)]
+struct Unpacked {
+    /// Where each link leads.
+    links: BTreeMap<PathBuf, PathBuf>,
+    /// The mode of each folder.
+    folders: BTreeMap<PathBuf, u32>,
+}
+
+impl Unpacked {
+    /// Where an entry goes, when it may go there.
+    fn admit<R: Read>(&mut self, name: &Path, entry: &tar::Entry<'_, R>) -> Result<PathBuf> {
+        if !stays_below(name) || name.components().any(|part| part == Component::ParentDir) {
             return Err(broken(format!(
                 "the archive holds the name `{}`, which leads out of it: nothing more is taken from it",
-                path.display()
+                name.display()
+            )));
+        }
+        let path: PathBuf = name.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+        // What a link says is checked against the names in the archive: written through another link it would mean something else.
+        if let Some(link) = path.ancestors().skip(1).find(|above| self.links.contains_key(*above)) {
+            return Err(broken(format!(
+                "the archive holds `{}` below `{}`, which is a link there: it leads out of what it seems to be in",
+                name.display(),
+                link.display()
             )));
         }
         let kind = entry.header().entry_type();
         if kind.is_symlink() {
             let target = entry.link_name().context(|| "the archive holds a link that is none")?.unwrap_or_default().into_owned();
             if !stays_below(&path.parent().unwrap_or(Path::new("")).join(&target)) {
-                return Err(broken(format!(
-                    "the archive holds the link `{}` to `{}`, which leads out of it",
-                    path.display(),
-                    target.display()
-                )));
+                return Err(out(&path, &target));
             }
-        } else if !(kind.is_file() || kind.is_dir()) {
-            return Err(broken(format!("the archive holds `{}`, which is no file, folder or link", path.display())));
+            self.links.insert(path.clone(), target);
+        } else if kind.is_dir() {
+            self.folders.insert(path.clone(), entry.header().mode().unwrap_or(0o755));
+        } else if kind.is_file() || kind.is_gnu_sparse() {
+            // It takes the place of a link of this name.
+            self.links.remove(&path);
+        } else {
+            return Err(broken(format!("the archive holds `{}`, which is no file, folder or link", name.display())));
         }
-        let Some(to) = to else {
-            packed.took(&entry);
-            continue;
-        };
-        if !entry.unpack_in(to).context(|| format!("cannot write {}", to.join(&path).display()))? {
-            return Err(broken(format!("the archive holds the name `{}`, which leads out of it", path.display())));
-        }
-        packed.took(&entry);
+        Ok(path)
     }
-    Ok(packed)
+
+    /// Looks where the links lead now that all of them are known, and gives folders their modes, the deepest first.
+    fn finish(self, to: Option<&Path>) -> Result<()> {
+        let read = |path: &Path| self.links.get(path).cloned();
+        for (path, target) in &self.links {
+            if leads_out(path.parent().unwrap_or(Path::new("")), target, &read) {
+                if let Some(to) = to {
+                    // Nobody shall follow it in what is left of this.
+                    let _ = std::fs::remove_file(to.join(path));
+                }
+                return Err(out(path, target));
+            }
+        }
+        let Some(to) = to else { return Ok(()) };
+        for (path, mode) in self.folders.iter().rev() {
+            let dir = to.join(path);
+            let set = std::fs::set_permissions(&dir, Permissions::from_mode(mode & 0o777));
+            set.context(|| format!("cannot give {} its mode", dir.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn out(link: &Path, target: &Path) -> Error {
+    broken(format!("the archive holds the link `{}` to `{}`, which leads out of it", link.display(), target.display()))
+}
+
+/// So many links on the way are followed by no system.
+const HOPS: u32 = 40;
+
+/// Whether a link in the folder `parent` leads above where names begin: by its words, or by the links that it goes through, which `read`
+/// tells.
+fn leads_out(parent: &Path, target: &Path, read: &dyn Fn(&Path) -> Option<PathBuf>) -> bool {
+    if !stays_below(&parent.join(target)) {
+        return true;
+    }
+    let mut at: PathBuf = parent.to_owned();
+    let mut steps: Vec<OsString> = reversed(target);
+    let mut hops = 0;
+    while let Some(step) = steps.pop() {
+        match Path::new(&step).components().next() {
+            Some(Component::Normal(name)) => {
+                at.push(name);
+                let Some(next) = read(&at) else { continue };
+                hops += 1;
+                if hops > HOPS {
+                    return false;
+                }
+                if next.is_absolute() {
+                    return true;
+                }
+                at.pop();
+                steps.extend(reversed(&next));
+            }
+            Some(Component::ParentDir) => {
+                if !at.pop() {
+                    return true;
+                }
+            }
+            Some(Component::RootDir | Component::Prefix(_)) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The parts of a path, the last first.
+fn reversed(path: &Path) -> Vec<OsString> {
+    path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
 }
 
 /// True when a path has no root and never climbs above where it begins.

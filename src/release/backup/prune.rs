@@ -1,7 +1,8 @@
 //! Removes the sets that no rule of their plan keeps, and what nobody names any more.
 //!
 //! Nothing is removed on the word of one clock: see `clocks`. Sets that nobody known here signed decide nothing and are not
-//! removed, and what is locked is not tried.
+//! removed, and what is locked is not tried. Objects that came within a day stay: a set that somebody with another state is just making
+//! names them last.
 
 use super::clocks;
 use super::sets::{Listed, SAFETY, all};
@@ -10,6 +11,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::name::Name;
+use crate::base::time::Timestamp;
 use crate::config::BackupPlan;
 use crate::domain::backup::manifest::SETS;
 use crate::domain::backup::retention::{Fate, Keep, Kept, decide};
@@ -45,6 +47,8 @@ pub struct Pruned {
     pub done: bool,
     /// Why nothing can be removed now: somebody's clock is wrong.
     pub clock: Option<String>,
+    /// Sets because of which no object goes, each with why: nobody knows what they need.
+    pub held: Vec<(String, String)>,
 }
 
 /// Which sets go, and with `how.remove` their removal.
@@ -64,8 +68,8 @@ pub fn prune(store: &Store, place: &Place<'_>, plans: &[BackupPlan], how: How, w
     if let Some(why) = clock.as_ref().filter(|_| remove) {
         return Err(clocks::told(why));
     }
-    let (objects, bytes) = unnamed(place, &sets, &gone)?;
-    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove, sets: Vec::new(), left, clock };
+    let Unnamed { objects, bytes, held } = unnamed(place, &sets, &gone, store.now())?;
+    let mut pruned = Pruned { objects: objects.len() as u64, bytes, done: remove, sets: Vec::new(), left, clock, held };
     if pruned.done {
         own::sweep(place.scratch)?;
         place.objects.sweep_temporaries(store.now().plus_micros(-HOUR))?;
@@ -167,27 +171,88 @@ pub fn keep(plan: &BackupPlan) -> Keep {
     Keep { forever: plan.keep_forever, days: plan.keep_days, last: plan.keep_last, hourly, daily, weekly, monthly, yearly }
 }
 
-/// The objects that only sets name which go, or none at all. While there is a set that cannot be read nobody knows what it needs.
-fn unnamed(place: &Place<'_>, sets: &[Listed], gone: &BTreeSet<&str>) -> Result<(Vec<Digest>, u64)> {
-    let mut named = BTreeSet::new();
+/// What no set names that stays.
+#[derive(Default)]
+struct Unnamed {
+    objects: Vec<Digest>,
+    bytes: u64,
+    held: Vec<(String, String)>,
+}
+
+/// The objects that only sets name which go, or none at all: while there is a set that cannot be read nobody knows what it needs. What came
+/// within a day, by the times of the place, is spared, since the set that names it may be on its way.
+fn unnamed(place: &Place<'_>, sets: &[Listed], gone: &BTreeSet<&str>, now: Timestamp) -> Result<Unnamed> {
+    let (mut named, mut held) = (BTreeSet::new(), Vec::new());
     for set in sets.iter().filter(|set| !gone.contains(set.id.as_str())) {
-        let Ok(found) = &set.found else { return Ok((Vec::new(), 0)) };
-        named.extend(found.manifest.components.iter().map(|part| part.stored.object));
-        if let Some(all) = &found.manifest.artifacts {
-            named.insert(all.index);
-            match mirror::index(place.objects, all) {
-                Ok(index) => named.extend(index.values().map(|stream| stream.object)),
-                Err(_) => return Ok((Vec::new(), 0)),
+        match &set.found {
+            Err(e) => held.push((set.id.clone(), e.chain().join(": "))),
+            Ok(found) => {
+                named.extend(found.manifest.components.iter().map(|part| part.stored.object));
+                let Some(all) = &found.manifest.artifacts else { continue };
+                named.insert(all.index);
+                match mirror::index(place.objects, all) {
+                    Ok(index) => named.extend(index.values().map(|stream| stream.object)),
+                    Err(e) => held.push((set.id.clone(), e.chain().join(": "))),
+                }
             }
         }
     }
-    let (mut objects, mut bytes) = (Vec::new(), 0);
-    place.objects.list(&mut |digest, size, _| {
+    if !held.is_empty() {
+        return Ok(Unnamed { held, ..Unnamed::default() });
+    }
+    let mut found: Vec<(Digest, u64, Timestamp)> = Vec::new();
+    let mut newest = sets.iter().map(|set| set.since).max();
+    place.objects.list(&mut |digest, size, since| {
+        newest = newest.max(Some(since));
         if !named.contains(&digest) {
-            objects.push(digest);
-            bytes += size;
+            found.push((digest, size, since));
         }
         Ok(())
     })?;
-    Ok((objects, bytes))
+    // A clock here that is ahead makes nothing old, and one that is behind makes everything young.
+    let young = newest.map_or(now, |newest| newest.min(now)).plus_micros(-clocks::APART);
+    found.retain(|(_, _, since)| *since <= young);
+    let bytes = found.iter().map(|(_, size, _)| size).sum();
+    Ok(Unnamed { objects: found.into_iter().map(|(digest, ..)| digest).collect(), bytes, held })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::objects::Objects;
+    use std::time::{Duration, SystemTime};
+
+    /// Whoever prunes with another state holds another lock: what a set on its way has brought already must be left to it.
+    #[test]
+    fn what_came_within_a_day_is_left_whatever_the_clock_here_says() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let objects = Objects::files(&dir.path().join("place")).expect("a place");
+        let place =
+            Place { objects: &objects, scratch: dir.path(), signer: None, known: &[], identities: None, jobs: 1, now: at(0) };
+        let day = 24 * 60;
+        // Minutes since something: when each was stored.
+        let stored = [(&b"old"[..], 0), (b"a day before the newest", 9 * day), (b"young", 9 * day + 1), (b"newest", 10 * day)];
+        let digests: Vec<Digest> = stored
+            .iter()
+            .map(|(bytes, minutes)| {
+                let digest = objects.put_bytes(bytes).expect("stored").digest;
+                let path = dir.path().join("place/sha256").join(&digest.hex()[..2]).join(&digest.hex()[2..]);
+                let since = SystemTime::UNIX_EPOCH + Duration::from_micros(at(*minutes).micros().unsigned_abs());
+                std::fs::File::open(path).and_then(|file| file.set_modified(since)).expect("dated");
+                digest
+            })
+            .collect();
+        let goes = |now: i64| -> BTreeSet<Digest> {
+            unnamed(&place, &[], &BTreeSet::new(), at(now)).expect("read").objects.into_iter().collect()
+        };
+        let old: BTreeSet<Digest> = digests[..2].iter().copied().collect();
+        assert_eq!(goes(10 * day), old);
+        assert_eq!(goes(3650 * day), old, "the clock is ahead");
+        assert_eq!(goes(day), BTreeSet::from([digests[0]]), "the clock is behind");
+        assert_eq!(goes(0), BTreeSet::new());
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000 + minutes * 60_000_000)
+    }
 }

@@ -4,7 +4,7 @@
 //! and after an interruption the same command goes on: objects that are there are not fetched again.
 
 use super::pack::{extract, open};
-use super::{Place, mirror};
+use super::{Place, mirror, scratch};
 use crate::adapters::component::git::BUNDLE;
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Error, Kind, Result};
@@ -78,10 +78,16 @@ fn names(set: &Found) -> impl Iterator<Item = &str> {
     all.chain(set.manifest.artifacts.map(|_| "artifacts"))
 }
 
-/// Makes the folder, or goes on with the one of an earlier call for the same set; objects stay, all else is brought anew.
+/// Makes the folder, which only we may read, or goes on with the one of an earlier call for the same set; objects stay, all else is brought
+/// anew.
 fn begin(within: &Path, set: &Found) -> Result<()> {
     let failed = || format!("cannot make {}", within.display());
-    if within.exists() && !is_bare(within)? {
+    let there = std::fs::symlink_metadata(within).ok();
+    if there.as_ref().is_some_and(|there| !there.is_dir()) {
+        return Err(Error::new(format!("{} is there already, and is no folder", within.display()))
+            .hint("remove it, or name another folder: nothing is restored through a link"));
+    }
+    if there.is_some() && !is_bare(within)? {
         let mark = std::fs::read_to_string(within.join(MARK)).unwrap_or_default();
         if mark != set.manifest.id {
             return Err(Error::new(format!(
@@ -95,13 +101,14 @@ fn begin(within: &Path, set: &Found) -> Result<()> {
             let path = entry.context(failed)?.path();
             match path.file_name().and_then(|n| n.to_str()) {
                 Some(MARK | OBJECTS) => continue,
-                _ if path.is_dir() => std::fs::remove_dir_all(&path).context(failed)?,
+                _ if path.is_dir() && !path.is_symlink() => scratch::remove(&path).context(failed)?,
                 _ => std::fs::remove_file(&path).context(failed)?,
             }
         }
         return Ok(());
     }
     std::fs::create_dir_all(within).context(failed)?;
+    std::fs::set_permissions(within, std::os::unix::fs::PermissionsExt::from_mode(0o700)).context(failed)?;
     atomic::write_file(&within.join(MARK), set.manifest.id.as_bytes(), 0o600)
 }
 
@@ -213,4 +220,47 @@ fn assemble(to: &Path, done: &mut Restored) -> Result<()> {
         std::fs::rename(to.join(OBJECTS), kf.join("objects")).context(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::digest::Digest;
+    use crate::base::time::Timestamp;
+    use crate::domain::backup::manifest::Manifest;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn set() -> Found {
+        let at = Timestamp::from_micros(1_795_000_000_000_000);
+        let manifest = Manifest {
+            schema: Manifest::schema(),
+            id: "20261121t080000z-daily-00000000".into(),
+            plan: "daily".parse().expect("a name"),
+            began: at,
+            ended: at,
+            kf: "0.1.0".into(),
+            recipients: Vec::new(),
+            log: None,
+            components: Vec::new(),
+            artifacts: None,
+            lock: None,
+        };
+        Found { manifest, signed_by: None, digest: Digest::of(b"") }
+    }
+
+    #[test]
+    fn a_restore_is_begun_in_a_folder_of_ours_and_never_through_a_link() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (within, theirs) = (dir.path().join("back.restoring"), dir.path().join("theirs"));
+        std::fs::create_dir(&theirs).expect("a folder");
+        std::os::unix::fs::symlink(&theirs, &within).expect("a link");
+        let e = begin(&within, &set()).expect_err("refused").to_string();
+        assert!(e.contains("is there already, and is no folder"), "{e}");
+        assert_eq!(std::fs::read_dir(&theirs).expect("a folder").count(), 0, "nothing was written there");
+        std::fs::remove_file(&within).expect("removed");
+        begin(&within, &set()).expect("begun");
+        let mode = std::fs::metadata(&within).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "what comes back may be secret");
+        begin(&within, &set()).expect("gone on with");
+    }
 }

@@ -7,15 +7,20 @@ use super::parts::{Part, Source};
 use super::sets::{LOOKED_AT, Sets};
 use super::{Place, audit, mirror, scratch as own};
 use crate::adapters::age::Recipients;
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::event::{Event, Outcome, Resource};
 use crate::base::name::Name;
+use crate::base::text::count;
 use crate::config::BackupPlan;
+use crate::domain::audit::query::{self, Filter};
 use crate::domain::backup::manifest::{self, Artifacts, Found, Log, Manifest, SETS, Stream};
 use crate::seams::backup::{Counts, Dumped};
 use crate::store::Store;
 use crate::store::lock::{Hold, Lock, Matter};
-use crate::store::objects::Objects;
+use crate::store::objects::{Fault, Objects};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The action of the event of a set that was made.
 pub const COMPLETED: &str = "backup.completed";
@@ -46,6 +51,9 @@ pub struct Made {
     /// Whether locks hold in its place, where the plan has one.
     pub worm: Option<Worm>,
 }
+
+/// Entries of the log that are looked at for earlier sets.
+const ENTRIES: u64 = 2000;
 
 /// Temporaries in a place that are older than an hour are nobody's.
 const HOUR: i64 = 3_600_000_000;
@@ -166,6 +174,7 @@ fn made(
     of.ended = store.now();
     // Whoever lost the lock on the way may have lost objects to somebody who removes what no set names.
     alone.check()?;
+    whole(place, &of)?;
     let (name, text) = (format!("{SETS}/{}", of.id), of.text(place.signer)?);
     let published = match of.lock {
         Some(lock) => place.objects.publish_locked(&name, text.as_bytes(), lock.retention())?,
@@ -175,6 +184,61 @@ fn made(
         return Err(Error::of(Kind::Locked, format!("there is a backup set {} already", of.id)).hint("run it again"));
     }
     Ok(Made { found: Manifest::read(&of.id, text.as_bytes(), place.known)?, worm })
+}
+
+/// All that a set names is still there. The lock is one of the state: whoever has another state with the same place, such as a copy of
+/// this one that was restored, holds another, and may have removed what no manifest named yet.
+fn whole(place: &Place<'_>, of: &Manifest) -> Result<()> {
+    let mut wanted: BTreeMap<Digest, Option<u64>> =
+        of.components.iter().map(|part| (part.stored.object, Some(part.stored.size))).collect();
+    let gone = |what: String| {
+        Error::new(format!("{what} of the set that was made: it is not kept")).hint(
+            "somebody removes objects there meanwhile, such as `kf backup prune` of another copy of this state: stop that, and run it again",
+        )
+    };
+    if let Some(all) = &of.artifacts {
+        wanted.insert(all.index, None);
+        let index = match mirror::index(place.objects, all) {
+            Err(e) if e.cause::<Fault>().is_some() => return Err(gone("the list of objects is gone, which is".to_owned())),
+            index => index?,
+        };
+        wanted.extend(index.values().map(|stream| (stream.object, Some(stream.size))));
+    }
+    place.objects.list(&mut |digest, size, _| {
+        if wanted.get(&digest).is_some_and(|wanted| wanted.is_none_or(|wanted| wanted == size)) {
+            wanted.remove(&digest);
+        }
+        Ok(())
+    })?;
+    match wanted.first_key_value() {
+        None => Ok(()),
+        Some((first, _)) => Err(gone(format!(
+            "{} of {} {}, the first {first},",
+            count(wanted.len(), "object"),
+            place.objects.describe(),
+            if wanted.len() == 1 { "is gone" } else { "are gone" }
+        ))),
+    }
+}
+
+/// How many sets the log tells of that were made in this place, where none of them is there any more; 0 where one is.
+///
+/// # Errors
+/// When the log or the place cannot be read.
+pub fn vanished(store: &Store, place: &Place<'_>) -> Result<usize> {
+    let there: BTreeSet<String> = Sets::of(place)?.ids().map(str::to_owned).collect();
+    let filter = Filter { action: Some(COMPLETED.to_owned()), outcome: Some(Outcome::Ok), ..Filter::default() };
+    let (to, mut known) = (place.objects.describe(), 0);
+    for entry in store.read(|view| query::log(view, &filter, ENTRIES))? {
+        if entry.detail.get("to").and_then(Value::as_str) != Some(to.as_str()) {
+            continue;
+        }
+        if there.contains(&entry.resource.name) {
+            return Ok(0);
+        }
+        known += 1;
+    }
+    Ok(known)
 }
 
 /// Whether locks hold; where that cannot be found out there are none, and a set is made all the same.

@@ -2,7 +2,8 @@
 //! is holds a lock that goes with the process.
 
 use crate::base::error::{Context, Result};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// The file whose lock tells whether somebody is at work.
@@ -32,6 +33,34 @@ pub(super) fn hold(dir: &Path) -> Result<AtWork> {
 pub struct Room {
     folder: tempfile::TempDir,
     _at_work: AtWork,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // The folder itself goes with its field; what cannot be removed now is swept later.
+        let _ = writable(self.folder.path());
+    }
+}
+
+/// Lets us remove what is in the folders below one: those of a backup may be for reading only.
+fn writable(dir: &Path) -> std::io::Result<()> {
+    let mode = std::fs::symlink_metadata(dir)?.permissions().mode();
+    if mode & 0o700 != 0o700 {
+        std::fs::set_permissions(dir, Permissions::from_mode(mode | 0o700))?;
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            writable(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder with all that is in it, whatever the modes of the folders in it.
+pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
+    writable(dir)?;
+    std::fs::remove_dir_all(dir)
 }
 
 impl Room {
@@ -67,7 +96,7 @@ pub(super) fn sweep(dir: &Path) -> Result<u64> {
             continue;
         }
         let is_dir = entry.file_type().context(failed)?.is_dir();
-        if is_dir { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) }.context(failed)?;
+        if is_dir { remove(&entry.path()) } else { std::fs::remove_file(entry.path()) }.context(failed)?;
         swept += 1;
     }
     Ok(swept)
@@ -86,6 +115,8 @@ mod tests {
         let also = hold(&dir).expect("held by several");
         std::fs::create_dir(dir.join("backup-x")).expect("a folder");
         std::fs::write(dir.join("backup-x/state.db"), "secret").expect("a file");
+        std::fs::create_dir_all(dir.join("backup-x/a/b")).expect("folders");
+        std::fs::set_permissions(dir.join("backup-x/a"), Permissions::from_mode(0o555)).expect("for reading only");
         std::fs::write(dir.join("ab.object"), "secret").expect("a file");
         assert_eq!(sweep(&dir).expect("left alone"), 0);
         drop((at_work, also));

@@ -10,7 +10,8 @@ use crate::base::error::{Error, Kind, Result};
 use crate::base::random::Random;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
-use crate::domain::backup::manifest::{Found, Manifest, SETS, plan_of};
+use crate::domain::backup::health::is_ahead;
+use crate::domain::backup::manifest::{Found, Manifest, SETS, is_id, plan_of};
 use crate::domain::backup::proof::Proof;
 use crate::release::parallel;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,11 +38,26 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// What orders sets of one second: when they were begun. Those that cannot be read are taken for the newest.
+    fn began(&self) -> (bool, Option<Timestamp>) {
+        (self.found.is_err(), self.found.as_ref().ok().map(|found| found.manifest.began))
+    }
+
+    /// Whether it is of a time that is yet to come: its clock, or the one here, was wrong.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        self.found.as_ref().is_ok_and(|found| is_ahead(found.manifest.began, now))
+    }
+
     /// The manifest, when it is one that may be relied on: where this host knows keys, one of them signed it. Whoever can write in the
     /// place could put a set there otherwise, as it is encrypted for public keys.
     pub fn usable(&self, place: &Place<'_>) -> Option<&Found> {
         self.found.as_ref().ok().filter(|found| place.trusts(found))
     }
+}
+
+/// The part of a name that tells the second.
+fn second(id: &str) -> &str {
+    id.split_once('-').map_or(id, |(second, _)| second)
 }
 
 /// The names of the sets of a place.
@@ -59,6 +75,8 @@ impl<'a> Sets<'a> {
     /// When the place cannot be read.
     pub fn of(place: &'a Place<'a>) -> Result<Self> {
         let mut names = place.objects.names(SETS)?;
+        // What a file manager or a sync left there is no set, and holds nothing back.
+        names.retain(|(name, _)| is_id(name));
         names.sort_by(|a, b| b.cmp(a));
         Ok(Self { place, names, hidden: place.objects.hidden(SETS)?.into_iter().collect() })
     }
@@ -73,10 +91,16 @@ impl<'a> Sets<'a> {
         self.hidden.iter().map(String::as_str)
     }
 
-    /// The sets of a plan, or all, the newest first: each is read when it is its turn.
+    /// The sets of a plan, or all, the newest first: each is read when it is its turn. Names tell the second; of those of one second all are
+    /// read, since only their manifests tell which came first.
     pub fn newest<'s>(&'s self, plan: Option<&'s str>) -> impl Iterator<Item = Result<Listed>> + 's {
-        let of = self.names.iter().filter(move |(id, _)| plan.is_none() || plan_of(id) == plan);
-        of.filter_map(|name| self.read(name).transpose())
+        let seconds = self.names.chunk_by(|(a, _), (b, _)| second(a) == second(b));
+        seconds.flat_map(move |of| {
+            let of = of.iter().filter(|(id, _)| plan.is_none() || plan_of(id) == plan);
+            let mut sets: Vec<Result<Listed>> = of.filter_map(|name| self.read(name).transpose()).collect();
+            sets.sort_by_key(|set| std::cmp::Reverse(set.as_ref().map_or((true, None), Listed::began)));
+            sets
+        })
     }
 
     /// The newest set of a plan, or of all, that may be relied on.
@@ -136,6 +160,7 @@ pub fn some(place: &Place<'_>, most: usize) -> Result<Vec<Listed>> {
     }
     let proofs = Proofs::of(place)?;
     let mut all: Vec<Listed> = all.into_values().rev().collect();
+    all.sort_by(|a, b| (second(&b.id), b.began()).cmp(&(second(&a.id), a.began())));
     for set in &mut all {
         if let Ok(found) = &set.found {
             set.proven = proofs.of_set(&set.id, &found.digest)?;
@@ -158,14 +183,17 @@ pub const SAFETY: &str = "safety";
 /// The most sets that are looked at for the latest one.
 const LATEST: usize = 1000;
 
+/// Is told in words what was passed over, and why.
+pub type Told<'a> = &'a mut dyn FnMut(&str);
+
 /// The set of a name, or of the beginning of one, that may be relied on. `latest` is the newest that has this component, as an hourly set of
 /// one thing is not the latest of another; what was kept before it was replaced is it only where there is nothing else. With `unsigned`
 /// any will do.
 ///
 /// # Errors
-/// When there is none, its manifest cannot be read, or nobody who is known here signed it.
-pub fn trusted(place: &Place<'_>, named: &str, component: &str, unsigned: bool) -> Result<Found> {
-    let found = one(place, named, component, unsigned)?;
+/// When there is none, its manifest cannot be read, or nobody who is known here signed it. What `latest` passes over is told.
+pub fn trusted(place: &Place<'_>, named: &str, component: &str, unsigned: bool, told: Told<'_>) -> Result<Found> {
+    let found = one(place, named, component, unsigned, told)?;
     if unsigned || place.trusts(&found) {
         return Ok(found);
     }
@@ -180,14 +208,14 @@ pub fn trusted(place: &Place<'_>, named: &str, component: &str, unsigned: bool) 
 ///
 /// # Errors
 /// When there is none, or its manifest cannot be read.
-pub fn find(place: &Place<'_>, named: &str) -> Result<Found> {
-    one(place, named, STATE, true)
+pub fn find(place: &Place<'_>, named: &str, told: Told<'_>) -> Result<Found> {
+    one(place, named, STATE, true, told)
 }
 
 /// The component that the latest set has, unless another is asked for.
 pub const STATE: &str = "state";
 
-fn one(place: &Place<'_>, named: &str, component: &str, unsigned: bool) -> Result<Found> {
+fn one(place: &Place<'_>, named: &str, component: &str, unsigned: bool, told: Told<'_>) -> Result<Found> {
     let sets = Sets::of(place)?;
     let none = || {
         let hint = did_you_mean(named, sets.ids());
@@ -195,7 +223,7 @@ fn one(place: &Place<'_>, named: &str, component: &str, unsigned: bool) -> Resul
         Error::new(format!("there is no backup set `{named}` in {}", place.objects.describe())).hint(hint)
     };
     if named == "latest" {
-        return latest(&sets, component, unsigned)?.ok_or_else(none);
+        return latest(&sets, component, unsigned, told)?.ok_or_else(none);
     }
     let like: Vec<&(String, Timestamp)> =
         sets.names.iter().filter(|(id, _)| id.starts_with(named) || id.ends_with(named)).collect();
@@ -210,20 +238,36 @@ fn one(place: &Place<'_>, named: &str, component: &str, unsigned: bool) -> Resul
 }
 
 /// The newest set with a component that may be relied on, or else what comes nearest: one that has others, one that is of what was
-/// replaced, one that may not be relied on, which is then refused with its name.
-fn latest(sets: &Sets<'_>, component: &str, unsigned: bool) -> Result<Option<Found>> {
+/// replaced, one that may not be relied on, which is then refused with its name. One of a time yet to come is taken only where there is
+/// no other: then it is the clock here that is behind.
+fn latest(sets: &Sets<'_>, component: &str, unsigned: bool, told: Told<'_>) -> Result<Option<Found>> {
+    let now = sets.place.now;
     let mut nearest: Option<(u8, Found)> = None;
     for set in sets.newest(None).take(LATEST) {
         let set = set?;
-        let trusted = unsigned || set.usable(sets.place).is_some();
-        let Ok(found) = set.found else { continue };
+        let (trusted, ahead) = (unsigned || set.usable(sets.place).is_some(), set.is_ahead(now));
+        let found = match set.found {
+            Ok(found) => found,
+            Err(e) => {
+                told(&format!("the newer set {} is not taken for the latest: {}", set.id, e.chain().join(": ")));
+                continue;
+            }
+        };
         let of = &found.manifest;
+        if ahead && trusted {
+            told(&format!(
+                "the set {} says that it was begun at {}, and the clock here says {now}: it is the latest only where there is no other",
+                set.id, of.began
+            ));
+        }
         let has = of.components.iter().any(|part| part.name.as_str() == component);
         let rank = match (trusted, of.plan.as_str() == SAFETY, has) {
-            (true, false, true) => return Ok(Some(found)),
-            (true, false, false) => 2,
-            (true, true, _) => 1,
-            (false, ..) => 0,
+            (true, false, true) if !ahead => return Ok(Some(found)),
+            (true, false, true) => 1,
+            _ if ahead => 0,
+            (true, false, false) => 4,
+            (true, true, _) => 3,
+            (false, ..) => 2,
         };
         if nearest.as_ref().is_none_or(|(other, _)| rank > *other) {
             nearest = Some((rank, found));
@@ -275,3 +319,7 @@ pub fn older(place: &Place<'_>, than: &Found, random: &Random) -> Result<Option<
     }
     Ok(None)
 }
+
+#[cfg(test)]
+#[path = "sets_tests.rs"]
+mod tests;
