@@ -127,9 +127,10 @@ pub fn committed(path: &Path, max: usize) -> Result<Vec<Committed>> {
 
 fn versions(repository: &Repository, path: &Path, max: usize) -> Result<Vec<Committed>, git2::Error> {
     let mut walk = repository.revwalk()?;
-    match walk.push_head() {
+    // Asked apart: of a branch without a commit `push_head` only says that something went wrong.
+    match repository.head() {
         Err(e) if matches!(e.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => return Ok(Vec::new()),
-        pushed => pushed?,
+        head => walk.push(head?.peel_to_commit()?.id())?,
     }
     walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME)?;
     let (mut found, mut seen) = (Vec::new(), std::collections::BTreeSet::new());

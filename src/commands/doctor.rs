@@ -235,6 +235,13 @@ fn encryption_check(cx: &Cx, loaded: &Loaded) -> Option<Check> {
             Ok(())
         })?;
         let fields = cx.store(Mode::Read)?.read(|view| view.sealed_fields())?;
+        if fields.damaged > 0 {
+            let what = format!(
+                "{} of {} names and reasons are damaged, or the data keys that they are sealed with",
+                fields.damaged, fields.values
+            );
+            return Err(Error::of(Kind::Broken, what).hint("`kf audit verify` names them; a backup from before has them"));
+        }
         let words = format!(
             "{} for the keys of now, {clear} in the clear, {other} for other keys; of the names and reasons {}, {} and {}",
             count(current, "object"),

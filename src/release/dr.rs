@@ -8,7 +8,7 @@ use crate::base::name::Name;
 use crate::config::secret::SecretRef;
 use crate::config::{Artifacts, BackupSource, Project, Splitter, StatePlace};
 use crate::domain::backup::manifest;
-use crate::domain::dr::exercise::{EXERCISES, Exercise, NOTE_MAX, Outcome};
+use crate::domain::dr::exercise::{EXERCISES, Exercise, IN_USE, NOTE_MAX, Outcome};
 use crate::domain::dr::facts::{Back, Component, Facts, Server, Target};
 use crate::domain::dr::line::Word;
 use crate::domain::dr::parts::OWN;
@@ -60,6 +60,7 @@ pub fn facts(project: &Project, root: &Path, view: Option<View<'_>>) -> Result<F
             StatePlace::Postgres { url, schema, .. } => Some(Server { url: url.clone(), schema: schema.clone() }),
         },
         artifacts: Some(&project.artifacts.place).filter(|at| !matches!(at, Artifacts::Local(_))).map(place),
+        encrypted: !project.artifacts.encrypt.is_empty(),
         git: git::facts(root, &[])?.is_some(),
         log_key: project.signing.log_key.as_ref().map(SecretRef::to_string),
         models,
@@ -120,7 +121,7 @@ pub type Ran = (Outcome, String, Option<u64>);
 /// Never for a step that fails; when the program that runs this cannot be started again.
 pub fn take(bench: &Bench<'_>, step: &Step) -> Result<Ran> {
     if !step.harmless {
-        return Ok((Outcome::Skipped, "it changes what is in use".to_owned(), None));
+        return Ok((Outcome::Skipped, IN_USE.to_owned(), None));
     }
     if let Some(name) = step.line.variables().find(|name| !bench.known.contains_key(*name)) {
         return Ok((Outcome::Skipped, format!("nobody said what `{name}` is: `--set {name}=…`"), None));

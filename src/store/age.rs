@@ -108,30 +108,64 @@ fn id(keys: &[String]) -> String {
     id
 }
 
+/// How an SSH key begins, and how its last line does.
+const PEM: &str = "-----BEGIN";
+const PEM_END: &str = "-----END";
+
+/// The keys of a text, each with the number of its first line from 1: a block of SSH, or any other line that is no remark.
+fn parts(text: &str) -> Vec<(usize, String)> {
+    let mut all: Vec<(usize, String)> = Vec::new();
+    let mut within = false;
+    for (at, line) in text.lines().map(str::trim).enumerate() {
+        if within && let Some((_, block)) = all.last_mut() {
+            block.push_str(line);
+            block.push('\n');
+            within = !line.starts_with(PEM_END);
+        } else if !line.is_empty() && !line.starts_with('#') {
+            within = line.starts_with(PEM);
+            all.push((at + 1, format!("{line}\n")));
+        }
+    }
+    all
+}
+
+fn ssh(block: &str) -> Result<Box<dyn Identity + Send + Sync>> {
+    match age::ssh::Identity::from_buffer(block.as_bytes(), None).context(|| "it is no SSH key")? {
+        key @ age::ssh::Identity::Unencrypted(_) => Ok(Box::new(key)),
+        _ => Err(Error::new("the SSH key has a passphrase, or is of a kind that age does not know")),
+    }
+}
+
+fn of_age(line: &str) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
+    // What the library says of a line may have the line in it.
+    let wrong = |_| Error::new("it is no private key of age");
+    IdentityFile::from_buffer(line.as_bytes())
+        .map_err(wrong)?
+        .into_identities()
+        .map_err(|_| Error::new("it is no private key of age"))
+}
+
 /// Keys that read what was encrypted for them.
 pub struct Identities(Vec<Box<dyn Identity + Send + Sync>>);
 
 impl Identities {
-    /// Private keys: those of a file of `age-keygen`, or one of SSH without a passphrase.
+    /// Private keys: those of a file of `age-keygen`, and of SSH without a passphrase; as many of both as there are, so that a key of one
+    /// kind can be changed for one of the other.
     ///
     /// # Errors
-    /// For a text that holds none.
+    /// For a text that holds none, and with its line for a part that is none; never with the text.
     pub fn parse(text: &Secret) -> Result<Self> {
-        let text = text.expose();
         let hint = "name a file of `kf backup keygen` or `age-keygen`, or an SSH private key without a passphrase";
-        if text.contains("-----BEGIN") {
-            let key = age::ssh::Identity::from_buffer(text.as_bytes(), None)
-                .context(|| "the key cannot be read")
-                .hint(|| hint.into())?;
-            return match key {
-                age::ssh::Identity::Unencrypted(_) => Ok(Self(vec![Box::new(key)])),
-                _ => Err(Error::new("the SSH key has a passphrase, or is of a kind that age does not know").hint(hint)),
+        let mut all = Vec::new();
+        for (line, part) in parts(text.expose()) {
+            let read = match part.starts_with(PEM) {
+                true => ssh(&part).map(|key| all.push(key)),
+                false => of_age(&part).map(|keys| all.extend(keys)),
             };
+            read.context(|| format!("the key cannot be read: line {line}")).hint(|| hint.into())?;
         }
-        let file = IdentityFile::from_buffer(text.as_bytes()).context(|| "the key cannot be read").hint(|| hint.into())?;
-        let all = file.into_identities().context(|| "the key cannot be read").hint(|| hint.into())?;
         if all.is_empty() {
-            return Err(Error::new("there is no key in what `backup.identity` names").hint(hint));
+            return Err(Error::new("there is no key in what should hold private keys").hint(hint));
         }
         Ok(Self(all))
     }
@@ -195,6 +229,32 @@ mod tests {
         assert_eq!(opened(&a, &stream).expect("read"), b"a backup");
         assert_eq!(opened(&b, &stream).expect("read"), b"a backup");
         assert!(opened(&c, &stream).expect_err("refused").to_string().contains("this key reads no such backup"));
+    }
+
+    #[test]
+    fn one_text_holds_keys_of_both_kinds_in_any_order() {
+        // Made by `ssh-keygen -t ed25519 -N '' -C kf` for this test.
+        let ssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACCBX98Z6u5t6hvDU1rpo9rdHXTSXKxXZBfQIL1YE31PRQAAAIgcO8FQHDvB\nUAAAAAtzc2gtZWQyNTUxOQAAACCBX98Z6u5t6hvDU1rpo9rdHXTSXKxXZBfQIL1YE31PRQ\nAAAEAVETXjFbiRyiIMNh11CK+U5SGREWuO3aSGNZU2JbtbD4Ff3xnq7m3qG8NTWumj2t0d\ndNJcrFdkF9AgvVgTfU9FAAAAAmtmAQID\n-----END OPENSSH PRIVATE KEY-----\n";
+        let ssh_public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIFf3xnq7m3qG8NTWumj2t0ddNJcrFdkF9AgvVgTfU9F kf";
+        let ((a, public_a), (b, public_b)) = (generate(), generate());
+        let text = |parts: &[&str]| Secret::new(parts.concat());
+        for key in [
+            text(&[a.expose(), ssh, b.expose()]),
+            text(&[ssh, "\n# mine\n", a.expose(), b.expose()]),
+            text(&[b.expose(), a.expose(), ssh]),
+        ] {
+            for public in [&public_a, &public_b, &ssh_public.to_owned()] {
+                assert_eq!(opened(&key, &sealed(&[public.clone()], b"a backup")).expect(public), b"a backup");
+            }
+        }
+        let two = text(&[ssh, ssh]);
+        assert_eq!(opened(&two, &sealed(&[ssh_public.to_owned()], b"x")).expect("read"), b"x");
+        let why = |key: &Secret| Identities::parse(key).err().map(|e| e.chain().join(": ")).unwrap_or_default();
+        let wrong = why(&text(&[a.expose(), "no-such-key\n", ssh]));
+        assert!(wrong.contains("line 3") && !wrong.contains("no-such-key"), "{wrong}");
+        let cut = why(&text(&[a.expose(), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"]));
+        assert!(cut.contains("line 3"), "{cut}");
+        assert!(why(&text(&["# nothing\n\n"])).contains("there is no key"));
     }
 
     #[test]

@@ -560,9 +560,19 @@ fn an_edit_of_any_column_of_any_row_is_found() {
         let long = Event::new("model.looked-at", Resource::new("model", "m")).with("long", "x".repeat(9_000));
         store.write(|tx| Ok(tx.record(long.clone()))).expect("written");
         story::lift(s, &store);
+        let (private, public) = generate();
+        let sealing = || {
+            let private = private.expose().to_owned();
+            let fetch: Fetch = Box::new(move || Ok(Secret::new(private.clone())));
+            story::open_with(s, Keys::new(std::slice::from_ref(&public), Some(fetch)).expect("keys"))
+        };
+        let sealed = Event::new("model.looked-at", Resource::new("model", "m")).because(None, Some("for nobody else to read"));
+        sealing().write(|tx| Ok(tx.record(sealed.clone()))).expect("written");
         let objects = Objects::files(&s.root().join("no-objects")).expect("objects");
         let keys = [key];
         let check = || {
+            // Data keys that were opened once stay so for as long as the state is open.
+            let store = sealing();
             let options = Options { quick: false, repair: false, jobs: 2, keys: &keys, journal: None };
             let report = fsck::check(&store, &objects, options, &mut |_, _| {}, &mut |_| {}).expect("checked");
             // That the objects are elsewhere is not what is looked for.

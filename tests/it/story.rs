@@ -18,6 +18,7 @@ use kf::domain::rollout::table::{Latency, Rollout, Seen};
 use kf::domain::rollout::window::Window;
 use kf::release::rollout::order::order;
 use kf::seams::traffic::Arm;
+use kf::store::objects::Keys;
 use kf::store::{DbTarget, Identity, Mode, PostgresTarget, Settings, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -268,6 +269,11 @@ pub(crate) const RETURNS: &str = "# Returns\n\nA parcel may be sent back within 
 
 /// Opens the state of a sandbox from outside of the program.
 pub(crate) fn open(s: &Sandbox) -> Store {
+    open_with(s, Keys::default())
+}
+
+/// The same with keys of names and reasons.
+pub(crate) fn open_with(s: &Sandbox, keys: Keys) -> Store {
     let target = match s.environment().get("KF_STATE_URL") {
         None => DbTarget::Sqlite(s.work().join(".kf/state.db")),
         Some(url) => DbTarget::Postgres(PostgresTarget { url: url.clone(), password: None, schema: "kf".into() }),
@@ -281,7 +287,7 @@ pub(crate) fn open(s: &Sandbox) -> Store {
         seal: None,
         project: "shop".into(),
         copies: s.root(),
-        keys: kf::store::objects::Keys::default(),
+        keys,
     };
     Store::open(settings, Mode::Write).expect("a state")
 }

@@ -3,6 +3,7 @@
 //! The rows are counted in the dump itself, so that what is restored can be held against exactly what was kept: `pg_restore` prints each
 //! table as `COPY … FROM stdin;`, a line a row, and `\.`.
 
+mod script;
 mod server;
 
 use crate::adapters::process::{Event, Program};
@@ -11,7 +12,8 @@ use crate::config::secret::Secret;
 use crate::domain::backup::census;
 use crate::seams::backup::{Component, Counted, Counts, Dumped, Kind};
 use server::Server;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 /// The folder of the database's dump.
 pub const DUMP: &str = "database";
@@ -87,7 +89,8 @@ impl Component for Postgres {
     fn load(&self, files: &Path, scratch: &Path, over: bool) -> Result<Counts> {
         // As one text, so that one transaction holds all of it: the database has all or nothing of the dump, whatever happens.
         let (clear, all) = (scratch.join("clear.sql"), scratch.join("restore.sql"));
-        Program::new("pg_restore").arg(format!("--file={}", all.display())).arg(files.join(DUMP)).output(b"")?;
+        Program::new("pg_restore").bare().arg(format!("--file={}", all.display())).arg(files.join(DUMP)).output(b"")?;
+        script::restricted(&beginning(&all)?)?;
         std::fs::write(&clear, if over { census::CLEAR } else { "" }).context(|| format!("cannot write {}", clear.display()))?;
         let psql = self.psql().args(["--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"]);
         let loaded = psql.arg(format!("--file={}", clear.display())).arg(format!("--file={}", all.display())).output(b"");
@@ -110,6 +113,19 @@ impl Postgres {
     fn ask(&self, sql: &str) -> Result<Vec<String>> {
         lines(&self.psql().args(["--command", sql]))
     }
+}
+
+/// The folder of a server that was started in a scratch folder and may still run, when it is not in there.
+pub fn left(scratch: &Path) -> Option<PathBuf> {
+    server::left(scratch)
+}
+
+/// What a file begins with.
+fn beginning(file: &Path) -> Result<Vec<u8>> {
+    let failed = || format!("cannot read {}", file.display());
+    let mut bytes = Vec::new();
+    std::fs::File::open(file).context(failed)?.take(4096).read_to_end(&mut bytes).context(failed)?;
+    Ok(bytes)
 }
 
 /// The lines that a program prints.
@@ -143,7 +159,7 @@ fn roles(files: &Path) -> Result<Vec<String>> {
 
 /// The rows of each table of a dump.
 fn rows(dump: &Path) -> Result<Counts> {
-    let program = Program::new("pg_restore").args(["--data-only", "--file=-"]).arg(dump);
+    let program = Program::new("pg_restore").bare().args(["--data-only", "--file=-"]).arg(dump);
     let mut running = program.start()?;
     running.close_input();
     let mut reader = Rows::default();

@@ -202,3 +202,13 @@ fn a_repository_of_somebody_else_has_a_hint() {
     assert!(e.to_string().contains("it belongs to another user"), "{e}");
     assert!(e.hints().iter().any(|h| h.contains("safe.directory")), "{:?}", e.hints());
 }
+
+#[test]
+fn a_repository_without_a_commit_has_no_versions_of_anything() {
+    let repo = Repo::new();
+    repo.write("audit/checkpoint", "1");
+    assert_eq!(committed(&repo.path("audit/checkpoint"), 5).expect("none"), []);
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "--quiet", "-m", "first"]);
+    assert_eq!(committed(&repo.path("audit/checkpoint"), 5).expect("one").len(), 1);
+}

@@ -17,7 +17,7 @@ use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::config::secret::Secret;
-use crate::config::{Artifacts, Backup};
+use crate::config::{Artifacts, Backup, BackupSource};
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
 use crate::domain::backup::manifest::{Found, Manifest};
@@ -195,6 +195,17 @@ fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
         let path = loaded.root.join(path);
         path.canonicalize().unwrap_or(path)
     };
+    let kf = real(&cx.kf_dir()?);
+    let own = if let Artifacts::Local(path) = place { Some(real(path)) } else { None };
+    for component in &loaded.project.backup.components {
+        let BackupSource::Directory(folder) = &component.source else { continue };
+        let folder = real(Path::new(folder));
+        // Again, because a link may lead there.
+        if kf.starts_with(&folder) || own.as_ref().is_some_and(|own| own.starts_with(&folder)) {
+            let what = format!("the folder of the component `{}` has the backups or the state of kf in it", component.name);
+            return Err(Error::usage(what).hint("name folders beside it, or move the backups elsewhere"));
+        }
+    }
     let Artifacts::Local(path) = place else {
         return match *place == loaded.project.artifacts.place {
             true => Err(beside("the objects of versions")),
@@ -202,7 +213,7 @@ fn apart(cx: &Cx, place: &Artifacts) -> Result<()> {
         };
     };
     let own = real(path);
-    if own.starts_with(real(&cx.kf_dir()?)) {
+    if own.starts_with(&kf) {
         return Err(beside("the state"));
     }
     match &loaded.project.artifacts.place {

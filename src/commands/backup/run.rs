@@ -16,7 +16,7 @@ use crate::release::backup::lock::{Verdict, Worm};
 use crate::release::backup::parts;
 use crate::release::backup::run::{Progress, Request, run as make, vanished};
 use crate::release::backup::sets::Sets;
-use crate::store::Mode;
+use crate::store::{Mode, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -109,6 +109,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let desk = Desk::open(cx, None)?;
     let place = desk.place();
     let store = cx.store(Mode::Write)?;
+    warn_of_locked(cx, &store)?;
     let artifacts = cx.objects()?;
     let mut made = Made {
         to: desk.objects.describe(),
@@ -163,4 +164,16 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     }
     bar.finish_and_clear();
     cx.out.emit(&made)
+}
+
+/// Names and reasons are in a set as they are in the state: sealed with keys that have to be there when it is restored.
+fn warn_of_locked(cx: &Cx, store: &Store) -> Result<()> {
+    let (keys, locked) = store.read(|view| view.data_keys())?;
+    if locked > 0 {
+        cx.warn(&format!(
+            "this host cannot open {locked} of {keys} data keys, with which names and reasons are encrypted: the set has them as they are, \
+             and is of use for them only together with the private key of `artifacts.encrypt`, which no set has"
+        ));
+    }
+    Ok(())
 }

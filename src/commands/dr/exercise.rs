@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// Go through a runbook before there is a disaster, and keep a signed report
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf dr exercise data-corruption                    asks what became of each step\n  kf dr exercise lost-key --answers answers.jsonl   {\"step\": 1, \"outcome\": \"done\", \"who\": \"ada\", \"note\": \"\"} a line\n  kf dr exercise bad-release --yes                  every step was talked through\n  kf dr exercise regional-outage --run              runs those steps that change nothing in use, on a copy\n\nIt ends with 0 when no step failed, and with 3 when one did."
+    after_long_help = "Examples:\n  kf dr exercise data-corruption                    asks what became of each step\n  kf dr exercise lost-key --answers answers.jsonl   {\"step\": 1, \"outcome\": \"done\", \"who\": \"ada\", \"note\": \"\"} a line\n  kf dr exercise bad-release --yes                  every step was talked through\n  kf dr exercise regional-outage --run              runs those steps that change nothing in use, on a copy\n\nIt ends with 0 when every step was taken (with `--run`: every one that changes nothing in use), with 3 when one failed, and with 4 when some were left out."
 )]
 pub(crate) struct Args {
     /// What happened
@@ -72,15 +72,11 @@ impl Report for Exercised {
     fn summary(&self) -> String {
         let of = &self.exercise;
         let [done, skipped, failed] = [Outcome::Done, Outcome::Skipped, Outcome::Failed].map(|outcome| of.count(outcome));
-        format!("{}, {}: {done} steps done, {skipped} skipped, {failed} failed", of.scenario, of.mode)
+        format!("{}, {}, {}: {done} steps done, {skipped} skipped, {failed} failed", of.scenario, of.mode, of.result())
     }
 
     fn exit(&self) -> Exit {
-        match (self.passed, self.exercise.count(Outcome::Failed)) {
-            (true, _) => Exit::Ok,
-            (false, 0) => Exit::Inconclusive,
-            (false, _) => Exit::No,
-        }
+        self.exercise.verdict().into()
     }
 }
 

@@ -40,12 +40,11 @@ impl Report for History {
             let of = &made.exercise;
             let counts = [Outcome::Done, Outcome::Skipped, Outcome::Failed].map(|outcome| of.count(outcome).to_string());
             let [done, skipped, failed] = counts;
-            let result = if made.passed { "passed" } else { "failed" };
             t.row([
                 of.at.to_string(),
                 of.scenario.to_string(),
                 of.mode.to_string(),
-                result.into(),
+                of.result().into(),
                 done,
                 skipped,
                 failed,

@@ -8,7 +8,8 @@ use crate::config::check::{Check as _, CheckNamed, CheckOne, Checker};
 use crate::config::diag::{Diagnostic, Spot};
 use crate::config::leaf::word_leaf;
 use crate::config::secret::SecretRef;
-use crate::config::shape::{At, Item, Part as _, Sub, Tables, table};
+use crate::config::shape::{At, Item, Named, Part as _, Sub, Tables, table};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What every backup can have without a table of its own. The audit log is in the state; apart from it, it is in the plans that name it.
@@ -300,6 +301,9 @@ impl CheckOne for RawBackup {
         }
         let recipients = recipients("backup.recipients", &self.recipients, cx);
         let components = self.components.check("backup.components", cx)?;
+        for raw in &self.components.0 {
+            check_apart(raw, self.place.body.url.as_ref(), cx);
+        }
         let mut plans = self.plans.check("backup.plans", cx)?;
         for (raw, plan) in self.plans.0.iter().zip(&plans) {
             for item in raw.body.components.iter().flat_map(|at| &at.value) {
@@ -339,6 +343,41 @@ fn check_place(url: &At<String>, cx: &mut Checker<'_>) {
         let title = "`backup.place.url` is in the folder of the state: whatever takes the one takes the other";
         cx.refuse(&url.spot, title, "name a place outside of `.kf`, best on another machine");
     }
+}
+
+/// A folder with the backups or the state in it would put all earlier sets into each set.
+fn check_apart(of: &Named<RawComponent>, place: Option<&At<String>>, cx: &mut Checker<'_>) {
+    let Some(path) =
+        of.body.path.as_ref().filter(|_| of.body.kind.as_ref().is_some_and(|at| at.value == ComponentKind::Directory))
+    else {
+        return;
+    };
+    let folder = plain(&path.value);
+    let kf = PathBuf::from(".kf");
+    let place = place.filter(|url| !url.value.contains("://") || url.value.starts_with("file://"));
+    let place = place.map(|url| plain(url.value.strip_prefix("file://").unwrap_or(&url.value)));
+    let what = match place {
+        Some(place) if place.starts_with(&folder) && place.is_absolute() == folder.is_absolute() => "the backups",
+        _ if kf.starts_with(&folder) || folder.starts_with(&kf) => "the state of kf",
+        _ => return,
+    };
+    let title = format!("`backup.components.{}.path` has {what} in it: each set would hold those before it", of.name);
+    cx.refuse(&path.spot, title, "name folders beside it, one component each, or move the backups elsewhere");
+}
+
+/// A path without what changes nothing in it; `..` goes up where it can.
+fn plain(path: &str) -> PathBuf {
+    let mut of = PathBuf::new();
+    for part in Path::new(path).components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if of.file_name().is_some() => {
+                of.pop();
+            }
+            part => of.push(part),
+        }
+    }
+    of
 }
 
 impl RawPlace {
@@ -481,5 +520,54 @@ impl CheckNamed for RawPlan {
             return None;
         }
         Some(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Vocabulary;
+    use crate::config::check::Checker;
+    use crate::config::diag::{Diags, Source as From};
+    use crate::config::schema::Raw;
+    use crate::config::shape::{Layer, Walk, walk_table};
+    use toml::de::DeTable;
+
+    /// What is wrong with a folder among components, with the backups in a place.
+    fn wrong(place: &str, path: &str) -> String {
+        let text = format!(
+            "[backup]\nrecipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]\n[backup.place]\nurl = \"{place}\"\n\
+             [backup.components.all]\nkind = \"directory\"\npath = \"{path}\"\n"
+        );
+        let mut diags = Diags::new("mlops.toml", &text);
+        let mut raw = Raw::default();
+        let mut walk = Walk { diags: &mut diags, layer: Layer::File, source: From::File, path: Vec::new() };
+        walk_table(&mut raw, DeTable::parse(&text).expect("TOML").get_ref(), &[], &mut walk);
+        raw.backup.body.check(&mut Checker::new(&raw, &Vocabulary::default(), &mut diags));
+        diags.finish().err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_folder_with_the_backups_or_the_state_in_it_is_refused_where_it_is_written() {
+        for (place, path, what) in [
+            ("back", ".", "the backups"),
+            ("back", "./", "the backups"),
+            ("data/back", "data", "the backups"),
+            ("file:///mnt/backup", "/mnt", "the backups"),
+            ("file:///mnt/backup/", "/mnt/backup/", "the backups"),
+            ("data/back", "data/sub/..", "the backups"),
+            ("s3://bucket/kf", ".", "the state of kf"),
+            ("s3://bucket/kf", ".kf", "the state of kf"),
+            ("s3://bucket/kf", "./.kf/objects", "the state of kf"),
+        ] {
+            let e = wrong(place, path);
+            assert!(e.contains(&format!("`backup.components.all.path` has {what} in it")), "{place} {path}: {e}");
+            assert!(e.contains("mlops.toml:7:8"), "{e}");
+        }
+        for (place, path) in
+            [("back", "data"), ("file:///mnt/backup", "/mnt/data"), ("data-back", "data"), ("s3://bucket/data", "data")]
+        {
+            assert_eq!(wrong(place, path), "", "{place} {path}");
+        }
     }
 }

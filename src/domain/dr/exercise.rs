@@ -5,6 +5,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::words;
 use crate::base::time::Timestamp;
+use crate::base::verdict::Verdict;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::statement;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ const SCHEMA: &str = "kf.dr-exercise/1";
 pub const EXERCISES: &str = "exercises";
 /// The longest note on a step, in bytes: the report is in the audit log, too.
 pub const NOTE_MAX: usize = 500;
+/// The note of a step that no exercise runs.
+pub const IN_USE: &str = "it changes what is in use";
 
 words! {
     /// What became of a step.
@@ -130,9 +133,32 @@ impl Exercise {
         SCHEMA.to_owned()
     }
 
-    /// True when no step failed and at least one was taken.
+    /// What it came to: that all is well shows only when every step was taken that the way of the exercise takes.
+    pub fn verdict(&self) -> Verdict {
+        let left_out = |step: &Taken| {
+            let by_rule = self.mode == Mode::Run && step.note == IN_USE;
+            step.outcome == Outcome::Skipped && !by_rule
+        };
+        match (self.count(Outcome::Failed), self.count(Outcome::Done)) {
+            (0, 0) => Verdict::Inconclusive,
+            (0, _) if self.steps.iter().any(left_out) => Verdict::Inconclusive,
+            (0, _) => Verdict::Pass,
+            _ => Verdict::Fail,
+        }
+    }
+
+    /// True when no step failed and none was left out that could have been taken.
     pub fn passed(&self) -> bool {
-        self.count(Outcome::Failed) == 0 && self.count(Outcome::Done) > 0
+        self.verdict() == Verdict::Pass
+    }
+
+    /// The same in a word, for people.
+    pub fn result(&self) -> &'static str {
+        match self.verdict() {
+            Verdict::Pass => "passed",
+            Verdict::Fail => "failed",
+            Verdict::Inconclusive => "partly",
+        }
     }
 
     /// The steps of which this became.
@@ -216,7 +242,16 @@ mod tests {
         };
         assert!(!of.passed(), "nothing was done");
         of.steps.push(taken(Outcome::Done));
-        assert!(of.passed());
+        assert_eq!((of.passed(), of.result()), (false, "partly"), "one of two steps shows little");
+        of.steps[0].outcome = Outcome::Done;
+        assert_eq!((of.passed(), of.result()), (true, "passed"));
+        of.steps.push(Taken { note: IN_USE.into(), ..taken(Outcome::Skipped) });
+        assert_eq!(of.result(), "partly", "people can talk through every step");
+        of.mode = Mode::Run;
+        assert_eq!(of.result(), "passed", "what changes what is in use is not run");
+        of.steps.push(taken(Outcome::Failed));
+        assert_eq!(of.result(), "failed");
+        of.steps.pop();
         let text = of.text(Some(&key)).expect("a text");
         let known = [key.public().clone()];
         assert_eq!(Exercise::read(text.as_bytes(), &known).expect("read"), of);

@@ -23,6 +23,8 @@ pub struct Facts {
     pub state: Option<Server>,
     /// Where artifacts are, when they are not on this machine.
     pub artifacts: Option<String>,
+    /// Whether artifacts, names and reasons are encrypted where they lie.
+    pub encrypted: bool,
     /// True when the repository is in Git, so that a set has its files.
     pub git: bool,
     /// The reference to the key that signs the log.

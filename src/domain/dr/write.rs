@@ -96,7 +96,7 @@ fn complete_failure(w: &mut Writer<'_>) {
     w.protect();
 }
 
-/// The key that reads backups, the key that signs the log.
+/// The key that reads backups, the key that signs the log, the key of what is encrypted where it lies.
 fn lost_key(w: &mut Writer<'_>) {
     if w.facts.recipients < 2 {
         w.gap("a second key in `backup.recipients`: when the only one is gone, so is every set that was made for it");
@@ -111,33 +111,44 @@ fn lost_key(w: &mut Writer<'_>) {
     w.act(Role::KeyHolder, 2, "Make a new key", kf(["backup", "keygen", "-o"]).and(new.clone()));
     let what = "Write its public key into `backup.recipients` of mlops.toml, in the place of the lost one, and see that it holds";
     w.look(Role::Operator, 5, what, kf(["config", "check"]));
-    w.act(Role::Operator, 15, "Make a set for the new key: all of it is encrypted anew", kf(["backup", "run"]));
-    w.act(Role::KeyHolder, 15, "Prove that the new key reads it", kf(["backup", "drill", "latest", "--identity"]).and(new));
+    if w.facts.encrypted {
+        new_artifacts_key(w);
+    }
+    // Before there is a new set: only what the key of now signed is taken for a set, and for a proof of one.
     match w.facts.log_key.clone() {
         None => w.gap("the key that signs the audit log: `log-key` in `[signing]`"),
-        Some(reference) => {
-            w.need("the public key of the log, as `kf audit key` printed it");
-            let example = "kf/au/62627681a398d3e5+e28068f2+ATuWjJ6FLuxApwuR+E7h85Ne6PrFh2qSJOgf0VQRUkUT";
-            let public = w.set("LOG_KEY", "the public key of the log until now", example);
-            w.look(
-                Role::Operator,
-                5,
-                "See that the log is as the old key signed it",
-                kf(["audit", "verify", "--key"]).and(public.clone()),
-            );
-            let new = w.set("NEW_LOG_KEY", "the file of a new key for the log, kept elsewhere", "new-log.key");
-            w.act(Role::KeyHolder, 2, "Make a new key for the log", kf(["audit", "key", "--generate", "--out"]).and(new));
-            let what = format!("Put it where `signing.log-key` says ({reference}), or name another place there");
-            w.look(Role::Operator, 5, what, kf(["config", "check"]));
-            w.act(Role::Operator, 2, "Sign the log with it, after a full check", kf(["audit", "checkpoint", "--yes"]));
-            w.act(
-                Role::Operator,
-                2,
-                "Commit what was signed, so that others can hold it against the log",
-                kf(["audit", "anchor"]),
-            );
-        }
+        Some(reference) => new_log_key(w, &reference),
     }
+    w.act(Role::Operator, 15, "Make a set for the new keys: all of it is encrypted anew", kf(["backup", "run"]));
+    w.act(Role::KeyHolder, 15, "Prove that the new key reads it", kf(["backup", "drill", "latest", "--identity"]).and(new));
+}
+
+/// Objects, names and reasons for a new key. What only a lost one reads stays as it is.
+fn new_artifacts_key(w: &mut Writer<'_>) {
+    w.need("a private key of `artifacts.encrypt`: without one, names and reasons stay locked in the state and in every set");
+    let new = w.set("NEW_ARTIFACTS_KEY", "the file of a new key for artifacts, kept elsewhere, too", "new-kf.key");
+    w.act(Role::KeyHolder, 2, "Make a new key for artifacts, names and reasons", kf(["backup", "keygen", "-o"]).and(new));
+    let what = "Write its public key into `artifacts.encrypt` in the place of the lost one, add the private one to the file that \
+                `artifacts.identity` names, leave the others there, and see that it holds";
+    w.look(Role::Operator, 5, what, kf(["config", "check"]));
+    w.act(Role::Operator, 15, "Encrypt everything for it that a key here still reads", kf(["rekey"]));
+}
+
+/// Another key for the log, which signs what comes from then on.
+fn new_log_key(w: &mut Writer<'_>, reference: &str) {
+    w.need("the public key of the log, as `kf audit key` printed it");
+    let example = "kf/au/62627681a398d3e5+e28068f2+ATuWjJ6FLuxApwuR+E7h85Ne6PrFh2qSJOgf0VQRUkUT";
+    let public = w.set("LOG_KEY", "the public key of the log until now", example);
+    let what = "See that the log is as the old key signed it";
+    w.look(Role::Operator, 5, what, kf(["audit", "verify", "--key"]).and(public));
+    let new = w.set("NEW_LOG_KEY", "the file of a new key for the log, kept elsewhere", "new-log.key");
+    w.act(Role::KeyHolder, 2, "Make a new key for the log", kf(["audit", "key", "--generate", "--out"]).and(new));
+    let what = format!(
+        "Put it where `signing.log-key` says ({reference}), or name another place there; sets from before are then taken with `--unsigned`"
+    );
+    w.look(Role::Operator, 5, what, kf(["config", "check"]));
+    w.act(Role::Operator, 2, "Sign the log with it, after a full check", kf(["audit", "checkpoint", "--yes"]));
+    w.act(Role::Operator, 2, "Commit what was signed, so that others can hold it against the log", kf(["audit", "anchor"]));
 }
 
 /// The version before, within minutes.
@@ -166,7 +177,7 @@ fn ransomware(w: &mut Writer<'_>) {
     let good = w.good();
     w.look(Role::Operator, 1, "See which sets there are", kf(["backup", "list"]));
     w.look(Role::Operator, 1, "See the newest set from before", kf(["backup", "show", "--point-in-time"]).and(good));
-    let set = w.set(SET, "that set", "20261120t080000z-010203ff");
+    let set = w.set(SET, "that set", "20261120t080000z-daily-010203ff");
     let key = w.key();
     let line = kf(["backup", "verify"]).and(set.clone()).and("--read-data").and("all").and("--identity").and(key);
     w.look(Role::KeyHolder, 20, "Read all of it, and see who signed it", line);
@@ -195,4 +206,32 @@ fn ransomware(w: &mut Writer<'_>) {
     w.act(Role::KeyHolder, 15, "Prove that it comes back", line);
     let file = w.set("LOG_FILE", "a file for the log, for whoever looks into it", "log.jsonl");
     w.look(Role::Commander, 5, "Give the log to whoever looks into it", there(["audit", "export", "jsonl"]).and(file));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(facts: &Facts, scenario: Scenario) -> Vec<String> {
+        write(facts, scenario).steps.iter().map(|step| step.line.to_string()).collect()
+    }
+
+    #[test]
+    fn the_new_keys_are_there_before_the_set_that_they_sign_and_seal() {
+        let log_key = Some("file:log.key".to_owned());
+        let all = lines(&Facts { log_key, encrypted: true, ..Facts::default() }, Scenario::LostKey);
+        let at = |part: &str| all.iter().position(|line| line.starts_with(part)).unwrap_or_else(|| panic!("{part}: {all:?}"));
+        let (signed, sealed) = (at("kf audit checkpoint"), at("kf rekey"));
+        assert!(signed < at("kf backup run") && sealed < at("kf backup run"), "{all:?}");
+        assert_eq!(at("kf backup drill"), all.len() - 1);
+        let plain = lines(&Facts::default(), Scenario::LostKey);
+        assert!(!plain.iter().any(|line| line.starts_with("kf rekey")), "{plain:?}");
+    }
+
+    #[test]
+    fn the_example_of_a_set_has_the_name_of_one() {
+        let book = write(&Facts::default(), Scenario::Ransomware);
+        let example = &book.set.iter().find(|of| of.name == SET).expect("a variable").example;
+        assert_eq!(example.split('-').count(), 3, "TIME-PLAN-CHANCE: {example}");
+    }
 }

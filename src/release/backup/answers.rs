@@ -38,6 +38,26 @@ pub(super) fn anchored(store: &Store, (keys, anchors): (&[VerifierKey], &[Anchor
     })
 }
 
+/// The names of people and machines and the reasons that they gave can be read.
+///
+/// # Errors
+/// When some are sealed with keys that are not here, or damaged.
+pub(super) fn named(store: &Store) -> Result<String> {
+    let found = store.read(|view| view.sealed_fields())?;
+    let of = format!("{} names and reasons", found.values);
+    match (found.damaged, found.locked) {
+        (0, 0) => Ok(format!("{of} can be read")),
+        (0, locked) => Err(Error::of(
+            Kind::Broken,
+            format!(
+                "{locked} of {of} are encrypted for `artifacts.encrypt`, and no key here reads them: name its private key in \
+                 `artifacts.identity`, and keep it as long as the backups"
+            ),
+        )),
+        (damaged, _) => Err(Error::of(Kind::Broken, format!("{damaged} of {of} are damaged"))),
+    }
+}
+
 /// The files of each version in production are written out and are what its digest says.
 ///
 /// # Errors

@@ -30,10 +30,13 @@ use crate::seams::backup::{Component, difference};
 use crate::store::objects::{Objects, atomic};
 use crate::store::{Store, log};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The action of the event of a drill.
 pub const DRILLED: &str = "backup.drilled";
+
+/// How long a smoke test may take; then it is killed with all that it started.
+const SMOKE: Duration = Duration::from_secs(600);
 
 /// What a drill is done with.
 pub struct Drill<'a> {
@@ -71,6 +74,7 @@ pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn Fn
         let restored = |ask: &dyn Fn(&Store) -> Result<String>| ask(&(of.open)(&to.join(".kf/state.db"))?);
         let size = of.set.manifest.log.as_ref().map_or(0, |log| log.size);
         steps.of("audit log", || restored(&|copy| answers::anchored(copy, (place.known, of.anchors), size, place.jobs)));
+        steps.of("names and reasons", || restored(&|copy| answers::named(copy)));
         if of.set.manifest.artifacts.is_some() {
             let (objects, out) = (to.join(".kf/objects"), folder.path().join("production"));
             steps.of("production", || restored(&|copy| answers::production(copy, &Objects::files(&objects)?, &out)));
@@ -92,7 +96,8 @@ pub fn drill(store: &Store, place: &Place<'_>, of: &Drill<'_>, told: &mut dyn Fn
     if let Some(argv) = of.smoke {
         steps.of("smoke test", || {
             let program = Program::from_argv(argv)?.dir(&to).bare().env("HOME", folder.path()).env("KF_DIR", &to);
-            let out = program.env("KF_STATE_URL", "sqlite").env("KF_ARTIFACTS_URL", ".kf/objects").output(b"")?;
+            let program = program.env("KF_STATE_URL", "sqlite").env("KF_ARTIFACTS_URL", ".kf/objects").timeout(SMOKE);
+            let out = program.output(b"")?;
             Ok(String::from_utf8_lossy(&out).lines().last().unwrap_or("it ended with 0").to_owned())
         });
     }

@@ -23,6 +23,7 @@ mod tests;
 
 pub use reseal::Resealed;
 
+use super::age::Unopened;
 use super::db::Db;
 use super::log::SALT_LEN;
 use super::objects::Keys;
@@ -58,8 +59,32 @@ const NAME_MAX: usize = 1_800;
 #[derive(Default)]
 pub struct Fields {
     keys: Keys,
-    /// `None` for one that no key here opens.
-    opened: RefCell<BTreeMap<String, Option<Rc<DataKey>>>>,
+    opened: RefCell<BTreeMap<String, Unwrapped>>,
+}
+
+/// What became of a data key that was to be opened.
+#[derive(Clone)]
+enum Unwrapped {
+    Key(Rc<DataKey>),
+    /// No key of this host opens it.
+    Locked,
+    /// It is not what was stored: a key of this host should open it, or what it holds is no data key.
+    Damaged,
+}
+
+impl Unwrapped {
+    fn key(self) -> Option<Rc<DataKey>> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Locked | Self::Damaged => None,
+        }
+    }
+}
+
+/// A data key as it is stored.
+struct Wrapped {
+    recipients: String,
+    stream: Vec<u8>,
 }
 
 /// What seals values.
@@ -83,7 +108,7 @@ pub enum Kept {
     },
     /// Sealed with a data key that no key of this host opens.
     Locked,
-    /// It cannot be what was sealed.
+    /// It cannot be what was sealed, or its data key is not what was stored.
     Damaged,
 }
 
@@ -197,8 +222,9 @@ impl Fields {
     /// The data keys of a state, to read what is sealed with them.
     pub(super) fn load(&self, db: &Db) -> Result<Reveal<'_>> {
         let mut wrapped = BTreeMap::new();
-        db.each("SELECT id, wrapped FROM data_key", &[], &mut |row| {
-            wrapped.insert(row.text(0)?.to_owned(), row.blob(1)?.to_vec());
+        db.each("SELECT id, wrapped, recipients FROM data_key", &[], &mut |row| {
+            let (id, stream) = (row.text(0)?.to_owned(), row.blob(1)?.to_vec());
+            wrapped.insert(id, Wrapped { recipients: row.text(2)?.to_owned(), stream });
             Ok(())
         })?;
         Ok(Reveal { fields: self, wrapped })
@@ -209,10 +235,10 @@ impl Fields {
         if !self.keys.are_configured() {
             return Ok(Vec::new());
         }
-        let sql = "SELECT id, wrapped FROM data_key ORDER BY created DESC, id LIMIT ?1";
+        let sql = "SELECT id, wrapped, recipients FROM data_key ORDER BY created DESC, id LIMIT ?1";
         let mut found = Vec::new();
         db.each(sql, values![LOOKED_UP], &mut |row| {
-            found.extend(self.unwrapped(row.text(0)?, row.blob(1)?));
+            found.extend(self.unwrapped(row.text(0)?, row.blob(1)?, row.text(2)?).key());
             Ok(())
         })?;
         Ok(found)
@@ -226,7 +252,7 @@ impl Fields {
         let mut found = None;
         db.each(sql, values![&recipients, LOOKED_UP], &mut |row| {
             if found.is_none() {
-                found = self.unwrapped(row.text(0)?, row.blob(1)?);
+                found = self.unwrapped(row.text(0)?, row.blob(1)?, &recipients).key();
             }
             Ok(())
         })?;
@@ -249,46 +275,58 @@ impl Fields {
         let sql = "INSERT INTO data_key (id, recipients, wrapped, created) VALUES (?1, ?2, ?3, ?4)";
         db.execute(sql, values![&id, recipients, wrapped, now])?;
         let made = Rc::new(DataKey::new(&id, key)?);
-        self.opened.borrow_mut().insert(id, Some(Rc::clone(&made)));
+        self.opened.borrow_mut().insert(id, Unwrapped::Key(Rc::clone(&made)));
         Ok(made)
     }
 
-    fn unwrapped(&self, id: &str, wrapped: &[u8]) -> Option<Rc<DataKey>> {
+    fn unwrapped(&self, id: &str, wrapped: &[u8], recipients: &str) -> Unwrapped {
         if let Some(known) = self.opened.borrow().get(id) {
             return known.clone();
         }
-        let mut key = Vec::new();
-        let opened = self.keys.identities().ok().and_then(|keys| keys.open(wrapped).ok());
-        let read = opened.and_then(|mut stream| stream.read_to_end(&mut key).ok());
-        let found = read.and_then(|_| DataKey::new(id, &key).ok()).map(Rc::new);
+        let found = self.unwrap(id, wrapped, recipients);
         self.opened.borrow_mut().insert(id.to_owned(), found.clone());
         found
+    }
+
+    fn unwrap(&self, id: &str, wrapped: &[u8], recipients: &str) -> Unwrapped {
+        let Ok(keys) = self.keys.identities() else { return Unwrapped::Locked };
+        let mut key = Vec::new();
+        match keys.open(wrapped) {
+            Err(Unopened::NotOurs) if self.keys.read_for(recipients) => Unwrapped::Damaged,
+            Err(Unopened::NotOurs) => Unwrapped::Locked,
+            Err(Unopened::Damaged(_)) => Unwrapped::Damaged,
+            Ok(mut stream) => match stream.read_to_end(&mut key) {
+                Ok(_) => DataKey::new(id, &key).map_or(Unwrapped::Damaged, |key| Unwrapped::Key(Rc::new(key))),
+                Err(_) => Unwrapped::Damaged,
+            },
+        }
     }
 }
 
 /// Reads what is sealed, as far as the keys of this host reach.
 pub struct Reveal<'a> {
     fields: &'a Fields,
-    wrapped: BTreeMap<String, Vec<u8>>,
+    wrapped: BTreeMap<String, Wrapped>,
 }
 
 impl Reveal<'_> {
-    fn key(&self, id: &str) -> Option<Rc<DataKey>> {
+    /// `None` when there is no such data key.
+    fn key(&self, id: &str) -> Option<Unwrapped> {
         if let Some(known) = self.fields.opened.borrow().get(id) {
-            return known.clone();
+            return Some(known.clone());
         }
-        self.fields.unwrapped(id, self.wrapped.get(id)?)
+        let Wrapped { recipients, stream } = self.wrapped.get(id)?;
+        Some(self.fields.unwrapped(id, stream, recipients))
     }
 
     fn opened(&self, parts: &Parts<'_>) -> Kept {
         if parts.key == CLEAR {
             return BASE64.decode(parts.body).ok().and_then(|plain| of_plain(&plain)).unwrap_or(Kept::Damaged);
         }
-        let is_known = self.wrapped.contains_key(parts.key) || self.fields.opened.borrow().contains_key(parts.key);
         match self.key(parts.key) {
-            Some(key) => key.open(parts).unwrap_or(Kept::Damaged),
-            None if is_known => Kept::Locked,
-            None => Kept::Damaged,
+            Some(Unwrapped::Key(key)) => key.open(parts).unwrap_or(Kept::Damaged),
+            Some(Unwrapped::Locked) => Kept::Locked,
+            Some(Unwrapped::Damaged) | None => Kept::Damaged,
         }
     }
 

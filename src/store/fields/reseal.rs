@@ -3,7 +3,7 @@
 //!
 //! What no key of this host opens stays as it is, with its data key; data keys that nothing is sealed with any more go.
 
-use super::{CLEAR, DataKey, Kept, NAME_MAX, Parts, Reveal, framed, opening_context};
+use super::{CLEAR, DataKey, Kept, NAME_MAX, Parts, Reveal, Unwrapped, framed, opening_context};
 use crate::base::error::Result;
 use crate::store::db::{Row, Value};
 use crate::store::{Tx, View};
@@ -30,12 +30,16 @@ pub struct Resealed {
     pub rewritten: u64,
     /// Those that could not be: no key of this host reads them, they are damaged, or too long.
     pub left: u64,
+    /// Those that no key of this host reads.
+    pub locked: u64,
+    /// Those that cannot be what was written.
+    pub damaged: u64,
 }
 
 impl Resealed {
     /// How many are not as they should be.
     pub fn open(&self) -> u64 {
-        self.clear + self.other
+        self.clear + self.other + self.damaged
     }
 }
 
@@ -90,12 +94,22 @@ impl View<'_> {
     /// # Errors
     /// When the state cannot be read.
     pub fn sealed_fields(&self) -> Result<Resealed> {
-        let (right, mut told) = (self.right()?, Resealed::default());
+        let (right, mut told, reveal) = (self.right()?, Resealed::default(), self.reveal());
         each(*self, &mut |found| {
-            count(&mut told, right.as_ref(), found);
+            count(&mut told, right.as_ref(), reveal, found);
             Ok(())
         })?;
         Ok(told)
+    }
+
+    /// How many data keys there are, and how many of them no key of this host opens.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn data_keys(&self) -> Result<(usize, usize)> {
+        let (reveal, ids) = (self.reveal(), self.all("SELECT id FROM data_key", &[], |row| Ok(row.text(0)?.to_owned()))?);
+        let locked = ids.iter().filter(|id| !matches!(reveal.key(id), Some(Unwrapped::Key(_)))).count();
+        Ok((ids.len(), locked))
     }
 
     /// The data keys for the recipients of now; `None` when everything should stand in the clear.
@@ -119,7 +133,7 @@ impl Tx<'_> {
         let reveal = view.reveal();
         each(view, &mut |found| {
             let key = Parts::of(&found.stored).map(|parts| parts.key.to_owned());
-            if count(&mut told, right.as_ref(), found) {
+            if count(&mut told, right.as_ref(), reveal, found) {
                 used.extend(key);
                 return Ok(());
             }
@@ -181,9 +195,16 @@ fn seen(right: Option<&BTreeSet<String>>, found: &Found) -> Seen {
     }
 }
 
-/// Counts a value, and says whether it is as it should be.
-fn count(told: &mut Resealed, right: Option<&BTreeSet<String>>, found: &Found) -> bool {
+/// Counts a value, and says whether it is as it should be. Each is opened, as far as the keys of this host reach: that it names a data key
+/// for the recipients of now does not show that anybody can read it.
+fn count(told: &mut Resealed, right: Option<&BTreeSet<String>>, reveal: &Reveal<'_>, found: &Found) -> bool {
     told.values += 1;
+    let kept = reveal.kept(&found.context(), &found.salt, &found.stored);
+    told.locked += u64::from(kept == Kept::Locked);
+    if kept == Kept::Damaged {
+        told.damaged += 1;
+        return false;
+    }
     match seen(right, found) {
         Seen::Right => told.current += 1,
         Seen::Clear => told.clear += 1,

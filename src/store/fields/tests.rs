@@ -163,6 +163,66 @@ fn a_value_in_anothers_place_or_altered_anywhere_is_damaged_and_never_a_text() {
 }
 
 #[test]
+fn a_damaged_data_key_is_told_and_values_under_it_are_not_called_right() {
+    let dir = tempfile::tempdir().expect("a directory");
+    init(dir.path());
+    let ((private, public), (_, other)) = (generate(), generate());
+    let first = open(dir.path(), "ada", of(&[&public], Some(&private)));
+    say(&first, "because");
+    first
+        .write(|tx| {
+            tx.record(Event::new("artifacts.rekeyed", Resource::new("state", "s")));
+            tx.reseal_fields()
+        })
+        .expect("resealed");
+    let wrapped = first.read(|v| v.first("SELECT wrapped FROM data_key", &[], |r| Ok(r.blob(0)?.to_vec())));
+    let wrapped = wrapped.expect("read").expect("a data key");
+    let put = |bytes: &[u8]| {
+        let db = rusqlite::Connection::open(dir.path().join("state.db")).expect("the state");
+        db.execute("UPDATE data_key SET wrapped = ?1", [bytes]).expect("written");
+    };
+    let told = |keys: Keys| open(dir.path(), "ada", keys).read(|v| v.sealed_fields()).expect("read");
+    let sealed = |public: &str, key: &[u8]| {
+        let mut out = Vec::new();
+        let mut writer =
+            crate::store::age::Recipients::parse(&[public.to_owned()]).expect("a key").writer(&mut out).expect("a stream");
+        writer.write_all(key).expect("written");
+        writer.finish().expect("finished");
+        out
+    };
+    let right = told(of(&[&public], Some(&private)));
+    assert_eq!((right.current, right.damaged, right.locked), (right.values, 0, 0));
+    let mut header = wrapped.clone();
+    // In the body of the first stanza, so that it looks like one for somebody else.
+    let stanza = header.windows(9).position(|w| w == b"-> X25519").expect("a stanza");
+    let body = stanza + header[stanza..].iter().position(|b| *b == b'\n').expect("a line") + 5;
+    header[body] = if header[body] == b'A' { b'B' } else { b'A' };
+    let mut end = wrapped.clone();
+    *end.last_mut().expect("a byte") ^= 1;
+    // Another key of 32 bytes opens, and nothing that was sealed does.
+    for altered in [
+        header,
+        end,
+        wrapped[..20].to_vec(),
+        sealed(&public, &[7; KEY_LEN]),
+        sealed(&public, &[7; 3]),
+        sealed(&other, &[7; KEY_LEN]),
+    ] {
+        put(&altered);
+        let found = told(of(&[&public], Some(&private)));
+        assert_eq!((found.damaged, found.current), (found.values, 0), "{}", String::from_utf8_lossy(&altered));
+        let store = open(dir.path(), "ada", of(&[&public], Some(&private)));
+        let again = store.write(|tx| {
+            tx.record(Event::new("artifacts.rekeyed", Resource::new("state", "s")));
+            tx.reseal_fields()
+        });
+        assert!(again.expect("resealed").left >= found.values, "none of them is called right");
+        let locked = told(of(&[&public], None));
+        assert!(locked.locked > 0, "who has no key cannot tell: {locked:?}");
+    }
+}
+
+#[test]
 fn a_text_that_looks_sealed_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     init(dir.path());

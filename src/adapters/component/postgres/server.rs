@@ -1,18 +1,31 @@
 //! A PostgreSQL server of our own for a drill: on a socket in a folder, which nobody else reaches, and gone with it.
 //!
 //! PostgreSQL refuses to run as root. There it runs as an account without privileges (`postgres`, or else `nobody`), in a folder of that
-//! account's below the one for temporary files, because the way to ours may be closed to it.
+//! account's below the one for temporary files, because the way to ours may be closed to it. What reads the archive runs as that account,
+//! too; all of it gets nothing of our environment.
+//!
+//! Where its folder cannot be in the scratch folder that was given, its name is written there first, so that whoever sweeps that after a
+//! kill finds the server ([`left`]).
 
-use super::{DUMP, GLOBALS, lines};
+use super::{DUMP, GLOBALS, lines, script};
 use crate::adapters::process::Program;
 use crate::base::error::{Context, Result};
-use std::os::unix::fs::chown;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 /// Where Debian keeps the programs of a server, one folder a version: not on `PATH`.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// The accounts that a server may run as where we are root.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
+
+/// The file of a scratch folder that names the folder of its server.
+const HOME: &str = "server-home";
+/// How the names of those folders begin.
+const PREFIX: &str = "kf-drill-";
+/// The longest path of a socket in bytes (`sun_path` of unix(7), without the end), and the name that PostgreSQL gives its own.
+const SOCKET_MAX: usize = 107;
+const SOCKET: &str = "/.s.PGSQL.5432";
 
 /// A running server.
 pub(super) struct Server {
@@ -35,7 +48,7 @@ impl Server {
                 None => return Ok(None),
             },
         };
-        let Some(home) = home(account)? else { return Ok(None) };
+        let Some(home) = home(account, scratch)? else { return Ok(None) };
         let data = if account.is_none() { scratch.join("data") } else { home.path().join("data") };
         let server = Self { home, data, bin, account, version };
         server
@@ -62,20 +75,44 @@ impl Server {
             None => Program::new(program),
             Some(account) => as_account(account).arg(program),
         }
+        .bare()
         .dir(self.home.path())
     }
 
     fn client(&self, name: &str) -> Program {
-        let program = Program::new(self.bin.join(name)).env("PGHOST", self.home.path()).env("PGUSER", "postgres");
-        program.env("PGDATABASE", "postgres").unset("PGPORT").unset("PGPASSWORD").unset("PGSERVICE").unset("PGOPTIONS")
+        self.own(name).env("PGHOST", self.home.path()).env("PGUSER", "postgres").env("PGDATABASE", "postgres")
     }
 
     /// Restores a dump into its database `kept`.
     pub(super) fn restore(&self, files: &Path) -> Result<()> {
-        // Roles that are there already are no fault; whether all are is asked afterwards.
-        let _ = self.client("psql").args(["--quiet", "--no-psqlrc", "--file"]).arg(files.join(GLOBALS)).run(b"")?;
+        let path = files.join(GLOBALS);
+        let globals = std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+        script::only_sql(GLOBALS, &globals)?;
+        // Roles that are there already are no fault, nor places of tablespaces that are not here; whether all roles are is asked afterwards.
+        let _ = self.client("psql").args(["--quiet", "--no-psqlrc", "--file=-"]).run(&globals)?;
         self.client("createdb").args(["--template=template0", "kept"]).output(b"")?;
-        self.client("pg_restore").args(["--dbname=kept", "--exit-on-error"]).arg(files.join(DUMP)).output(b"").map(drop)
+        let dump = self.handed(&files.join(DUMP))?;
+        self.client("pg_restore").args(["--dbname=kept", "--exit-on-error"]).arg(dump).output(b"").map(drop)
+    }
+
+    /// The files of a dump where the account of the server can read them.
+    fn handed(&self, dump: &Path) -> Result<PathBuf> {
+        let failed = || format!("cannot hand over {}", dump.display());
+        let Some((user, group)) = self.account else { return std::path::absolute(dump).context(failed) };
+        let to = self.home.path().join(DUMP);
+        std::fs::create_dir(&to).context(failed)?;
+        for entry in std::fs::read_dir(dump).context(failed)? {
+            let entry = entry.context(failed)?;
+            if !entry.file_type().context(failed)?.is_file() {
+                continue;
+            }
+            let file = to.join(entry.file_name());
+            // Nobody else needs the files of a drill any more, so they need not be there twice.
+            std::fs::hard_link(entry.path(), &file).or_else(|_| std::fs::copy(entry.path(), &file).map(drop)).context(failed)?;
+            chown(&file, Some(user), Some(group)).context(failed)?;
+        }
+        chown(&to, Some(user), Some(group)).context(failed)?;
+        Ok(to)
     }
 
     /// The lines that a query of that database gives.
@@ -102,13 +139,19 @@ fn as_account((user, group): (u32, u32)) -> Program {
     Program::new("setpriv").args([format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()])
 }
 
-/// A folder with a short name, because that of a socket has room for about a hundred bytes; the account's own, and none when the way to
-/// all of these places is closed to it.
-fn home(account: Option<(u32, u32)>) -> Result<Option<tempfile::TempDir>> {
-    for place in [tempfile::env::temp_dir(), "/tmp".into(), "/var/tmp".into()] {
+/// A folder with a short name, because that of a socket has room for about a hundred bytes: in the scratch folder where that is short
+/// enough; the account's own, and none when the way to all of these places is closed to it.
+fn home(account: Option<(u32, u32)>, scratch: &Path) -> Result<Option<tempfile::TempDir>> {
+    let mut places = vec![tempfile::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+    if account.is_none() && scratch.as_os_str().len() + 1 + PREFIX.len() + 6 + SOCKET.len() <= SOCKET_MAX {
+        places.insert(0, scratch.to_owned());
+    }
+    for place in places {
         let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        let made = tempfile::Builder::new().prefix("kf-drill-").permissions(ours).tempdir_in(&place);
+        let made = tempfile::Builder::new().prefix(PREFIX).permissions(ours).tempdir_in(&place);
         let home = made.context(|| format!("cannot make a folder for a PostgreSQL server in {}", place.display()))?;
+        let name = scratch.join(HOME);
+        std::fs::write(&name, home.path().as_os_str().as_bytes()).context(|| format!("cannot write {}", name.display()))?;
         let Some((user, group)) = account else { return Ok(Some(home)) };
         chown(home.path(), Some(user), Some(group)).context(|| format!("cannot give away {}", home.path().display()))?;
         if as_account((user, group)).args(["test", "-w"]).arg(home.path()).run(b"")?.ended.success() {
@@ -116,6 +159,20 @@ fn home(account: Option<(u32, u32)>) -> Result<Option<tempfile::TempDir>> {
         }
     }
     Ok(None)
+}
+
+/// The folder of the server that was started in a scratch folder, when it is elsewhere and still there. What else the file there may
+/// say, because something that was restored wrote it: nothing but a folder that such a server could have is given.
+pub(super) fn left(scratch: &Path) -> Option<PathBuf> {
+    let name = std::fs::read(scratch.join(HOME)).ok()?;
+    let home = PathBuf::from(std::ffi::OsStr::from_bytes(&name));
+    let places = [tempfile::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+    let is = std::fs::symlink_metadata(&home).ok()?;
+    let named =
+        home.file_name()?.to_str()?.starts_with(PREFIX) && places.iter().any(|place| home.parent() == Some(place.as_path()));
+    let me = rustix::process::geteuid();
+    let owned = is.uid() == me.as_raw() || me.is_root() && account().is_some_and(|(user, _)| user == is.uid());
+    (named && is.is_dir() && owned).then_some(home)
 }
 
 /// The folder of the programs, empty for those on `PATH`, and what they say of their version.

@@ -94,9 +94,14 @@ impl Keys {
         })
     }
 
+    /// Whether the private keys read what is encrypted for these recipients, by their id: shown by encrypting something for them.
+    pub(in crate::store) fn read_for(&self, recipients: &str) -> bool {
+        self.recipients.as_ref().is_some_and(|r| r.id() == recipients) && *self.proven.get_or_init(|| self.prove().is_ok())
+    }
+
     /// What is said when none of the private keys reads an object; none when one should, so that it must be damaged.
     pub(super) fn not_ours(&self, header: &Header) -> Option<Error> {
-        if self.are_current(header) && *self.proven.get_or_init(|| self.prove().is_ok()) {
+        if self.read_for(&header.recipients) {
             return None;
         }
         let why = format!(
