@@ -11,6 +11,7 @@ mod backup_crash;
 mod backup_drill;
 mod backup_due;
 mod backup_faults;
+mod backup_found;
 mod backup_lock;
 mod backup_restore;
 mod backup_servers;

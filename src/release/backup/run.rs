@@ -192,14 +192,16 @@ fn whole(place: &Place<'_>, of: &Manifest) -> Result<()> {
     let mut wanted: BTreeMap<Digest, Option<u64>> =
         of.components.iter().map(|part| (part.stored.object, Some(part.stored.size))).collect();
     let gone = |what: String| {
-        Error::new(format!("{what} of the set that was made: it is not kept")).hint(
+        Error::new(format!("no set is made: {what}")).hint(
             "somebody removes objects there meanwhile, such as `kf backup prune` of another copy of this state: stop that, and run it again",
         )
     };
     if let Some(all) = &of.artifacts {
         wanted.insert(all.index, None);
         let index = match mirror::index(place.objects, all) {
-            Err(e) if e.cause::<Fault>().is_some() => return Err(gone("the list of objects is gone, which is".to_owned())),
+            Err(e) if e.cause::<Fault>().is_some() => {
+                return Err(gone(format!("its list of objects is gone from {}", place.objects.describe())));
+            }
             index => index?,
         };
         wanted.extend(index.values().map(|stream| (stream.object, Some(stream.size))));
@@ -212,12 +214,10 @@ fn whole(place: &Place<'_>, of: &Manifest) -> Result<()> {
     })?;
     match wanted.first_key_value() {
         None => Ok(()),
-        Some((first, _)) => Err(gone(format!(
-            "{} of {} {}, the first {first},",
-            count(wanted.len(), "object"),
-            place.objects.describe(),
-            if wanted.len() == 1 { "is gone" } else { "are gone" }
-        ))),
+        Some((first, _)) => {
+            let (n, is) = (count(wanted.len(), "object"), if wanted.len() == 1 { "is" } else { "are" });
+            Err(gone(format!("{n} of it {is} gone from {}, the first {first}", place.objects.describe())))
+        }
     }
 }
 
