@@ -244,7 +244,7 @@ mod tests {
             text(&[b.expose(), a.expose(), ssh]),
         ] {
             for public in [&public_a, &public_b, &ssh_public.to_owned()] {
-                assert_eq!(opened(&key, &sealed(&[public.clone()], b"a backup")).expect(public), b"a backup");
+                assert_eq!(opened(&key, &sealed(std::slice::from_ref(public), b"a backup")).expect(public), b"a backup");
             }
         }
         let two = text(&[ssh, ssh]);

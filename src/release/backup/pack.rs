@@ -360,11 +360,7 @@ fn leads_out(parent: &Path, target: &Path, read: &dyn Fn(&Path) -> Option<PathBu
                 at.pop();
                 steps.extend(reversed(&next));
             }
-            Some(Component::ParentDir) => {
-                if !at.pop() {
-                    return true;
-                }
-            }
+            Some(Component::ParentDir) if !at.pop() => return true,
             Some(Component::RootDir | Component::Prefix(_)) => return true,
             _ => {}
         }

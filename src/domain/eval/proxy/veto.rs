@@ -134,7 +134,7 @@ fn numbers(case: &Case<'_>, mine: &[Quantity], theirs: &[Quantity]) -> Vec<Findi
     let best_of = |q: &Quantity, of: &[Quantity]| of.iter().map(|o| quantity::compare(q, o)).max().unwrap_or(Match::No);
     let mut found = Vec::new();
     for q in mine {
-        let rival = theirs.iter().any(|o| o.unit == q.unit && !(o.soft && !q.soft) && best_of(o, mine) != Match::Same);
+        let rival = theirs.iter().any(|o| o.unit == q.unit && (q.soft || !o.soft) && best_of(o, mine) != Match::Same);
         match (best_of(q, theirs), best_of(q, &elsewhere)) {
             (Match::Same, _) => {
                 let same = theirs.iter().filter(|o| quantity::compare(q, o) == Match::Same);
