@@ -11,6 +11,8 @@ use crate::base::error::{Error, Kind, Result};
 /// How the text of `pg_restore` begins where `psql` takes no command of its own until it hears a word that only the two know; since 13.22,
 /// 14.19, 15.14, 16.10 and 17.6 (CVE-2025-8714).
 const RESTRICT: &[u8] = b"\\restrict ";
+/// How it ends.
+const UNRESTRICT: &[u8] = b"\\unrestrict ";
 
 /// Where the reader is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,11 +23,25 @@ enum In {
     Name { since: usize },
 }
 
-/// Refuses SQL of an archive that would make `psql` do something itself.
+/// The SQL of an archive, without what takes commands away from `psql` and gives them back; refused when it would make `psql` do
+/// something itself.
 ///
 /// # Errors
 /// With the line of the first command.
-pub(super) fn only_sql(file: &str, text: &[u8]) -> Result<()> {
+pub(super) fn only_sql(file: &str, text: &[u8]) -> Result<Vec<u8>> {
+    let lines: Vec<&[u8]> =
+        text.split(|byte| *byte == b'\n').map(|line| if is_restriction(line) { &line[..0] } else { line }).collect();
+    let text = lines.join(&b'\n');
+    checked(file, &text).map(|()| text)
+}
+
+/// Whether a line is one that the newer `pg_dumpall` writes first or last. A `psql` that knows them would believe whoever wrote the archive.
+fn is_restriction(line: &[u8]) -> bool {
+    let word = line.strip_prefix(RESTRICT).or_else(|| line.strip_prefix(UNRESTRICT));
+    word.is_some_and(|word| word.iter().all(u8::is_ascii_alphanumeric))
+}
+
+fn checked(file: &str, text: &[u8]) -> Result<()> {
     let (mut at, mut line, mut within) = (0, 1, In::Sql);
     // Without a backslash nothing of this matters, and all other text may look as it likes.
     let has = text.contains(&b'\\');
@@ -89,9 +105,12 @@ mod tests {
             "CREATE ROLE \"CORP\\ada\";\nALTER ROLE \"CORP\\ada\" SET search_path TO 'a', '$user';\n",
             "ALTER ROLE ada SET x TO '$1/*';\n",
             "CREATE ROLE \"zoë\";\n",
+            "--\n\n\\restrict aB3\n\nCREATE ROLE ada;\n\n\\unrestrict aB3\n",
         ] {
             assert!(only_sql("globals.sql", text.as_bytes()).is_ok(), "{text}");
         }
+        let without = only_sql("globals.sql", b"\\restrict aB3\nCREATE ROLE ada;\n\\unrestrict aB3\n").expect("SQL");
+        assert_eq!(without, b"\nCREATE ROLE ada;\n\n");
     }
 
     #[test]
@@ -100,16 +119,18 @@ mod tests {
             (&b"\\! id"[..], 1),
             (b"CREATE ROLE a;\n \t\\! id\n", 2),
             (b"CREATE ROLE a; \\! id\n", 1),
-            (b"SELECT 1 \\g |id\n", 1),
-            (b"SELECT 'a\\'' \\! id '\n", 1),
-            (b"SET standard_conforming_strings = off;\nSELECT 'a\\'' \\! id';\n", 2),
+            (b"VALUES 1 \\g |id\n", 1),
+            (b"VALUES 'a\\'' \\! id '\n", 1),
+            (b"SET standard_conforming_strings = off;\nVALUES 'a\\'' \\! id';\n", 2),
             (b"COPY t FROM STDIN;\n'\n\\.\n\\! id\n'\n", 3),
             (b"COPY t FROM STDIN;\n\"\n\\.\n\\! id\n\"\n", 3),
+            (b"\\restrict a\n\\unrestrict a\n\\! id\n", 3),
+            (b"\\restrict a \\! id\n", 1),
             (b"-- a comment\r\\! id\n", 1),
             (b"DO $$ ' $$; \\! id '\n", 1),
             (b"/* ' */ \\! id '\n", 1),
-            (b"SELECT E'\x83\\\\' \\! id '\n", 1),
-            (b"SELECT 'a' -- '\n\\! id\n", 2),
+            (b"VALUES E'\x83\\\\' \\! id '\n", 1),
+            (b"VALUES 'a' -- '\n\\! id\n", 2),
         ] {
             let e = only_sql("globals.sql", text).expect_err(&String::from_utf8_lossy(text));
             assert_eq!(e.kind(), Kind::Broken);

@@ -87,7 +87,7 @@ impl Server {
     pub(super) fn restore(&self, files: &Path) -> Result<()> {
         let path = files.join(GLOBALS);
         let globals = std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
-        script::only_sql(GLOBALS, &globals)?;
+        let globals = script::only_sql(GLOBALS, &globals)?;
         // Roles that are there already are no fault, nor places of tablespaces that are not here; whether all roles are is asked afterwards.
         let _ = self.client("psql").args(["--quiet", "--no-psqlrc", "--file=-"]).run(&globals)?;
         self.client("createdb").args(["--template=template0", "kept"]).output(b"")?;
