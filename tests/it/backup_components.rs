@@ -87,7 +87,7 @@ fn a_database_is_proven_by_a_server_and_loaded_into_another() {
     let counts = &part["counts"];
     assert_eq!((&counts["rows of \"odd one\".t"], &counts["rows of public.parted_2026"]), (&1000.into(), &2.into()), "{counts}");
     let found = drilled(&s, "answers");
-    assert!(found.contains("1,000 rows of \"odd one\".t") && found.contains("(restored into PostgreSQL "), "{found}");
+    assert!(found.contains("1000 rows of \"odd one\".t") && found.contains("(restored into PostgreSQL "), "{found}");
     assert!(found.contains("2 roles"), "{found}");
 
     let run = load(&s, "answers", &url(&to), &[]);
