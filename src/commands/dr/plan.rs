@@ -85,7 +85,7 @@ mod tests {
     use std::path::Path;
 
     fn project(text: &str) -> Project {
-        let vocabulary = Vocabulary { metrics: &[("token-f1", (0.0, 1.0))], ..Vocabulary::default() };
+        let vocabulary = Vocabulary { metrics: &[("token-f1", (0.0, 1.0))], judged: &["faithfulness"] };
         parse(text, Path::new("mlops.toml"), &Env::default(), None, &vocabulary).unwrap_or_else(|e| panic!("{e}")).project
     }
 
