@@ -100,7 +100,7 @@ fn a_second_set_brings_only_what_is_new_and_a_drill_proves_it() {
         let doc = json(&drilled);
         assert_eq!((doc["passed"].as_bool(), doc["set"].as_str()), (Some(true), Some(second.as_str())), "{drilled}");
         let steps: Vec<&str> = doc["steps"].as_array().expect("steps").iter().filter_map(|s| s["what"].as_str()).collect();
-        let asked = ["restore", "state", "audit log", "production", "erasures", "search"];
+        let asked = ["restore", "state", "audit log", "names and reasons", "production", "erasures", "search"];
         assert_eq!(steps, [&asked[..], &["git", "uploads", "words", "an altered copy is refused"]].concat());
         ok(s, ["backup", "status"]);
         let log = ok(s, ["audit", "log", "--action", "backup.drilled", "--format", "json"]);
