@@ -11,7 +11,7 @@
 //!   pairs the law is exact: one sample of differences.
 //!
 //! The loss of taking the second arm is E[max(first − second, 0)] (Stucchi 2015): how much worse on average it would be where it is
-//! worse at all. For Beta it is E[θ₁; θ₁ > θ₂] − E[θ₂; θ₁ > θ₂], and each part is the chance of one more success times a mean.
+//! worse at all. For Beta it is `E[θ₁; θ₁ > θ₂] − E[θ₂; θ₁ > θ₂]`, and each part is the chance of one more success times a mean.
 
 use super::describe::Moments;
 use super::fisher::upper_tail;
