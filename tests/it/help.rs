@@ -56,7 +56,7 @@ fn words_that_are_no_command_are_told_the_nearest() {
     -- stderr --
     error: unrecognized subcommand 'promot'
 
-      tip: a similar subcommand exists: 'promote'
+      tip: some similar subcommands exist: 'prompt', 'promote'
 
     Usage: kf [OPTIONS] <COMMAND>
 
