@@ -9,6 +9,7 @@ mod check;
 mod diag;
 pub mod env;
 mod files;
+mod joined;
 mod leaf;
 mod load;
 pub mod path;

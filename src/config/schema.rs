@@ -51,7 +51,7 @@ tables! {
     system: Sub<system::RawSystem> => system::System = "system";
     /// The language model that answers for a version.
     llm: Sub<llm::RawLlm> => Option<llm::Llm> = "llm";
-    /// Who judges answers, by which metrics, and how.
+    /// Who judges answers, by which metrics, and how; better a model of another family than that of `[llm]`.
     judge: Sub<judge::RawJudge> => Option<judge::Judge> = "judge";
     /// What makes vectors of texts.
     embedder: Sub<embedder::RawEmbedder> => embedder::Embedder = "embedder";
@@ -159,11 +159,11 @@ mod tests {
         let mut all = Vec::new();
         keys(&schema, "", &mut all);
         for (table, known) in [
-            ("", Raw::KEYS),
-            ("project.", project::RawAbout::KEYS),
-            ("gates.*.", gates::RawGate::KEYS),
-            ("model.*.", model::RawModel::KEYS),
-            ("profile.*.system.", system::RawSystem::KEYS),
+            ("", Raw::keys()),
+            ("project.", project::RawAbout::keys()),
+            ("gates.*.", gates::RawGate::keys()),
+            ("model.*.", model::RawModel::keys()),
+            ("profile.*.system.", system::RawSystem::keys()),
         ] {
             for key in known {
                 assert!(all.contains(&format!("{table}{key}")), "{table}{key} in {all:?}");

@@ -185,7 +185,7 @@ impl<T: Leaf> Part for At<T> {
 /// A table with known keys; [`table!`] implements it.
 pub(super) trait Table: Default {
     /// Its keys, in the order of the declaration.
-    const KEYS: &'static [&'static str];
+    fn keys() -> Vec<&'static str>;
     /// Takes one key; false when there is no such key.
     fn take_key(&mut self, name: &str, key: Spot, value: &Spanned<DeValue<'_>>, walk: &mut Walk<'_>) -> bool;
     /// Lays this over a weaker layer, key by key.
@@ -196,6 +196,8 @@ pub(super) trait Table: Default {
     fn list(&self, prefix: &str, out: &mut Vec<Entry>);
     /// The required keys that nobody set.
     fn missing(&self) -> Vec<&'static str>;
+    /// Where somebody set the first of its keys that is set, and in which layer.
+    fn first_given(&self) -> Option<(&Spot, Layer)>;
 }
 
 /// Reads a table key by key; every unknown key is reported. `also` are keys that the caller takes care of.
@@ -210,7 +212,7 @@ pub(super) fn walk_table<T: Table>(into: &mut T, table: &DeTable<'_>, also: &[&s
         let known = into.take_key(name, spot.clone(), value, walk);
         walk.path.pop();
         if !known {
-            let hint = did_you_mean(name, T::KEYS.iter().copied().chain(also.iter().copied()));
+            let hint = did_you_mean(name, T::keys().into_iter().chain(also.iter().copied()));
             let problem = Diagnostic::new(format!("unknown key `{}` {}", shown(name), walk.table()));
             walk.diags.add(problem.at(&spot).help_if(hint));
         }
@@ -480,7 +482,9 @@ macro_rules! table {
         }
 
         impl $crate::config::shape::Table for $name {
-            const KEYS: &'static [&'static str] = &[$($key),+];
+            fn keys() -> Vec<&'static str> {
+                vec![$($key),+]
+            }
 
             fn take_key(
                 &mut self,
@@ -528,6 +532,11 @@ macro_rules! table {
                 let required: Vec<(&[&'static str], bool)> =
                     vec![$(($crate::config::shape::required!($key $($required)?), self.$field.given().is_none())),+];
                 required.into_iter().filter(|(_, missing)| *missing).flat_map(|(keys, _)| keys.iter().copied()).collect()
+            }
+
+            fn first_given(&self) -> Option<(&$crate::config::diag::Spot, $crate::config::shape::Layer)> {
+                use $crate::config::shape::Part as _;
+                [$(self.$field.given()),+].into_iter().flatten().next()
             }
         }
     };

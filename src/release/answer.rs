@@ -16,7 +16,8 @@ use crate::config::Project;
 use crate::domain::ingest::chunk::sentences_of;
 use crate::domain::ingest::quality::language;
 use crate::domain::ingest::table::{Filter, Scope};
-use crate::domain::registry::parts::{Layout, parse_parts};
+use crate::domain::prompt::book::Book;
+use crate::domain::registry::parts::{Layout, Parts, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
@@ -79,7 +80,10 @@ pub fn builtin<'a>(
     })?;
     let retrieval = Retrieval::of(&parts)?;
     let writer = match writer {
-        Some(writer) => Some((writer, Script::of(&parts).context(|| format!("{} cannot answer", version.reference()))?)),
+        Some(writer) => {
+            let script = books(&parts, &borrowed).and_then(|books| Script::of(&books));
+            Some((writer, script.context(|| format!("{} cannot answer", version.reference()))?))
+        }
         None => None,
     };
     let collection = retrieval.collection.clone().unwrap_or_else(|| project.ingest.collection.clone());
@@ -88,6 +92,19 @@ pub fn builtin<'a>(
     let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
     let (cached, note) = (Cell::new(0), OnceCell::new());
     Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, cached, note })
+}
+
+/// The files of prompts among those of a version.
+fn books(parts: &Parts, files: &[(&str, &[u8])]) -> Result<Vec<Book>> {
+    let of_prompts = files.iter().filter(|(path, _)| parts.prompts.iter().any(|prompt| prompt.path == *path));
+    let read = of_prompts.map(|(path, bytes)| {
+        Book::read(path, bytes).map_err(|faults| {
+            let lines: Vec<String> =
+                faults.iter().map(|fault| format!("{path}:{}:{}: {}", fault.line, fault.column, fault.message)).collect();
+            Error::new(lines.join("\n"))
+        })
+    });
+    read.collect()
 }
 
 /// An answer with what the model said and took.
@@ -175,14 +192,22 @@ impl Builtin<'_> {
             each(Answered { id, outcome })
         };
         for question in questions {
-            if question.question.trim().is_empty() {
-                open.insert(question.id.clone(), (Answer::default(), Digest::of(b"")));
-                let empty = Failure::new(FailureKind::Rejected, "the question is empty");
-                take((question.id.clone(), Err(empty)), &mut open)?;
-                continue;
-            }
-            let (found, hits) = self.found(&question.question)?;
-            let request = script.request(&question.question, &hits, &writer.settings);
+            let asked = match question.question.trim().is_empty() {
+                true => Err("the question is empty".to_owned()),
+                false => {
+                    let (found, hits) = self.found(&question.question)?;
+                    let request = script.request(&question.question, &hits, &writer.settings);
+                    request.map(|r| (found, r)).map_err(|why| format!("the prompt cannot be rendered: {why}"))
+                }
+            };
+            let (found, request) = match asked {
+                Ok(asked) => asked,
+                Err(why) => {
+                    open.insert(question.id.clone(), (Answer::default(), Digest::of(b"")));
+                    take((question.id.clone(), Err(Failure::new(FailureKind::Rejected, why))), &mut open)?;
+                    continue;
+                }
+            };
             let digest = request.digest()?;
             open.insert(question.id.clone(), (found, digest));
             if let Some(kept) = writer.cache.completion(writer.model.about(), &digest)? {

@@ -7,7 +7,7 @@ use crate::base::quantity::TokenPrice;
 use crate::config::check::{CheckOne, Checker};
 use crate::config::diag::Diagnostic;
 use crate::config::secret::SecretRef;
-use crate::config::shape::{At, Leaf, Part as _, Walk, shown, table};
+use crate::config::shape::{At, Leaf, Table as _, Walk, shown, table};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -145,29 +145,9 @@ impl CheckOne for RawLlm {
 }
 
 impl RawLlm {
-    /// True when somebody set anything in it.
-    fn is_written(&self) -> bool {
-        let set = [
-            self.provider.given(),
-            self.base_url.given(),
-            self.model.given(),
-            self.api_key.given(),
-            self.timeout.given(),
-            self.concurrency.given(),
-            self.max_retries.given(),
-            self.rpm.given(),
-            self.max_tokens.given(),
-            self.temperature.given(),
-            self.seed.given(),
-            self.price_input.given(),
-            self.price_output.given(),
-        ];
-        set.iter().any(Option::is_some)
-    }
-
     /// Its meaning; nothing when nobody wrote the table called `name`.
     pub(in crate::config) fn checked(&self, name: &str, cx: &mut Checker<'_>) -> Option<Option<Llm>> {
-        if !self.is_written() {
+        if self.first_given().is_none() {
             return Some(None);
         }
         if self.provider.is_none() {

@@ -1,18 +1,16 @@
 //! The language model that answers for a version: the version's prompt with the question and what was found, and what came of it.
 //!
-//! The prompt is the one that has a field for the question; of several the one in a file `answer`. Filled are `question` (or `query`,
-//! `input`) and `context` (or `contexts`, `passages`, `documents`), the passages numbered with their sources; a prompt that needs
-//! anything else, or formats what it is given, is refused before anybody is asked.
+//! The prompt is the one that has a field for the question; of several the one in a file `answer`. It is rendered as every prompt is
+//! ([`Book`]), with `question` (or `query`, `input`), with `context` (or `contexts`, `passages`, `documents`), the passages numbered with
+//! their sources, and with the defaults of what else it declares; a prompt that needs more is refused before anybody is asked.
 
 use crate::base::error::{Error, Result};
 use crate::config::Llm;
-use crate::domain::registry::parts::{Parts, Prompt};
-use crate::domain::registry::tree::Step;
+use crate::domain::prompt::book::{Book, Prompt, Rendered};
 use crate::release::judging::Cached;
 use crate::release::search::Hit;
 use crate::seams::model::{Message, Model, Request, Role};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 const QUESTION: [&str; 3] = ["question", "query", "input"];
 const CONTEXT: [&str; 4] = ["context", "contexts", "passages", "documents"];
@@ -27,34 +25,31 @@ pub struct Writer {
     pub settings: Llm,
 }
 
-/// The messages of a version's prompt.
-#[derive(Debug, PartialEq)]
+/// A version's prompt, with a value for everything that it needs beside question and context.
+#[derive(Debug)]
 pub(super) struct Script {
-    messages: Vec<(String, String)>,
+    prompt: Prompt,
+    defaults: Map<String, Value>,
 }
 
 impl Script {
-    /// The prompt of a version that answers questions.
+    /// The prompt that answers questions, of a version with these files of prompts.
     ///
     /// # Errors
-    /// When there is none, when it is not clear which, or when it needs what nobody has.
-    pub(super) fn of(parts: &Parts) -> Result<Self> {
-        let mut groups: BTreeMap<(String, Option<String>), Vec<&Prompt>> = BTreeMap::new();
-        for prompt in &parts.prompts {
-            groups.entry((prompt.path.clone(), prompt.group().map(|g| g.to_string()))).or_default().push(prompt);
-        }
-        let asks =
-            |group: &&Vec<&Prompt>| group.iter().any(|p| p.template.fields().iter().any(|f| QUESTION.contains(&f.name.as_str())));
-        let found: Vec<&Vec<&Prompt>> = groups.values().filter(asks).collect();
-        let named: Vec<&Vec<&Prompt>> = found.iter().copied().filter(|group| stem(&group[0].path) == "answer").collect();
-        let group = match (found.as_slice(), named.as_slice()) {
-            ([one], _) | (_, [one]) => one,
+    /// When there is none, when it is not clear which, when it needs what nobody has, or cannot be rendered with texts.
+    pub(super) fn of(books: &[Book]) -> Result<Self> {
+        let all = books.iter().flat_map(|book| book.prompts.iter().map(move |prompt| (book, prompt)));
+        let found: Vec<(&Book, &Prompt)> =
+            all.filter(|(_, prompt)| prompt.variables().iter().any(|name| QUESTION.contains(name))).collect();
+        let named: Vec<_> = found.iter().copied().filter(|(_, prompt)| stem(&prompt.path) == "answer").collect();
+        let (book, prompt) = match (found.as_slice(), named.as_slice()) {
+            ([one], _) | (_, [one]) => *one,
             ([], _) => {
                 return Err(Error::new("the version has no prompt with a field `{question}`")
                     .hint("add one, such as prompts/answer.txt with `{question}` and `{context}`"));
             }
             (many, _) => {
-                let all: Vec<String> = many.iter().map(|g| g[0].to_string()).collect();
+                let all: Vec<String> = many.iter().map(|(_, prompt)| prompt.name()).collect();
                 return Err(Error::new(format!(
                     "several prompts of the version have a field `{{question}}`: {}",
                     all.join(", ")
@@ -62,23 +57,28 @@ impl Script {
                 .hint("name the file of the one that answers `answer`"));
             }
         };
-        let messages = group.iter().map(|p| (role_of(parts, p), p)).map(|(role, p)| checked(p).map(|()| (role, p.text.clone())));
-        Ok(Self { messages: messages.collect::<Result<_>>()? })
+        let script = Self { prompt: prompt.clone(), defaults: defaults(book, prompt)? };
+        script.messages("?", "?").map_err(|why| {
+            Error::new(format!("{} cannot be rendered: {why}", prompt.name()))
+                .hint(format!("question and context are texts; `kf prompt render {}` tries it", prompt.path))
+        })?;
+        Ok(script)
     }
 
     /// What the model is asked about a question.
-    pub(super) fn request(&self, question: &str, hits: &[Hit], settings: &Llm) -> Request {
+    ///
+    /// # Errors
+    /// Why the prompt cannot be rendered with it.
+    pub(super) fn request(&self, question: &str, hits: &[Hit], settings: &Llm) -> Result<Request, String> {
         let passages: Vec<String> =
             hits.iter().enumerate().map(|(i, hit)| format!("[{}] {}\n{}", i + 1, hit.source, hit.text)).collect();
-        let context = passages.join("\n\n");
         let mut request = Request {
             max_tokens: settings.max_tokens,
             temperature: Some(settings.temperature),
             seed: settings.seed.map(u64::from),
             ..Request::default()
         };
-        for (role, text) in &self.messages {
-            let text = fill(text, question, &context);
+        for (role, text) in self.messages(question, &passages.join("\n\n"))? {
             match role.as_str() {
                 "system" | "developer" => {
                     request.system =
@@ -88,8 +88,58 @@ impl Script {
                 _ => request.messages.push(Message::user(text)),
             }
         }
-        request
+        Ok(request)
     }
+
+    /// The messages, each with who says it.
+    fn messages(&self, question: &str, context: &str) -> Result<Vec<(String, String)>, String> {
+        let mut values = self.defaults.clone();
+        for name in self.prompt.variables() {
+            if QUESTION.contains(&name) {
+                values.insert(name.to_owned(), question.into());
+            } else if CONTEXT.contains(&name) {
+                values.insert(name.to_owned(), context.into());
+            }
+        }
+        match self.prompt.render(&values).map_err(|fault| fault.to_string())? {
+            Rendered::Text(text) => Ok(vec![("user".to_owned(), text)]),
+            Rendered::Chat(messages) => messages.as_array().into_iter().flatten().map(said).collect(),
+        }
+    }
+}
+
+/// The values of what the prompt declares beside question and context.
+fn defaults(book: &Book, prompt: &Prompt) -> Result<Map<String, Value>> {
+    let mut values = Map::new();
+    for name in prompt.variables().into_iter().filter(|name| !QUESTION.contains(name) && !CONTEXT.contains(name)) {
+        let Some(value) = prompt.declared.iter().find(|v| v.name == name).and_then(|v| v.default.clone()) else {
+            let of_it =
+                |field: &str| field.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '!', ':']));
+            let place = book.uses(prompt).into_iter().find(|at| of_it(&at.field));
+            let (place, field) = place.map_or_else(
+                || (String::new(), name.to_owned()),
+                |at| (format!(", line {}, column {}", at.line, at.column), at.field),
+            );
+            let why = "`[system] kind = \"builtin\"` has a value for question and context and none for";
+            return Err(Error::new(format!("{}{place}: {why} `{{{field}}}`", prompt.name())).hint(
+                "give it a `default` where the prompt declares its `variables`, or answer with `[system] kind = \"command\"`",
+            ));
+        };
+        values.insert(name.to_owned(), value);
+    }
+    Ok(values)
+}
+
+/// Who says a message of a chat, and its text: one, or those of its parts.
+fn said(message: &Value) -> Result<(String, String), String> {
+    let text = match &message["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) if parts.iter().all(|part| part["text"].is_string()) => {
+            parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n\n")
+        }
+        _ => return Err("a message of it has another content than text".to_owned()),
+    };
+    Ok((message["role"].as_str().unwrap_or("user").to_owned(), text))
 }
 
 fn stem(path: &str) -> &str {
@@ -97,89 +147,49 @@ fn stem(path: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// Who says a message of a chat: its `role`, beside its text.
-fn role_of(parts: &Parts, prompt: &Prompt) -> String {
-    let (Some(key), Some(document)) = (&prompt.key, parts.documents.get(&prompt.path)) else { return "user".to_owned() };
-    let mut at = Some(&document.value);
-    for step in &key.0[..key.0.len().saturating_sub(1)] {
-        at = at.and_then(|value| match step {
-            Step::Key(key) => value.get(key),
-            Step::Index(n) => value.get(n),
-            Step::Named { .. } | Step::Order => None,
-        });
-    }
-    let role = at.and_then(|message| message.get("role")).and_then(Value::as_str);
-    // A file with a text under `system` says it by its key.
-    role.or_else(|| key.last_key().filter(|k| *k == "system")).unwrap_or("user").to_owned()
-}
-
-fn checked(prompt: &Prompt) -> Result<()> {
-    for field in prompt.template.fields() {
-        let known = QUESTION.contains(&field.name.as_str()) || CONTEXT.contains(&field.name.as_str());
-        if !known || !field.path.is_empty() || field.conversion.is_some() || !field.spec.is_empty() {
-            return Err(Error::new(format!(
-                "{prompt}, line {}, column {}: `[system] kind = \"builtin\"` fills question and context and formats neither, and the \
-                 prompt has `{{{field}}}`",
-                field.line, field.column
-            ))
-            .hint("take the field out, or answer with `[system] kind = \"command\"`"));
-        }
-    }
-    Ok(())
-}
-
-/// The text with its two fields filled and its doubled braces made single. It was read as a template before, so every single brace
-/// belongs to a field.
-fn fill(text: &str, question: &str, context: &str) -> String {
-    let mut out = String::with_capacity(text.len() + question.len() + context.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '}']) {
-        out.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        let after = &rest[at + 1..];
-        match after.strip_prefix(brace) {
-            Some(next) => {
-                out.push_str(brace);
-                rest = next;
-            }
-            None => {
-                let (name, next) = after.split_once('}').unwrap_or((after, ""));
-                // What is filled in is never looked at again, whatever braces it has.
-                out.push_str(if QUESTION.contains(&name) { question } else { context });
-                rest = next;
-            }
-        }
-    }
-    out + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::name::ModelType;
-    use crate::domain::registry::parts::{Layout, parse_parts};
-    use crate::domain::registry::template::Template;
 
     fn script(files: &[(&str, &str)]) -> Result<Script> {
-        let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
-        Script::of(&parse_parts(ModelType::Config, &Layout::default(), &files).expect("parts"))
+        let books: Vec<Book> = files.iter().map(|(path, text)| Book::read(path, text.as_bytes()).expect("prompts")).collect();
+        Script::of(&books)
+    }
+
+    fn messages(files: &[(&str, &str)], question: &str, context: &str) -> Vec<(String, String)> {
+        script(files).expect("a prompt").messages(question, context).expect("rendered")
+    }
+
+    fn pair(role: &str, text: &str) -> (String, String) {
+        (role.to_owned(), text.to_owned())
     }
 
     #[test]
     fn fields_are_filled_once_and_braces_are_text() {
-        assert_eq!(fill("{{{question}}} {context}", "{context}", "{question}"), "{{context}} {question}");
-        assert_eq!(fill("no field", "q", "c"), "no field");
-        assert!(Template::parse("{{{question}}} {context}").is_ok(), "it is a template");
+        let found = messages(&[("prompts/a.txt", "{{{question}}} {context}")], "{context}", "{question}");
+        assert_eq!(found, [pair("user", "{{context}} {question}")]);
+        assert_eq!(messages(&[("prompts/a.txt", "{query!r:>6}")], "hi", "")[0].1, "  'hi'", "it is formatted");
     }
 
     #[test]
     fn the_prompt_with_the_question_answers() {
         let chat = "messages:\n  - role: system\n    content: Be brief.\n  - role: user\n    content: '{question}: {context}'\n";
-        let found = script(&[("prompts/chat.yaml", chat), ("prompts/title.txt", "A title for {topic}.")]).expect("one");
-        let messages = [("system", "Be brief."), ("user", "{question}: {context}")];
-        assert_eq!(found.messages, messages.map(|(r, t)| (r.to_owned(), t.to_owned())));
+        let found = messages(&[("prompts/chat.yaml", chat), ("prompts/title.txt", "A title for {topic}.")], "q", "c");
+        assert_eq!(found, [pair("system", "Be brief."), pair("user", "q: c")]);
         let both = [("prompts/answer.txt", "{question} {context}"), ("prompts/rewrite.txt", "{question}")];
-        assert_eq!(script(&both).expect("named").messages[0].1, "{question} {context}");
+        assert_eq!(messages(&both, "q", "c")[0].1, "q c");
+    }
+
+    #[test]
+    fn parts_of_a_message_are_one_text() {
+        let chat = r#"{"messages": [{"role": "user", "content": [{"type": "text", "text": "Read."}, {"type": "text", "text": "{input}"}]}]}"#;
+        assert_eq!(messages(&[("prompts/chat.json", chat)], "q", "")[0].1, "Read.\n\nq");
+    }
+
+    #[test]
+    fn what_else_is_declared_has_its_default() {
+        let text = "---\nvariables:\n  tone: {type: text, default: kind}\n---\nBe {tone}: {question}";
+        assert_eq!(messages(&[("prompts/a.txt", text)], "q", "")[0].1, "Be kind: q");
     }
 
     #[test]
@@ -191,7 +201,10 @@ mod tests {
         refused(&[("prompts/a.txt", "Hello.")], "no prompt with a field `{question}`");
         refused(&[("prompts/a.txt", "{question}"), ("prompts/b.txt", "{query}")], "several prompts");
         refused(&[("prompts/a.txt", "Hi.\n{question} {user}")], "prompts/a.txt, line 2, column 12: ");
-        refused(&[("prompts/a.txt", "{question:>20}")], "formats neither");
-        refused(&[("prompts/a.txt", "{question!r}")], "formats neither");
+        refused(&[("prompts/a.txt", "{question} {user[name]!r}")], "prompts/a.txt, line 1, column 12: ");
+        refused(&[("prompts/a.txt", "{question:d}")], "prompts/a.txt cannot be rendered: 1:1: ValueError: ");
+        let picture =
+            r#"{"messages": [{"role": "user", "content": [{"image": "x"}]}, {"role": "user", "content": "{question}"}]}"#;
+        refused(&[("prompts/a.json", picture)], "another content than text");
     }
 }

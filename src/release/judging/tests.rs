@@ -103,8 +103,17 @@ fn rows(n: usize) -> (Vec<Row>, HashMap<String, Answer>) {
 fn all_rows_are_judged_once_with_no_more_at_a_time_than_the_judge_takes() {
     let (rows, mut answers) = rows(60);
     answers.insert("r7".into(), Answer { error: Some("too busy".into()), ..Answer::default() });
-    let model = Fake::new(4, Arc::new(kind));
+    let mut model = Fake::new(4, Arc::new(kind));
     let (asked, most) = (Arc::clone(&model.asked), Arc::clone(&model.most));
+    let seen = Arc::clone(&most);
+    model.say = Arc::new(move |number, request| {
+        // However slow this machine is, nobody answers before as many were asked as may be.
+        let patience = std::time::Instant::now() + Duration::from_secs(30);
+        while seen.load(Ordering::SeqCst) < 4 && std::time::Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kind(number, request)
+    });
     let embedder = builtin();
     let metrics = [JudgedId::Hallucination, JudgedId::Rubric, JudgedId::Faithfulness, JudgedId::Rubric];
     let bench = bench(model, &metrics, &embedder);
