@@ -13,6 +13,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::event::{Event, Resource};
 use crate::base::time::Timestamp;
+use crate::domain::ab;
 use crate::domain::drift;
 use crate::domain::eval::record;
 use crate::domain::ingest::table;
@@ -205,13 +206,18 @@ fn plan(view: View<'_>, reach: &mut Reach<'_>, stored: &[Stored], rules: Rules, 
     Ok(Plan { sorted, removed, young: young.len() as u64 })
 }
 
-/// The versions of rollouts that are under way: traffic may go back to what is in no stage any more.
+/// The versions of rollouts and A/B tests that are under way: traffic may go back to what is in no stage any more, and users of a test
+/// get both of its versions.
 fn held(view: View<'_>) -> Result<retention::Held> {
     let mut held = retention::Held::new();
     for under_way in rollout::table::open(view)? {
         let why = format!("rollout {}", under_way.short());
         held.extend(under_way.setup.stable.iter().map(|stable| (stable.digest, why.clone())));
         held.insert(under_way.setup.canary.digest, why);
+    }
+    for running in ab::table::all(view)?.into_iter().filter(|test| test.open) {
+        let why = format!("A/B test {}", running.setup.name);
+        held.extend([running.setup.control, running.setup.treatment].map(|arm| (arm.digest, why.clone())));
     }
     Ok(held)
 }

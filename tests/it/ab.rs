@@ -94,6 +94,26 @@ fn a_test_goes_from_its_plan_to_its_end() {
 }
 
 #[test]
+fn what_users_of_a_running_test_get_stays() {
+    on_both(|s| {
+        two_bots(s);
+        let old = s.read("mlops.toml");
+        s.write("mlops.toml", format!("{old}\n[policy]\nretention-days = 0\nrollback-window = 1\n"));
+        create(s, "greeting", ["--metric", "solved"]);
+        let run = refused(s, 1, ["archive", "bot@1.0.0"]);
+        assert!(run.stderr.contains("the A/B test greeting") && run.stderr.contains("kf ab stop greeting"), "{run}");
+        ok(s, ["ab", "stop", "greeting"]);
+        ok(s, ["archive", "bot@1.0.0"]);
+        // One that was retired before a test with it began is held by the test alone.
+        create(s, "again", ["--metric", "solved"]);
+        let kept = || ok(s, ["gc", "--grace", "1s", "--force"]).stdout;
+        assert!(kept().contains("bot@1.0.0  A/B test again"), "{}", kept());
+        ok(s, ["ab", "stop", "again"]);
+        assert!(kept().contains("past retention: 1 version"), "{}", kept());
+    });
+}
+
+#[test]
 fn a_broken_guardrail_and_a_lost_part_of_the_users_end_with_3() {
     let s = &Sandbox::new();
     two_bots(s);
