@@ -133,7 +133,7 @@ fn worst<'a>(whole: Checked<'a>, parts: impl Iterator<Item = Checked<'a>>) -> Ch
 fn one<'a>(text: &'a str, claim: &support::Claim, evidence: &Evidence, near: &dyn SentenceVectors) -> Checked<'a> {
     let said = &claim.sentence;
     let nothing = said.words.is_empty() && said.quantities.is_empty();
-    let candidates = claim.candidates(near);
+    let candidates = evidence.candidates(claim, near);
     let mut ranked: Vec<_> = candidates.iter().map(|c| (c, align(said, &c.sentence))).collect();
     ranked.sort_by(|a, b| support_of(said, b).total_cmp(&support_of(said, a)));
     let Some(((best, held), rest)) = ranked.split_first().filter(|_| !nothing) else {
