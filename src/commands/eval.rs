@@ -1,5 +1,6 @@
 //! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
 
+mod answering;
 mod judging;
 mod report;
 
@@ -12,7 +13,6 @@ use crate::base::text::{count, ellipsis};
 use crate::cli::arg::{report_file, told_in_a_line};
 use crate::cli::complete;
 use crate::cli::cx::Cx;
-use crate::cli::progress;
 use crate::cli::report::{json, markdown};
 use crate::config::System;
 use crate::domain::eval::gate::Judged;
@@ -23,10 +23,12 @@ use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
+use crate::release::kept::{Ending, Remembered};
 use crate::release::{answer, gates, system};
 use crate::seams::answerer::Answerer;
 use crate::store::objects::Objects;
 use crate::store::{Mode, Store};
+use answering::AnsweringDoc;
 use clap_complete::engine::ArgValueCompleter;
 use report::{Evaluated, failures, row_docs};
 use std::collections::{HashMap, HashSet};
@@ -104,21 +106,25 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     // A file of answers is held against all rows, a system is asked those that were chosen.
     let of_file = args.answers.as_ref().map(|_| answers(cx, args, &objects, &version, &loaded, &reading.map)).transpose()?;
     reading.rows = selection.apply(&mut loaded)?;
-    let Answers { mut answers, system, mapping: answers_mapping } = match of_file {
+    let Answers { mut samples, system, mapping: answers_mapping, answering, ending } = match of_file {
         Some(found) => found,
         None => answers(cx, args, &objects, &version, &loaded, &reading.map)?,
     };
     let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
-    answers.retain(|id, _| chosen.contains(id.as_str()));
+    samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
+    let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
     let system = system.as_str();
-    let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
+    let scores = evaluate::score(&loaded, &each, &wanted, reading.k, cx.jobs());
     let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
-    let judging = args.judging.judge(cx, asked, &loaded, &answers)?;
+    let judging = args.judging.judge(cx, asked, &loaded, &each)?;
     let evaluation = evaluate::keep(&store, &version, &loaded, (&reading.judge(), system), &scores)?;
     let judged = match &judging {
         Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&j.judge(&reading), system), &j.outcome.scores)?),
         None => None,
     };
+    // What was recorded has ended, whatever gates say of it.
+    ending.map_or(Ok(()), |ending| ending.note())?;
+    let answers = answering::shown(&samples);
     let judged_scores = judging.as_ref().map(|j| &j.outcome.scores);
     let must_pass = &evaluate::must_pass(&loaded);
     let mut fresh = vec![Fresh { evaluation: &evaluation, scores: &scores, must_pass }];
@@ -130,7 +136,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
         answers_mapping,
-        failures: failures(&answers),
+        answering,
+        failures: failures(&each),
+        unanswered: answers.values().filter(|a| a.answer.is_none()).count(),
         ignored: reading.ignored(&configured),
         production,
         comparison,
@@ -215,11 +223,22 @@ fn slices(store: &Store, version: &VersionRow, loaded: &Loaded, fresh: &[Fresh<'
 const RECORDED: &str = "recorded";
 
 struct Answers {
-    answers: HashMap<String, Answer>,
+    /// By row id, once for each time that the questions were asked; at least one.
+    samples: Vec<HashMap<String, Answer>>,
     /// How they came; gates tell by it what they may rest on.
     system: String,
     /// How a file of recorded answers was read.
     mapping: Option<Mapping>,
+    /// How a system was asked.
+    answering: Option<AnsweringDoc>,
+    /// What is to be noted once the evaluation is recorded.
+    ending: Option<Ending>,
+}
+
+impl Answers {
+    fn recorded(answers: HashMap<String, Answer>, mapping: Option<Mapping>) -> Self {
+        Self { samples: vec![answers], system: RECORDED.to_owned(), mapping, answering: None, ending: None }
+    }
 }
 
 fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
@@ -229,39 +248,59 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
         for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
             cx.out.note(&warning);
         }
-        return Ok(Answers { answers: file.answers, system: RECORDED.to_owned(), mapping: Some(file.mapping) });
+        return Ok(Answers::recorded(file.answers, Some(file.mapping)));
     }
     Mapping::check(&[&loaded.golden.mapping])?;
     let config = cx.project()?;
     if config.project.system == System::Recorded {
         return recorded(loaded);
     }
-    let files = evaluate::unpack(objects, version)?;
+    let how = args.judging.kept(cx);
     if config.project.system == System::Builtin {
+        let files = evaluate::unpack(objects, version)?;
         let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
         let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
         let writer = args.judging.writer(cx)?;
         let model = writer.as_ref().map(|w| w.model.about().model.clone());
         let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
-        let answers = asked(cx, &system, loaded);
+        // What is quoted is the same every time.
+        let repeat = if model.is_some() { args.judging.repeat } else { 1 };
+        let name = model.map_or_else(|| system.kind().to_owned(), |model| format!("{}, {model}", system.kind()));
+        let answers = asked(cx, &system, (name, repeat), loaded);
         cx.tell_of_engine(system.note());
-        let kept = if system.cached() > 0 { gates::FROM_CACHE } else { "" };
-        return answers.map(|a| Answers { system: model.map_or(a.system.clone(), |m| format!("{}, {m}{kept}", a.system)), ..a });
+        return answers;
     }
-    let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
-    let Some(system) = system else { return recorded(loaded) };
-    asked(cx, system.as_ref(), loaded)
+    let Some(about) = system::identity(
+        &config.project.system,
+        (version.name.as_ref(), &version.version.to_string()),
+        &version.digest,
+        &config.root,
+    )?
+    else {
+        return recorded(loaded);
+    };
+    // Where nobody may be asked, nothing is needed for asking.
+    let files = if how.is_all() { None } else { Some(evaluate::unpack(objects, version)?) };
+    let system = match &files {
+        Some(files) => system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?,
+        None => None,
+    };
+    let kind = config.project.system.kind().word();
+    let remembered = Remembered::open((system.as_deref(), kind, about), &cx.answers_file()?, how, &cx.clock)?;
+    let answers = asked(cx, &remembered, (kind.to_owned(), args.judging.repeat), loaded)?;
+    Ok(Answers { ending: Some(remembered.ending()), ..answers })
 }
 
-fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<Answers> {
-    let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
-    let answers = evaluate::answers_from(system, loaded, &|| bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(Answers { answers, system: system.kind().to_owned(), mapping: None })
+/// Asks a system that is called `name` every question so often.
+fn asked(cx: &Cx, system: &dyn Answerer, (name, repeat): (String, u32), loaded: &Loaded) -> Result<Answers> {
+    let (rounds, answering) = answering::rounds(cx, system, loaded, repeat)?;
+    let kept = if answering.has_kept() { gates::FROM_CACHE } else { "" };
+    let samples = rounds.into_iter().map(|round| round.answers).collect();
+    Ok(Answers { samples, system: format!("{name}{kept}"), mapping: None, answering: Some(answering), ending: None })
 }
 
 fn recorded(loaded: &Loaded) -> Result<Answers> {
-    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: RECORDED.to_owned(), mapping: None })
+    Ok(Answers::recorded(evaluate::answers_in_dataset(loaded)?, None))
 }
 
 /// One line for each reason why answers belong to no row.

@@ -21,11 +21,11 @@ use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
 use crate::release::search::{Hit, Request, Searcher};
-use crate::seams::answerer::{Answer, Answered, Answerer, Question};
+use crate::seams::answerer::{Answer, Answered, Answerer, Kept, Question};
 use crate::seams::embedder::{Embedder, Purpose};
-use crate::seams::model::{Completion, Failure, FailureKind, Outcome};
+use crate::seams::model::{self, Completion, Failure, FailureKind, Outcome};
 use crate::store::Store;
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -50,8 +50,6 @@ pub struct Builtin<'a> {
     qdrant: Option<Qdrant>,
     /// The model that writes, with the version's prompt.
     writer: Option<(Writer, Script)>,
-    /// Answers that nobody was asked for now.
-    cached: Cell<usize>,
     /// What the first answer said of the engine that finds the nearest vectors.
     note: OnceCell<String>,
 }
@@ -86,8 +84,8 @@ pub fn builtin<'a>(
     let tenant = project.ingest.tenant.clone();
     let scope = store.read(|view| Scope::find(view, &tenant, &collection))?;
     let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
-    let (cached, note) = (Cell::new(0), OnceCell::new());
-    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, cached, note })
+    let note = OnceCell::new();
+    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, note })
 }
 
 /// An answer with what the model said and took.
@@ -146,11 +144,6 @@ impl Builtin<'_> {
         self.note.get().map(String::as_str)
     }
 
-    /// Answers that came out of the cache: what they say of time is of another day.
-    pub fn cached(&self) -> usize {
-        self.cached.get()
-    }
-
     /// Lets the model write every answer. Passages are looked for on this thread while the model writes about others.
     fn written(
         &self,
@@ -183,11 +176,12 @@ impl Builtin<'_> {
             }
             let (found, hits) = self.found(&question.question)?;
             let request = script.request(&question.question, &hits, &writer.settings);
+            let request = model::Request { sample: question.sample, ..request };
             let digest = request.digest()?;
             open.insert(question.id.clone(), (found, digest));
-            if let Some(kept) = writer.cache.completion(writer.model.about(), &digest)? {
-                self.cached.set(self.cached.get() + 1);
-                take((question.id.clone(), Ok(kept)), &mut open)?;
+            if let Some((completion, at)) = writer.cache.given(writer.model.about(), &digest)? {
+                open.entry(question.id.clone()).and_modify(|(found, _)| found.kept = Some(Kept { at }));
+                take((question.id.clone(), Ok(completion)), &mut open)?;
             } else if writer.cache.is_all() {
                 let why = Failure::new(FailureKind::NotAsked, "nobody was asked: it is not in the cache");
                 take((question.id.clone(), Err(why)), &mut open)?;

@@ -8,17 +8,18 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::text::{did_you_mean, visible};
+use crate::base::time::Timestamp;
 use crate::config::{Gate, Project};
 use crate::domain::eval::compare::Pairs;
 use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
 use crate::domain::eval::metrics::{self, MetricId, Near};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
-use crate::domain::eval::score::{How, Scores, score_all};
+use crate::domain::eval::score::{How, Scores, score_samples};
 use crate::domain::eval::slice::{self, Sliced};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::seams::answerer::{Answerer, Question, Tokens};
+use crate::seams::answerer::{self, Answerer, Question, Tokens};
 use crate::stats::power;
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
@@ -104,32 +105,58 @@ pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &[Override]) -> Resu
 /// # Errors
 /// When the system cannot be asked at all; a question that fails is an answer with its error.
 pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn()) -> Result<HashMap<String, Answer>> {
-    let questions: Vec<Question> = loaded
-        .golden
-        .rows
-        .iter()
-        .map(|r| Question { id: r.id.clone(), question: r.question.clone(), contexts: None, meta: r.extra.clone() })
-        .collect();
-    let mut answers = HashMap::new();
+    Ok(round(system, loaded, 0, progress)?.answers)
+}
+
+/// What a system answered to every question once.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// The answers by row id; one that did not come is there with its error.
+    pub answers: HashMap<String, Answer>,
+    /// When those were given that nobody was asked for now, where that is known.
+    pub kept: Vec<Option<Timestamp>>,
+}
+
+/// Asks a system every question of the dataset for the `sample`-th time, from 0.
+///
+/// # Errors
+/// As [`answers_from`].
+pub fn round(system: &dyn Answerer, loaded: &Loaded, sample: u32, progress: &dyn Fn()) -> Result<Round> {
+    let question = |r: &golden::Row| Question {
+        id: r.id.clone(),
+        question: r.question.clone(),
+        contexts: None,
+        meta: r.extra.clone(),
+        sample,
+    };
+    let questions: Vec<Question> = loaded.golden.rows.iter().map(question).collect();
+    let mut round = Round::default();
     system.answer(&questions, &mut |answered| {
         progress();
         let answer = match answered.outcome {
-            Ok(a) => Answer {
-                answer: Some(a.text),
-                contexts: a.contexts.unwrap_or_default(),
-                context_ids: a.context_ids.unwrap_or_default(),
-                latency_ms: a.latency_ms,
-                cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
-                tokens: total(a.tokens),
-                ..Answer::default()
-            },
+            Ok(a) => {
+                round.kept.extend(a.kept.map(|kept| kept.at));
+                said(a)
+            }
             // It becomes the reason why a row has no score, and a state keeps no U+0000.
             Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
         };
-        answers.insert(answered.id, answer);
+        round.answers.insert(answered.id, answer);
         Ok(())
     })?;
-    Ok(answers)
+    Ok(round)
+}
+
+fn said(a: answerer::Answer) -> Answer {
+    Answer {
+        answer: Some(a.text),
+        contexts: a.contexts.unwrap_or_default(),
+        context_ids: a.context_ids.unwrap_or_default(),
+        latency_ms: a.latency_ms,
+        cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
+        tokens: total(a.tokens),
+        ..Answer::default()
+    }
 }
 
 /// Tokens in and out; unknown when the system stated only one of them.
@@ -221,10 +248,10 @@ impl Selection {
     }
 }
 
-/// Scores the answers.
-pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
+/// Scores the answers; of several to each question the mean counts.
+pub fn score(loaded: &Loaded, answers: &[&HashMap<String, Answer>], wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
     let k = usize::try_from(k.get()).unwrap_or(usize::MAX);
-    score_all(&loaded.golden.rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
+    score_samples(&loaded.golden.rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
 }
 
 /// The rows that must pass each by itself.

@@ -213,7 +213,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     }
     if found.system.ends_with(FROM_CACHE) && metric == Budget::LatencyP95.word() {
         return open(format!(
-            "its answers came from the cache, so their time is that of another day: {evaluate} with `--cache off`"
+            "its answers came from the cache, so their time is that of another run: {evaluate} with `--cache off`"
         ));
     }
     if let Some(why) = unfit(case, gate, &found)? {

@@ -29,6 +29,7 @@ pub mod ingest;
 pub mod intact;
 pub mod judged;
 pub mod judging;
+pub mod kept;
 pub mod lineage;
 pub mod monitor;
 pub mod move_state;

@@ -73,6 +73,7 @@ mod ingest_faults;
 mod ingest_trouble;
 mod init;
 mod judge;
+mod kept;
 mod kubernetes;
 mod kubernetes_faults;
 mod kubernetes_page;

@@ -246,7 +246,7 @@ struct System {
 impl Provider for System {
     fn complete(&self, calls: &[Call], each: Each<'_>) -> Result<()> {
         let question =
-            |c: &Call| Question { id: c.id.clone(), question: c.rendered.text(), contexts: None, meta: c.vars.clone() };
+            |c: &Call| Question { id: c.id.clone(), question: c.rendered.text(), meta: c.vars.clone(), ..Question::default() };
         let questions: Vec<Question> = calls.iter().map(question).collect();
         let places: HashMap<&str, usize> = calls.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
         self.answerer.answer(&questions, &mut |answered| match places.get(answered.id.as_str()) {
