@@ -93,6 +93,7 @@ mod paths;
 mod power;
 mod promote;
 mod prompt;
+mod prompt_models;
 mod prompt_suite;
 mod proxies;
 mod qdrant;
