@@ -58,10 +58,13 @@ pub struct Place<'a> {
     pub models: Models<'a>,
 }
 
+/// Makes language models of these settings, with their keys or without.
+pub type MakeModels<'a> = &'a dyn Fn(&[Llm], bool) -> Result<Vec<Box<dyn Model>>>;
+
 /// What it takes to ask language models, and what asking took.
 pub struct Models<'a> {
     /// Makes models of these settings, with their keys or, where nobody will be asked, without.
-    pub make: &'a dyn Fn(&[Llm], bool) -> Result<Vec<Box<dyn Model>>>,
+    pub make: MakeModels<'a>,
     /// Opens what was answered before.
     pub cache: &'a dyn Fn() -> Result<Cached>,
     /// What may be spent, and what was.

@@ -106,8 +106,11 @@ pub(super) struct Evidence {
     /// The beginnings of the words that are looked for.
     sought: HashMap<u64, Sought, BuildHasherDefault<Plain>>,
     /// Pieces that were read for one claim, with their vectors, for the next that keeps them and is in the same language.
-    read: RefCell<HashMap<(String, Option<Lang>), (Rc<Sentence>, Rc<[f32]>)>>,
+    read: RefCell<HashMap<(String, Option<Lang>), Read>>,
 }
+
+/// A piece that was read, and its vector.
+type Read = (Rc<Sentence>, Rc<[f32]>);
 
 /// The beginning of a word that is looked for.
 #[derive(Default)]
