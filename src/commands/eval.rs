@@ -1,6 +1,6 @@
 //! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
 
-mod judging;
+pub(super) mod judging;
 mod report;
 
 use super::version_doc::VersionDoc;

@@ -39,6 +39,7 @@ mod list;
 mod log;
 mod monitor;
 mod moved;
+mod optimize;
 mod promote;
 mod prompt;
 mod register;
@@ -111,6 +112,7 @@ pub(crate) enum Command {
     Log(log::Args),
     #[command(subcommand)]
     Monitor(monitor::Command),
+    Optimize(optimize::Args),
     Promote(promote::Args),
     #[command(subcommand)]
     Prompt(prompt::Command),
@@ -175,6 +177,7 @@ impl Command {
             Self::List(args) => list::run(cx, args),
             Self::Log(args) => log::run(cx, args),
             Self::Monitor(command) => command.run(cx),
+            Self::Optimize(args) => optimize::run(cx, args),
             Self::Promote(args) => promote::run(cx, args),
             Self::Prompt(command) => command.run(cx),
             Self::Register(args) => register::run(cx, args),

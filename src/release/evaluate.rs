@@ -104,9 +104,15 @@ pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &[Override]) -> Resu
 /// # Errors
 /// When the system cannot be asked at all; a question that fails is an answer with its error.
 pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn()) -> Result<HashMap<String, Answer>> {
-    let questions: Vec<Question> = loaded
-        .golden
-        .rows
+    ask(system, &loaded.golden.rows, progress)
+}
+
+/// Asks a system the questions of some rows.
+///
+/// # Errors
+/// As [`answers_from`].
+pub fn ask(system: &dyn Answerer, rows: &[golden::Row], progress: &dyn Fn()) -> Result<HashMap<String, Answer>> {
+    let questions: Vec<Question> = rows
         .iter()
         .map(|r| Question { id: r.id.clone(), question: r.question.clone(), contexts: None, meta: r.extra.clone() })
         .collect();
@@ -223,8 +229,19 @@ impl Selection {
 
 /// Scores the answers.
 pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
+    score_rows(&loaded.golden.rows, answers, wanted, k, jobs)
+}
+
+/// Scores the answers to some rows.
+pub fn score_rows(
+    rows: &[golden::Row],
+    answers: &HashMap<String, Answer>,
+    wanted: &[MetricId],
+    k: NonZeroU32,
+    jobs: usize,
+) -> Scores {
     let k = usize::try_from(k.get()).unwrap_or(usize::MAX);
-    score_all(&loaded.golden.rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
+    score_all(rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
 }
 
 /// The rows that must pass each by itself.

@@ -32,6 +32,7 @@ pub mod judging;
 pub mod lineage;
 pub mod monitor;
 pub mod move_state;
+pub mod optimize;
 mod parallel;
 pub mod promote;
 pub mod prompt;

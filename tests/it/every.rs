@@ -129,6 +129,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("monitor record", &["latency=102", "--label", "host=a"]),
     ("monitor report", &["--daily", "--report", "html=day.html"]),
     ("monitor status", &[]),
+    ("optimize", &["bot@1.0.2", "--profile", "live", "--metric", "exact-match", "--trials", "2", "--no-promote"]),
     ("promote", &["bot@1.0.2", "--to", "production"]),
     ("prompt add", &["prompts"]),
     ("prompt check", &["prompts", "bot@1.0.0"]),
@@ -154,6 +155,12 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("tenant list", &[]),
 ];
 
+/// A profile in which a program answers every question.
+const LIVE: &str = r#"[profile.live.system]
+kind = "command"
+command = ["sed", "-u", 's/.*"id":"\([^"]*\)".*/{"id":"\1","answer":"no idea"}/']
+"#;
+
 /// The state that the table is about: something of everything, and something new to register and to take in.
 pub(crate) fn prepare(s: &Sandbox) {
     story::tell(s);
@@ -167,7 +174,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     ok(s, ["restore", "bot@1.0.2"]);
     s.write(
         "mlops.toml",
-        s.read("mlops.toml") + "\n[judge]\nprovider = \"openai\"\nmodel = \"m\"\nbase-url = \"http://127.0.0.1:9/v1\"\n",
+        s.read("mlops.toml") + "\n[judge]\nprovider = \"openai\"\nmodel = \"m\"\nbase-url = \"http://127.0.0.1:9/v1\"\n" + LIVE,
     );
     s.write("labels.jsonl", "{\"question\": \"Q\", \"response\": \"A\", \"retrieved_contexts\": [\"A\"], \"label\": \"pass\"}\n");
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);

@@ -87,6 +87,7 @@ mod monitor_check;
 mod neo4j;
 mod objects_s3;
 mod offers;
+mod optimize;
 mod output;
 mod paths;
 mod power;

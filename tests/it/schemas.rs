@@ -80,8 +80,8 @@ const RECOVERY: [&str; 4] = ["backup-history", "dr-exercise", "dr-history", "dr-
 /// Reports of prompts: `prompt.rs` and `prompt_suite.rs` hold them to their schemas.
 const PROMPTS: &str = "prompt-";
 
-/// Reports of tests of versions: `ab.rs` holds them to their schemas.
-const AB: [&str; 2] = ["ab-analysis", "ab-assign"];
+/// Reports of tests of versions and of searches for better ones: `ab.rs` and `optimize.rs` hold them to their schemas.
+const AB: [&str; 3] = ["ab-analysis", "ab-assign", "optimize"];
 
 /// Every report of a repository in many states.
 fn documents(s: &Sandbox) -> Documents {

@@ -58,13 +58,13 @@ pub(super) struct JudgeArgs {
     cache: CacheMode,
 }
 
-fn money_of(text: &str) -> Result<PicoUsd, String> {
+pub(in crate::commands) fn money_of(text: &str) -> Result<PicoUsd, String> {
     // Millionths of a dollar are the finest that people write.
     let micro = TokenPrice::parse(text).and_then(|p| i64::try_from(p.0).ok()).and_then(|m| m.checked_mul(1_000_000));
     micro.map(PicoUsd).ok_or_else(|| "expected US dollars, such as 2 or 0.50".to_owned())
 }
 
-fn cache_of(text: &str) -> Result<CacheMode, String> {
+pub(in crate::commands) fn cache_of(text: &str) -> Result<CacheMode, String> {
     text.parse()
 }
 

@@ -6,16 +6,13 @@
 
 use crate::base::error::{Error, Result};
 use crate::config::Llm;
+use crate::domain::registry::answering::{CONTEXT, QUESTION};
 use crate::domain::registry::parts::{Parts, Prompt};
 use crate::domain::registry::tree::Step;
 use crate::release::judging::Cached;
 use crate::release::search::Hit;
 use crate::seams::model::{Message, Model, Request, Role};
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-const QUESTION: [&str; 3] = ["question", "query", "input"];
-const CONTEXT: [&str; 4] = ["context", "contexts", "passages", "documents"];
 
 /// Who writes answers, and how it is asked.
 pub struct Writer {
@@ -39,30 +36,9 @@ impl Script {
     /// # Errors
     /// When there is none, when it is not clear which, or when it needs what nobody has.
     pub(super) fn of(parts: &Parts) -> Result<Self> {
-        let mut groups: BTreeMap<(String, Option<String>), Vec<&Prompt>> = BTreeMap::new();
-        for prompt in &parts.prompts {
-            groups.entry((prompt.path.clone(), prompt.group().map(|g| g.to_string()))).or_default().push(prompt);
-        }
-        let asks =
-            |group: &&Vec<&Prompt>| group.iter().any(|p| p.template.fields().iter().any(|f| QUESTION.contains(&f.name.as_str())));
-        let found: Vec<&Vec<&Prompt>> = groups.values().filter(asks).collect();
-        let named: Vec<&Vec<&Prompt>> = found.iter().copied().filter(|group| stem(&group[0].path) == "answer").collect();
-        let group = match (found.as_slice(), named.as_slice()) {
-            ([one], _) | (_, [one]) => one,
-            ([], _) => {
-                return Err(Error::new("the version has no prompt with a field `{question}`")
-                    .hint("add one, such as prompts/answer.txt with `{question}` and `{context}`"));
-            }
-            (many, _) => {
-                let all: Vec<String> = many.iter().map(|g| g[0].to_string()).collect();
-                return Err(Error::new(format!(
-                    "several prompts of the version have a field `{{question}}`: {}",
-                    all.join(", ")
-                ))
-                .hint("name the file of the one that answers `answer`"));
-            }
-        };
-        let messages = group.iter().map(|p| (role_of(parts, p), p)).map(|(role, p)| checked(p).map(|()| (role, p.text.clone())));
+        let group = parts.answering()?;
+        let messages =
+            group.into_iter().map(|p| (role_of(parts, p), p)).map(|(role, p)| checked(p).map(|()| (role, p.text.clone())));
         Ok(Self { messages: messages.collect::<Result<_>>()? })
     }
 
@@ -90,11 +66,6 @@ impl Script {
         }
         request
     }
-}
-
-fn stem(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.split('.').next().unwrap_or(name)
 }
 
 /// Who says a message of a chat: its `role`, beside its text.

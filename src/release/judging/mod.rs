@@ -205,7 +205,10 @@ fn combined(samples: &[(Judged, Tally)]) -> (Option<f64>, Option<String>) {
 }
 
 /// Refuses a limit of cost where no price says what anything costs.
-fn priced(models: &[Box<dyn Model>]) -> Result<()> {
+///
+/// # Errors
+/// When a model has no price.
+pub fn priced(models: &[Box<dyn Model>]) -> Result<()> {
     let one = crate::seams::answerer::Tokens { input: Some(1), output: Some(1) };
     match models.iter().find(|m| m.cost(one).is_none()) {
         None => Ok(()),
