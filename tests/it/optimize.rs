@@ -42,7 +42,7 @@ fn golden(s: &Sandbox, split: bool) {
             "id": format!("q{i}"), "question": format!("What is number {i}?"), "reference": format!("answer {i}"),
             "reference_contexts": [format!("passage number {i}")],
         });
-        let side = if i % 2 == 0 { "holdout" } else { "dev" };
+        let side = if i.is_multiple_of(2) { "holdout" } else { "dev" };
         let mut row = row.as_object().cloned().expect("a row");
         row.extend(split.then(|| ("split".to_owned(), json!(side))));
         Value::Object(row).to_string() + "\n"
