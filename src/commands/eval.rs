@@ -1,5 +1,6 @@
 //! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
 
+mod changed;
 mod judging;
 mod report;
 
@@ -14,7 +15,7 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{json, markdown};
-use crate::config::System;
+use crate::config::{Loaded as Configured, Project, System};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::{html, junit};
@@ -36,12 +37,22 @@ use std::path::PathBuf;
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n  kf eval --changed                         what this branch changes, against what there was before\n  kf eval --changed=origin/main --format json > eval.json && kf ci comment eval.json\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
 )]
 pub(crate) struct Args {
     /// The version
-    #[arg(add = ArgValueCompleter::new(complete::references))]
-    reference: Reference,
+    #[arg(required_unless_present = "changed", add = ArgValueCompleter::new(complete::references))]
+    reference: Option<Reference>,
+    /// Evaluate the models whose files changed since this branch parted from REF, each against what it was then; records nothing
+    #[arg(
+        long,
+        value_name = "REF",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["reference", "slices", "rows"]
+    )]
+    changed: Option<String>,
     /// The golden dataset: a file, or a registered dataset (default: `golden.dataset` in mlops.toml)
     #[arg(long, value_name = "D")]
     dataset: Option<String>,
@@ -88,25 +99,33 @@ fn stage_of(text: &str) -> Result<Stage, String> {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    match (&args.changed, &args.reference) {
+        (Some(since), _) => changed::run(cx, args, since),
+        (None, Some(reference)) => one(cx, args, reference),
+        (None, None) => Err(Error::usage("no version named").hint("name one, or ask for what changed: `kf eval --changed`")),
+    }
+}
+
+/// Evaluates one version and records it.
+fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
     let config = cx.project()?;
     let paths = cx.report_paths(&args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let (wanted, asked) = evaluate::metrics_of(&args.metrics, &config.project.gates)?;
-    let version = store.read(|view| table::resolve(view, &args.reference))?;
-    let dataset = args.dataset.clone().or_else(|| config.project.golden.dataset.as_ref().map(ToString::to_string));
-    let dataset = dataset.ok_or_else(|| {
-        Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
-    })?;
+    let version = store.read(|view| table::resolve(view, reference))?;
+    let dataset = dataset_of(args, &config.project)?;
     let configured = Reading::configured(&config.project.golden)?;
     let mut reading = reading(args, &configured);
     let mut loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
     let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
     // A file of answers is held against all rows, a system is asked those that were chosen.
-    let of_file = args.answers.as_ref().map(|_| answers(cx, args, &objects, &version, &loaded, &reading.map)).transpose()?;
+    let file = args.answers.as_ref().map(|path| cx.cwd.join(path));
+    let whose = Whose { config, objects: &objects, version: &version, file, tells: true };
+    let of_file = whose.file.as_ref().map(|_| answers(cx, args, &whose, &loaded, &reading.map)).transpose()?;
     reading.rows = selection.apply(&mut loaded)?;
     let Answers { mut answers, system, mapping: answers_mapping } = match of_file {
         Some(found) => found,
-        None => answers(cx, args, &objects, &version, &loaded, &reading.map)?,
+        None => answers(cx, args, &whose, &loaded, &reading.map)?,
     };
     let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
     answers.retain(|id, _| chosen.contains(id.as_str()));
@@ -158,6 +177,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
     }
     cx.out.emit(&report)
+}
+
+/// The golden dataset that is asked.
+fn dataset_of(args: &Args, project: &Project) -> Result<String> {
+    let dataset = args.dataset.clone().or_else(|| project.golden.dataset.as_ref().map(ToString::to_string));
+    dataset.ok_or_else(|| {
+        Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
+    })
 }
 
 /// The stage whose gates are judged, and their verdicts.
@@ -222,17 +249,28 @@ struct Answers {
     mapping: Option<Mapping>,
 }
 
-fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
-    if let Some(path) = &args.answers {
-        let file = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
+/// Whose answers are wanted: those of a version, as the configuration says that it stands in, or of a file.
+struct Whose<'a> {
+    config: &'a Configured,
+    objects: &'a Objects,
+    version: &'a VersionRow,
+    file: Option<PathBuf>,
+    /// Whether a person is told of answers in the file that belong to no row.
+    tells: bool,
+}
+
+fn answers(cx: &Cx, args: &Args, whose: &Whose<'_>, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
+    let Whose { config, objects, version, file, tells } = whose;
+    if let Some(path) = file {
+        let file = evaluate::answers_from_file(path, loaded, map)?;
         Mapping::check(&[&loaded.golden.mapping, &file.mapping])?;
-        for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
-            cx.out.note(&warning);
+        let shown = args.answers.as_deref().unwrap_or(path).display().to_string();
+        for warning in warnings(&shown, &loaded.dataset.name, &file.unmatched).iter().filter(|_| *tells) {
+            cx.out.note(warning);
         }
         return Ok(Answers { answers: file.answers, system: RECORDED.to_owned(), mapping: Some(file.mapping) });
     }
     Mapping::check(&[&loaded.golden.mapping])?;
-    let config = cx.project()?;
     if config.project.system == System::Recorded {
         return recorded(loaded);
     }
@@ -240,7 +278,7 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
     if config.project.system == System::Builtin {
         let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
         let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
-        let writer = args.judging.writer(cx)?;
+        let writer = args.judging.writer(cx, &config.project)?;
         let model = writer.as_ref().map(|w| w.model.about().model.clone());
         let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
         let answers = asked(cx, &system, loaded);

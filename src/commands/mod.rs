@@ -11,6 +11,7 @@ mod backup;
 mod canary;
 mod card;
 mod checkout;
+mod ci;
 mod completions;
 mod config;
 mod demo;
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Canary(canary::Command),
     Card(card::Args),
     Checkout(checkout::Args),
+    #[command(subcommand)]
+    Ci(ci::Command),
     Completions(completions::Args),
     #[command(subcommand)]
     Config(config::Command),
@@ -149,6 +152,7 @@ impl Command {
             Self::Canary(command) => command.run(cx),
             Self::Card(args) => card::run(cx, args),
             Self::Checkout(args) => checkout::run(cx, args),
+            Self::Ci(command) => command.run(cx),
             Self::Completions(args) => completions::run(cx, args),
             Self::Config(command) => command.run(cx),
             Self::Demo(args) => demo::run(cx, args),

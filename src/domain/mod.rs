@@ -13,4 +13,5 @@ pub mod ingest;
 pub mod monitor;
 pub mod prompt;
 pub mod registry;
+pub mod review;
 pub mod rollout;

@@ -301,6 +301,9 @@ pub struct Compared {
     pub verdict: &'static str,
     /// About how many rows would decide it, when it is inconclusive.
     pub needed: Option<u64>,
+    /// The two-sided chance of so large a difference when there is none, for whoever corrects it for other tests.
+    #[serde(skip)]
+    pub p_value: f64,
 }
 
 /// The version in production and its newest evaluation on the same dataset; `None` when there is none.
@@ -324,19 +327,43 @@ pub fn compare(
     evaluation: &Evaluation,
     (loaded, scores): (&Loaded, &Scores),
 ) -> Result<Option<(VersionRow, Vec<Compared>)>> {
-    let clusters: HashMap<&str, &str> =
-        loaded.golden.rows.iter().filter_map(|r| Some((r.id.as_str(), r.cluster.as_deref()?))).collect();
+    let clusters = clusters_of(loaded);
     store.read(|view| {
         let Some((production, base)) = against(view, version, evaluation)? else { return Ok(None) };
         let mut compared = Vec::new();
         for sum in &evaluation.metrics {
             let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();
-            let now = scores.rows.iter().filter(|r| r.metric == sum.metric);
-            let pair = |r: &RowScore| Some((*before.get(&r.row)?, r.value?, clusters.get(r.row.as_str()).copied()));
-            compared.extend(compare_pairs(&sum.metric, &Pairs::of(now.filter_map(pair))));
+            compared.extend(compare_metric(&sum.metric, &|row| before.get(row).copied(), &scores.rows, &clusters));
         }
         Ok(Some((production, compared)))
     })
+}
+
+/// Compares scores of the same rows that nobody recorded: those of before with those of now.
+pub fn paired(loaded: &Loaded, before: &Scores, now: &Scores) -> Vec<Compared> {
+    let clusters = clusters_of(loaded);
+    let scored = |r: &&RowScore| r.value.is_some();
+    let old: HashMap<(&str, &str), Option<f64>> =
+        before.rows.iter().filter(scored).map(|r| ((r.metric.as_str(), r.row.as_str()), r.value)).collect();
+    let one = |metric: &str| compare_metric(metric, &|row| old.get(&(metric, row)).copied().flatten(), &now.rows, &clusters);
+    now.sums.iter().filter_map(|sum| one(&sum.metric)).collect()
+}
+
+/// The cluster of each row that is in one.
+fn clusters_of(loaded: &Loaded) -> HashMap<&str, &str> {
+    loaded.golden.rows.iter().filter_map(|r| Some((r.id.as_str(), r.cluster.as_deref()?))).collect()
+}
+
+/// One metric on the rows that have a score before and now.
+fn compare_metric(
+    metric: &str,
+    before: &dyn Fn(&str) -> Option<f64>,
+    now: &[RowScore],
+    clusters: &HashMap<&str, &str>,
+) -> Option<Compared> {
+    let now = now.iter().filter(|r| r.metric == metric);
+    let pair = |r: &RowScore| Some((before(&r.row)?, r.value?, clusters.get(r.row.as_str()).copied()));
+    compare_pairs(metric, &Pairs::of(now.filter_map(pair)))
 }
 
 /// Every metric in every slice of the dataset, against production where there is one.
@@ -394,6 +421,7 @@ fn compare_pairs(metric: &str, pairs: &Pairs) -> Option<Compared> {
             None => "inconclusive",
         },
         needed: if verdict.is_none() { needed() } else { None },
+        p_value: found.p_value,
     })
 }
 

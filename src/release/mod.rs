@@ -39,6 +39,7 @@ pub mod prompt_suite;
 pub mod register;
 pub mod rekey;
 pub mod remote;
+pub mod review;
 pub mod rollback;
 pub mod rollout;
 pub mod search;

@@ -62,6 +62,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("card", &["bot@1.0.0"]),
     ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"]),
     ("checkout", &["bot@1.0.0", "out"]),
+    ("ci comment", &["review.json", "-o", "comment.md"]),
     ("completions", &["bash"]),
     ("config check", &[]),
     ("config schema", &[]),
@@ -180,6 +181,11 @@ pub(crate) fn prepare(s: &Sandbox) {
     ok(s, ["prompt", "add", "prompts"]);
     s.write("prompts/hello.txt", "Good day {name}, {tone}\n");
     s.write("prompts.test.yaml", "prompts: [prompts/hello.txt]\nproviders: [echo]\ntests: [{vars: {name: Ada, tone: warm}}]\n");
+    s.write(
+        "review.json",
+        "{\"schema\": \"kf.eval-changed/1\", \"verdict\": \"pass\", \"inconclusive_allowed\": false, \"models\": [], \"unchanged\": [\"bot\"], \
+         \"removed\": [], \"since\": {\"reference\": \"main\", \"base\": \"0\", \"head\": \"1\", \"uncommitted\": []}}",
+    );
     // What a search keeps in the cache is there before anybody looks.
     ok(s, ["search", "parcel", "--tenant", "acme"]);
     s.write("manual/new.md", story::RETURNS.replace("parcel", "newsletter"));
@@ -223,6 +229,7 @@ fn the_table_has_every_command() {
 const TEXTS: &[(&str, &[&str], &[&str])] = &[
     ("card", &["bot@1.0.0"], &["table", "markdown"]),
     ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"], &["table"]),
+    ("ci comment", &["review.json", "-o", "comment.md"], &["table", "markdown"]),
     ("completions", &["bash"], &["table"]),
     ("config schema", &[], &["table", "json"]),
     ("audit show", &["1", "--raw"], &["table", "json"]),

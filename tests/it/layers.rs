@@ -41,6 +41,7 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     // Templates are read in one place, answers are scored in one place.
     ("prompt", &["registry", "eval"]),
     ("registry", &[]),
+    ("review", &[]),
     ("rollout", &[]),
 ];
 

@@ -33,7 +33,7 @@ pub(super) enum Rows {
     Unscored,
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(super) struct JudgeArgs {
     /// Ask only this many rows, from the start of the dataset
     #[arg(long, value_name = "N")]
@@ -52,7 +52,7 @@ pub(super) struct JudgeArgs {
     repeat: u32,
     /// Send no further request to a judge once they cost this many US dollars; the command then exits with 5
     #[arg(long, value_name = "USD", value_parser = money_of)]
-    max_cost: Option<PicoUsd>,
+    pub(super) max_cost: Option<PicoUsd>,
     /// Answers of judges that are kept: read, write (read and add), only (ask nobody) or off
     #[arg(long, value_name = "USE", default_value = "write", value_parser = cache_of)]
     cache: CacheMode,
@@ -212,12 +212,17 @@ impl JudgeArgs {
             None | Some(Rows::All) => None,
             Some(which) => Some(earlier(store, project, version, (loaded, reading), which)?),
         };
-        Ok(Selection { only, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit })
+        Ok(Selection { only, ..self.drawn() })
+    }
+
+    /// The rows that are asked, whatever was found before.
+    pub(super) fn drawn(&self) -> Selection {
+        Selection { only: None, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit }
     }
 
     /// The model that writes answers, where `[llm]` names one. A dry run asks nobody, so there it is not opened.
-    pub(super) fn writer(&self, cx: &Cx) -> Result<Option<Writer>> {
-        let Some(llm) = cx.project()?.project.llm.clone() else { return Ok(None) };
+    pub(super) fn writer(&self, cx: &Cx, project: &Project) -> Result<Option<Writer>> {
+        let Some(llm) = project.llm.clone() else { return Ok(None) };
         let mode = if cx.global.dry_run { CacheMode::Only } else { self.cache };
         let mut models = cx.models(std::slice::from_ref(&llm), mode != CacheMode::Only)?;
         let cache = cx.answers(mode)?;

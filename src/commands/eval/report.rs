@@ -193,11 +193,11 @@ fn rows_of(e: &Evaluation) -> usize {
     usize::try_from(e.rows).unwrap_or(0)
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() >= 1000.0 { format!("{value:.1}") } else { format!("{value:.4}") }
 }
 
-fn range(low: Option<f64>, high: Option<f64>) -> String {
+pub(super) fn range(low: Option<f64>, high: Option<f64>) -> String {
     low.zip(high).map(|(l, h)| format!("{} … {}", number(l), number(h))).unwrap_or_default()
 }
 
