@@ -15,7 +15,7 @@ use crate::config::{self, Artifacts, DataSource, Loaded, S3, StatePlace, Vocabul
 use crate::data::Input;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
-use crate::domain::eval::{judged, metrics};
+use crate::domain::eval::{judged, metrics, suite};
 use crate::release::evaluate::ReportFile;
 use crate::store::db::Foreign;
 use crate::store::objects::{Fetch, Keys, Objects, RemoteOptions, atomic};
@@ -72,8 +72,10 @@ impl Cx {
             return Ok(loaded);
         }
         let known = metrics::all().iter().map(|m| (m.name, m.range));
+        let suites = suite::metrics();
+        let of_suites = suites.iter().map(|name| (name.as_str(), (0.0, 1.0)));
         let names: Vec<(&str, (f64, f64))> =
-            known.chain(judged::all().iter().map(|m| (m.name, judged::registry::RANGE))).collect();
+            known.chain(judged::all().iter().map(|m| (m.name, judged::registry::RANGE))).chain(of_suites).collect();
         let judged: Vec<&str> = judged::all().iter().map(|m| m.name).collect();
         let vocabulary = Vocabulary { metrics: &names, judged: &judged };
         let loaded = config::load(&self.cwd, &self.env, self.global.profile.as_deref(), &vocabulary)?;

@@ -2,6 +2,7 @@
 
 mod judging;
 mod report;
+mod suite;
 
 use super::version_doc::VersionDoc;
 use crate::base::error::{Context, Error, Result};
@@ -17,6 +18,7 @@ use crate::cli::report::{json, markdown};
 use crate::config::System;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::slice::Sliced;
+use crate::domain::eval::suite::Suite;
 use crate::domain::eval::{html, junit};
 use crate::domain::golden::{Answer, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
@@ -36,7 +38,8 @@ use std::path::PathBuf;
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
+    group(clap::ArgGroup::new("drawn").args(["sample", "suite"]).multiple(true)),
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --suite robustness --limit 50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
 )]
 pub(crate) struct Args {
     /// The version
@@ -48,6 +51,10 @@ pub(crate) struct Args {
     /// Recorded answers (JSON, JSONL or CSV), joined by id or question
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Ask the system every row as it is and changed, and score how often the answer stays as it should: robustness (typos, other words,
+    /// other contexts …) or bias (another name, gender, origin, age)
+    #[arg(long, value_name = "SUITE", value_parser = suite_of, conflicts_with_all = ["answers", "repeat"])]
+    suite: Option<Suite>,
     /// Only this metric; again for more (default: all that the data allows, proxies only where a gate names them)
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
@@ -77,6 +84,10 @@ fn override_of(text: &str) -> Result<Override, String> {
     text.parse().map_err(|e| told_in_a_line(&e))
 }
 
+fn suite_of(text: &str) -> Result<Suite, String> {
+    text.parse()
+}
+
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
 
 fn report_of(text: &str) -> Result<ReportFile, String> {
@@ -100,21 +111,30 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let configured = Reading::configured(&config.project.golden)?;
     let mut reading = reading(args, &configured);
     let mut loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
-    let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
+    let own = args.suite.map(|suite| reading.judge_of(&suite.judge(args.judging.seed)));
+    let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading), own)?;
+    // A file of answers is held against all rows, a system is asked those that were chosen.
     // A file of answers is held against all rows, a system is asked those that were chosen.
     let of_file = args.answers.as_ref().map(|_| answers(cx, args, &objects, &version, &loaded, &reading.map)).transpose()?;
     reading.rows = selection.apply(&mut loaded)?;
-    let Answers { mut answers, system, mapping: answers_mapping } = match of_file {
-        Some(found) => found,
-        None => answers(cx, args, &objects, &version, &loaded, &reading.map)?,
+    let (answered, suite) = match args.suite {
+        Some(suite) => suite::tried(cx, args, suite, (&objects, &version, &loaded), &reading)?,
+        None => (of_file.map_or_else(|| answers(cx, args, &objects, &version, &loaded, &reading.map), Ok)?, None),
     };
+    let Answers { mut answers, system, mapping: answers_mapping } = answered;
     let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
     answers.retain(|id, _| chosen.contains(id.as_str()));
     let system = system.as_str();
-    let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
-    let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
-    let judging = args.judging.judge(cx, asked, &loaded, &answers)?;
-    let evaluation = evaluate::keep(&store, &version, &loaded, (&reading.judge(), system), &scores)?;
+    let (scores, judging) = match &suite {
+        Some(suite) => (suite.scores.clone(), None),
+        None => {
+            let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
+            let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
+            (scores, args.judging.judge(cx, asked, &loaded, &answers)?)
+        }
+    };
+    let by = suite.as_ref().map_or_else(|| reading.judge(), |suite| suite.judge(&reading));
+    let evaluation = evaluate::keep(&store, &version, &loaded, (&by, system), &scores)?;
     let judged = match &judging {
         Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&j.judge(&reading), system), &j.outcome.scores)?),
         None => None,
@@ -131,7 +151,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         mapping: loaded.golden.mapping.clone(),
         answers_mapping,
         failures: failures(&answers),
-        ignored: reading.ignored(&configured),
+        ignored: suite.as_ref().map_or_else(|| reading.ignored(&configured), |suite| suite.ignored(&reading, &configured)),
         production,
         comparison,
         stage,
@@ -140,6 +160,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         slices,
         rows: args.judging.rows.map(|_| row_docs(&[&scores].into_iter().chain(judged_scores).collect::<Vec<_>>())),
         judging: judging.as_ref().map(|j| j.doc(&store)).transpose()?,
+        suite: suite.map(suite::Ran::into_doc),
         evaluation,
         judged,
     };
@@ -232,9 +253,22 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
         return Ok(Answers { answers: file.answers, system: RECORDED.to_owned(), mapping: Some(file.mapping) });
     }
     Mapping::check(&[&loaded.golden.mapping])?;
+    let found = live(cx, args, objects, version, &mut |system| asked(cx, system, loaded))?;
+    let Some((answers, system)) = found else { return recorded(loaded) };
+    Ok(Answers { answers, system, mapping: None })
+}
+
+/// Asks the system that answers for the version, and says how it is called; `None` where answers are recorded.
+fn live<T>(
+    cx: &Cx,
+    args: &Args,
+    objects: &Objects,
+    version: &VersionRow,
+    ask: &mut dyn FnMut(&dyn Answerer) -> Result<T>,
+) -> Result<Option<(T, String)>> {
     let config = cx.project()?;
     if config.project.system == System::Recorded {
-        return recorded(loaded);
+        return Ok(None);
     }
     let files = evaluate::unpack(objects, version)?;
     if config.project.system == System::Builtin {
@@ -243,21 +277,22 @@ fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded
         let writer = args.judging.writer(cx)?;
         let model = writer.as_ref().map(|w| w.model.about().model.clone());
         let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
-        let answers = asked(cx, &system, loaded);
+        let found = ask(&system);
         cx.tell_of_engine(system.note());
         let kept = if system.cached() > 0 { gates::FROM_CACHE } else { "" };
-        return answers.map(|a| Answers { system: model.map_or(a.system.clone(), |m| format!("{}, {m}{kept}", a.system)), ..a });
+        let name = model.map_or_else(|| system.kind().to_owned(), |m| format!("{}, {m}{kept}", system.kind()));
+        return Ok(Some((found?, name)));
     }
     let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
-    let Some(system) = system else { return recorded(loaded) };
-    asked(cx, system.as_ref(), loaded)
+    let Some(system) = system else { return Ok(None) };
+    Ok(Some((ask(system.as_ref())?, system.kind().to_owned())))
 }
 
-fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<Answers> {
+fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<HashMap<String, Answer>> {
     let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
     let answers = evaluate::answers_from(system, loaded, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(Answers { answers, system: system.kind().to_owned(), mapping: None })
+    Ok(answers)
 }
 
 fn recorded(loaded: &Loaded) -> Result<Answers> {

@@ -20,7 +20,7 @@ use crate::domain::registry::parts::{Layout, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
-use crate::release::search::{Hit, Request, Searcher};
+use crate::release::search::{Request, Searcher};
 use crate::seams::answerer::{Answer, Answered, Answerer, Question};
 use crate::seams::embedder::{Embedder, Purpose};
 use crate::seams::model::{Completion, Failure, FailureKind, Outcome};
@@ -35,6 +35,12 @@ use writer::{Script, Writer};
 const QUOTED: usize = 2;
 /// What is answered when nothing was found; `refusal-correct` knows the phrase.
 const NOTHING: &str = "I could not find an answer in the documents.";
+
+/// A text that an answer may rest on, and where it stands.
+pub(super) struct Passage {
+    source: String,
+    text: String,
+}
 
 /// Gives the Qdrant server for a collection, when it is there.
 pub type QdrantOf<'q> = &'q dyn Fn(&Scope) -> Result<Option<Qdrant>>;
@@ -128,7 +134,7 @@ impl Answerer for Builtin<'_> {
             // A question that cannot be asked, an empty one, is its outcome; a state that cannot be read ends the work.
             let outcome = match question.question.trim().is_empty() {
                 true => Err("the question is empty".to_owned()),
-                false => Ok(self.one(&question.question)?),
+                false => Ok(self.one(question)?),
             };
             each(Answered { id: question.id.clone(), outcome })?;
         }
@@ -181,8 +187,8 @@ impl Builtin<'_> {
                 take((question.id.clone(), Err(empty)), &mut open)?;
                 continue;
             }
-            let (found, hits) = self.found(&question.question)?;
-            let request = script.request(&question.question, &hits, &writer.settings);
+            let (found, passages) = self.found(question)?;
+            let request = script.request(&question.question, &passages, &writer.settings);
             let digest = request.digest()?;
             open.insert(question.id.clone(), (found, digest));
             if let Some(kept) = writer.cache.completion(writer.model.about(), &digest)? {
@@ -205,13 +211,23 @@ impl Builtin<'_> {
         Ok(())
     }
 
-    fn one(&self, question: &str) -> Result<Answer> {
-        let (found, hits) = self.found(question)?;
-        Ok(Answer { text: self.quote(question, &hits)?, ..found })
+    fn one(&self, question: &Question) -> Result<Answer> {
+        let (found, passages) = self.found(question)?;
+        Ok(Answer { text: self.quote(&question.question, &passages)?, ..found })
     }
 
-    /// What was found for a question: an answer without its text, and the passages.
-    fn found(&self, question: &str) -> Result<(Answer, Vec<Hit>)> {
+    /// What a question is answered from: an answer without its text, and the passages. Those that come with the question take the place
+    /// of what would be looked for, and have no source but their place.
+    fn found(&self, question: &Question) -> Result<(Answer, Vec<Passage>)> {
+        if let Some(given) = &question.contexts {
+            let passage = |(i, text): (usize, &String)| Passage { source: format!("passage {}", i + 1), text: text.clone() };
+            let passages = given.iter().enumerate().map(passage).collect();
+            return Ok((Answer { contexts: Some(given.clone()), ..Answer::default() }, passages));
+        }
+        self.looked_up(&question.question)
+    }
+
+    fn looked_up(&self, question: &str) -> Result<(Answer, Vec<Passage>)> {
         let filters = self.filters(question);
         let request = Request { query: question, k: self.retrieval.k, filters: &filters, words: self.retrieval.words };
         let searcher = Searcher {
@@ -226,7 +242,7 @@ impl Builtin<'_> {
         if let Some(note) = found.note {
             self.note.get_or_init(|| note);
         }
-        let hits = found.hits;
+        let hits: Vec<Passage> = found.hits.into_iter().map(|h| Passage { source: h.source, text: h.text }).collect();
         let mut ids: Vec<String> = Vec::new();
         for hit in &hits {
             if !ids.contains(&hit.source) {
@@ -248,7 +264,7 @@ impl Builtin<'_> {
     }
 
     /// The sentences nearest to the question, in the order of the passages they stand in.
-    fn quote(&self, question: &str, hits: &[Hit]) -> Result<String> {
+    fn quote(&self, question: &str, hits: &[Passage]) -> Result<String> {
         let sentences: Vec<(usize, &str)> =
             hits.iter().enumerate().flat_map(|(i, hit)| sentences_of(&hit.text).into_iter().map(move |s| (i, s))).collect();
         if sentences.is_empty() {

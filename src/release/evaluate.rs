@@ -18,7 +18,7 @@ use crate::domain::eval::score::{How, Scores, score_all};
 use crate::domain::eval::slice::{self, Sliced};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::seams::answerer::{Answerer, Question, Tokens};
+use crate::seams::answerer::{self, Answerer, Question, Tokens};
 use crate::stats::power;
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
@@ -113,23 +113,27 @@ pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn())
     let mut answers = HashMap::new();
     system.answer(&questions, &mut |answered| {
         progress();
-        let answer = match answered.outcome {
-            Ok(a) => Answer {
-                answer: Some(a.text),
-                contexts: a.contexts.unwrap_or_default(),
-                context_ids: a.context_ids.unwrap_or_default(),
-                latency_ms: a.latency_ms,
-                cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
-                tokens: total(a.tokens),
-                ..Answer::default()
-            },
-            // It becomes the reason why a row has no score, and a state keeps no U+0000.
-            Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
-        };
-        answers.insert(answered.id, answer);
+        answers.insert(answered.id, answer_of(answered.outcome));
         Ok(())
     })?;
     Ok(answers)
+}
+
+/// What became of a question, as answers are scored.
+pub(super) fn answer_of(outcome: std::result::Result<answerer::Answer, String>) -> Answer {
+    match outcome {
+        Ok(a) => Answer {
+            answer: Some(a.text),
+            contexts: a.contexts.unwrap_or_default(),
+            context_ids: a.context_ids.unwrap_or_default(),
+            latency_ms: a.latency_ms,
+            cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
+            tokens: total(a.tokens),
+            ..Answer::default()
+        },
+        // It becomes the reason why a row has no score, and a state keeps no U+0000.
+        Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
+    }
 }
 
 /// Tokens in and out; unknown when the system stated only one of them.

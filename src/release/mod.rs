@@ -43,6 +43,7 @@ pub mod rollback;
 pub mod rollout;
 pub mod search;
 pub mod snapshot;
+pub mod suite;
 
 pub mod eval_view;
 pub mod system;

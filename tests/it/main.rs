@@ -109,6 +109,7 @@ mod sources;
 mod state;
 mod status;
 mod story;
+mod suites;
 mod support;
 mod surface;
 mod tag;

@@ -11,6 +11,7 @@ use crate::domain::eval::known::known;
 use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record;
 use crate::domain::eval::score::ERROR;
+use crate::domain::eval::suite;
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
 use crate::release::answer::writer::Writer;
@@ -41,18 +42,18 @@ pub(super) struct JudgeArgs {
     /// Ask only this many rows, drawn by --seed
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
-    /// The seed of --sample
-    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
-    seed: u64,
+    /// The seed of --sample, and of what --suite draws; gates go by suites of seed 0
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "drawn")]
+    pub(super) seed: u64,
     /// List every row with its scores; or ask only the rows that were bad or unscored the last time
     #[arg(long, value_name = "WHICH", num_args = 0..=1, default_missing_value = "all")]
     pub(super) rows: Option<Rows>,
     /// Judge each row this often; the mean counts
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
-    /// Send no further request to a judge once they cost this many US dollars; the command then exits with 5
+    /// Send no further request to a judge, or of --suite to the system, once they cost this many US dollars; the command then exits with 5
     #[arg(long, value_name = "USD", value_parser = money_of)]
-    max_cost: Option<PicoUsd>,
+    pub(super) max_cost: Option<PicoUsd>,
     /// Answers of judges that are kept: read, write (read and add), only (ask nobody) or off
     #[arg(long, value_name = "USE", default_value = "write", value_parser = cache_of)]
     cache: CacheMode,
@@ -200,17 +201,27 @@ impl Judging {
 }
 
 impl JudgeArgs {
-    /// The rows that are asked.
+    /// The rows that are asked; those that were bad the last time are told by the judge `own`, or else by those of every evaluation.
     pub(super) fn selection(
         &self,
         store: &Store,
         project: &Project,
         version: &VersionRow,
         (loaded, reading): (&Loaded, &Reading),
+        own: Option<String>,
     ) -> Result<Selection> {
         let only = match self.rows {
             None | Some(Rows::All) => None,
-            Some(which) => Some(earlier(store, project, version, (loaded, reading), which)?),
+            Some(which) => {
+                let judges = match own {
+                    Some(own) => vec![own],
+                    None => {
+                        let judge = judging::name(project)?.map(|name| reading.judge_of(&name));
+                        std::iter::once(reading.judge()).chain(judge).collect()
+                    }
+                };
+                Some(earlier(store, project, version, (loaded, &judges), which)?)
+            }
         };
         Ok(Selection { only, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit })
     }
@@ -272,14 +283,12 @@ fn earlier(
     store: &Store,
     project: &Project,
     version: &VersionRow,
-    (loaded, reading): (&Loaded, &Reading),
+    (loaded, judges): (&Loaded, &[String]),
     which: Rows,
 ) -> Result<BTreeSet<String>> {
-    let judge = judging::name(project)?.map(|name| reading.judge_of(&name));
-    let judges: Vec<String> = std::iter::once(reading.judge()).chain(judge).collect();
     let found = store.read(|view| {
         let mut scores = Vec::new();
-        for judge in &judges {
+        for judge in judges {
             if let Some(e) = record::newest(view, version.id, &loaded.dataset.digest, judge)? {
                 scores.extend(record::all_rows(view, &e.id)?);
             }
@@ -288,8 +297,9 @@ fn earlier(
     })?;
     if found.is_empty() {
         let reference = version.reference();
+        let suite = judges.iter().find_map(|j| suite::of_judge(j)).map(|s| format!(" --suite {s}")).unwrap_or_default();
         return Err(Error::new(format!("{reference} has no evaluation on {} to go by", loaded.dataset.name))
-            .hint(format!("run `kf eval {reference}` first")));
+            .hint(format!("run `kf eval {reference}{suite}` first")));
     }
     let wanted = found.iter().filter(|score| match (which, score.value) {
         (Rows::Failing, Some(value)) => is_bad(project, &score.metric, value),

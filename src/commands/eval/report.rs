@@ -1,6 +1,7 @@
 //! What `kf eval` says: how the data was read, the metrics, the comparison with production, the gates.
 
 use super::judging::JudgingDoc;
+use super::suite::SuiteDoc;
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::table::Table;
@@ -42,6 +43,9 @@ pub(super) struct Evaluated {
     pub(super) judged: Option<Evaluation>,
     /// How it judged.
     pub(super) judging: Option<JudgingDoc>,
+    /// How it was tried with a suite, and what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) suite: Option<SuiteDoc>,
     pub(super) mapping: Mapping,
     pub(super) answers_mapping: Option<Mapping>,
     pub(super) failures: Vec<FailureDoc>,
@@ -114,8 +118,10 @@ impl Report for Evaluated {
             self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
         );
         lines.extend(self.judging.iter().flat_map(JudgingDoc::lines));
+        lines.extend(self.suite.iter().flat_map(SuiteDoc::lines));
         lines.extend(self.ignored.clone());
         let mut blocks = vec![lines.join("\n").into(), metric_table(&self.metrics()).into()];
+        blocks.extend(self.suite.iter().flat_map(SuiteDoc::blocks));
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
         }
@@ -150,7 +156,10 @@ impl Report for Evaluated {
     }
 
     fn exit(&self) -> Exit {
-        Exit::from(self.verdict).and(self.answering()).and(self.judging())
+        Exit::from(self.verdict)
+            .and(self.answering())
+            .and(self.judging())
+            .and(self.suite.as_ref().map_or(Exit::Ok, SuiteDoc::exit))
     }
 
     fn outputs(&self) -> Vec<(&'static str, String)> {
@@ -193,11 +202,11 @@ fn rows_of(e: &Evaluation) -> usize {
     usize::try_from(e.rows).unwrap_or(0)
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() >= 1000.0 { format!("{value:.1}") } else { format!("{value:.4}") }
 }
 
-fn range(low: Option<f64>, high: Option<f64>) -> String {
+pub(super) fn range(low: Option<f64>, high: Option<f64>) -> String {
     low.zip(high).map(|(l, h)| format!("{} … {}", number(l), number(h))).unwrap_or_default()
 }
 

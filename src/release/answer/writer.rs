@@ -4,12 +4,12 @@
 //! `input`) and `context` (or `contexts`, `passages`, `documents`), the passages numbered with their sources; a prompt that needs
 //! anything else, or formats what it is given, is refused before anybody is asked.
 
+use super::Passage;
 use crate::base::error::{Error, Result};
 use crate::config::Llm;
 use crate::domain::registry::parts::{Parts, Prompt};
 use crate::domain::registry::tree::Step;
 use crate::release::judging::Cached;
-use crate::release::search::Hit;
 use crate::seams::model::{Message, Model, Request, Role};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Script {
     }
 
     /// What the model is asked about a question.
-    pub(super) fn request(&self, question: &str, hits: &[Hit], settings: &Llm) -> Request {
+    pub(super) fn request(&self, question: &str, hits: &[Passage], settings: &Llm) -> Request {
         let passages: Vec<String> =
             hits.iter().enumerate().map(|(i, hit)| format!("[{}] {}\n{}", i + 1, hit.source, hit.text)).collect();
         let context = passages.join("\n\n");

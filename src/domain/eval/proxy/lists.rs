@@ -9,7 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 
 /// A language that has lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lang {
+pub enum Lang {
     /// English.
     En,
     /// Spanish.
@@ -22,7 +22,7 @@ pub(super) enum Lang {
 
 impl Lang {
     /// Every language.
-    pub(super) const ALL: [Self; 4] = [Self::En, Self::Es, Self::Fr, Self::De];
+    pub const ALL: [Self; 4] = [Self::En, Self::Es, Self::Fr, Self::De];
 }
 
 /// One list for each language, in the order of [`Lang::ALL`]; words between spaces, made into sets when first asked.

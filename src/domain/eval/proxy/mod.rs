@@ -18,6 +18,7 @@ mod support;
 mod veto;
 mod words;
 
+pub use lists::Lang;
 pub use veto::Finding;
 
 use super::metrics::refusal;
@@ -63,6 +64,11 @@ pub struct Checked<'a> {
     pub verdict: Verdict,
     /// What speaks against it.
     pub findings: Vec<Finding>,
+}
+
+/// The language of a text by its words without content, which short texts have, too; `None` when two languages have as many.
+pub fn language(text: &str) -> Option<Lang> {
+    words::language(words::tokens(text).iter().map(|t| t.folded.as_str()))
 }
 
 /// How well the contexts hold an answer: the mean of its sentences, 0 to 1.

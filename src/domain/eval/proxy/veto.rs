@@ -60,7 +60,7 @@ impl Finding {
     }
 
     /// Whether it says that a context states otherwise, rather than nothing.
-    pub(super) fn contradicts(self) -> bool {
+    pub fn contradicts(self) -> bool {
         !matches!(self, Self::Name | Self::Replaced | Self::Addition)
     }
 }
