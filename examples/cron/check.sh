@@ -1,6 +1,6 @@
 #!/bin/sh
 # Shows that hourly.sh is silent while a metric is usual and loud when it is not, that backup.sh is silent while backups come back and loud with
-# exit code 3 when one does not, and that nightly.sh is silent on a healthy repository, and loud with exit code 3 on a damaged one.
+# exit code 3 when one does not, that monthly.sh says when more questions are needed, and that nightly.sh is silent on a healthy repository, and loud with exit code 3 on a damaged one.
 set -eu
 KF=${KF:-kf}
 export KF
@@ -35,6 +35,12 @@ said=$("$here/backup.sh" "$scratch/bot" drill 2>&1) || code=$?
 echo "backup.sh is silent while backups come back and says, when one does not:"
 echo "$said" | tail -n 1
 cp -p "$scratch/stored" "$stored"
+
+code=0
+said=$("$here/monthly.sh" "$scratch/bot" bot --metric token-f1 --profile live 2>&1) || code=$?
+[ "$code" -eq 4 ] || { echo "monthly.sh ended with $code where more questions are needed to tell: $said" >&2; exit 1; }
+echo "monthly.sh says when more questions are needed to tell:"
+echo "$said" | grep '^inconclusive'
 
 said=$("$here/nightly.sh" "$scratch/bot" 2>&1)
 [ -z "$said" ] || { echo "nightly.sh is not silent on a healthy repository: $said" >&2; exit 1; }

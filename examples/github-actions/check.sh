@@ -30,3 +30,25 @@ code=0
 cat "$scratch/said"
 [ "$code" -eq 3 ] || fail "a version whose gates fail ended with $code"
 grep -q '^::error' "$scratch/said" || fail "no annotation for the gate that failed"
+
+# A pull request that declines nearly every question, then one that touches nothing: what the workflow of pull requests runs.
+unset GITHUB_ACTIONS GITHUB_STEP_SUMMARY GITHUB_OUTPUT
+cp -R "$here/../command-system" "$scratch/desk"
+cd "$scratch/desk"
+git init -q -b main
+git config user.name "Ada Example"
+git config user.email ada@example.com
+git add .
+git commit -qm first
+git checkout -qb less
+printf 'top_k: 2\nleast_overlap: 0.95\n' > config/retrieval.yaml
+git commit -qam 'Answer less'
+code=0
+"$here/review.sh" main || code=$?
+[ "$code" -eq 3 ] || fail "a pull request that makes answers worse ended with $code"
+cat comment.md
+grep -q '^<!-- kf-ci-comment:prompts -->$' comment.md || fail "no mark to find the comment by"
+grep -q 'gate words fails: token-f1' comment.md || fail "the comment does not say what fails"
+git checkout -q main
+"$here/review.sh" main || fail "a pull request that touches no model ended with $?"
+grep -q 'no model changed' comment.md || fail "the comment does not say that no model changed"

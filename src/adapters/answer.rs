@@ -48,6 +48,7 @@ pub(super) fn outcome(object: &Map<String, Value>) -> Result<Answer, String> {
         latency_ms: number(object, "latency_ms")?,
         cost: number(object, "cost_usd")?.map(|usd| MicroUsd::from_usd(usd).ok_or("`cost_usd` is too large")).transpose()?,
         tokens: tokens(object)?,
+        kept: None,
     })
 }
 
@@ -129,6 +130,7 @@ mod tests {
             latency_ms: Some(12.5),
             cost: Some(MicroUsd(2100)),
             tokens: Tokens { input: Some(10), output: Some(3) },
+            kept: None,
         };
         assert_eq!(read(full), Ok(expected));
     }

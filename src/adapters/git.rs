@@ -5,6 +5,8 @@
 //! holds exactly one file and leaves whatever else is staged as it was. The environment's `GIT_DIR` and its like are not
 //! followed, so a call from within a hook of another repository still finds the right one. `.kf/` never counts as a change.
 
+pub mod since;
+
 use super::process::{Program, why};
 use crate::base::error::{Context, Error, Result};
 use crate::domain::registry::table::GitFacts;

@@ -4,7 +4,9 @@
 //! most 2,704 (a third of a page); a name too stands in such an index. Clap would repeat the text that it refuses.
 
 use crate::base::error;
+use crate::base::quantity::{PicoUsd, TokenPrice};
 use crate::release::evaluate::ReportFile;
+use crate::release::judging::CacheMode;
 use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
@@ -45,6 +47,18 @@ pub(crate) fn actor() -> Limited {
 /// An error of a value with its hints, for clap, which shows one text.
 pub(crate) fn told_in_a_line(e: &error::Error) -> String {
     std::iter::once(e.to_string()).chain(e.hints().iter().cloned()).collect::<Vec<_>>().join("; ")
+}
+
+/// US dollars, as a limit of what may be spent.
+pub(crate) fn money_of(text: &str) -> Result<PicoUsd, String> {
+    // Millionths of a dollar are the finest that people write.
+    let micro = TokenPrice::parse(text).and_then(|p| i64::try_from(p.0).ok()).and_then(|m| m.checked_mul(1_000_000));
+    micro.map(PicoUsd).ok_or_else(|| "expected US dollars, such as 2 or 0.50".to_owned())
+}
+
+/// What answers are used for that are kept.
+pub(crate) fn cache_of(text: &str) -> Result<CacheMode, String> {
+    text.parse()
 }
 
 /// Where a file of a report goes, of one of these kinds: `KIND=PATH`.

@@ -15,7 +15,7 @@ use crate::config::{self, Artifacts, DataSource, Loaded, S3, StatePlace, Vocabul
 use crate::data::Input;
 use crate::domain::audit::key::{SignerKey, VerifierKey};
 use crate::domain::audit::seal::LogSigner;
-use crate::domain::eval::{judged, metrics};
+use crate::domain::eval::{judged, metrics, suite};
 use crate::release::evaluate::ReportFile;
 use crate::store::db::Foreign;
 use crate::store::objects::{Fetch, Keys, Objects, RemoteOptions, atomic};
@@ -71,13 +71,23 @@ impl Cx {
         if let Some(loaded) = self.loaded.get() {
             return Ok(loaded);
         }
+        let loaded = self.project_at(&self.cwd)?;
+        Ok(self.loaded.get_or_init(|| loaded))
+    }
+
+    /// The configuration of the repository that another folder is in, such as this one as it was.
+    ///
+    /// # Errors
+    /// As [`Self::project`].
+    pub(crate) fn project_at(&self, dir: &Path) -> Result<Loaded> {
         let known = metrics::all().iter().map(|m| (m.name, m.range));
+        let suites = suite::metrics();
+        let of_suites = suites.iter().map(|name| (name.as_str(), (0.0, 1.0)));
         let names: Vec<(&str, (f64, f64))> =
-            known.chain(judged::all().iter().map(|m| (m.name, judged::registry::RANGE))).collect();
+            known.chain(judged::all().iter().map(|m| (m.name, judged::registry::RANGE))).chain(of_suites).collect();
         let judged: Vec<&str> = judged::all().iter().map(|m| m.name).collect();
         let vocabulary = Vocabulary { metrics: &names, judged: &judged };
-        let loaded = config::load(&self.cwd, &self.env, self.global.profile.as_deref(), &vocabulary)?;
-        Ok(self.loaded.get_or_init(|| loaded))
+        config::load(dir, &self.env, self.global.profile.as_deref(), &vocabulary)
     }
 
     /// The local folder `.kf`.
@@ -299,6 +309,12 @@ impl Cx {
             copies: loaded.root.join(KF_DIR),
             keys: self.artifact_keys()?,
         })
+    }
+
+    /// All that a state in a file needs that is thrown away: it is encrypted for nobody and signed by nobody.
+    pub(crate) fn settings_of_scratch(&self, file: &Path) -> Result<Settings> {
+        let copies = file.parent().unwrap_or(file).to_owned();
+        Ok(Settings { copies, keys: Keys::default(), ..self.unsigned_for(DbTarget::Sqlite(file.to_owned()))? })
     }
 
     fn seal(&self) -> Result<Option<Box<dyn Seal>>> {

@@ -23,6 +23,8 @@ use crate::seams::embedder::Embedder;
 use crate::seams::metrics::MetricSource;
 use crate::seams::model::Model;
 use crate::seams::traffic::Target;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 impl Cx {
     /// What makes vectors of texts here.
@@ -60,7 +62,12 @@ impl Cx {
     /// # Errors
     /// When the file cannot be used.
     pub(crate) fn answers(&self, mode: CacheMode) -> Result<Cached> {
-        Cached::open(&self.kf_dir()?.join("cache").join("answers.db"), mode)
+        Ok(Cached::open(&self.answers_file()?, mode)?.timed(Arc::clone(&self.clock)))
+    }
+
+    /// Where answers are kept; it may be deleted at any time.
+    pub(crate) fn answers_file(&self) -> Result<PathBuf> {
+        Ok(self.kf_dir()?.join("cache").join("answers.db"))
     }
 
     /// The Qdrant server, when `mlops.toml` names one.

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// See a release from end to end: register, evaluate, promote, refuse, try on users, take back, watch, roll back, verify
+/// See a release from end to end: register, test, evaluate, promote, refuse, try on users, take back, watch, roll back, optimize, verify
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "Examples:\n  kf demo\n  kf demo --dir /tmp/kf-demo     keep the folder and look around")]
 pub(crate) struct Args {
@@ -35,6 +35,8 @@ macro_rules! files {
 
 const FILES: &[(&str, &str)] = files![
     "mlops.toml",
+    "prompts.test.yaml",
+    "quotes/retrieval.yaml",
     "golden/support.jsonl",
     "answers/1.jsonl",
     "answers/2.jsonl",
@@ -99,10 +101,12 @@ const STORY: &[Step] = &[
     Say("Somebody makes it cheaper: a smaller model, one passage, a terse prompt. Its gates say no, so it goes nowhere."),
     Use("3"),
     Kf(&["register", "bot"], 0),
+    Kf(&["prompt", "test"], 3),
     Kf(&["eval", "bot", "--answers", "answers/3.jsonl"], 3),
     Kf(&["promote", "bot", "--to", "staging"], 3),
     Say("A better one: complete answers with citations. It is compared with production row by row, and passes."),
     Use("2"),
+    Kf(&["prompt", "test"], 0),
     Append("config/current/retrieval.yaml", "timeout_ms: 4\n"),
     Kf(&["register", "bot"], 0),
     Kf(&["diff", "bot@production", "bot"], 0),
@@ -141,6 +145,13 @@ const STORY: &[Step] = &[
     Ask,
     Kf(&["history", "bot"], 0),
     Say(
+        "A second bot needs no model: it quotes the handbook. Once a month variants of it are tried on some of the questions, and judged on the others.",
+    ),
+    Append("mlops.toml", QUOTES),
+    Kf(&["register", "quotes"], 0),
+    Kf(&["optimize", "quotes", "--metric", "token-f1", "--profile", "live"], 0),
+    Kf(&["diff", "quotes@1.0.0", "quotes@staging"], 0),
+    Say(
         "All of it is backed up, encrypted for a key that is kept elsewhere, and a drill proves that it comes back, and how fast.",
     ),
     Kf(&["backup", "keygen", "-o", "backup.key"], 0),
@@ -153,6 +164,19 @@ const STORY: &[Step] = &[
     Kf(&["audit", "verify"], 0),
     Kf(&["status"], 0),
 ];
+
+/// The tables of the bot that quotes, and of a profile in which versions answer live; what it may lack is less than of one that writes.
+const QUOTES: &str = "
+[model.quotes]
+type = \"config\"
+path = \"quotes\"
+
+[profile.live.system]
+kind = \"builtin\"
+
+[profile.live.gates.words]
+min = 0.5
+";
 
 /// How long one step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -176,7 +200,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let kept = if args.dir.is_some() { format!("\nThe folder stays: cd {}\n", dir.display()) } else { String::new() };
     cx.out.print(&format!(
         "\nDone: a worse version was refused, a better one tried on users, released and rolled back, a broken one taken back by itself, drift was \
-         found, and the log verified.\n{kept}"
+         found, better settings were, and the log verified.\n{kept}"
     ))?;
     Ok(Exit::Ok)
 }

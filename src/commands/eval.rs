@@ -1,7 +1,10 @@
 //! `kf eval`: scores of one version on a golden dataset, compared with production, with the gates they decide.
 
+mod answering;
+mod changed;
 mod judging;
 mod report;
+mod suite;
 
 use super::version_doc::VersionDoc;
 use crate::base::error::{Context, Error, Result};
@@ -12,21 +15,23 @@ use crate::base::text::{count, ellipsis};
 use crate::cli::arg::{report_file, told_in_a_line};
 use crate::cli::complete;
 use crate::cli::cx::Cx;
-use crate::cli::progress;
 use crate::cli::report::{json, markdown};
-use crate::config::System;
+use crate::config::{Loaded as Configured, Project, System};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::slice::Sliced;
+use crate::domain::eval::suite::Suite;
 use crate::domain::eval::{html, junit};
 use crate::domain::golden::{Answer, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
+use crate::release::kept::{Ending, Remembered};
 use crate::release::{answer, gates, system};
 use crate::seams::answerer::Answerer;
 use crate::store::objects::Objects;
 use crate::store::{Mode, Store};
+use answering::AnsweringDoc;
 use clap_complete::engine::ArgValueCompleter;
 use report::{Evaluated, failures, row_docs};
 use std::collections::{HashMap, HashSet};
@@ -36,18 +41,33 @@ use std::path::PathBuf;
 /// Score a version on a golden dataset, compare it with production, judge its gates
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
+    group(clap::ArgGroup::new("drawn").args(["sample", "suite"]).multiple(true)),
+    after_long_help = "Examples:\n  kf eval support-bot --answers answers.jsonl\n  kf eval support-bot@1.2.0 --dataset golden@2.0.0 --report junit=eval.xml --report html=eval.html\n  kf eval support-bot --metric token-f1 --metric ndcg --k 10 --gate production\n  kf eval support-bot --metric faithfulness --sample 50 --seed 7 --max-cost 0.50\n  kf eval support-bot --suite robustness --limit 50\n  kf eval support-bot --cache only          no request to a judge: what was answered before\n  kf eval --changed                         what this branch changes, against what there was before\n  kf eval --changed=origin/main --format json > eval.json && kf ci comment eval.json\n\nExits 3 when a gate fails, 4 when one is inconclusive, 5 when a judge failed on some rows or stopped at --max-cost."
 )]
 pub(crate) struct Args {
     /// The version
-    #[arg(add = ArgValueCompleter::new(complete::references))]
-    reference: Reference,
+    #[arg(required_unless_present = "changed", add = ArgValueCompleter::new(complete::references))]
+    reference: Option<Reference>,
+    /// Evaluate the models whose files changed since this branch parted from REF, each against what it was then; records nothing
+    #[arg(
+        long,
+        value_name = "REF",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["reference", "slices", "rows"]
+    )]
+    changed: Option<String>,
     /// The golden dataset: a file, or a registered dataset (default: `golden.dataset` in mlops.toml)
     #[arg(long, value_name = "D")]
     dataset: Option<String>,
     /// Recorded answers (JSON, JSONL or CSV), joined by id or question
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Ask the system every row as it is and changed, and score how often the answer stays as it should: robustness (typos, other words,
+    /// other contexts …) or bias (another name, gender, origin, age)
+    #[arg(long, value_name = "SUITE", value_parser = suite_of, conflicts_with_all = ["answers", "repeat"])]
+    suite: Option<Suite>,
     /// Only this metric; again for more (default: all that the data allows, proxies only where a gate names them)
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
@@ -77,6 +97,10 @@ fn override_of(text: &str) -> Result<Override, String> {
     text.parse().map_err(|e| told_in_a_line(&e))
 }
 
+fn suite_of(text: &str) -> Result<Suite, String> {
+    text.parse()
+}
+
 const KINDS: [&str; 4] = ["junit", "html", "markdown", "json"];
 
 fn report_of(text: &str) -> Result<ReportFile, String> {
@@ -88,37 +112,57 @@ fn stage_of(text: &str) -> Result<Stage, String> {
 }
 
 pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    match (&args.changed, &args.reference) {
+        (Some(since), _) => changed::run(cx, args, since),
+        (None, Some(reference)) => one(cx, args, reference),
+        (None, None) => Err(Error::usage("no version named").hint("name one, or ask for what changed: `kf eval --changed`")),
+    }
+}
+
+/// Evaluates one version and records it.
+fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
     let config = cx.project()?;
     let paths = cx.report_paths(&args.reports)?;
     let (store, objects) = (cx.store(Mode::Write)?, cx.objects()?);
     let (wanted, asked) = evaluate::metrics_of(&args.metrics, &config.project.gates)?;
-    let version = store.read(|view| table::resolve(view, &args.reference))?;
-    let dataset = args.dataset.clone().or_else(|| config.project.golden.dataset.as_ref().map(ToString::to_string));
-    let dataset = dataset.ok_or_else(|| {
-        Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
-    })?;
+    let version = store.read(|view| table::resolve(view, reference))?;
+    let dataset = dataset_of(args, &config.project)?;
     let configured = Reading::configured(&config.project.golden)?;
     let mut reading = reading(args, &configured);
     let mut loaded = evaluate::load(&store, &objects, &config.root, &dataset, &reading.map)?;
-    let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading))?;
+    let own = args.suite.map(|suite| reading.judge_of(&suite.judge(args.judging.seed)));
+    let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading), own)?;
     // A file of answers is held against all rows, a system is asked those that were chosen.
-    let of_file = args.answers.as_ref().map(|_| answers(cx, args, &objects, &version, &loaded, &reading.map)).transpose()?;
+    let file = args.answers.as_ref().map(|path| cx.cwd.join(path));
+    let whose = Whose { config, objects: &objects, version: &version, file, tells: true, leaves: true };
+    let of_file = whose.file.as_ref().map(|_| answers(cx, args, &whose, &loaded, &reading.map)).transpose()?;
     reading.rows = selection.apply(&mut loaded)?;
-    let Answers { mut answers, system, mapping: answers_mapping } = match of_file {
-        Some(found) => found,
-        None => answers(cx, args, &objects, &version, &loaded, &reading.map)?,
+    let (answered, suite) = match args.suite {
+        Some(suite) => suite::tried(cx, args, suite, (&whose, &loaded), &reading)?,
+        None => (of_file.map_or_else(|| answers(cx, args, &whose, &loaded, &reading.map), Ok)?, None),
     };
+    let Answers { mut samples, system, mapping: answers_mapping, answering, ending } = answered;
     let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
-    answers.retain(|id, _| chosen.contains(id.as_str()));
+    samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
+    let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
     let system = system.as_str();
-    let scores = evaluate::score(&loaded, &answers, &wanted, reading.k, cx.jobs());
-    let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
-    let judging = args.judging.judge(cx, asked, &loaded, &answers)?;
-    let evaluation = evaluate::keep(&store, &version, &loaded, (&reading.judge(), system), &scores)?;
+    let (scores, judging) = match &suite {
+        Some(suite) => (suite.scores.clone(), None),
+        None => {
+            let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
+            let scores = evaluate::score(&loaded, &each, &wanted, reading.k, cx.jobs());
+            (scores, args.judging.judge(cx, asked, &loaded, &each)?)
+        }
+    };
+    let by = suite.as_ref().map_or_else(|| reading.judge(), |suite| suite.judge(&reading));
+    let evaluation = evaluate::keep(&store, &version, &loaded, (&by, system), &scores)?;
     let judged = match &judging {
         Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&j.judge(&reading), system), &j.outcome.scores)?),
         None => None,
     };
+    // What was recorded has ended, whatever gates say of it.
+    ending.map_or(Ok(()), |ending| ending.note())?;
+    let answers = answering::shown(&samples);
     let judged_scores = judging.as_ref().map(|j| &j.outcome.scores);
     let must_pass = &evaluate::must_pass(&loaded);
     let mut fresh = vec![Fresh { evaluation: &evaluation, scores: &scores, must_pass }];
@@ -130,8 +174,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
         answers_mapping,
-        failures: failures(&answers),
-        ignored: reading.ignored(&configured),
+        answering,
+        failures: failures(&each),
+        unanswered: answers.values().filter(|a| a.answer.is_none()).count(),
+        ignored: suite.as_ref().map_or_else(|| reading.ignored(&configured), |suite| suite.ignored(&reading, &configured)),
         production,
         comparison,
         stage,
@@ -140,6 +186,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         slices,
         rows: args.judging.rows.map(|_| row_docs(&[&scores].into_iter().chain(judged_scores).collect::<Vec<_>>())),
         judging: judging.as_ref().map(|j| j.doc(&store)).transpose()?,
+        suite: suite.map(suite::Ran::into_doc),
         evaluation,
         judged,
     };
@@ -158,6 +205,14 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
     }
     cx.out.emit(&report)
+}
+
+/// The golden dataset that is asked.
+fn dataset_of(args: &Args, project: &Project) -> Result<String> {
+    let dataset = args.dataset.clone().or_else(|| project.golden.dataset.as_ref().map(ToString::to_string));
+    dataset.ok_or_else(|| {
+        Error::usage("no golden dataset named").hint("name one with `--dataset`, or set `[golden] dataset` in mlops.toml")
+    })
 }
 
 /// The stage whose gates are judged, and their verdicts.
@@ -215,53 +270,109 @@ fn slices(store: &Store, version: &VersionRow, loaded: &Loaded, fresh: &[Fresh<'
 const RECORDED: &str = "recorded";
 
 struct Answers {
-    answers: HashMap<String, Answer>,
+    /// By row id, once for each time that the questions were asked; at least one.
+    samples: Vec<HashMap<String, Answer>>,
     /// How they came; gates tell by it what they may rest on.
     system: String,
     /// How a file of recorded answers was read.
     mapping: Option<Mapping>,
+    /// How a system was asked.
+    answering: Option<AnsweringDoc>,
+    /// What is to be noted once the evaluation is recorded.
+    ending: Option<Ending>,
 }
 
-fn answers(cx: &Cx, args: &Args, objects: &Objects, version: &VersionRow, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
-    if let Some(path) = &args.answers {
-        let file = evaluate::answers_from_file(&cx.cwd.join(path), loaded, map)?;
+impl Answers {
+    fn recorded(answers: HashMap<String, Answer>, mapping: Option<Mapping>) -> Self {
+        Self { samples: vec![answers], system: RECORDED.to_owned(), mapping, answering: None, ending: None }
+    }
+}
+
+/// Whose answers are wanted: those of a version, as the configuration says that it stands in, or of a file.
+struct Whose<'a> {
+    config: &'a Configured,
+    objects: &'a Objects,
+    version: &'a VersionRow,
+    file: Option<PathBuf>,
+    /// Whether a person is told of answers in the file that belong to no row.
+    tells: bool,
+    /// Whether a cache of answers is begun where there is no `.kf`.
+    leaves: bool,
+}
+
+fn answers(cx: &Cx, args: &Args, whose: &Whose<'_>, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
+    let Whose { file, tells, .. } = whose;
+    if let Some(path) = file {
+        let file = evaluate::answers_from_file(path, loaded, map)?;
         Mapping::check(&[&loaded.golden.mapping, &file.mapping])?;
-        for warning in warnings(&path.display().to_string(), &loaded.dataset.name, &file.unmatched) {
-            cx.out.note(&warning);
+        let shown = args.answers.as_deref().unwrap_or(path).display().to_string();
+        for warning in warnings(&shown, &loaded.dataset.name, &file.unmatched).iter().filter(|_| *tells) {
+            cx.out.note(warning);
         }
-        return Ok(Answers { answers: file.answers, system: RECORDED.to_owned(), mapping: Some(file.mapping) });
+        return Ok(Answers::recorded(file.answers, Some(file.mapping)));
     }
     Mapping::check(&[&loaded.golden.mapping])?;
-    let config = cx.project()?;
-    if config.project.system == System::Recorded {
-        return recorded(loaded);
-    }
-    let files = evaluate::unpack(objects, version)?;
-    if config.project.system == System::Builtin {
-        let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
-        let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
-        let writer = args.judging.writer(cx)?;
-        let model = writer.as_ref().map(|w| w.model.about().model.clone());
-        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
-        let answers = asked(cx, &system, loaded);
-        cx.tell_of_engine(system.note());
-        let kept = if system.cached() > 0 { gates::FROM_CACHE } else { "" };
-        return answers.map(|a| Answers { system: model.map_or(a.system.clone(), |m| format!("{}, {m}{kept}", a.system)), ..a });
-    }
-    let system = system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?;
-    let Some(system) = system else { return recorded(loaded) };
-    asked(cx, system.as_ref(), loaded)
+    let found = live(cx, args, whose, &mut |system, how| asked(cx, system, how, loaded))?;
+    let Some((answers, ending)) = found else { return recorded(loaded) };
+    Ok(Answers { ending, ..answers })
 }
 
-fn asked(cx: &Cx, system: &dyn Answerer, loaded: &Loaded) -> Result<Answers> {
-    let bar = progress::things(&cx.out, "answering", loaded.golden.rows.len() as u64);
-    let answers = evaluate::answers_from(system, loaded, &|| bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(Answers { answers, system: system.kind().to_owned(), mapping: None })
+/// Asks a system, which is called so and is asked so often.
+type Ask<'a, T> = dyn FnMut(&dyn Answerer, (String, u32)) -> Result<T> + 'a;
+
+/// Asks the system that answers for the version, which is told how it is called and how often it is asked, and gives what is to be noted
+/// at the end; `None` where answers are recorded.
+fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Result<Option<(T, Option<Ending>)>> {
+    let Whose { config, objects, version, leaves, .. } = whose;
+    if config.project.system == System::Recorded {
+        return Ok(None);
+    }
+    let how = args.judging.kept(cx, *leaves);
+    if config.project.system == System::Builtin {
+        let files = evaluate::unpack(objects, version)?;
+        let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
+        let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
+        let writer = args.judging.writer(cx, &config.project)?;
+        let model = writer.as_ref().map(|w| w.model.about().model.clone());
+        let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
+        // What is quoted is the same every time.
+        let repeat = if model.is_some() { args.judging.repeat } else { 1 };
+        let name = model.map_or_else(|| system.kind().to_owned(), |model| format!("{}, {model}", system.kind()));
+        let found = ask(&system, (name, repeat));
+        cx.tell_of_engine(system.note());
+        return Ok(Some((found?, None)));
+    }
+    let Some(about) = system::identity(
+        &config.project.system,
+        (version.name.as_ref(), &version.version.to_string()),
+        &version.digest,
+        &config.root,
+    )?
+    else {
+        return Ok(None);
+    };
+    // Where nobody may be asked, nothing is needed for asking.
+    let files = if how.is_all() { None } else { Some(evaluate::unpack(objects, version)?) };
+    let system = match &files {
+        Some(files) => system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?,
+        None => None,
+    };
+    let kind = config.project.system.kind().word();
+    let remembered = Remembered::open((system.as_deref(), kind, about), &cx.answers_file()?, how, &cx.clock)?;
+    let found = ask(&remembered, (kind.to_owned(), args.judging.repeat))?;
+    Ok(Some((found, Some(remembered.ending()))))
+}
+
+/// Asks a system that is called `name` every question so often.
+fn asked(cx: &Cx, system: &dyn Answerer, (name, repeat): (String, u32), loaded: &Loaded) -> Result<Answers> {
+    let (rounds, answering) = answering::rounds(cx, system, loaded, repeat)?;
+    let kept = if answering.has_kept() { gates::FROM_CACHE } else { "" };
+    let samples = rounds.into_iter().map(|round| round.answers).collect();
+    Ok(Answers { samples, system: format!("{name}{kept}"), mapping: None, answering: Some(answering), ending: None })
 }
 
 fn recorded(loaded: &Loaded) -> Result<Answers> {
-    Ok(Answers { answers: evaluate::answers_in_dataset(loaded)?, system: RECORDED.to_owned(), mapping: None })
+    Ok(Answers::recorded(evaluate::answers_in_dataset(loaded)?, None))
 }
 
 /// One line for each reason why answers belong to no row.

@@ -11,6 +11,7 @@ mod backup;
 mod canary;
 mod card;
 mod checkout;
+mod ci;
 mod completions;
 mod config;
 mod demo;
@@ -39,6 +40,7 @@ mod list;
 mod log;
 mod monitor;
 mod moved;
+mod optimize;
 mod promote;
 mod prompt;
 mod register;
@@ -75,6 +77,8 @@ pub(crate) enum Command {
     Canary(canary::Command),
     Card(card::Args),
     Checkout(checkout::Args),
+    #[command(subcommand)]
+    Ci(ci::Command),
     Completions(completions::Args),
     #[command(subcommand)]
     Config(config::Command),
@@ -111,6 +115,7 @@ pub(crate) enum Command {
     Log(log::Args),
     #[command(subcommand)]
     Monitor(monitor::Command),
+    Optimize(optimize::Args),
     Promote(promote::Args),
     #[command(subcommand)]
     Prompt(prompt::Command),
@@ -149,6 +154,7 @@ impl Command {
             Self::Canary(command) => command.run(cx),
             Self::Card(args) => card::run(cx, args),
             Self::Checkout(args) => checkout::run(cx, args),
+            Self::Ci(command) => command.run(cx),
             Self::Completions(args) => completions::run(cx, args),
             Self::Config(command) => command.run(cx),
             Self::Demo(args) => demo::run(cx, args),
@@ -175,6 +181,7 @@ impl Command {
             Self::List(args) => list::run(cx, args),
             Self::Log(args) => log::run(cx, args),
             Self::Monitor(command) => command.run(cx),
+            Self::Optimize(args) => optimize::run(cx, args),
             Self::Promote(args) => promote::run(cx, args),
             Self::Prompt(command) => command.run(cx),
             Self::Register(args) => register::run(cx, args),

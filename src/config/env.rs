@@ -46,6 +46,7 @@ variables! {
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "`true` inside GitHub Actions.";
     GITHUB_STEP_SUMMARY = "GITHUB_STEP_SUMMARY", "The file that takes Markdown for the summary of a GitHub step; counts where `GITHUB_ACTIONS` is `true`.";
     GITHUB_OUTPUT = "GITHUB_OUTPUT", "The file that takes the outputs of a GitHub step; counts where `GITHUB_ACTIONS` is `true`.";
+    GITHUB_BASE_REF = "GITHUB_BASE_REF", "The branch that a pull request goes into: what `kf eval --changed` compares with, as `origin/BRANCH`.";
     COLUMNS = "COLUMNS", "Width of tables in characters, when it cannot be asked of the terminal.";
     PATH = "PATH", "Where programs are that are named without a `/`.";
     HOME = "HOME", "The home directory.";

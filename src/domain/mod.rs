@@ -11,6 +11,8 @@ pub mod flag;
 pub mod golden;
 pub mod ingest;
 pub mod monitor;
+pub mod optimize;
 pub mod prompt;
 pub mod registry;
+pub mod review;
 pub mod rollout;

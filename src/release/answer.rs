@@ -16,17 +16,16 @@ use crate::config::Project;
 use crate::domain::ingest::chunk::sentences_of;
 use crate::domain::ingest::quality::language;
 use crate::domain::ingest::table::{Filter, Scope};
-use crate::domain::prompt::book::Book;
-use crate::domain::registry::parts::{Layout, Parts, parse_parts};
+use crate::domain::registry::parts::{Layout, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
-use crate::release::search::{Hit, Request, Searcher};
-use crate::seams::answerer::{Answer, Answered, Answerer, Question};
+use crate::release::search::{Request, Searcher};
+use crate::seams::answerer::{Answer, Answered, Answerer, Kept, Question};
 use crate::seams::embedder::{Embedder, Purpose};
-use crate::seams::model::{Completion, Failure, FailureKind, Outcome};
+use crate::seams::model::{self, Completion, Failure, FailureKind, Outcome};
 use crate::store::Store;
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -36,6 +35,12 @@ use writer::{Script, Writer};
 const QUOTED: usize = 2;
 /// What is answered when nothing was found; `refusal-correct` knows the phrase.
 const NOTHING: &str = "I could not find an answer in the documents.";
+
+/// A text that an answer may rest on, and where it stands.
+pub(super) struct Passage {
+    source: String,
+    text: String,
+}
 
 /// Gives the Qdrant server for a collection, when it is there.
 pub type QdrantOf<'q> = &'q dyn Fn(&Scope) -> Result<Option<Qdrant>>;
@@ -51,8 +56,6 @@ pub struct Builtin<'a> {
     qdrant: Option<Qdrant>,
     /// The model that writes, with the version's prompt.
     writer: Option<(Writer, Script)>,
-    /// Answers that nobody was asked for now.
-    cached: Cell<usize>,
     /// What the first answer said of the engine that finds the nearest vectors.
     note: OnceCell<String>,
 }
@@ -81,8 +84,8 @@ pub fn builtin<'a>(
     let retrieval = Retrieval::of(&parts)?;
     let writer = match writer {
         Some(writer) => {
-            let script = books(&parts, &borrowed).and_then(|books| Script::of(&books));
-            Some((writer, script.context(|| format!("{} cannot answer", version.reference()))?))
+            let script = Script::of(&parts, &borrowed).context(|| format!("{} cannot answer", version.reference()))?;
+            Some((writer, script))
         }
         None => None,
     };
@@ -90,21 +93,8 @@ pub fn builtin<'a>(
     let tenant = project.ingest.tenant.clone();
     let scope = store.read(|view| Scope::find(view, &tenant, &collection))?;
     let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
-    let (cached, note) = (Cell::new(0), OnceCell::new());
-    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, cached, note })
-}
-
-/// The files of prompts among those of a version.
-fn books(parts: &Parts, files: &[(&str, &[u8])]) -> Result<Vec<Book>> {
-    let of_prompts = files.iter().filter(|(path, _)| parts.prompts.iter().any(|prompt| prompt.path == *path));
-    let read = of_prompts.map(|(path, bytes)| {
-        Book::read(path, bytes).map_err(|faults| {
-            let lines: Vec<String> =
-                faults.iter().map(|fault| format!("{path}:{}:{}: {}", fault.line, fault.column, fault.message)).collect();
-            Error::new(lines.join("\n"))
-        })
-    });
-    read.collect()
+    let note = OnceCell::new();
+    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, note })
 }
 
 /// An answer with what the model said and took.
@@ -145,7 +135,7 @@ impl Answerer for Builtin<'_> {
             // A question that cannot be asked, an empty one, is its outcome; a state that cannot be read ends the work.
             let outcome = match question.question.trim().is_empty() {
                 true => Err("the question is empty".to_owned()),
-                false => Ok(self.one(&question.question)?),
+                false => Ok(self.one(question)?),
             };
             each(Answered { id: question.id.clone(), outcome })?;
         }
@@ -161,11 +151,6 @@ impl Builtin<'_> {
     /// What a person should know of the engine that finds the nearest vectors, and what to type.
     pub fn note(&self) -> Option<&str> {
         self.note.get().map(String::as_str)
-    }
-
-    /// Answers that came out of the cache: what they say of time is of another day.
-    pub fn cached(&self) -> usize {
-        self.cached.get()
     }
 
     /// Lets the model write every answer. Passages are looked for on this thread while the model writes about others.
@@ -195,9 +180,11 @@ impl Builtin<'_> {
             let asked = match question.question.trim().is_empty() {
                 true => Err("the question is empty".to_owned()),
                 false => {
-                    let (found, hits) = self.found(&question.question)?;
+                    let (found, hits) = self.found(question)?;
                     let request = script.request(&question.question, &hits, &writer.settings);
-                    request.map(|r| (found, r)).map_err(|why| format!("the prompt cannot be rendered: {why}"))
+                    request
+                        .map(|r| (found, model::Request { sample: question.sample, ..r }))
+                        .map_err(|why| format!("the prompt cannot be rendered: {why}"))
                 }
             };
             let (found, request) = match asked {
@@ -210,9 +197,9 @@ impl Builtin<'_> {
             };
             let digest = request.digest()?;
             open.insert(question.id.clone(), (found, digest));
-            if let Some(kept) = writer.cache.completion(writer.model.about(), &digest)? {
-                self.cached.set(self.cached.get() + 1);
-                take((question.id.clone(), Ok(kept)), &mut open)?;
+            if let Some((completion, at)) = writer.cache.given(writer.model.about(), &digest)? {
+                open.entry(question.id.clone()).and_modify(|(found, _)| found.kept = Some(Kept { at }));
+                take((question.id.clone(), Ok(completion)), &mut open)?;
             } else if writer.cache.is_all() {
                 let why = Failure::new(FailureKind::NotAsked, "nobody was asked: it is not in the cache");
                 take((question.id.clone(), Err(why)), &mut open)?;
@@ -230,13 +217,23 @@ impl Builtin<'_> {
         Ok(())
     }
 
-    fn one(&self, question: &str) -> Result<Answer> {
-        let (found, hits) = self.found(question)?;
-        Ok(Answer { text: self.quote(question, &hits)?, ..found })
+    fn one(&self, question: &Question) -> Result<Answer> {
+        let (found, passages) = self.found(question)?;
+        Ok(Answer { text: self.quote(&question.question, &passages)?, ..found })
     }
 
-    /// What was found for a question: an answer without its text, and the passages.
-    fn found(&self, question: &str) -> Result<(Answer, Vec<Hit>)> {
+    /// What a question is answered from: an answer without its text, and the passages. Those that come with the question take the place
+    /// of what would be looked for, and have no source but their place.
+    fn found(&self, question: &Question) -> Result<(Answer, Vec<Passage>)> {
+        if let Some(given) = &question.contexts {
+            let passage = |(i, text): (usize, &String)| Passage { source: format!("passage {}", i + 1), text: text.clone() };
+            let passages = given.iter().enumerate().map(passage).collect();
+            return Ok((Answer { contexts: Some(given.clone()), ..Answer::default() }, passages));
+        }
+        self.looked_up(&question.question)
+    }
+
+    fn looked_up(&self, question: &str) -> Result<(Answer, Vec<Passage>)> {
         let filters = self.filters(question);
         let request = Request { query: question, k: self.retrieval.k, filters: &filters, words: self.retrieval.words };
         let searcher = Searcher {
@@ -251,7 +248,7 @@ impl Builtin<'_> {
         if let Some(note) = found.note {
             self.note.get_or_init(|| note);
         }
-        let hits = found.hits;
+        let hits: Vec<Passage> = found.hits.into_iter().map(|h| Passage { source: h.source, text: h.text }).collect();
         let mut ids: Vec<String> = Vec::new();
         for hit in &hits {
             if !ids.contains(&hit.source) {
@@ -273,7 +270,7 @@ impl Builtin<'_> {
     }
 
     /// The sentences nearest to the question, in the order of the passages they stand in.
-    fn quote(&self, question: &str, hits: &[Hit]) -> Result<String> {
+    fn quote(&self, question: &str, hits: &[Passage]) -> Result<String> {
         let sentences: Vec<(usize, &str)> =
             hits.iter().enumerate().flat_map(|(i, hit)| sentences_of(&hit.text).into_iter().map(move |s| (i, s))).collect();
         if sentences.is_empty() {

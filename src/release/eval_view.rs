@@ -6,6 +6,7 @@ use crate::domain::eval::gate::Judged;
 use crate::domain::eval::known::known;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
+use crate::domain::eval::suite;
 use crate::domain::eval::view::{CompareView, Direction, EvalView, GateView, MetricView, RowView, ScoreView};
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
@@ -130,6 +131,7 @@ fn group(metric: &str) -> &'static str {
         None => "budget",
         Some(_) if RETRIEVAL.contains(&metric) => "retrieval",
         Some(m) if m.judged => "judged",
+        Some(_) if suite::of_metric(metric).is_some() => "suite",
         Some(_) => "text",
     }
 }

@@ -8,17 +8,18 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::text::{did_you_mean, visible};
+use crate::base::time::Timestamp;
 use crate::config::{Gate, Project};
 use crate::domain::eval::compare::Pairs;
 use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
 use crate::domain::eval::metrics::{self, MetricId, Near};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
-use crate::domain::eval::score::{How, Scores, score_all};
+use crate::domain::eval::score::{How, Scores, score_samples};
 use crate::domain::eval::slice::{self, Sliced};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
-use crate::seams::answerer::{Answerer, Question, Tokens};
+use crate::seams::answerer::{self, Answerer, Question, Tokens};
 use crate::stats::power;
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
@@ -104,32 +105,58 @@ pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &[Override]) -> Resu
 /// # Errors
 /// When the system cannot be asked at all; a question that fails is an answer with its error.
 pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn()) -> Result<HashMap<String, Answer>> {
-    let questions: Vec<Question> = loaded
-        .golden
-        .rows
-        .iter()
-        .map(|r| Question { id: r.id.clone(), question: r.question.clone(), contexts: None, meta: r.extra.clone() })
-        .collect();
-    let mut answers = HashMap::new();
+    Ok(round(system, &loaded.golden.rows, 0, progress)?.answers)
+}
+
+/// What a system answered to every question once.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// The answers by row id; one that did not come is there with its error.
+    pub answers: HashMap<String, Answer>,
+    /// When those were given that nobody was asked for now, where that is known.
+    pub kept: Vec<Option<Timestamp>>,
+}
+
+/// Asks a system the questions of some rows for the `sample`-th time, from 0.
+///
+/// # Errors
+/// As [`answers_from`].
+pub fn round(system: &dyn Answerer, rows: &[golden::Row], sample: u32, progress: &dyn Fn()) -> Result<Round> {
+    let question = |r: &golden::Row| Question {
+        id: r.id.clone(),
+        question: r.question.clone(),
+        contexts: None,
+        meta: r.extra.clone(),
+        sample,
+    };
+    let questions: Vec<Question> = rows.iter().map(question).collect();
+    let mut round = Round::default();
     system.answer(&questions, &mut |answered| {
         progress();
-        let answer = match answered.outcome {
-            Ok(a) => Answer {
-                answer: Some(a.text),
-                contexts: a.contexts.unwrap_or_default(),
-                context_ids: a.context_ids.unwrap_or_default(),
-                latency_ms: a.latency_ms,
-                cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
-                tokens: total(a.tokens),
-                ..Answer::default()
-            },
-            // It becomes the reason why a row has no score, and a state keeps no U+0000.
-            Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
-        };
-        answers.insert(answered.id, answer);
+        if let Ok(a) = &answered.outcome {
+            round.kept.extend(a.kept.map(|kept| kept.at));
+        }
+        round.answers.insert(answered.id, answer_of(answered.outcome));
         Ok(())
     })?;
-    Ok(answers)
+    Ok(round)
+}
+
+/// What became of a question, as answers are scored.
+pub(super) fn answer_of(outcome: std::result::Result<answerer::Answer, String>) -> Answer {
+    match outcome {
+        Ok(a) => Answer {
+            answer: Some(a.text),
+            contexts: a.contexts.unwrap_or_default(),
+            context_ids: a.context_ids.unwrap_or_default(),
+            latency_ms: a.latency_ms,
+            cost_usd: a.cost.map(crate::base::quantity::MicroUsd::usd),
+            tokens: total(a.tokens),
+            ..Answer::default()
+        },
+        // It becomes the reason why a row has no score, and a state keeps no U+0000.
+        Err(error) => Answer { error: Some(error.replace('\0', "\u{fffd}")), ..Answer::default() },
+    }
 }
 
 /// Tokens in and out; unknown when the system stated only one of them.
@@ -221,10 +248,21 @@ impl Selection {
     }
 }
 
-/// Scores the answers.
-pub fn score(loaded: &Loaded, answers: &HashMap<String, Answer>, wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
+/// Scores the answers; of several to each question the mean counts.
+pub fn score(loaded: &Loaded, answers: &[&HashMap<String, Answer>], wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
+    score_rows(&loaded.golden.rows, answers, wanted, k, jobs)
+}
+
+/// Scores the answers to some rows, as [`score`].
+pub fn score_rows(
+    rows: &[golden::Row],
+    answers: &[&HashMap<String, Answer>],
+    wanted: &[MetricId],
+    k: NonZeroU32,
+    jobs: usize,
+) -> Scores {
     let k = usize::try_from(k.get()).unwrap_or(usize::MAX);
-    score_all(&loaded.golden.rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
+    score_samples(rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
 }
 
 /// The rows that must pass each by itself.
@@ -301,6 +339,9 @@ pub struct Compared {
     pub verdict: &'static str,
     /// About how many rows would decide it, when it is inconclusive.
     pub needed: Option<u64>,
+    /// The two-sided chance of so large a difference when there is none, for whoever corrects it for other tests.
+    #[serde(skip)]
+    pub p_value: f64,
 }
 
 /// The version in production and its newest evaluation on the same dataset; `None` when there is none.
@@ -324,19 +365,43 @@ pub fn compare(
     evaluation: &Evaluation,
     (loaded, scores): (&Loaded, &Scores),
 ) -> Result<Option<(VersionRow, Vec<Compared>)>> {
-    let clusters: HashMap<&str, &str> =
-        loaded.golden.rows.iter().filter_map(|r| Some((r.id.as_str(), r.cluster.as_deref()?))).collect();
+    let clusters = clusters_of(loaded);
     store.read(|view| {
         let Some((production, base)) = against(view, version, evaluation)? else { return Ok(None) };
         let mut compared = Vec::new();
         for sum in &evaluation.metrics {
             let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();
-            let now = scores.rows.iter().filter(|r| r.metric == sum.metric);
-            let pair = |r: &RowScore| Some((*before.get(&r.row)?, r.value?, clusters.get(r.row.as_str()).copied()));
-            compared.extend(compare_pairs(&sum.metric, &Pairs::of(now.filter_map(pair))));
+            compared.extend(compare_metric(&sum.metric, &|row| before.get(row).copied(), &scores.rows, &clusters));
         }
         Ok(Some((production, compared)))
     })
+}
+
+/// Compares scores of the same rows that nobody recorded: those of before with those of now.
+pub fn paired(loaded: &Loaded, before: &Scores, now: &Scores) -> Vec<Compared> {
+    let clusters = clusters_of(loaded);
+    let scored = |r: &&RowScore| r.value.is_some();
+    let old: HashMap<(&str, &str), Option<f64>> =
+        before.rows.iter().filter(scored).map(|r| ((r.metric.as_str(), r.row.as_str()), r.value)).collect();
+    let one = |metric: &str| compare_metric(metric, &|row| old.get(&(metric, row)).copied().flatten(), &now.rows, &clusters);
+    now.sums.iter().filter_map(|sum| one(&sum.metric)).collect()
+}
+
+/// The cluster of each row that is in one.
+fn clusters_of(loaded: &Loaded) -> HashMap<&str, &str> {
+    loaded.golden.rows.iter().filter_map(|r| Some((r.id.as_str(), r.cluster.as_deref()?))).collect()
+}
+
+/// One metric on the rows that have a score before and now.
+fn compare_metric(
+    metric: &str,
+    before: &dyn Fn(&str) -> Option<f64>,
+    now: &[RowScore],
+    clusters: &HashMap<&str, &str>,
+) -> Option<Compared> {
+    let now = now.iter().filter(|r| r.metric == metric);
+    let pair = |r: &RowScore| Some((before(&r.row)?, r.value?, clusters.get(r.row.as_str()).copied()));
+    compare_pairs(metric, &Pairs::of(now.filter_map(pair)))
 }
 
 /// Every metric in every slice of the dataset, against production where there is one.
@@ -394,6 +459,7 @@ fn compare_pairs(metric: &str, pairs: &Pairs) -> Option<Compared> {
             None => "inconclusive",
         },
         needed: if verdict.is_none() { needed() } else { None },
+        p_value: found.p_value,
     })
 }
 

@@ -17,6 +17,7 @@ use crate::domain::eval::known::known;
 use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record::{self, Evaluation, Summary};
 use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95};
+use crate::domain::eval::suite;
 use crate::domain::ingest::table::Scope;
 use crate::domain::monitor::exposition::Figures;
 use crate::domain::monitor::metric;
@@ -120,7 +121,9 @@ fn evaluations(view: View<'_>, version: &VersionRow, figures: &mut Figures) -> R
     attest::evaluations(view, version, &newest_first)?;
     let mut seen = BTreeSet::new();
     let whole = newest_first.iter().filter(|e| e.is_whole());
-    whole.filter(|e| seen.insert((&e.dataset, is_judged(e)))).for_each(|e| evaluation(version, e, figures));
+    whole
+        .filter(|e| seen.insert((&e.dataset, is_judged(e), suite::of_judge(&e.judge))))
+        .for_each(|e| evaluation(version, e, figures));
     Ok(())
 }
 
@@ -131,8 +134,8 @@ fn is_judged(e: &Evaluation) -> bool {
 fn evaluation(version: &VersionRow, found: &Evaluation, figures: &mut Figures) {
     let number = version.version.to_string();
     let of = [version.name.as_str(), number.as_str(), found.dataset.as_str()];
-    // Both are made by one command, so one time is told.
-    if !is_judged(found) {
+    // What is computed and what is judged are made by one command, so one time is told; a suite is another one.
+    if !is_judged(found) && suite::of_judge(&found.judge).is_none() {
         figures.put(&metric::EVALUATED_AT, of, seconds(found.at));
     }
     for sum in &found.metrics {

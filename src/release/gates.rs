@@ -17,6 +17,7 @@ use crate::domain::eval::judged;
 use crate::domain::eval::known::known;
 use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::eval::score::Scores;
+use crate::domain::eval::suite;
 use crate::domain::golden::Override;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::release::{attest, calibration, dataset, judging};
@@ -158,6 +159,9 @@ struct Case<'a> {
 impl Case<'_> {
     /// Whose evaluations have a metric; `None` when a model judges it and none is named.
     fn judge(&self, metric: &str) -> Option<String> {
+        if let Some(suite) = suite::of_metric(metric) {
+            return Some(self.reading.judge_of(&suite.judge(0)));
+        }
         match is_judged(metric) {
             false => Some(self.reading.judge()),
             true => self.model.as_deref().map(|model| self.reading.judge_of(model)),
@@ -188,7 +192,8 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         Err(e) if e.kind() == Kind::Broken => return Err(e),
         Err(e) => return open(format!("the golden dataset {wanted} cannot be read: {e}")),
     };
-    let evaluate = format!("run `kf eval {} --dataset {wanted}`", version.reference());
+    let suite = suite::of_metric(metric).map(|suite| format!(" --suite {suite}")).unwrap_or_default();
+    let evaluate = format!("run `kf eval {} --dataset {wanted}{suite}`", version.reference());
     let Some(by) = case.judge(metric) else {
         return open(format!("a model judges {metric}, and mlops.toml names none: add `[judge]` with `provider` and `model`"));
     };
@@ -200,6 +205,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     let Some(found) = found else {
         let others = record::of_version(view, version.id, OTHERS)?.iter().any(|e| e.dataset_digest == digest);
         let with = match (others, is_judged(metric)) {
+            _ if !suite.is_empty() => " by this suite",
             (false, _) => "",
             (true, false) => " with the `k` and `map` of `[golden]` in mlops.toml",
             (true, true) => " by the judge of `[judge]` in mlops.toml",
@@ -213,7 +219,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     }
     if found.system.ends_with(FROM_CACHE) && metric == Budget::LatencyP95.word() {
         return open(format!(
-            "its answers came from the cache, so their time is that of another day: {evaluate} with `--cache off`"
+            "its answers came from the cache, so their time is that of another run: {evaluate} with `--cache off`"
         ));
     }
     if let Some(why) = unfit(case, gate, &found)? {
@@ -297,8 +303,9 @@ fn compare(
         return Ok(Judged { first_release: true, ..Judged::open(name, metric, condition, reason) });
     };
     let Some(base) = record::newest(view, production.id, dataset, by)? else {
+        let suite = suite::of_metric(metric).map(|suite| format!(" --suite {suite}")).unwrap_or_default();
         return open(format!(
-            "{} in production has no evaluation on this dataset: run `kf eval {}`",
+            "{} in production has no evaluation on this dataset: run `kf eval {}{suite}`",
             production.reference(),
             production.reference()
         ));

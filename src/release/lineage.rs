@@ -3,6 +3,7 @@
 use crate::base::error::Result;
 use crate::base::name::ModelType;
 use crate::domain::eval::record;
+use crate::domain::registry::change::PARENT;
 use crate::domain::registry::lineage::{Edge, Graph, Node, NodeKind};
 use crate::domain::registry::table::{self, VersionRow};
 use crate::store::View;
@@ -73,7 +74,7 @@ impl Walk<'_> {
         for (relation, target) in table::links_from(self.view, v.id)? {
             let known = self.seen.contains(&target.reference());
             let to = self.version(&target)?;
-            self.edge(&id, &to, if relation == "depends" { "depends on" } else { "made with" });
+            self.edge(&id, &to, worded(&relation));
             if !known {
                 self.up(&target)?;
             }
@@ -86,11 +87,20 @@ impl Walk<'_> {
         for (relation, user) in table::links_to(self.view, v.id)? {
             let known = self.seen.contains(&user.reference());
             let from = self.version(&user)?;
-            self.edge(&from, &v.reference(), if relation == "depends" { "depends on" } else { "made with" });
+            self.edge(&from, &v.reference(), worded(&relation));
             if !known {
                 self.down(&user)?;
             }
         }
         Ok(())
+    }
+}
+
+/// A link in words.
+fn worded(relation: &str) -> &'static str {
+    match relation {
+        "depends" => "depends on",
+        PARENT => "varied from",
+        _ => "made with",
     }
 }

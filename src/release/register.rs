@@ -16,7 +16,7 @@ use crate::base::reference::Reference;
 use crate::base::version::{Bump, Version};
 use crate::config::{Model, Project};
 use crate::domain::registry::bump::advise;
-use crate::domain::registry::change::{self, NewVersion, Number};
+use crate::domain::registry::change::{self, NewVersion, Number, PARENT};
 use crate::domain::registry::diff::{Dependency, Difference, Side, compare};
 use crate::domain::registry::manifest::{FileEntry, Manifest, media_type};
 use crate::domain::registry::parts::{Layout, Part, has_parts, parse_parts};
@@ -80,6 +80,8 @@ pub struct Request {
     pub depends: Vec<Reference>,
     /// The dataset it was made from.
     pub dataset: Option<Reference>,
+    /// The version that it is a variant of.
+    pub parent: Option<Reference>,
     /// Which files are which part, where names do not say it.
     pub layout: Layout,
     /// The ticket.
@@ -118,6 +120,7 @@ impl Request {
             tags: model.map(|m| m.tags.clone()).unwrap_or_default(),
             depends: model.map(|m| m.depends.clone()).unwrap_or_default(),
             dataset: model.and_then(|m| m.dataset.clone()),
+            parent: None,
             layout: model.map_or_else(|| Ok(Layout::default()), layout_of)?,
             ticket: None,
             reason: None,
@@ -238,6 +241,10 @@ fn look_up(view: View<'_>, request: &Request) -> Result<(Option<ModelType>, Link
                 .hint("name a version that was registered with `--type dataset`"));
         }
         links.push(("dataset".to_owned(), dataset));
+    }
+    if let Some(reference) = &request.parent {
+        let parent = table::resolve(view, reference).context(|| format!("cannot descend from {reference}"))?;
+        links.push((PARENT.to_owned(), parent));
     }
     Ok((existing, links))
 }

@@ -6,6 +6,7 @@
 
 use crate::base::error::{Error, Result};
 use crate::base::quantity::MicroUsd;
+use crate::base::time::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -20,6 +21,15 @@ pub struct Question {
     pub contexts: Option<Vec<String>>,
     /// What else the dataset says of the row; passed on unchanged.
     pub meta: Map<String, Value>,
+    /// Which of several answers to the same question it is, from 0. Systems are not told; it keeps repeats apart.
+    pub sample: u32,
+}
+
+/// What an answer was that nobody was asked for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// When it was given; `None` when nobody wrote that down.
+    pub at: Option<Timestamp>,
 }
 
 /// Tokens that an answer took, as the system stated them.
@@ -46,6 +56,8 @@ pub struct Answer {
     pub cost: Option<MicroUsd>,
     /// Tokens used.
     pub tokens: Tokens,
+    /// Set when it was given in an earlier run: its time and its cost are those of then.
+    pub kept: Option<Kept>,
 }
 
 /// What became of a question.

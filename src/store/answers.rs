@@ -3,9 +3,13 @@
 //! It is no state: it may be deleted at any time, no event tells of it, and what is in it was made once from exactly the key. Every
 //! answer is committed as it comes, so a process that is killed loses those under way and no other. Several processes may share
 //! it; of two answers to one key the first stays. There is no limit of size: what is dropped unseen is paid for twice.
+//!
+//! Answers of systems (`said`) are kept apart, because a system may answer otherwise tomorrow: each has its time, the newest takes the place
+//! of an older one, and it is known whether a run that ended has used it.
 
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
+use crate::base::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +24,19 @@ const WAIT: Duration = Duration::from_secs(10);
 pub struct Answers {
     db: Connection,
     path: PathBuf,
+    /// False in a file of before, opened to read.
+    has_said: bool,
+}
+
+/// What a system said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The answer.
+    pub value: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Whether a run that came to its end has used it.
+    pub ended: bool,
 }
 
 impl Answers {
@@ -54,6 +71,12 @@ impl Answers {
                      CREATE TABLE IF NOT EXISTS answer (key BLOB PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
                 ))?;
             }
+            if matches!(id, 0 | APPLICATION_ID) && !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+                db.execute_batch(
+                    "CREATE TABLE IF NOT EXISTS said (key TEXT PRIMARY KEY, value TEXT NOT NULL, at INTEGER NOT NULL, \
+                     ended INTEGER NOT NULL) WITHOUT ROWID;",
+                )?;
+            }
             db.execute_batch("PRAGMA synchronous = NORMAL;")?;
             Ok(db)
         };
@@ -65,7 +88,10 @@ impl Answers {
         if id != APPLICATION_ID {
             return Err(Error::new(format!("{} is not a cache of answers", path.display())).hint("move it away"));
         }
-        Ok(Self { db, path: path.to_owned() })
+        let has_said = db
+            .query_row("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'said'", [], |row| row.get(0))
+            .context(|| format!("cannot read the cache {}", path.display()))?;
+        Ok(Self { db, path: path.to_owned(), has_said })
     }
 
     /// What was kept under a key.
@@ -89,6 +115,50 @@ impl Answers {
         let kept = self.db.prepare_cached(sql).and_then(|mut s| s.execute([&key.hex(), value]));
         kept.context(|| format!("cannot write the cache {}", self.path.display())).map(drop)
     }
+
+    /// What a system said under a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn said(&self, key: &Digest) -> Result<Option<Said>> {
+        if !self.has_said {
+            return Ok(None);
+        }
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Said { value: row.get(0)?, at: Timestamp::from_micros(row.get(1)?), ended: row.get(2)? })
+        };
+        let found = self
+            .db
+            .prepare_cached("SELECT value, at, ended FROM said WHERE key = ?1")
+            .and_then(|mut s| s.query_row([key.hex()], read).optional());
+        found.context(|| format!("cannot read the cache {}", self.path.display()))
+    }
+
+    /// Keeps what a system said, in the place of what it said before; no run has ended with it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_said(&self, key: &Digest, value: &str, at: Timestamp) -> Result<()> {
+        let sql = "INSERT INTO said (key, value, at, ended) VALUES (?1, ?2, ?3, 0) \
+                   ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at, ended = 0";
+        let kept = self.db.prepare_cached(sql).and_then(|mut s| s.execute((key.hex(), value, at.micros())));
+        kept.context(|| format!("cannot write the cache {}", self.path.display())).map(drop)
+    }
+
+    /// Notes that a run has come to its end with these, all of them or none.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn end(&self, keys: &[Digest]) -> Result<()> {
+        let all = || -> Result<(), rusqlite::Error> {
+            let tx = self.db.unchecked_transaction()?;
+            let mut one = tx.prepare_cached("UPDATE said SET ended = 1 WHERE key = ?1")?;
+            keys.iter().try_for_each(|key| one.execute([key.hex()]).map(drop))?;
+            drop(one);
+            tx.commit()
+        };
+        all().context(|| format!("cannot write the cache {}", self.path.display()))
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +180,30 @@ mod tests {
             assert_eq!(cache.find(&key).expect("read").as_deref(), Some("first"));
         }
         assert!(reader.keep(&Digest::of(b"other"), "x").is_err(), "a reader writes nothing");
+    }
+
+    #[test]
+    fn what_a_system_said_gives_way_to_what_it_says_now() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("answers.db");
+        let (one, two) = (Answers::open(&path).expect("made"), Answers::open(&path).expect("there"));
+        let (key, other) = (Digest::of(b"key"), Digest::of(b"other"));
+        one.keep_said(&key, "first", Timestamp::from_micros(1)).expect("kept");
+        one.keep_said(&other, "x", Timestamp::from_micros(1)).expect("kept");
+        two.end(&[key, Digest::of(b"gone")]).expect("written");
+        let said = |value: &str, at, ended| Some(Said { value: value.into(), at: Timestamp::from_micros(at), ended });
+        assert_eq!(
+            (one.said(&key).expect("read"), one.said(&other).expect("read")),
+            (said("first", 1, true), said("x", 1, false))
+        );
+        two.keep_said(&key, "second", Timestamp::from_micros(2)).expect("kept");
+        let reader = Answers::open_to_read(&path).expect("read").expect("there");
+        assert_eq!(reader.said(&key).expect("read"), said("second", 2, false), "nobody has ended with the new one");
+        // A file of before has no such answers, until somebody writes one.
+        Connection::open(&path).and_then(|db| db.execute_batch("DROP TABLE said;")).expect("an old file");
+        let old = Answers::open_to_read(&path).expect("read").expect("there");
+        assert_eq!(old.said(&key).expect("read"), None);
+        Answers::open(&path).expect("opened").keep_said(&key, "third", Timestamp::from_micros(3)).expect("kept");
     }
 
     #[test]

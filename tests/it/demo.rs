@@ -13,6 +13,8 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
         "You can return an unused item within 30 days of delivery.",
         "$ kf promote bot --to production --first-release",
         "(exit code 3)",
+        "prompts.test.yaml: 0 of 1 answer passed, 1 failed",
+        "prompts.test.yaml: 1 of 1 answer passed",
         "cited: promote: the treatment is better with a chance of 1.0000",
         "says 1.0.0",
         "bot@3.0.1 is in production with all of the traffic of local",
@@ -20,15 +22,17 @@ fn the_story_is_told_with_the_real_commands_and_the_folder_stays_when_named() {
         "was taken back",
         "bot@1.0.0 is in production with all of the traffic of local",
         "an altered copy is refused",
+        "quotes@1.0.1 is better than quotes@1.0.0: top_k = 1: a gain of +0.1",
+        "quotes@1.0.1 is in staging",
         "was restored, and all of it is there: recovery time ",
         "every plan in ",
         "Done: a worse version was refused, a better one tried on users, released and rolled back, a broken one taken back by itself, drift was \
-         found, and the log verified.",
+         found, better settings were, and the log verified.",
     ] {
         assert!(run.stdout.contains(told), "{told}\n{run}");
     }
     let status = ok(&s, ["-C", "shop", "status"]).stdout;
-    assert!(status.contains("bot    1.0.0       3.0.0    3.0.1 (archived)"), "{status}");
+    assert!(status.contains("bot     1.0.0       3.0.0    3.0.1 (archived)"), "{status}");
     ok(&s, ["-C", "shop", "audit", "verify"]);
     let drill = json(&ok(&s, ["-C", "shop", "audit", "log", "--action", "backup.drilled", "--format", "json"]));
     let of = &drill["entries"][0]["detail"];

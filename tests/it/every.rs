@@ -62,6 +62,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("card", &["bot@1.0.0"]),
     ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"]),
     ("checkout", &["bot@1.0.0", "out"]),
+    ("ci comment", &["review.json", "-o", "comment.md"]),
     ("completions", &["bash"]),
     ("config check", &[]),
     ("config schema", &[]),
@@ -129,6 +130,7 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("monitor record", &["latency=102", "--label", "host=a"]),
     ("monitor report", &["--daily", "--report", "html=day.html"]),
     ("monitor status", &[]),
+    ("optimize", &["bot@1.0.2", "--profile", "live", "--metric", "exact-match", "--trials", "2", "--no-promote"]),
     ("promote", &["bot@1.0.2", "--to", "production"]),
     ("prompt add", &["prompts"]),
     ("prompt check", &["prompts", "bot@1.0.0"]),
@@ -154,6 +156,12 @@ pub(crate) const EVERY: &[(&str, &[&str])] = &[
     ("tenant list", &[]),
 ];
 
+/// A profile in which a program answers every question.
+const LIVE: &str = r#"[profile.live.system]
+kind = "command"
+command = ["sed", "-u", 's/.*"id":"\([^"]*\)".*/{"id":"\1","answer":"no idea"}/']
+"#;
+
 /// The state that the table is about: something of everything, and something new to register and to take in.
 pub(crate) fn prepare(s: &Sandbox) {
     story::tell(s);
@@ -167,7 +175,7 @@ pub(crate) fn prepare(s: &Sandbox) {
     ok(s, ["restore", "bot@1.0.2"]);
     s.write(
         "mlops.toml",
-        s.read("mlops.toml") + "\n[judge]\nprovider = \"openai\"\nmodel = \"m\"\nbase-url = \"http://127.0.0.1:9/v1\"\n",
+        s.read("mlops.toml") + "\n[judge]\nprovider = \"openai\"\nmodel = \"m\"\nbase-url = \"http://127.0.0.1:9/v1\"\n" + LIVE,
     );
     s.write("labels.jsonl", "{\"question\": \"Q\", \"response\": \"A\", \"retrieved_contexts\": [\"A\"], \"label\": \"pass\"}\n");
     s.kf(["eval", "bot@1.0.2", "--answers", "answers.jsonl", "--metric", "exact-match"]);
@@ -180,6 +188,11 @@ pub(crate) fn prepare(s: &Sandbox) {
     ok(s, ["prompt", "add", "prompts"]);
     s.write("prompts/hello.txt", "Good day {name}, {tone}\n");
     s.write("prompts.test.yaml", "prompts: [prompts/hello.txt]\nproviders: [echo]\ntests: [{vars: {name: Ada, tone: warm}}]\n");
+    s.write(
+        "review.json",
+        "{\"schema\": \"kf.eval-changed/1\", \"verdict\": \"pass\", \"inconclusive_allowed\": false, \"models\": [], \"unchanged\": [\"bot\"], \
+         \"removed\": [], \"since\": {\"reference\": \"main\", \"base\": \"0\", \"head\": \"1\", \"uncommitted\": []}}",
+    );
     // What a search keeps in the cache is there before anybody looks.
     ok(s, ["search", "parcel", "--tenant", "acme"]);
     s.write("manual/new.md", story::RETURNS.replace("parcel", "newsletter"));
@@ -223,6 +236,7 @@ fn the_table_has_every_command() {
 const TEXTS: &[(&str, &[&str], &[&str])] = &[
     ("card", &["bot@1.0.0"], &["table", "markdown"]),
     ("card", &["bot@1.0.0", "--yaml", "-o", "card.yaml"], &["table"]),
+    ("ci comment", &["review.json", "-o", "comment.md"], &["table", "markdown"]),
     ("completions", &["bash"], &["table"]),
     ("config schema", &[], &["table", "json"]),
     ("audit show", &["1", "--raw"], &["table", "json"]),

@@ -38,9 +38,12 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("golden", &[]),
     ("ingest", &[]),
     ("monitor", &["drift"]),
+    // Versions are taken apart in one place, and what is better is what evaluations compare.
+    ("optimize", &["registry", "golden", "eval"]),
     // Templates are read in one place, answers are scored in one place.
     ("prompt", &["registry", "eval"]),
     ("registry", &[]),
+    ("review", &[]),
     ("rollout", &[]),
 ];
 

@@ -142,8 +142,8 @@ fn nobody_is_asked_when_something_is_wrong() {
     check("{question}'", "{question'", &["prompts.test.yaml:4:5: ", "`{` has no `}` after it"]);
     check(
         "exec: sh bot.sh",
-        "openai:gpt-5",
-        &["prompts.test.yaml:6:5: `openai:gpt-5` is no provider that kf can ask: there is `echo`"],
+        "openai:responses:gpt-5",
+        &["prompts.test.yaml:6:5: `openai:responses:gpt-5` is no provider that kf can ask: there is `echo`"],
     );
     check(
         "type: contains",

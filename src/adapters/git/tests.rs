@@ -2,11 +2,11 @@ use super::*;
 use std::fs;
 use tempfile::TempDir;
 
-struct Repo(TempDir);
+pub(super) struct Repo(pub(super) TempDir);
 
 impl Repo {
     /// A repository that no configuration of this machine reaches.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let repo = Self(tempfile::tempdir().expect("a directory"));
         repo.git(&["init", "--quiet", "--initial-branch=main"]);
         for (key, value) in [("user.name", "Ada"), ("user.email", "ada@example.com"), ("commit.gpgsign", "false")] {
@@ -16,7 +16,7 @@ impl Repo {
         repo
     }
 
-    fn with_commit() -> Self {
+    pub(super) fn with_commit() -> Self {
         let repo = Self::new();
         repo.write("a.txt", "1");
         repo.write("dir/b.txt", "1");
@@ -25,17 +25,17 @@ impl Repo {
         repo
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("has one")).expect("made");
         fs::write(path, text).expect("written");
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         let program = LOCAL_ENV.iter().fold(Program::new("git").args(args).dir(self.0.path()), Program::unset);
         String::from_utf8(program.output(b"").expect("git")).expect("text").trim_end().to_owned()
     }

@@ -102,7 +102,7 @@ pub(super) fn ask(at: SocketAddr) -> std::io::Result<String> {
 pub(super) fn tables(kf: &Path, [listen, admin]: [u16; 2]) -> String {
     let kf = toml::Value::String(kf.to_string_lossy().into_owned());
     format!(
-        "\n[target.local]\nkind = \"gateway\"\nlisten = \"127.0.0.1:{listen}\"\nadmin = \"127.0.0.1:{admin}\"\n\
+        "\n[target.local]\nkind = \"gateway\"\nmodel = \"bot\"\nlisten = \"127.0.0.1:{listen}\"\nadmin = \"127.0.0.1:{admin}\"\n\
          command = [{kf}, \"demo\", \"--serve\"]\n\n[rollout.quick]\nwindow = \"1s\"\nmonitor = \"3s\"\n\
          steps = [{{ weight = 20, hold = \"2s\" }}, {{ weight = 50, hold = \"2s\" }}, {{ weight = 100 }}]\n"
     )

@@ -1,8 +1,9 @@
 //! What of `kf eval` is about judges: what is asked, what it may cost, which rows, and what it took.
 
 use crate::base::error::{Error, Result};
-use crate::base::quantity::{PicoUsd, TokenPrice};
+use crate::base::quantity::PicoUsd;
 use crate::base::text::count;
+use crate::cli::arg::{cache_of, money_of};
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::config::{Project, Rule};
@@ -11,6 +12,7 @@ use crate::domain::eval::known::known;
 use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record;
 use crate::domain::eval::score::ERROR;
+use crate::domain::eval::suite;
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
 use crate::release::answer::writer::Writer;
@@ -18,6 +20,7 @@ use crate::release::calibration;
 use crate::release::evaluate::{self, Loaded, Selection};
 use crate::release::gates::Reading;
 use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
+use crate::release::kept::Use;
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -33,7 +36,7 @@ pub(super) enum Rows {
     Unscored,
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(super) struct JudgeArgs {
     /// Ask only this many rows, from the start of the dataset
     #[arg(long, value_name = "N")]
@@ -41,31 +44,21 @@ pub(super) struct JudgeArgs {
     /// Ask only this many rows, drawn by --seed
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
-    /// The seed of --sample
-    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
-    seed: u64,
+    /// The seed of --sample, and of what --suite draws; gates go by suites of seed 0
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "drawn")]
+    pub(super) seed: u64,
     /// List every row with its scores; or ask only the rows that were bad or unscored the last time
     #[arg(long, value_name = "WHICH", num_args = 0..=1, default_missing_value = "all")]
     pub(super) rows: Option<Rows>,
-    /// Judge each row this often; the mean counts
+    /// Ask the system every question this often, and judge each answer once; the mean of a row counts. Recorded answers are judged this often
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
-    repeat: u32,
-    /// Send no further request to a judge once they cost this many US dollars; the command then exits with 5
+    pub(super) repeat: u32,
+    /// Send no further request to a judge, or of --suite to the system, once they cost this many US dollars; the command then exits with 5
     #[arg(long, value_name = "USD", value_parser = money_of)]
-    max_cost: Option<PicoUsd>,
-    /// Answers of judges that are kept: read, write (read and add), only (ask nobody) or off
-    #[arg(long, value_name = "USE", default_value = "write", value_parser = cache_of)]
-    cache: CacheMode,
-}
-
-fn money_of(text: &str) -> Result<PicoUsd, String> {
-    // Millionths of a dollar are the finest that people write.
-    let micro = TokenPrice::parse(text).and_then(|p| i64::try_from(p.0).ok()).and_then(|m| m.checked_mul(1_000_000));
-    micro.map(PicoUsd).ok_or_else(|| "expected US dollars, such as 2 or 0.50".to_owned())
-}
-
-fn cache_of(text: &str) -> Result<CacheMode, String> {
-    text.parse()
+    pub(super) max_cost: Option<PicoUsd>,
+    /// Answers that are kept: read, write (read and add), only (ask nobody) or off [default: write; of an `http` or `command` system what a run left that did not end]
+    #[arg(long, value_name = "USE", value_parser = cache_of)]
+    cache: Option<CacheMode>,
 }
 
 /// How answers were judged.
@@ -200,25 +193,58 @@ impl Judging {
 }
 
 impl JudgeArgs {
-    /// The rows that are asked.
+    /// The rows that are asked; those that were bad the last time are told by the judge `own`, or else by those of every evaluation.
     pub(super) fn selection(
         &self,
         store: &Store,
         project: &Project,
         version: &VersionRow,
         (loaded, reading): (&Loaded, &Reading),
+        own: Option<String>,
     ) -> Result<Selection> {
         let only = match self.rows {
             None | Some(Rows::All) => None,
-            Some(which) => Some(earlier(store, project, version, (loaded, reading), which)?),
+            Some(which) => {
+                let judges = match own {
+                    Some(own) => vec![own],
+                    None => {
+                        let judge = judging::name(project)?.map(|name| reading.judge_of(&name));
+                        std::iter::once(reading.judge()).chain(judge).collect()
+                    }
+                };
+                Some(earlier(store, project, version, (loaded, &judges), which)?)
+            }
         };
-        Ok(Selection { only, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit })
+        Ok(Selection { only, ..self.drawn() })
+    }
+
+    /// The rows that are asked, whatever was found before.
+    pub(super) fn drawn(&self) -> Selection {
+        Selection { only: None, sample: self.sample.map(|n| (n, self.seed)), limit: self.limit }
+    }
+
+    /// What answers of models are used for that are kept.
+    fn cache(&self) -> CacheMode {
+        self.cache.unwrap_or(CacheMode::Write)
+    }
+
+    /// What answers of an `http` or `command` system are used for that are kept. A dry run writes none; nor does, unless it is told to, a
+    /// command that `leaves` nothing where there is no `.kf`.
+    pub(super) fn kept(&self, cx: &Cx, leaves: bool) -> Use {
+        let there = leaves || cx.kf_dir().is_ok_and(|dir| dir.exists());
+        match (cx.global.dry_run, self.cache) {
+            (false, None) if there => Use::Resume,
+            (false, None) => Use::As(CacheMode::Off),
+            (false, Some(mode)) | (true, Some(mode @ CacheMode::Only)) => Use::As(mode),
+            (true, Some(CacheMode::Read | CacheMode::Write)) => Use::As(CacheMode::Read),
+            (true, _) => Use::As(CacheMode::Off),
+        }
     }
 
     /// The model that writes answers, where `[llm]` names one. A dry run asks nobody, so there it is not opened.
-    pub(super) fn writer(&self, cx: &Cx) -> Result<Option<Writer>> {
-        let Some(llm) = cx.project()?.project.llm.clone() else { return Ok(None) };
-        let mode = if cx.global.dry_run { CacheMode::Only } else { self.cache };
+    pub(super) fn writer(&self, cx: &Cx, project: &Project) -> Result<Option<Writer>> {
+        let Some(llm) = project.llm.clone() else { return Ok(None) };
+        let mode = if cx.global.dry_run { CacheMode::Only } else { self.cache() };
         let mut models = cx.models(std::slice::from_ref(&llm), mode != CacheMode::Only)?;
         let cache = cx.answers(mode)?;
         Ok(models.pop().map(|model| Writer { model, cache, settings: llm }))
@@ -230,7 +256,7 @@ impl JudgeArgs {
         cx: &Cx,
         metrics: Vec<JudgedId>,
         loaded: &Loaded,
-        answers: &HashMap<String, Answer>,
+        samples: &[&HashMap<String, Answer>],
     ) -> Result<Option<Judging>> {
         if metrics.is_empty() {
             return Ok(None);
@@ -241,7 +267,7 @@ impl JudgeArgs {
             return Err(error.hint("add `[judge]` with `provider`, `model` and `api-key`"));
         };
         // Without a key nobody can be asked, and nobody has to be.
-        let keyless = cx.global.dry_run || self.cache == CacheMode::Only;
+        let keyless = cx.global.dry_run || self.cache() == CacheMode::Only;
         let bench = Bench {
             models: cx.models(&judge.models, !keyless)?,
             settings: judging::settings(judge),
@@ -249,18 +275,18 @@ impl JudgeArgs {
             metrics,
             repeat: self.repeat,
             max_cost: self.max_cost,
-            cache: &cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache })?,
+            cache: &cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache() })?,
         };
         let rows = &loaded.golden.rows;
-        if !bench.cache.is_all() {
-            cx.out.note(&judging::estimate(&bench, rows, answers).to_string());
+        if let Some(first) = samples.first().filter(|_| !bench.cache.is_all()) {
+            cx.out.note(&judging::estimate(&bench, rows, first).to_string());
         }
         if cx.global.dry_run {
             return Ok(None);
         }
         let jobs = rows.len() * bench.metrics.len() * usize::try_from(self.repeat).unwrap_or(1);
         let bar = progress::things(&cx.out, "judging", jobs as u64);
-        let outcome = judging::run(&bench, rows, answers, &|| bar.inc(1))?;
+        let outcome = judging::run_samples(&bench, rows, samples, &|| bar.inc(1))?;
         bar.finish_and_clear();
         let models = bench.models.iter().map(|m| m.about().model.clone()).collect();
         Ok(Some(Judging { outcome, name, models, repeat: self.repeat }))
@@ -272,14 +298,12 @@ fn earlier(
     store: &Store,
     project: &Project,
     version: &VersionRow,
-    (loaded, reading): (&Loaded, &Reading),
+    (loaded, judges): (&Loaded, &[String]),
     which: Rows,
 ) -> Result<BTreeSet<String>> {
-    let judge = judging::name(project)?.map(|name| reading.judge_of(&name));
-    let judges: Vec<String> = std::iter::once(reading.judge()).chain(judge).collect();
     let found = store.read(|view| {
         let mut scores = Vec::new();
-        for judge in &judges {
+        for judge in judges {
             if let Some(e) = record::newest(view, version.id, &loaded.dataset.digest, judge)? {
                 scores.extend(record::all_rows(view, &e.id)?);
             }
@@ -288,8 +312,9 @@ fn earlier(
     })?;
     if found.is_empty() {
         let reference = version.reference();
+        let suite = judges.iter().find_map(|j| suite::of_judge(j)).map(|s| format!(" --suite {s}")).unwrap_or_default();
         return Err(Error::new(format!("{reference} has no evaluation on {} to go by", loaded.dataset.name))
-            .hint(format!("run `kf eval {reference}` first")));
+            .hint(format!("run `kf eval {reference}{suite}` first")));
     }
     let wanted = found.iter().filter(|score| match (which, score.value) {
         (Rows::Failing, Some(value)) => is_bad(project, &score.metric, value),

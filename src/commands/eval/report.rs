@@ -1,6 +1,8 @@
 //! What `kf eval` says: how the data was read, the metrics, the comparison with production, the gates.
 
+use super::answering::AnsweringDoc;
 use super::judging::JudgingDoc;
+use super::suite::SuiteDoc;
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::table::Table;
@@ -42,9 +44,17 @@ pub(super) struct Evaluated {
     pub(super) judged: Option<Evaluation>,
     /// How it judged.
     pub(super) judging: Option<JudgingDoc>,
+    /// How it was tried with a suite, and what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) suite: Option<SuiteDoc>,
     pub(super) mapping: Mapping,
     pub(super) answers_mapping: Option<Mapping>,
+    /// How a system was asked; `None` when answers were recorded.
+    pub(super) answering: Option<AnsweringDoc>,
     pub(super) failures: Vec<FailureDoc>,
+    /// Rows without any answer, for the exit code.
+    #[serde(skip)]
+    pub(super) unanswered: usize,
     /// Why gates take no notice of it; `None` when they do.
     pub(super) ignored: Option<String>,
     pub(super) production: Option<VersionDoc>,
@@ -70,7 +80,7 @@ impl Evaluated {
         let gated = self.gates.iter().any(|g| [ERROR_RATE, COVERAGE].contains(&g.metric.as_str()));
         match self.failed() {
             0 => Exit::Ok,
-            n if n == rows_of(&self.evaluation) => Exit::Failed,
+            _ if self.unanswered == rows_of(&self.evaluation) => Exit::Failed,
             _ if gated => Exit::Ok,
             _ => Exit::Partial,
         }
@@ -110,12 +120,15 @@ impl Report for Evaluated {
         )];
         lines.extend(read_as("read as", &self.mapping));
         lines.extend(self.answers_mapping.as_ref().and_then(|m| read_as("answers read as", m)));
+        lines.extend(self.answering.iter().flat_map(AnsweringDoc::lines));
         lines.extend(
             self.failures.iter().take(FAILURES_SHOWN).map(|f| format!("no answer to {}: {}", count(f.rows, "row"), f.reason)),
         );
         lines.extend(self.judging.iter().flat_map(JudgingDoc::lines));
+        lines.extend(self.suite.iter().flat_map(SuiteDoc::lines));
         lines.extend(self.ignored.clone());
         let mut blocks = vec![lines.join("\n").into(), metric_table(&self.metrics()).into()];
+        blocks.extend(self.suite.iter().flat_map(SuiteDoc::blocks));
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
         }
@@ -150,7 +163,10 @@ impl Report for Evaluated {
     }
 
     fn exit(&self) -> Exit {
-        Exit::from(self.verdict).and(self.answering()).and(self.judging())
+        Exit::from(self.verdict)
+            .and(self.answering())
+            .and(self.judging())
+            .and(self.suite.as_ref().map_or(Exit::Ok, SuiteDoc::exit))
     }
 
     fn outputs(&self) -> Vec<(&'static str, String)> {
@@ -178,12 +194,16 @@ fn read_as(what: &str, mapping: &Mapping) -> Option<String> {
 /// How many different reasons a person is shown.
 const FAILURES_SHOWN: usize = 3;
 
-/// Why answers are missing, the most frequent reason first.
-pub(super) fn failures(answers: &HashMap<String, Answer>) -> Vec<FailureDoc> {
-    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-    for reason in answers.values().filter(|a| a.answer.is_none()).filter_map(|a| a.error.as_deref()) {
-        *counted.entry(reason).or_default() += 1;
+/// Why answers are missing, the most frequent reason first. A row counts once, by the first of its answers that is missing.
+pub(super) fn failures(samples: &[&HashMap<String, Answer>]) -> Vec<FailureDoc> {
+    let mut missing: BTreeMap<&str, &str> = BTreeMap::new();
+    for (id, answer) in samples.iter().copied().flatten().filter(|(_, a)| a.answer.is_none()) {
+        if let Some(reason) = answer.error.as_deref() {
+            missing.entry(id).or_insert(reason);
+        }
     }
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    missing.values().for_each(|reason| *counted.entry(reason).or_default() += 1);
     let mut failures: Vec<_> = counted.into_iter().map(|(r, rows)| FailureDoc { reason: r.to_owned(), rows }).collect();
     failures.sort_by_key(|f| std::cmp::Reverse(f.rows));
     failures
@@ -193,11 +213,11 @@ fn rows_of(e: &Evaluation) -> usize {
     usize::try_from(e.rows).unwrap_or(0)
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() >= 1000.0 { format!("{value:.1}") } else { format!("{value:.4}") }
 }
 
-fn range(low: Option<f64>, high: Option<f64>) -> String {
+pub(super) fn range(low: Option<f64>, high: Option<f64>) -> String {
     low.zip(high).map(|(l, h)| format!("{} … {}", number(l), number(h))).unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
 use crate::base::text::{count, did_you_mean, visible};
-use crate::cli::arg::told_in_a_line;
+use crate::cli::arg::{cache_of, told_in_a_line};
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report};
@@ -49,10 +49,6 @@ pub(crate) struct Args {
 }
 
 fn metric_of(text: &str) -> Result<JudgedId, String> {
-    text.parse()
-}
-
-fn cache_of(text: &str) -> Result<CacheMode, String> {
     text.parse()
 }
 

@@ -10,7 +10,8 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::version_doc::VersionDoc;
-use crate::domain::prompt::book::{Book, Prompt};
+use crate::domain::prompt::book::Book;
+use crate::domain::prompt::change::{Change, changes};
 use crate::domain::registry::diff::{Difference, FileChange, text};
 use crate::domain::registry::parts::Part;
 use crate::domain::registry::table;
@@ -18,7 +19,6 @@ use crate::release::register::{contents, differ};
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// Show what differs between the prompts of two versions: text, variables, tokens
 #[derive(clap::Args, Debug)]
@@ -32,17 +32,6 @@ pub(crate) struct Args {
     /// The newer version
     #[arg(add = ArgValueCompleter::new(complete::references))]
     new: Reference,
-}
-
-/// A prompt that is new, gone or another one.
-#[derive(Serialize)]
-struct Change {
-    prompt: String,
-    status: &'static str,
-    variables_added: Vec<String>,
-    variables_removed: Vec<String>,
-    tokens_before: Option<u32>,
-    tokens_after: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -110,7 +99,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let read = |row| -> Result<Vec<Book>> {
         Ok(prompt::of_version(&objects, row, &layout)?.into_iter().filter_map(|p| p.book.ok()).collect())
     };
-    let prompts = changes(&read(&old)?, &read(&new)?);
+    let prompts = changes(&read(&old)?, &read(&new)?, tokens());
     cx.out.emit(&Differed {
         old: (&old).into(),
         new: (&new).into(),
@@ -119,34 +108,4 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         text: text(&difference),
         files: difference.files,
     })
-}
-
-/// Prompts by their name; one whose file was renamed is gone and new.
-fn changes(old: &[Book], new: &[Book]) -> Vec<Change> {
-    let all = |books: &[Book]| -> Vec<Prompt> { books.iter().flat_map(|b| b.prompts.clone()).collect() };
-    let (old, new) = (all(old), all(new));
-    let find = |side: &[Prompt], name: &str| side.iter().find(|p| p.name() == name).cloned();
-    let names: BTreeSet<String> = old.iter().chain(&new).map(Prompt::name).collect();
-    let set = |p: &Option<Prompt>| -> BTreeSet<String> { p.iter().flat_map(|p| p.variables()).map(str::to_owned).collect() };
-    let one = |name: String| {
-        let (before, after) = (find(&old, &name), find(&new, &name));
-        let status = match (&before, &after) {
-            (None, _) => "added",
-            (_, None) => "removed",
-            (Some(b), Some(a)) if b.text() == a.text() && b.declared == a.declared && b.description == a.description => {
-                return None;
-            }
-            _ => "changed",
-        };
-        let (b, a) = (set(&before), set(&after));
-        Some(Change {
-            prompt: name,
-            status,
-            variables_added: a.difference(&b).cloned().collect(),
-            variables_removed: b.difference(&a).cloned().collect(),
-            tokens_before: before.map(|p| p.tokens(tokens())),
-            tokens_after: after.map(|p| p.tokens(tokens())),
-        })
-    };
-    names.into_iter().filter_map(one).collect()
 }

@@ -10,6 +10,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::version_doc::VersionDoc;
 use crate::domain::eval::record;
+use crate::domain::registry::change::PARENT;
 use crate::domain::registry::table;
 use crate::store::Mode;
 use clap_complete::engine::ArgValueCompleter;
@@ -106,7 +107,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         table::versions(view, model.id, args.limit.saturating_add(1))?
             .into_iter()
             .map(|row| {
-                let names = |links: Vec<(String, table::VersionRow)>| links.iter().map(|(_, v)| v.reference()).collect();
+                let names = |links: Vec<(String, table::VersionRow)>| {
+                    links.iter().filter(|(relation, _)| relation != PARENT).map(|(_, v)| v.reference()).collect()
+                };
                 let entry = Entry {
                     version: (&row).into(),
                     prompts: None,

@@ -9,6 +9,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
 use crate::commands::version_doc::VersionDoc;
 use crate::domain::eval::record;
+use crate::domain::registry::change::PARENT;
 use crate::domain::registry::table;
 use crate::store::Mode;
 use serde::Serialize;
@@ -105,7 +106,9 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let lineage = match &found.version {
         None => None,
         Some(row) => Some(cx.store(Mode::Read)?.read(|view| {
-            let names = |links: Vec<(String, table::VersionRow)>| links.iter().map(|(_, v)| v.reference()).collect();
+            let names = |links: Vec<(String, table::VersionRow)>| {
+                links.iter().filter(|(relation, _)| relation != PARENT).map(|(_, v)| v.reference()).collect()
+            };
             Ok(Lineage {
                 commit: row.git.as_ref().map(|g| g.commit.clone()),
                 uses: names(table::links_from(view, row.id)?),

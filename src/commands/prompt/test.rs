@@ -1,27 +1,32 @@
 //! `kf prompt test`: a suite of prompts × providers × cases, with assertions on every answer.
 
 use super::prompt;
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::exit::Exit;
+use crate::base::quantity::PicoUsd;
 use crate::base::table::Table;
 use crate::base::text::{count, ellipsis, fixed};
-use crate::cli::arg::report_file;
+use crate::cli::arg::{cache_of, money_of, report_file};
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::cli::report::{Block, Report, json, markdown};
 use crate::domain::prompt::suite::outcome::{Cell, End, Tally, tallies};
 use crate::domain::prompt::suite::{From, PromptSource, junit};
 use crate::domain::registry::table;
+use crate::release::calibration;
 use crate::release::evaluate::{self, ReportFile};
-use crate::release::prompt_suite::{self, Choice, Place, Plan};
+use crate::release::judging::CacheMode;
+use crate::release::prompt_suite::{self, Choice, JudgedBy, Models, Place, Plan, Purse};
 use crate::store::Mode;
 use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Test prompts by a suite: prompts, who answers, cases, and what must hold of every answer
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf prompt test prompts.test.yaml\n  kf prompt test prompts.test.yaml --report junit=prompts.xml --report markdown=prompts.md\n  kf prompt test promptfooconfig.yaml --filter refund --limit 20\n  kf prompt test prompts.test.yaml --on answer@staging\n\nExits 3 when an assertion fails, 4 when none fails and one could not be judged, 5 when some calls have no answer and 1 when\nnone has, 2 when the suite, a prompt or a value is wrong: then nobody is asked."
+    after_long_help = "Examples:\n  kf prompt test prompts.test.yaml\n  kf prompt test prompts.test.yaml --report junit=prompts.xml --report markdown=prompts.md\n  kf prompt test promptfooconfig.yaml --filter refund --limit 20\n  kf prompt test prompts.test.yaml --on answer@staging\n  kf prompt test prompts.test.yaml --max-cost 0.50\n  kf prompt test prompts.test.yaml --cache only     no request to a model or a judge: what was answered before\n\nExits 3 when an assertion fails, 4 when none fails and one could not be judged, 5 when some calls have no answer and 1 when\nnone has, 2 when the suite, a prompt or a value is wrong: then nobody is asked."
 )]
 pub(crate) struct Args {
     /// The suite (default: prompts.test.yaml, .yml, .toml or .json, or promptfooconfig.yaml, in this folder)
@@ -42,6 +47,12 @@ pub(crate) struct Args {
     /// Test the prompts of this version instead of the suite's: NAME[@…][#PROMPT]; again for more
     #[arg(long, value_name = "REF")]
     on: Vec<String>,
+    /// Answers of models and judges that are kept: read, write (read and add), only (ask nobody) or off
+    #[arg(long, value_name = "USE", default_value = "write", value_parser = cache_of)]
+    cache: CacheMode,
+    /// Send no further request to a model or a judge once they cost this many US dollars; the command then exits with 5
+    #[arg(long, value_name = "USD", value_parser = money_of)]
+    max_cost: Option<PicoUsd>,
     /// Also write the report to a file: junit, markdown or json; again for more
     #[arg(long = "report", value_name = "KIND=PATH", value_parser = report_of)]
     reports: Vec<ReportFile>,
@@ -74,7 +85,32 @@ struct Tested {
     unscored: usize,
     errors: usize,
     tallies: Vec<Tally>,
+    /// What language models that answer were asked; missing when there are none.
+    models: Option<ModelsDoc>,
+    /// Who judged; missing when nobody did.
+    judging: Option<JudgingDoc>,
+    /// What answers and judgements cost now; missing when nobody was asked, or when a price is not known.
+    spent_usd: Option<PicoUsd>,
+    /// True when it ended at `--max-cost`.
+    stopped: bool,
     cells: Vec<Cell>,
+}
+
+/// What asking language models for answers took.
+#[derive(Serialize)]
+struct ModelsDoc {
+    /// Requests that were sent.
+    asked: usize,
+    /// Answers that were there already.
+    kept: usize,
+}
+
+#[derive(Serialize)]
+struct JudgingDoc {
+    #[serde(flatten)]
+    by: JudgedBy,
+    /// Why people's labels do not vouch for it, by metric.
+    uncalibrated: BTreeMap<&'static str, String>,
 }
 
 /// How many of those that did not pass a table shows.
@@ -103,6 +139,7 @@ impl Report for Tested {
             ]);
         }
         let mut blocks: Vec<Block> = vec![t.into()];
+        blocks.extend(self.asking().map(Block::from));
         let mut figures = Table::new(&["prompt", "provider", "figure", ">mean", ">n"]);
         for a in &self.tallies {
             for (name, figure) in &a.metrics {
@@ -134,6 +171,8 @@ impl Report for Tested {
     }
 
     fn exit(&self) -> Exit {
+        // What nobody was asked for is neither held nor broken.
+        let stopped = if self.stopped { Exit::Partial } else { Exit::Ok };
         let errors = match self.errors {
             0 => Exit::Ok,
             n if n == self.calls => Exit::Failed,
@@ -141,7 +180,7 @@ impl Report for Tested {
         };
         let failed = if self.failed > 0 { Exit::No } else { Exit::Ok };
         let unscored = if self.unscored > 0 { Exit::Inconclusive } else { Exit::Ok };
-        errors.and(failed).and(unscored)
+        errors.and(stopped).and(failed).and(unscored)
     }
 
     fn items(&self) -> Option<Vec<serde_json::Value>> {
@@ -156,6 +195,45 @@ impl Report for Tested {
         let worse = self.cells.iter().filter(|c| matches!(c.end, End::Fail | End::Error));
         worse.map(|c| (Some(self.suite.clone()), format!("{} / {}", c.case, c.prompt), told(c))).collect()
     }
+}
+
+impl Tested {
+    /// What asking models and judges took, for a person.
+    fn asking(&self) -> Option<String> {
+        let mut lines = Vec::new();
+        lines.extend(self.models.as_ref().filter(|m| m.kept > 0).map(|models| {
+            format!("{} of {} of models from the cache", models.kept, count(models.kept + models.asked, "answer"))
+        }));
+        lines.extend(self.judging.as_ref().map(|JudgingDoc { by, .. }| {
+            let cost = by.total.cost_usd.map_or_else(|| "cost unknown".to_owned(), |cost| format!("${:.4}", cost.usd()));
+            let (models, all) = (by.models.join(", "), count(by.total.requests, "answer"));
+            format!("judged by {models}: {all} ({} asked now), {cost}", by.asked.requests)
+        }));
+        lines.extend(
+            self.stopped.then(|| "stopped at --max-cost: the same command with a higher one goes on from here".to_owned()),
+        );
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+/// Why people's labels do not vouch for a judge, by metric.
+fn uncalibrated(cx: &Cx, by: &JudgedBy) -> Result<BTreeMap<&'static str, String>> {
+    let store = match cx.store(Mode::Read) {
+        Ok(store) => Some(store),
+        // Where there is no state, nobody has calibrated anything.
+        Err(e) if e.kind() == Kind::NoRepository => None,
+        Err(e) => return Err(e),
+    };
+    let mut found = BTreeMap::new();
+    for metric in by.metrics.iter().copied() {
+        let newest = store.as_ref().map(|store| store.read(|view| calibration::newest(view, &by.judge, metric))).transpose()?;
+        let why = match newest.flatten() {
+            None => Some("nobody compared it with people's labels".to_owned()),
+            Some(calibration) => calibration.agreement.refused(),
+        };
+        found.extend(why.map(|why| (metric, why)));
+    }
+    Ok(found)
 }
 
 /// One cell that did not pass, in a few lines.
@@ -200,6 +278,12 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         unpack: &|version| evaluate::unpack(&cx.objects()?, version),
         secret: &|reference| cx.secret(reference),
         embedder: &|| cx.embedder(),
+        models: Models {
+            make: &|settings, keys| cx.models(settings, keys),
+            cache: &|| cx.answers(args.cache),
+            purse: Purse::new(args.max_cost),
+            judged: RefCell::default(),
+        },
     };
     let on = |text: &String| {
         let (reference, which) = text.split_once('#').map_or((text.as_str(), None), |(r, w)| (r, Some(w.to_owned())));
@@ -215,6 +299,16 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let plan = prompt_suite::prepare(&file, &shown, &place, &choice)?;
     let dry = cx.global.dry_run;
     let cells = if dry { Vec::new() } else { answers(cx, &plan, &place)? };
+    let judging = match place.models.judged.take() {
+        Some(by) => Some(JudgingDoc { uncalibrated: uncalibrated(cx, &by)?, by }),
+        None => None,
+    };
+    for (metric, why) in judging.iter().flat_map(|judging| &judging.uncalibrated) {
+        cx.out.note(&format!(
+            "warning: the judge's {metric} is not calibrated: {why}; `kf judge calibrate LABELS --metric {metric}`"
+        ));
+    }
+    let (asked, kept, spent, stopped) = place.models.purse.took();
     let ends = |end: End| cells.iter().filter(|c| c.end == end).count();
     let mut report = Tested {
         suite: shown.clone(),
@@ -226,6 +320,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         unscored: ends(End::Unscored),
         errors: ends(End::Error),
         tallies: tallies(&cells),
+        models: (asked + kept > 0).then_some(ModelsDoc { asked, kept }),
+        spent_usd: spent.filter(|_| asked + kept > 0 || judging.is_some()),
+        judging,
+        stopped,
         cells,
     };
     report.verdict = (!dry).then(|| report.exit().word());

@@ -75,6 +75,18 @@ pub enum System {
     },
 }
 
+impl System {
+    /// The word that chooses it.
+    pub fn kind(&self) -> SystemKind {
+        match self {
+            Self::Recorded => SystemKind::Recorded,
+            Self::Builtin => SystemKind::Builtin,
+            Self::Command { .. } => SystemKind::Command,
+            Self::Http { .. } => SystemKind::Http,
+        }
+    }
+}
+
 /// The value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderValue {

@@ -2,6 +2,7 @@
 
 use super::judged::{self, registry};
 use super::metrics::{self, Direction};
+use super::suite;
 
 /// A metric that has scores of rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,9 @@ pub fn known(name: &str) -> Option<Known> {
     if let Some(m) = metrics::find(name) {
         return Some(Known { direction: m.direction, range: m.range, judged: false });
     }
+    if suite::of_metric(name).is_some() {
+        return Some(Known { direction: Direction::HigherIsBetter, range: (0.0, 1.0), judged: false });
+    }
     judged::find(name).map(|m| Known { direction: m.direction, range: registry::RANGE, judged: true })
 }
 
@@ -42,6 +46,7 @@ mod tests {
     fn every_metric_is_known() {
         assert_eq!(known("token-f1").map(|k| (k.judged, k.higher_is_better())), Some((false, true)));
         assert_eq!(known("hallucination").map(|k| (k.judged, k.higher_is_better())), Some((true, false)));
-        assert_eq!(known("latency-p95"), None);
+        assert_eq!(known("robustness/typos").map(|k| (k.judged, k.span())), Some((false, 1.0)));
+        assert_eq!((known("latency-p95"), known("robustness/typo")), (None, None));
     }
 }

@@ -12,4 +12,5 @@ pub mod proxy;
 pub mod record;
 pub mod score;
 pub mod slice;
+pub mod suite;
 pub mod view;

@@ -52,16 +52,44 @@ pub fn score_all<'a>(
     k: impl Into<How<'a>>,
     jobs: usize,
 ) -> Scores {
+    score_samples(rows, &[answers], wanted, k, jobs)
+}
+
+/// Scores rows that were answered several times, once in each of `samples`. A row's score is the mean over those of its answers that have
+/// one, so the spread of rows is what they differ by and what is left of the spread of answers, (between + within / K) / n in a mean.
+pub fn score_samples<'a>(
+    rows: &[Row],
+    samples: &[&HashMap<String, Answer>],
+    wanted: &[MetricId],
+    k: impl Into<How<'a>>,
+    jobs: usize,
+) -> Scores {
     let k = k.into();
     let mut wanted = wanted.to_vec();
     wanted.sort_by_key(|m| m.word());
     wanted.dedup();
-    let scored = score_rows(rows, answers, &wanted, k, jobs);
+    let scored = mean_of(samples.iter().map(|answers| score_rows(rows, answers, &wanted, k, jobs)));
     let of = |m: &MetricId| summary(m.word(), metrics::info(*m).range, &scored, rows.len());
     let mut sums: Vec<Summary> = wanted.iter().map(of).collect();
-    sums.extend(budgets(rows, answers));
+    sums.extend(budgets(rows, samples));
     sums.sort_by(|a, b| a.metric.cmp(&b.metric));
     Scores { rows: scored, sums }
+}
+
+/// One score for each row and metric out of those of several answers, which stand in the same order.
+fn mean_of(samples: impl Iterator<Item = Vec<RowScore>>) -> Vec<RowScore> {
+    let mut all: Vec<Vec<RowScore>> = samples.collect();
+    if all.len() < 2 {
+        return all.pop().unwrap_or_default();
+    }
+    let one = |at: usize| {
+        let values: Vec<f64> = all.iter().filter_map(|sample| sample[at].value).collect();
+        match describe::mean(&values) {
+            Some(mean) => RowScore { value: Some(mean + 0.0), reason: None, ..all[0][at].clone() },
+            None => all[0][at].clone(),
+        }
+    };
+    (0..all[0].len()).map(one).collect()
 }
 
 fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: How<'_>, jobs: usize) -> Vec<RowScore> {
@@ -145,10 +173,14 @@ fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
-    let given: Vec<&Answer> = rows.iter().filter_map(|r| answers.get(&r.id)).collect();
+fn budgets(rows: &[Row], samples: &[&HashMap<String, Answer>]) -> Vec<Summary> {
+    let given: Vec<&Answer> = samples.iter().flat_map(|answers| rows.iter().filter_map(|r| answers.get(&r.id))).collect();
     let latencies: Vec<f64> = given.iter().filter_map(|a| a.latency_ms).collect();
     let costs: Vec<f64> = given.iter().filter_map(|a| a.cost_usd).collect();
+    // Rows of which every answer says it: a gate asks whether all do.
+    let stated = |says: &dyn Fn(&Answer) -> bool| {
+        rows.iter().filter(|r| samples.iter().all(|answers| answers.get(&r.id).is_some_and(says))).count()
+    };
     let plain = |metric: &str, mean: Option<f64>, n: usize| Summary {
         metric: metric.to_owned(),
         mean,
@@ -159,12 +191,13 @@ fn budgets(rows: &[Row], answers: &HashMap<String, Answer>) -> Vec<Summary> {
         unscored: if mean.is_none() { unstated(metric) } else { None },
     };
     let answered = given.iter().filter(|a| a.answer.is_some()).count();
-    let failed = rows.len() - answered;
+    let asked = rows.len() * samples.len();
+    let failed = asked - answered;
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-    let share = |n: usize| (!rows.is_empty()).then(|| n as f64 / rows.len() as f64);
+    let share = |n: usize| (asked > 0).then(|| n as f64 / asked as f64);
     vec![
-        plain(COST_PER_QUERY, describe::mean(&costs), costs.len()),
-        plain(LATENCY_P95, describe::quantile(&latencies, 0.95), latencies.len()),
+        plain(COST_PER_QUERY, describe::mean(&costs), stated(&|a| a.cost_usd.is_some())),
+        plain(LATENCY_P95, describe::quantile(&latencies, 0.95), stated(&|a| a.latency_ms.is_some())),
         plain(ERROR_RATE, share(failed), rows.len()),
         plain(COVERAGE, share(answered), rows.len()),
     ]
@@ -218,6 +251,40 @@ mod tests {
                 (LATENCY_P95, 8, 8, None),
                 ("token-f1", 0, 8, Some("the row has no reference answer (6 of 8 rows)")),
             ]
+        );
+    }
+
+    /// Worked out by hand: three answers, of which one of a row is missing.
+    #[test]
+    fn several_answers_to_a_row_are_one_score() {
+        let rows: Vec<Row> = ["a", "b"].map(|id| Row { id: id.into(), references: vec!["x".into()], ..Row::default() }).into();
+        let said = |text: Option<&str>, ms: Option<f64>| Answer {
+            answer: text.map(str::to_owned),
+            error: text.is_none().then(|| "away".to_owned()),
+            latency_ms: ms,
+            cost_usd: text.map(|_| 0.5),
+            ..Answer::default()
+        };
+        let sample = |a: Answer, b: Answer| HashMap::from([("a".to_owned(), a), ("b".to_owned(), b)]);
+        let all = [
+            sample(said(Some("x"), Some(10.0)), said(Some("y"), Some(30.0))),
+            sample(said(None, None), said(Some("x"), Some(30.0))),
+            sample(said(Some("x"), Some(10.0)), said(Some("y"), Some(30.0))),
+        ];
+        let samples: Vec<&HashMap<String, Answer>> = all.iter().collect();
+        let found = score_samples(&rows, &samples, &[MetricId::ExactMatch], 5, 1);
+        let values: Vec<Option<f64>> = found.rows.iter().map(|r| r.value).collect();
+        assert_eq!(values, [Some(1.0), Some(1.0 / 3.0)]);
+        let of = |m: &str| found.sums.iter().find(|s| s.metric == m).map(|s| (s.mean, s.n)).expect("a sum");
+        assert_eq!((of("exact-match"), of(COVERAGE)), ((Some(2.0 / 3.0), 2), (Some(5.0 / 6.0), 2)));
+        assert_eq!((of(ERROR_RATE).0, of(COST_PER_QUERY), of(LATENCY_P95).1), (Some(1.0 / 6.0), (Some(0.5), 1), 1));
+        assert_eq!(
+            score_samples(&rows, &samples[1..2], &[MetricId::ExactMatch], 5, 1).rows[0].reason.as_deref(),
+            Some("the system failed: away")
+        );
+        assert_eq!(
+            score_samples(&rows, &samples[..1], &[MetricId::ExactMatch], 5, 1),
+            score_all(&rows, &all[0], &[MetricId::ExactMatch], 5, 1)
         );
     }
 

@@ -194,7 +194,8 @@ pub fn join<'a>(rows: &'a [Row], answers: &'a [Answer]) -> Joined<'a> {
     Joined { pairs, unmatched }
 }
 
-fn plain(question: &str) -> String {
+/// A question without what two people would write differently.
+pub fn plain(question: &str) -> String {
     question.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect()
 }
 

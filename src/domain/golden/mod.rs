@@ -16,7 +16,7 @@ mod row;
 mod scan;
 mod values;
 
-pub use answers::{Answer, Answers, Joined, Unmatched, join, read_answers};
+pub use answers::{Answer, Answers, Joined, Unmatched, join, plain, read_answers};
 pub use fields::{Field, Mapped, Mapping, Override};
 pub use problems::{PROBLEMS_MAX, Problem, Problems};
 pub use raw::Format;

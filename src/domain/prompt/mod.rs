@@ -4,6 +4,7 @@
 //! Everything here is pure: texts and values in, texts and verdicts out. Who answers a rendered prompt is for others.
 
 pub mod book;
+pub mod change;
 mod fault;
 mod float;
 mod format;

@@ -14,6 +14,9 @@ use crate::store::{Tx, values};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// The relation of a version to the one that it is a variant of; it needs nothing of it.
+pub const PARENT: &str = "parent";
+
 /// Which number a new version gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Number {
@@ -46,7 +49,7 @@ pub struct NewVersion {
     pub meta: Vec<(String, String)>,
     /// Tags.
     pub tags: Vec<String>,
-    /// The versions it names, with the relation (`depends`, `dataset`).
+    /// The versions it names, with the relation (`depends`, `dataset`, [`PARENT`]).
     pub links: Vec<(String, VersionRow)>,
     /// The version that the number was advised against; another one by now means the advice is stale.
     pub advised_from: Option<Digest>,

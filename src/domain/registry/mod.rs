@@ -2,6 +2,7 @@
 //!
 //! `table` reads and `change` writes the registry's own tables; everything else is pure: bytes and values in, values out.
 
+pub mod answering;
 pub mod bump;
 pub mod card;
 pub mod change;

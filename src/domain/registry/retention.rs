@@ -1,6 +1,7 @@
 //! Which versions are kept, and why: everything that a stage, an alias, a link, the rollback window or the retention of
 //! archived versions needs. What is left is collected.
 
+use super::change::PARENT;
 use super::table::{self, VersionRow};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
@@ -96,7 +97,11 @@ fn keep_what_is_needed(view: View<'_>, all: &BTreeMap<i64, VersionRow>, kept: &m
     let mut open: Vec<i64> = kept.keys().copied().collect();
     while let Some(id) = open.pop() {
         let Some(by) = all.get(&id) else { continue };
-        for (_, target) in table::links_from(view, id)? {
+        for (relation, target) in table::links_from(view, id)? {
+            // A variant stands by itself: what it was made from is history.
+            if relation == PARENT {
+                continue;
+            }
             if let Entry::Vacant(slot) = kept.entry(target.id) {
                 slot.insert(format!("needed by {}", by.reference()));
                 open.push(target.id);

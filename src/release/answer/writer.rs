@@ -4,16 +4,15 @@
 //! ([`Book`]), with `question` (or `query`, `input`), with `context` (or `contexts`, `passages`, `documents`), the passages numbered with
 //! their sources, and with the defaults of what else it declares; a prompt that needs more is refused before anybody is asked.
 
-use crate::base::error::{Error, Result};
+use super::Passage;
+use crate::base::error::{Error, Kind, Result};
 use crate::config::Llm;
 use crate::domain::prompt::book::{Book, Prompt, Rendered};
+use crate::domain::registry::answering::{CONTEXT, QUESTION};
+use crate::domain::registry::parts::Parts;
 use crate::release::judging::Cached;
-use crate::release::search::Hit;
 use crate::seams::model::{Message, Model, Request, Role};
 use serde_json::{Map, Value};
-
-const QUESTION: [&str; 3] = ["question", "query", "input"];
-const CONTEXT: [&str; 4] = ["context", "contexts", "passages", "documents"];
 
 /// Who writes answers, and how it is asked.
 pub struct Writer {
@@ -33,31 +32,25 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// The prompt that answers questions, of a version with these files of prompts.
+    /// The prompt that answers questions, of a version with these files.
     ///
     /// # Errors
     /// When there is none, when it is not clear which, when it needs what nobody has, or cannot be rendered with texts.
-    pub(super) fn of(books: &[Book]) -> Result<Self> {
-        let all = books.iter().flat_map(|book| book.prompts.iter().map(move |prompt| (book, prompt)));
-        let found: Vec<(&Book, &Prompt)> =
-            all.filter(|(_, prompt)| prompt.variables().iter().any(|name| QUESTION.contains(name))).collect();
-        let named: Vec<_> = found.iter().copied().filter(|(_, prompt)| stem(&prompt.path) == "answer").collect();
-        let (book, prompt) = match (found.as_slice(), named.as_slice()) {
-            ([one], _) | (_, [one]) => *one,
-            ([], _) => {
-                return Err(Error::new("the version has no prompt with a field `{question}`")
-                    .hint("add one, such as prompts/answer.txt with `{question}` and `{context}`"));
-            }
-            (many, _) => {
-                let all: Vec<String> = many.iter().map(|(_, prompt)| prompt.name()).collect();
-                return Err(Error::new(format!(
-                    "several prompts of the version have a field `{{question}}`: {}",
-                    all.join(", ")
-                ))
-                .hint("name the file of the one that answers `answer`"));
-            }
+    pub(super) fn of(parts: &Parts, files: &[(&str, &[u8])]) -> Result<Self> {
+        let pieces = parts.answering()?;
+        let path = &pieces[0].path;
+        let bytes = files.iter().find(|(name, _)| name == path).map_or(&[] as &[u8], |(_, bytes)| bytes);
+        let book = Book::read(path, bytes).map_err(|faults| {
+            let lines: Vec<String> = faults.iter().map(|f| format!("{path}:{}:{}: {}", f.line, f.column, f.message)).collect();
+            Error::new(lines.join("\n"))
+        })?;
+        let answers = |p: &&Prompt| {
+            let asks = p.variables().iter().any(|name| QUESTION.contains(name));
+            asks && p.messages.iter().any(|m| pieces.iter().any(|piece| piece.text == m.text))
         };
-        let script = Self { prompt: prompt.clone(), defaults: defaults(book, prompt)? };
+        let lost = || Error::of(Kind::Bug, format!("{path} was read in two ways"));
+        let prompt = book.prompts.iter().find(answers).ok_or_else(lost)?;
+        let script = Self { prompt: prompt.clone(), defaults: defaults(&book, prompt)? };
         script.messages("?", "?").map_err(|why| {
             Error::new(format!("{} cannot be rendered: {why}", prompt.name()))
                 .hint(format!("question and context are texts; `kf prompt render {}` tries it", prompt.path))
@@ -69,7 +62,7 @@ impl Script {
     ///
     /// # Errors
     /// Why the prompt cannot be rendered with it.
-    pub(super) fn request(&self, question: &str, hits: &[Hit], settings: &Llm) -> Result<Request, String> {
+    pub(super) fn request(&self, question: &str, hits: &[Passage], settings: &Llm) -> Result<Request, String> {
         let passages: Vec<String> =
             hits.iter().enumerate().map(|(i, hit)| format!("[{}] {}\n{}", i + 1, hit.source, hit.text)).collect();
         let mut request = Request {
@@ -142,18 +135,15 @@ fn said(message: &Value) -> Result<(String, String), String> {
     Ok((message["role"].as_str().unwrap_or("user").to_owned(), text))
 }
 
-fn stem(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.split('.').next().unwrap_or(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::name::ModelType;
+    use crate::domain::registry::parts::{Layout, parse_parts};
 
     fn script(files: &[(&str, &str)]) -> Result<Script> {
-        let books: Vec<Book> = files.iter().map(|(path, text)| Book::read(path, text.as_bytes()).expect("prompts")).collect();
-        Script::of(&books)
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+        Script::of(&parse_parts(ModelType::Config, &Layout::default(), &files).expect("parts"), &files)
     }
 
     fn messages(files: &[(&str, &str)], question: &str, context: &str) -> Vec<(String, String)> {

@@ -4,6 +4,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::base::name::words;
 use crate::base::quantity::PicoUsd;
+use crate::base::time::{Clock, Timestamp};
 use crate::seams::answerer::Tokens;
 use crate::seams::embedder;
 use crate::seams::model::{About, Completion, Content};
@@ -11,6 +12,7 @@ use crate::store::answers::Answers;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 
 words! {
     /// What the cache of answers is used for.
@@ -31,6 +33,8 @@ words! {
 pub struct Cached {
     file: Option<Answers>,
     mode: CacheMode,
+    /// Says when answers are given, where somebody wants to know.
+    clock: Option<Arc<Clock>>,
 }
 
 /// What is kept of a completion. Its cost is in trillionths of a dollar.
@@ -44,6 +48,9 @@ struct Kept {
     output: Option<u64>,
     cost: Option<i64>,
     latency_ms: f64,
+    /// When it was given; answers of before do not say.
+    #[serde(default)]
+    at: Option<Timestamp>,
 }
 
 impl Cached {
@@ -57,7 +64,13 @@ impl Cached {
             CacheMode::Read | CacheMode::Only => Answers::open_to_read(path)?,
             CacheMode::Write => Some(Answers::open(path)?),
         };
-        Ok(Self { file, mode })
+        Ok(Self { file, mode, clock: None })
+    }
+
+    /// Writes down when answers are given.
+    #[must_use]
+    pub fn timed(self, clock: Arc<Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     /// True when nothing may be asked for.
@@ -70,10 +83,18 @@ impl Cached {
     /// # Errors
     /// When the cache cannot be read.
     pub fn completion(&self, about: &About, request: &Digest) -> Result<Option<Completion>> {
+        Ok(self.given(about, request)?.map(|(completion, _)| completion))
+    }
+
+    /// The same with when it was given, where that was written down.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn given(&self, about: &About, request: &Digest) -> Result<Option<(Completion, Option<Timestamp>)>> {
         let Some(text) = self.find(&call_key(about, request))? else { return Ok(None) };
         // A file of another version of kf is as good as an empty one.
         let Ok(kept) = serde_json::from_str::<Kept>(&text) else { return Ok(None) };
-        Ok(Some(Completion {
+        let completion = Completion {
             content: kept.content,
             model: kept.model,
             fingerprint: kept.fingerprint,
@@ -82,7 +103,8 @@ impl Cached {
             cost: kept.cost.map(PicoUsd),
             latency_ms: kept.latency_ms,
             cached: true,
-        }))
+        };
+        Ok(Some((completion, kept.at)))
     }
 
     /// Keeps a whole answer. Failures are never kept: the next run asks again.
@@ -99,6 +121,7 @@ impl Cached {
             output: answer.tokens.output,
             cost: answer.cost.map(|c| c.0),
             latency_ms: answer.latency_ms,
+            at: self.clock.as_ref().map(|clock| clock.now()),
         };
         self.put(&call_key(about, request), &kept)
     }

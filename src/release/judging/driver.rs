@@ -20,7 +20,8 @@ type Key = (usize, Digest);
 
 pub(super) struct Driver<'a> {
     bench: &'a Bench<'a>,
-    cases: &'a [(&'a Row, Option<&'a Answer>)],
+    /// Every row with its answers, at least one.
+    cases: &'a [(&'a Row, Vec<Option<&'a Answer>>)],
     metrics: &'a [JudgedId],
     progress: &'a dyn Fn(),
     memo: Memo,
@@ -55,7 +56,7 @@ struct Job {
 impl<'a> Driver<'a> {
     pub(super) fn new(
         bench: &'a Bench<'a>,
-        cases: &'a [(&'a Row, Option<&'a Answer>)],
+        cases: &'a [(&'a Row, Vec<Option<&'a Answer>>)],
         metrics: &'a [JudgedId],
         progress: &'a dyn Fn(),
     ) -> Self {
@@ -134,7 +135,8 @@ impl<'a> Driver<'a> {
     fn step(&mut self, at: usize) -> Result<()> {
         let repeat = self.bench.repeat.max(1) as usize;
         let (sample, pair) = (at % repeat, at / repeat);
-        let (metric, (row, answer)) = (self.metrics[pair % self.metrics.len()], self.cases[pair / self.metrics.len()]);
+        let (metric, (row, answers)) = (self.metrics[pair % self.metrics.len()], &self.cases[pair / self.metrics.len()]);
+        let answer = answers[sample % answers.len()];
         let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.answer.is_none()));
         if let Some(error) = failed {
             self.finish(at, (Judged::Unscored(format!("the system failed: {error}")), Tally::default()));

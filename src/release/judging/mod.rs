@@ -67,6 +67,20 @@ pub struct Took {
     pub latency_us: u64,
 }
 
+impl Took {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            tokens_in: self.tokens_in + other.tokens_in,
+            tokens_out: self.tokens_out + other.tokens_out,
+            cost_usd: self.cost_usd.zip(other.cost_usd).map(|(a, b)| a.and(b)),
+            latency_us: self.latency_us.saturating_add(other.latency_us),
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 #[expect(clippy::cast_precision_loss, reason = "a time that is shown")]
 fn milliseconds<S: serde::Serializer>(us: &u64, s: S) -> Result<S::Ok, S::Error> {
@@ -143,13 +157,27 @@ fn case_of<'r>(row: &'r Row, answer: Option<&'r Answer>) -> Case<'r> {
 /// # Errors
 /// When a judge takes no request at all, when the cache cannot be used, or when a limit of cost has no prices to go by.
 pub fn run(bench: &Bench<'_>, rows: &[Row], answers: &HashMap<String, Answer>, progress: &dyn Fn()) -> Result<Outcome> {
+    run_samples(bench, rows, &[answers], progress)
+}
+
+/// The same for rows that were answered several times: the first repeat judges the first answers, the second the second, and so on around.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_samples(
+    bench: &Bench<'_>,
+    rows: &[Row],
+    samples: &[&HashMap<String, Answer>],
+    progress: &dyn Fn(),
+) -> Result<Outcome> {
     if bench.max_cost.is_some() {
         priced(&bench.models)?;
     }
     let mut metrics = bench.metrics.clone();
     metrics.sort_by_key(|m| m.word());
     metrics.dedup();
-    let cases: Vec<(&Row, Option<&Answer>)> = rows.iter().map(|row| (row, answers.get(&row.id))).collect();
+    let given = |row: &Row| samples.iter().map(|answers| answers.get(&row.id)).collect();
+    let cases: Vec<(&Row, Vec<Option<&Answer>>)> = rows.iter().map(|row| (row, given(row))).collect();
     let (done, driver) = Driver::new(bench, &cases, &metrics, progress).run()?;
     let mut outcome = Outcome {
         scores: Scores::default(),
@@ -205,7 +233,10 @@ fn combined(samples: &[(Judged, Tally)]) -> (Option<f64>, Option<String>) {
 }
 
 /// Refuses a limit of cost where no price says what anything costs.
-fn priced(models: &[Box<dyn Model>]) -> Result<()> {
+///
+/// # Errors
+/// With the model that has none.
+pub fn priced(models: &[Box<dyn Model>]) -> Result<()> {
     let one = crate::seams::answerer::Tokens { input: Some(1), output: Some(1) };
     match models.iter().find(|m| m.cost(one).is_none()) {
         None => Ok(()),

@@ -4,20 +4,28 @@
 //! What is wrong with the suite, its prompts or its values is found before the first call, all of it at once: an answer is never paid for
 //! to learn of a typing error. Nothing is kept in the state.
 
+mod judging;
+mod llm;
 pub mod provider;
+
+pub use judging::JudgedBy;
+pub use llm::Purse;
 
 use super::prompt::{Page, page, readable, select};
 use crate::base::error::{Context, Error, Result};
 use crate::base::reference::Reference;
-use crate::config::{Project, Secret, SecretRef};
+use crate::config::{Llm, Project, Secret, SecretRef};
 use crate::domain::prompt::book::{Prompt, Rendered};
-use crate::domain::prompt::suite::assertion::{Given, Judged};
+use crate::domain::prompt::suite::assertion::{Given, Judged, Opinion};
 use crate::domain::prompt::suite::outcome::{Cell, End, sum};
 use crate::domain::prompt::suite::{Case, From, PromptSource, Suite, read};
 use crate::domain::prompt::variable::fitted;
 use crate::domain::registry::table::VersionRow;
+use crate::release::judging::Cached;
 use crate::seams::answerer::Answer;
 use crate::seams::embedder::{Embedder, Purpose};
+use crate::seams::model::Model;
+use judging::{Court, Heard, Opinions};
 use provider::{Call, Kind, make};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -44,8 +52,25 @@ pub struct Place<'a> {
     pub unpack: &'a dyn Fn(&VersionRow) -> Result<TempDir>,
     /// Fetches a secret.
     pub secret: &'a dyn Fn(&SecretRef) -> Result<Secret>,
-    /// What makes vectors for `similar`.
+    /// What makes vectors for `similar` and for judges.
     pub embedder: &'a dyn Fn() -> Result<Box<dyn Embedder>>,
+    /// What asks language models.
+    pub models: Models<'a>,
+}
+
+/// Makes language models of these settings, with their keys or without.
+pub type MakeModels<'a> = &'a dyn Fn(&[Llm], bool) -> Result<Vec<Box<dyn Model>>>;
+
+/// What it takes to ask language models, and what asking took.
+pub struct Models<'a> {
+    /// Makes models of these settings, with their keys or, where nobody will be asked, without.
+    pub make: MakeModels<'a>,
+    /// Opens what was answered before.
+    pub cache: &'a dyn Fn() -> Result<Cached>,
+    /// What may be spent, and what was.
+    pub purse: Purse,
+    /// Who judged, once somebody has.
+    pub judged: RefCell<Option<JudgedBy>>,
 }
 
 /// A prompt of a suite, found, with what each case renders to.
@@ -104,6 +129,9 @@ pub fn prepare(file: &Path, shown: &str, place: &Place<'_>, choice: &Choice) -> 
     let mut providers = Vec::new();
     for spec in &suite.providers {
         match Kind::of(spec) {
+            Ok(Kind::Llm(None)) if place.project.llm.is_none() => {
+                faults.add(|| spec.place, "the provider `llm` needs `[llm]` in mlops.toml".to_owned());
+            }
             Ok(kind) => providers.push((spec.label.clone(), kind)),
             Err(why) => faults.add(|| spec.place, why),
         }
@@ -281,26 +309,54 @@ fn render(prompt: &Prompt, case: &Case) -> Result<(Rendered, serde_json::Map<Str
 /// When a provider cannot be asked at all.
 pub fn run(plan: &Plan, place: &Place<'_>, told: &dyn Fn()) -> Result<Vec<Cell>> {
     let near = Near { embedder: RefCell::new(None), make: place.embedder, known: RefCell::default() };
-    let mut cells = Vec::new();
+    let judged = plan.suite.cases.iter().flat_map(|case| &case.assertions).any(|assertion| !assertion.asks().is_empty());
+    let court = if judged { Court::open(place)? } else { None };
+    // All are made before the first is asked: what one of them lacks is not found after others were paid.
+    let mut made = Vec::new();
     for asked in &plan.asked {
-        for (provider, kind) in &plan.providers {
-            let made = make(kind, place, &asked.label, asked.version.as_ref())?;
-            let mut answers: Vec<Option<Result<Answer, String>>> = vec![None; asked.calls.len()];
-            made.complete(&asked.calls, &mut |i, answer| {
-                told();
-                answers[i] = Some(answer);
-                Ok(())
-            })?;
-            for ((case, call), answer) in plan.suite.cases.iter().zip(&asked.calls).zip(answers) {
-                let answer = answer.unwrap_or_else(|| Err("the provider gave no answer".to_owned()));
-                cells.push(cell(case, call, (&asked.label, provider), answer, &near));
-            }
+        for (label, kind) in &plan.providers {
+            made.push((asked, label, make(kind, place, &asked.label, asked.version.as_ref())?));
         }
     }
-    Ok(cells)
+    let mut all = Vec::new();
+    for (asked, label, provider) in made {
+        let mut answers: Vec<Option<Result<Answer, String>>> = vec![None; asked.calls.len()];
+        provider.complete(&asked.calls, &mut |i, answer| {
+            told();
+            answers[i] = Some(answer);
+            Ok(())
+        })?;
+        for ((case, call), answer) in plan.suite.cases.iter().zip(&asked.calls).zip(answers) {
+            let answer = answer.unwrap_or_else(|| Err("the provider gave no answer".to_owned()));
+            all.push(Answered { case, call, of: (&asked.label, label), answer });
+        }
+    }
+    let opinions = court.map_or_else(|| Ok(Opinions::default()), |court| opinions(court, &all, place))?;
+    let one = |(at, answered): (usize, Answered<'_>)| cell(answered, &near, &|asked| opinions.of(at, asked));
+    Ok(all.into_iter().enumerate().map(one).collect())
 }
 
-fn cell(case: &Case, call: &Call, (prompt, provider): (&str, &str), answer: Result<Answer, String>, near: &Near<'_>) -> Cell {
+/// What came of one call.
+struct Answered<'a> {
+    case: &'a Case,
+    call: &'a Call,
+    /// The labels of prompt and provider.
+    of: (&'a str, &'a str),
+    answer: Result<Answer, String>,
+}
+
+fn opinions(court: Court<'_>, all: &[Answered<'_>], place: &Place<'_>) -> Result<Opinions> {
+    let heard = all.iter().enumerate().filter_map(|(at, one)| {
+        let text = one.answer.as_ref().ok()?.text.as_str();
+        let (prompt, assertions) = (one.call.rendered.shown(), one.case.assertions.as_slice());
+        Some(Heard { at, prompt, vars: &one.call.vars, text, assertions })
+    });
+    let (opinions, by) = court.hear(&heard.collect::<Vec<_>>())?;
+    *place.models.judged.borrow_mut() = Some(by);
+    Ok(opinions)
+}
+
+fn cell(Answered { case, call, of: (prompt, provider), answer }: Answered<'_>, near: &Near<'_>, opinion: Opinion<'_>) -> Cell {
     let mut cell = Cell {
         case: case.name.clone(),
         prompt: prompt.to_owned(),
@@ -312,6 +368,7 @@ fn cell(case: &Case, call: &Call, (prompt, provider): (&str, &str), answer: Resu
         answer: None,
         latency_ms: None,
         cost_usd: None,
+        kept: false,
         assertions: Vec::new(),
     };
     let answer = match answer {
@@ -320,8 +377,9 @@ fn cell(case: &Case, call: &Call, (prompt, provider): (&str, &str), answer: Resu
     };
     cell.latency_ms = answer.latency_ms;
     cell.cost_usd = answer.cost.map(crate::base::quantity::MicroUsd::usd);
-    let given = Given { text: &answer.text, latency_ms: cell.latency_ms, cost_usd: cell.cost_usd };
-    let all: Vec<Judged> = case.assertions.iter().map(|a| a.judge(given, &|a, b| near.of(a, b))).collect();
+    cell.kept = answer.kept.is_some();
+    let given = Given { text: &answer.text, latency_ms: cell.latency_ms, cost_usd: cell.cost_usd, kept: cell.kept };
+    let all: Vec<Judged> = case.assertions.iter().map(|a| a.judge(given, &|a, b| near.of(a, b), opinion)).collect();
     let sum = sum(&all, case.threshold);
     cell.end = match sum.verdict {
         crate::base::verdict::Verdict::Pass => End::Pass,

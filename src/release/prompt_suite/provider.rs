@@ -5,10 +5,11 @@
 //! its reason.
 
 use super::Place;
+use super::llm::{self, Language};
 use crate::adapters::process::{Program, why};
 use crate::base::error::{Error, Result};
 use crate::base::text::ellipsis;
-use crate::config::duration;
+use crate::config::{Llm, duration};
 use crate::domain::prompt::book::Rendered;
 use crate::domain::prompt::suite::ProviderSpec;
 use crate::domain::registry::table::VersionRow;
@@ -71,6 +72,8 @@ pub enum Kind {
     },
     /// What `[system]` of `mlops.toml` says.
     System,
+    /// A language model; that of `[llm]` in `mlops.toml` where the suite names none of its own.
+    Llm(Option<Box<Llm>>),
 }
 
 impl Kind {
@@ -80,10 +83,14 @@ impl Kind {
     /// What is wrong with it.
     pub fn of(spec: &ProviderSpec) -> Result<Self, String> {
         let id = spec.id.trim();
+        if let Some(named) = llm::named(id) {
+            return llm::read(named, &spec.config).map(|settings| Self::Llm(Some(Box::new(settings))));
+        }
         let exec = id == "exec" || id.starts_with("exec:");
-        if !exec && !matches!(id, "echo" | "system") {
+        if !exec && !matches!(id, "echo" | "system" | "llm") {
             return Err(format!(
-                "`{}` is no provider that kf can ask: there is `echo`, `exec:PROGRAM ARGUMENTS` and `system`",
+                "`{}` is no provider that kf can ask: there is `echo`, `exec:PROGRAM ARGUMENTS`, `system`, `llm`, \
+                 `anthropic:messages:MODEL` and `openai:chat:MODEL`, which with `apiBaseUrl` is every server that speaks its protocol",
                 ellipsis(id, 60)
             ));
         }
@@ -94,6 +101,7 @@ impl Kind {
         match id {
             "echo" => Ok(Self::Echo),
             "system" => Ok(Self::System),
+            "llm" => Ok(Self::Llm(None)),
             _ => Self::exec(id, &spec.config),
         }
     }
@@ -151,9 +159,14 @@ fn words(line: &str) -> Result<Vec<String>, String> {
 /// Makes a provider for the prompts of one source.
 ///
 /// # Errors
-/// When `[system]` names none, or needs a version where there is none.
-pub fn make(kind: &Kind, place: &Place<'_>, label: &str, version: Option<&VersionRow>) -> Result<Box<dyn Provider>> {
+/// When `[system]` names none, or needs a version where there is none; when a key is missing.
+pub fn make<'p>(kind: &Kind, place: &'p Place<'_>, label: &str, version: Option<&VersionRow>) -> Result<Box<dyn Provider + 'p>> {
     match kind {
+        Kind::Llm(settings) => {
+            let settings = settings.as_deref().or(place.project.llm.as_ref());
+            let settings = settings.ok_or_else(|| Error::usage("the provider `llm` needs `[llm]` in mlops.toml"))?;
+            Ok(Box::new(Language::new(settings, &place.models)?))
+        }
         Kind::Echo => Ok(Box::new(Echo)),
         Kind::Exec { argv, timeout, concurrency, options } => Ok(Box::new(Exec {
             argv: argv.clone(),
@@ -246,7 +259,7 @@ struct System {
 impl Provider for System {
     fn complete(&self, calls: &[Call], each: Each<'_>) -> Result<()> {
         let question =
-            |c: &Call| Question { id: c.id.clone(), question: c.rendered.text(), contexts: None, meta: c.vars.clone() };
+            |c: &Call| Question { id: c.id.clone(), question: c.rendered.text(), meta: c.vars.clone(), ..Question::default() };
         let questions: Vec<Question> = calls.iter().map(question).collect();
         let places: HashMap<&str, usize> = calls.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
         self.answerer.answer(&questions, &mut |answered| match places.get(answered.id.as_str()) {
@@ -282,7 +295,9 @@ mod tests {
             let why = kind(id, config).expect_err(words);
             assert!(why.contains(words), "{id}: {why}");
         };
-        check("openai:gpt-5", json!({}), "no provider that kf can ask");
+        check("openai:responses:gpt-5", json!({}), "no provider that kf can ask");
+        check("openai:chat:m", json!({"tools": []}), "`tools` is not said of a language model");
+        check("llm", json!({"temperature": 0}), "`temperature` is not said");
         check("exec:", json!({}), "names no program");
         check("exec: a 'b", json!({}), "not closed");
         check("exec: a", json!({"timeout": "soon"}), "not a duration");

@@ -447,6 +447,11 @@ fn judgement(asked: &Asked, manner: &Manner) -> Value {
         return json!(format!("Of {} characters I make this.", asked.text.chars().count()));
     };
     match form {
+        "proposals" => {
+            let propose = |idea: &str, prompt: String| json!({"idea": idea, "prompt": prompt});
+            let prompt = one("the prompt");
+            json!({"proposals": [propose("be careful", format!("Be careful. {prompt}")), propose("be short", "Be short.".to_owned())]})
+        }
         "statements" if !contexts.is_empty() => {
             let verdict = |s: String| {
                 let from = from(&s);

@@ -11,25 +11,25 @@ const DIGITS: usize = 16;
 
 /// The texts of one prompt, each under a name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fenced<'a> {
+pub(in crate::domain) struct Fenced<'a> {
     blocks: Vec<(String, &'a str)>,
 }
 
 impl<'a> Fenced<'a> {
     /// Adds a text; the name is ours.
-    pub(super) fn block(mut self, name: impl Into<String>, text: &'a str) -> Self {
+    pub(in crate::domain) fn block(mut self, name: impl Into<String>, text: &'a str) -> Self {
         self.blocks.push((name.into(), text));
         self
     }
 
     /// Adds texts whose names end with their number, from 1.
-    pub(super) fn numbered(mut self, name: &str, id: &str, texts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(in crate::domain) fn numbered(mut self, name: &str, id: &str, texts: impl IntoIterator<Item = &'a str>) -> Self {
         self.blocks.extend((1..).zip(texts).map(|(n, text)| (format!("{name} {id}{n}"), text)));
         self
     }
 
     /// The mark, and the texts between lines that begin and end with it.
-    pub(super) fn write(&self) -> (String, String) {
+    pub(in crate::domain) fn write(&self) -> (String, String) {
         let mark = self.mark();
         let mut out = String::new();
         for (name, text) in &self.blocks {

@@ -15,7 +15,7 @@
 //! Asking, in whatever order and from whatever cache, is somebody else's.
 
 pub mod calibrate;
-mod fence;
+pub(in crate::domain) mod fence;
 mod metrics;
 pub mod name;
 mod prompts;

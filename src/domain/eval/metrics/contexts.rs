@@ -57,6 +57,11 @@ impl Alike {
         alike
     }
 
+    /// Of each retrieved context, whether it is at least half like a reference.
+    pub fn relevant(&self) -> &[bool] {
+        &self.relevant
+    }
+
     fn is_decided(&self) -> bool {
         self.relevant.iter().chain(&self.found).all(|known| *known)
     }

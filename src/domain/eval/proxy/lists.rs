@@ -4,12 +4,12 @@
 //! ones of policies, leaflets, manuals, contracts and reports. What is not listed is not seen: the lists bound what the
 //! proxy can tell.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
 /// A language that has lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lang {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lang {
     /// English.
     En,
     /// Spanish.
@@ -22,24 +22,42 @@ pub(super) enum Lang {
 
 impl Lang {
     /// Every language.
-    pub(super) const ALL: [Self; 4] = [Self::En, Self::Es, Self::Fr, Self::De];
+    pub const ALL: [Self; 4] = [Self::En, Self::Es, Self::Fr, Self::De];
 }
 
-/// One list for each language, in the order of [`Lang::ALL`]; words between spaces, made into sets when first asked.
+/// One list for each language, in the order of [`Lang::ALL`]; words between spaces, looked up by one map that is made when first asked.
 struct Lists {
     words: [&'static str; 4],
-    sets: OnceLock<[HashSet<&'static str>; 4]>,
+    /// For each word the languages whose list has it, a bit each.
+    of: OnceLock<HashMap<&'static str, u8>>,
 }
 
 impl Lists {
     const fn new(words: [&'static str; 4]) -> Self {
-        Self { words, sets: OnceLock::new() }
+        Self { words, of: OnceLock::new() }
+    }
+
+    /// The languages whose list has a word, a bit each.
+    fn languages(&self, word: &str) -> u8 {
+        let made = || {
+            let mut of = HashMap::new();
+            for lang in Lang::ALL {
+                let words = self.words[lang as usize].split_ascii_whitespace();
+                words.for_each(|word| *of.entry(word).or_insert(0) |= bit(lang));
+            }
+            of
+        };
+        self.of.get_or_init(made).get(word).copied().unwrap_or(0)
     }
 }
 
+fn bit(lang: Lang) -> u8 {
+    1 << lang as u8
+}
+
 fn holds(lists: &Lists, word: &str, lang: Option<Lang>) -> bool {
-    let sets = lists.sets.get_or_init(|| lists.words.map(|words| words.split_ascii_whitespace().collect()));
-    lang.map_or_else(|| sets.iter().any(|set| set.contains(word)), |lang| sets[lang as usize].contains(word))
+    let found = lists.languages(word);
+    lang.map_or(found != 0, |lang| found & bit(lang) != 0)
 }
 
 static STOP: Lists = Lists::new([
@@ -65,6 +83,12 @@ static STOP: Lists = Lists::new([
      dieser dieses diesen diesem jede jeder jedes jeden jedem alle allen aller welche welcher wer was wo wann warum nicht kein \
      keine keinen keinem keiner hier dort dann dazu damit davon dafur etwa",
 ]);
+
+/// Calls `each` with every language in which a word says nothing of the matter.
+pub(super) fn stops_in(word: &str, each: impl FnMut(Lang)) {
+    let found = STOP.languages(word);
+    Lang::ALL.into_iter().filter(|lang| found & bit(*lang) != 0).for_each(each);
+}
 
 /// A word that a sentence needs and that says nothing of its matter.
 pub(super) fn is_stop(word: &str, lang: Option<Lang>) -> bool {

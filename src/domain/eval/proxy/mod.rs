@@ -18,6 +18,7 @@ mod support;
 mod veto;
 mod words;
 
+pub use lists::Lang;
 pub use veto::Finding;
 
 use super::metrics::refusal;
@@ -63,6 +64,11 @@ pub struct Checked<'a> {
     pub verdict: Verdict,
     /// What speaks against it.
     pub findings: Vec<Finding>,
+}
+
+/// The language of a text by its words without content, which short texts have, too; `None` when two languages have as many.
+pub fn language(text: &str) -> Option<Lang> {
+    words::language(words::tokens(text).iter().map(|t| t.folded.as_str()))
 }
 
 /// How well the contexts hold an answer: the mean of its sentences, 0 to 1.
@@ -133,7 +139,7 @@ fn worst<'a>(whole: Checked<'a>, parts: impl Iterator<Item = Checked<'a>>) -> Ch
 fn one<'a>(text: &'a str, claim: &support::Claim, evidence: &Evidence, near: &dyn SentenceVectors) -> Checked<'a> {
     let said = &claim.sentence;
     let nothing = said.words.is_empty() && said.quantities.is_empty();
-    let candidates = claim.candidates(near);
+    let candidates = evidence.candidates(claim, near);
     let mut ranked: Vec<_> = candidates.iter().map(|c| (c, align(said, &c.sentence))).collect();
     ranked.sort_by(|a, b| support_of(said, b).total_cmp(&support_of(said, a)));
     let Some(((best, held), rest)) = ranked.split_first().filter(|_| !nothing) else {

@@ -1,6 +1,8 @@
 //! Numbers as people write them: digits with the marks of a language, and words from zero to billions in four languages.
 
 use super::lists::Lang;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// What a number written in digits may be; two values where the mark is read in one way here and in another there.
 pub(super) fn digits(raw: &str, lang: Option<Lang>) -> Option<(f64, Option<f64>)> {
@@ -33,7 +35,19 @@ enum Part {
     Times(f64),
 }
 
-const EN: &[(&str, f64)] = &[
+/// Words with their numbers, each once; looked up by a map that is made when first asked.
+struct Numbers {
+    words: &'static [(&'static str, f64)],
+    by_word: OnceLock<HashMap<&'static str, f64>>,
+}
+
+impl Numbers {
+    const fn new(words: &'static [(&'static str, f64)]) -> Self {
+        Self { words, by_word: OnceLock::new() }
+    }
+}
+
+static EN: Numbers = Numbers::new(&[
     ("zero", 0.0),
     ("one", 1.0),
     ("two", 2.0),
@@ -64,8 +78,8 @@ const EN: &[(&str, f64)] = &[
     ("ninety", 90.0),
     ("once", 1.0),
     ("twice", 2.0),
-];
-const ES: &[(&str, f64)] = &[
+]);
+static ES: Numbers = Numbers::new(&[
     ("cero", 0.0),
     ("un", 1.0),
     ("uno", 1.0),
@@ -116,8 +130,8 @@ const ES: &[(&str, f64)] = &[
     ("setecientos", 700.0),
     ("ochocientos", 800.0),
     ("novecientos", 900.0),
-];
-const FR: &[(&str, f64)] = &[
+]);
+static FR: Numbers = Numbers::new(&[
     ("zero", 0.0),
     ("un", 1.0),
     ("une", 1.0),
@@ -145,8 +159,8 @@ const FR: &[(&str, f64)] = &[
     ("septante", 70.0),
     ("huitante", 80.0),
     ("nonante", 90.0),
-];
-const DE: &[(&str, f64)] = &[
+]);
+static DE: Numbers = Numbers::new(&[
     ("null", 0.0),
     ("ein", 1.0),
     ("eins", 1.0),
@@ -182,9 +196,9 @@ const DE: &[(&str, f64)] = &[
     ("achtzig", 80.0),
     ("neunzig", 90.0),
     ("anderthalb", 1.5),
-];
+]);
 /// Words that multiply; they are so long or so rare that all languages share them.
-const TIMES: &[(&str, f64)] = &[
+static TIMES: Numbers = Numbers::new(&[
     ("hundred", 1e2),
     ("hundert", 1e2),
     ("cent", 1e2),
@@ -211,44 +225,44 @@ const TIMES: &[(&str, f64)] = &[
     ("dutzend", 12.0),
     ("docena", 12.0),
     ("douzaine", 12.0),
-];
+]);
 /// "and a half".
 const HALF: &[&str] = &["half", "media", "medio", "demi", "demie"];
 const AND: &[&str] = &["and", "y", "et", "a"];
 
-fn find(list: &[(&str, f64)], word: &str) -> Option<f64> {
-    list.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
+fn find(list: &Numbers, word: &str) -> Option<f64> {
+    list.by_word.get_or_init(|| list.words.iter().copied().collect()).get(word).copied()
 }
 
 fn add(word: &str, lang: Lang) -> Option<f64> {
     match lang {
-        Lang::En => find(EN, word),
-        Lang::Es => find(ES, word),
-        Lang::Fr => find(FR, word),
-        Lang::De => find(DE, word).or_else(|| german(word)),
+        Lang::En => find(&EN, word),
+        Lang::Es => find(&ES, word),
+        Lang::Fr => find(&FR, word),
+        Lang::De => find(&DE, word).or_else(|| german(word)),
     }
 }
 
 /// German numbers are one word: `dreihundertfünfundzwanzig`, `viermal`, `zweieinhalb`.
 fn german(word: &str) -> Option<f64> {
     if let Some(whole) = word.strip_suffix("einhalb") {
-        return Some(find(DE, whole)? + 0.5);
+        return Some(find(&DE, whole)? + 0.5);
     }
     for (name, times) in [("tausend", 1e3), ("hundert", 1e2)] {
         if let Some((before, after)) = word.split_once(name) {
-            let factor = if before.is_empty() { 1.0 } else { german(before).or_else(|| find(DE, before))? };
+            let factor = if before.is_empty() { 1.0 } else { german(before).or_else(|| find(&DE, before))? };
             let rest = after.strip_prefix("und").unwrap_or(after);
-            let rest = if rest.is_empty() { 0.0 } else { german(rest).or_else(|| find(DE, rest))? };
+            let rest = if rest.is_empty() { 0.0 } else { german(rest).or_else(|| find(&DE, rest))? };
             return Some(factor * times + rest);
         }
     }
     let (unit, tens) = word.split_once("und")?;
-    let (unit, tens) = (find(DE, unit)?, find(DE, tens)?);
+    let (unit, tens) = (find(&DE, unit)?, find(&DE, tens)?);
     (unit < 10.0 && tens >= 20.0).then_some(unit + tens)
 }
 
 fn part(word: &str, lang: Option<Lang>) -> Option<Part> {
-    let times = || find(TIMES, word).filter(|_| !(word == "mil" && lang != Some(Lang::Es))).map(Part::Times);
+    let times = || find(&TIMES, word).filter(|_| !(word == "mil" && lang != Some(Lang::Es))).map(Part::Times);
     let found = match lang {
         Some(lang) => add(word, lang),
         None => Lang::ALL.into_iter().find_map(|lang| add(word, lang)),
@@ -258,7 +272,7 @@ fn part(word: &str, lang: Option<Lang>) -> Option<Part> {
 
 /// What a word multiplies a number before it by: `million` in "3.4 million".
 pub(super) fn magnitude(word: &str) -> Option<f64> {
-    find(TIMES, word).filter(|by| *by >= 1e3)
+    find(&TIMES, word).filter(|by| *by >= 1e3)
 }
 
 /// The number that words from the first on say, and how many words it takes; `None` when the first says none.

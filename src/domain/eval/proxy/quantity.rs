@@ -3,6 +3,8 @@
 use super::lists::{self, Lang, Limit};
 use super::numerals;
 use super::words::Token;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,20 +144,33 @@ const WEEKDAYS: &[&str] = &[
     "sunday sundays sonntag sonntags domingo domingos dimanche dimanches",
 ];
 
-fn named<'a, T>(list: impl IntoIterator<Item = (&'a str, T)>, word: &str) -> Option<T> {
-    list.into_iter().find(|(names, _)| names.split_ascii_whitespace().any(|n| n == word)).map(|(_, what)| what)
+/// What words name, by the word; a word that names two things names the first.
+type Named<T> = LazyLock<HashMap<&'static str, T>>;
+
+fn named<T: Copy>(list: impl IntoIterator<Item = (&'static str, T)>) -> HashMap<&'static str, T> {
+    let mut found = HashMap::new();
+    for (names, what) in list {
+        names.split_ascii_whitespace().for_each(|name| _ = found.entry(name).or_insert(what));
+    }
+    found
 }
 
+static UNIT_OF: Named<(Unit, f64)> =
+    LazyLock::new(|| named(UNITS.iter().map(|(names, unit, factor)| (*names, (*unit, *factor)))));
+static RATE_OF: Named<f64> = LazyLock::new(|| named(RATES.iter().copied()));
+static MONTH_OF: Named<u8> = LazyLock::new(|| named(MONTHS.iter().copied().zip(1_u8..)));
+static WEEKDAY_OF: Named<u8> = LazyLock::new(|| named(WEEKDAYS.iter().copied().zip(1_u8..)));
+
 fn unit(word: &str) -> Option<(Unit, f64)> {
-    named(UNITS.iter().map(|(names, unit, factor)| (*names, (*unit, *factor))), word)
+    UNIT_OF.get(word).copied()
 }
 
 fn calendar(token: &Token, lang: Option<Lang>) -> Option<(Unit, f64)> {
-    let place = |list: &'static [&str]| named(list.iter().copied().zip(1_u8..), &token.folded).map(f64::from);
+    let place = |list: &Named<u8>| list.get(token.folded.as_str()).copied().map(f64::from);
     // "may" and "mars" are words of their own; only the language's own months are written without capital.
     let month =
-        place(MONTHS).filter(|_| token.capital || !matches!(lang, Some(Lang::En | Lang::De) | None) && token.folded != "may");
-    month.map(|m| (Unit::Month, m)).or_else(|| place(WEEKDAYS).map(|d| (Unit::Weekday, d)))
+        place(&MONTH_OF).filter(|_| token.capital || !matches!(lang, Some(Lang::En | Lang::De) | None) && token.folded != "may");
+    month.map(|m| (Unit::Month, m)).or_else(|| place(&WEEKDAY_OF).map(|d| (Unit::Weekday, d)))
 }
 
 /// The quantities of a sentence, in order.
@@ -185,7 +200,7 @@ fn one(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (Opti
     if let Some((unit, value)) = calendar(&tokens[at], lang) {
         return (Some(Quantity { unit, ..plain(at, value) }), 1);
     }
-    if let Some(value) = named(RATES.iter().copied(), word) {
+    if let Some(value) = RATE_OF.get(word).copied() {
         return (Some(Quantity { unit: Unit::Time, written: 1.0, soft: true, ..plain(at, value) }), 1);
     }
     if let Some((unit, factor)) =

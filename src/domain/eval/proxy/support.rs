@@ -5,7 +5,10 @@ use super::lists::{self, Lang};
 use super::words::{self, Sentence};
 use crate::domain::ingest::chunk::sentences::sentences;
 use crate::seams::embedder::SentenceVectors;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -17,6 +20,8 @@ const PIECE: usize = 600;
 const KEY_CHARS: usize = 5;
 /// The share of words in the first look, the rest is the vectors'.
 const OF_WORDS: f64 = 0.6;
+/// No cosine is above this: vectors are of unit length but for rounding.
+const NEAREST: f64 = 1.001;
 
 /// A text in pieces: lines, their sentences, and stretches of sentences that never end.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
@@ -89,7 +94,7 @@ pub(super) struct Claim {
 /// A piece of a context that a claim is held against.
 pub(super) struct Candidate {
     /// The piece.
-    pub sentence: Sentence,
+    pub sentence: Rc<Sentence>,
     /// The cosine with the claim, as a whole.
     pub cosine: f64,
 }
@@ -98,8 +103,44 @@ pub(super) struct Candidate {
 pub(super) struct Evidence {
     /// The claims, in the order of the answer.
     pub claims: Vec<Claim>,
-    /// For the beginning of each of their words, whether any context has it.
-    seen: HashMap<u64, bool>,
+    /// The beginnings of the words that are looked for.
+    sought: HashMap<u64, Sought, BuildHasherDefault<Plain>>,
+    /// Pieces that were read for one claim, with their vectors, for the next that keeps them and is in the same language.
+    read: RefCell<HashMap<(String, Option<Lang>), Read>>,
+}
+
+/// A piece that was read, and its vector.
+type Read = (Rc<Sentence>, Rc<[f32]>);
+
+/// The beginning of a word that is looked for.
+#[derive(Default)]
+struct Sought {
+    /// The claims that look for it, by their places.
+    by: Vec<usize>,
+    /// Whether it stands in a claim, and is not only asked for by the question.
+    said: bool,
+    /// Whether any context has it.
+    seen: bool,
+    /// The last piece that has it, counted from 1.
+    last: usize,
+}
+
+/// Keys that are hashes already.
+#[derive(Default)]
+struct Plain(u64);
+
+impl Hasher for Plain {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = (self.0 ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Evidence {
@@ -112,31 +153,52 @@ impl Evidence {
         near: &dyn SentenceVectors,
     ) -> Self {
         let mut claims: Vec<Claim> = said.iter().map(|text| Claim::new(text, about, lang, near)).collect();
-        let mut seen: HashMap<u64, bool> = HashMap::new();
-        for claim in &claims {
-            seen.extend(claim.sentence.tokens.iter().map(|t| (key_of(&t.folded), false)));
+        let mut sought: HashMap<u64, Sought, BuildHasherDefault<Plain>> = HashMap::default();
+        for (at, claim) in claims.iter().enumerate() {
+            claim.words.iter().for_each(|key| sought.entry(*key).or_default().by.push(at));
+            claim.sentence.tokens.iter().for_each(|t| sought.entry(key_of(&t.folded)).or_default().said = true);
         }
         let mut vector = vec![0.0; near.dimensions()];
-        let mut found = Vec::new();
-        for context in contexts {
-            for piece in pieces(context) {
-                found.clear();
-                keys(piece, |key| found.push(key));
-                found.iter().for_each(|key| {
-                    if let Some(seen) = seen.get_mut(key) {
-                        *seen = true;
-                    }
-                });
-                near.sentence_vector(piece, &mut vector);
-                claims.iter_mut().for_each(|claim| claim.offer(piece, &found, &vector));
+        let mut shared = vec![0_usize; claims.len()];
+        for (number, piece) in (1..).zip(contexts.iter().flat_map(|context| pieces(context))) {
+            shared.fill(0);
+            keys(piece, |key| {
+                if let Some(word) = sought.get_mut(&key).filter(|word| word.last != number) {
+                    (word.seen, word.last) = (true, number);
+                    word.by.iter().for_each(|claim| shared[*claim] += 1);
+                }
+            });
+            // Most pieces share nothing with any claim, and no vector could make up for that.
+            let mut known = false;
+            for (claim, shared) in claims.iter_mut().zip(&shared).filter(|(claim, shared)| claim.may_want(**shared)) {
+                if !known {
+                    near.sentence_vector(piece, &mut vector);
+                    known = true;
+                }
+                claim.offer(piece, *shared, &vector);
             }
         }
-        Self { claims, seen }
+        Self { claims, sought, read: RefCell::default() }
     }
 
     /// Whether a word beginning as this one stands in any context.
     pub(super) fn has(&self, folded: &str) -> bool {
-        self.seen.get(&key_of(folded)).copied().unwrap_or(false)
+        self.sought.get(&key_of(folded)).is_some_and(|word| word.said && word.seen)
+    }
+
+    /// The pieces kept for a claim, best first.
+    pub(super) fn candidates(&self, claim: &Claim, near: &dyn SentenceVectors) -> Vec<Candidate> {
+        let mut read = self.read.borrow_mut();
+        let lang = claim.sentence.lang;
+        let one = |(_, text): &(f64, String)| {
+            let (sentence, vector) = read.entry((text.clone(), lang)).or_insert_with(|| {
+                let mut vector = vec![0.0; near.dimensions()];
+                near.sentence_vector(text, &mut vector);
+                (Rc::new(Sentence::of(text, lang, near)), Rc::from(vector))
+            });
+            Candidate { sentence: Rc::clone(sentence), cosine: dot(&claim.vector, vector) }
+        };
+        claim.best.iter().map(one).collect()
     }
 }
 
@@ -158,25 +220,24 @@ impl Claim {
         Self { sentence, vector, words, best: Vec::new() }
     }
 
-    fn offer(&mut self, piece: &str, found: &[u64], vector: &[f32]) {
-        let shared = self.words.iter().filter(|key| found.contains(key)).count() as f64 / self.words.len().max(1) as f64;
-        let good = OF_WORDS * shared + (1.0 - OF_WORDS) * dot(&self.vector, vector);
+    /// The part that the first look takes from words, when a piece has so many of them.
+    fn of_words(&self, shared: usize) -> f64 {
+        OF_WORDS * (shared as f64 / self.words.len().max(1) as f64)
+    }
+
+    /// Whether a piece with so many of its words may be among the best, however near its vector is.
+    fn may_want(&self, shared: usize) -> bool {
+        self.best.len() < KEPT || self.best[KEPT - 1].0 < self.of_words(shared) + (1.0 - OF_WORDS) * NEAREST
+    }
+
+    fn offer(&mut self, piece: &str, shared: usize, vector: &[f32]) {
+        let good = self.of_words(shared) + (1.0 - OF_WORDS) * dot(&self.vector, vector);
         if self.best.len() == KEPT && self.best[KEPT - 1].0 >= good {
             return;
         }
         let at = self.best.partition_point(|(other, ..)| *other >= good);
         self.best.insert(at, (good, piece.to_owned()));
         self.best.truncate(KEPT);
-    }
-
-    /// The pieces kept, best first.
-    pub(super) fn candidates(&self, near: &dyn SentenceVectors) -> Vec<Candidate> {
-        let mut vector = vec![0.0; near.dimensions()];
-        let one = |(_, text): &(f64, String)| {
-            near.sentence_vector(text, &mut vector);
-            Candidate { sentence: Sentence::of(text, self.sentence.lang, near), cosine: dot(&self.vector, &vector) }
-        };
-        self.best.iter().map(one).collect()
     }
 }
 

@@ -7,7 +7,7 @@
 use super::lists::{self, Lang, Share};
 use super::quantity::{self, Match, Quantity, Unit};
 use super::support::{Candidate, Evidence, FORM, Held};
-use super::words::Sentence;
+use super::words::{Sentence, Token};
 
 /// What speaks against a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +60,7 @@ impl Finding {
     }
 
     /// Whether it says that a context states otherwise, rather than nothing.
-    pub(super) fn contradicts(self) -> bool {
+    pub fn contradicts(self) -> bool {
         !matches!(self, Self::Name | Self::Replaced | Self::Addition)
     }
 }
@@ -206,8 +206,10 @@ fn opposites(case: &Case<'_>) -> usize {
     let against = |a: &str, b: &str| lists::are_opposites(a, b, lang) || lists::differ_by_denial(a, b, lang);
     let free = |s: &Sentence, word: &str| !lists::is_negation(word, s.lang) && !lists::denies(word, s.lang);
     let here = |clause: usize| Some(clause) == main;
+    // Every word of the claim is held against all of them.
+    let all: Vec<&Token> = case.best.tokens.iter().filter(|t| free(case.best, &t.folded)).collect();
     let stands = |word: &str, counts: &dyn Fn(usize) -> bool| {
-        let theirs = || case.best.tokens.iter().filter(|t| counts(t.clause) && free(case.best, &t.folded));
+        let theirs = || all.iter().filter(|t| counts(t.clause));
         let said = |b: &str| case.claim.tokens.iter().any(|t| t.folded == b);
         // A word that is there in this or another form is not stood against.
         let same = theirs().any(|b| b.folded == word || (super::words::related(word, &b.folded) && !against(word, &b.folded)));

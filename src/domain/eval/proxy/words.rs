@@ -208,9 +208,7 @@ const STATEMENT: usize = 3;
 pub(super) fn language<'a>(words: impl Iterator<Item = &'a str>) -> Option<Lang> {
     let mut hits = [0_u32; Lang::ALL.len()];
     for word in words {
-        for (lang, hit) in Lang::ALL.iter().zip(&mut hits) {
-            *hit += u32::from(lists::is_stop(word, Some(*lang)));
-        }
+        lists::stops_in(word, |lang| hits[lang as usize] += 1);
     }
     let best = hits.iter().copied().max().filter(|best| *best > 0)?;
     let mut with_best = Lang::ALL.iter().zip(hits).filter(|(_, hit)| *hit == best);

@@ -4,6 +4,7 @@
 //! BLEU are those of `kf eval`. Patterns take time in proportion to the text (`regex-lite`); they are searched for anywhere, with the ASCII
 //! classes of JavaScript. `not-` before a name turns it round; what is unscored stays so.
 
+use super::rated::{self, Asked, Rated};
 use super::schema::Schema;
 use crate::base::text::{did_you_mean, ellipsis, fixed};
 use crate::base::verdict::Verdict;
@@ -39,21 +40,12 @@ const NAMES: &[&str] = &[
     "word-count",
 ];
 
-/// Names of promptfoo that a model has to judge.
-const JUDGED: &[&str] = &[
+/// Names of promptfoo that a service or a model of its own has to judge, which kf does not ask.
+const ELSEWHERE: &[&str] = &[
     "agent-rubric",
-    "answer-relevance",
     "classifier",
-    "context-faithfulness",
-    "context-recall",
-    "context-relevance",
     "conversation-relevance",
-    "factuality",
-    "g-eval",
-    "llm-rubric",
     "max-score",
-    "model-graded-closedqa",
-    "model-graded-factuality",
     "moderation",
     "pi",
     "search-rubric",
@@ -67,7 +59,7 @@ const CODE: &[&str] = &["javascript", "python", "ruby", "webhook"];
 /// What can be said of an assertion.
 const KEYS: &[&str] = &["type", "value", "threshold", "weight", "metric", "assert"];
 
-/// Keys of promptfoo's judged assertions, which kf keeps nothing of yet.
+/// Keys of promptfoo's judged assertions, which are refused with their reason.
 const JUDGE_KEYS: &[&str] = &["provider", "rubricPrompt", "config"];
 
 /// What must hold.
@@ -100,7 +92,7 @@ enum Check {
     Bleu { texts: Vec<String>, least: f64 },
     Similar { texts: Vec<String>, least: f64 },
     IsRefusal,
-    Judged,
+    Rated(Rated),
     Set { assertions: Vec<Assertion>, threshold: Option<f64> },
 }
 
@@ -113,10 +105,15 @@ pub struct Given<'a> {
     pub latency_ms: Option<f64>,
     /// What it cost in US dollars, if that is known.
     pub cost_usd: Option<f64>,
+    /// True when it was given in an earlier run, so that its time says nothing of now.
+    pub kept: bool,
 }
 
 /// How near two texts are in meaning, from -1 to 1, or why that is not known.
 pub type Similarity<'s> = &'s dyn Fn(&str, &str) -> Result<f64, String>;
+
+/// What a judge gives an answer for what it was asked, from 0 to 1, or why it gives nothing.
+pub type Opinion<'s> = &'s dyn Fn(&Asked) -> Result<f64, String>;
 
 /// What came of an assertion.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -160,9 +157,17 @@ impl Assertion {
                 ),
             ));
         }
-        let judged = JUDGED.contains(&plain);
+        if ELSEWHERE.contains(&plain) {
+            return Err((
+                Some("type"),
+                format!(
+                    "`{name}` is an assertion of promptfoo that kf has not; `llm-rubric` has an answer judged by criteria in words"
+                ),
+            ));
+        }
+        let judged = rated::names().any(|known| known == plain);
         if !judged && !NAMES.contains(&plain) {
-            let hint = did_you_mean(plain, NAMES.iter().chain(JUDGED).copied()).unwrap_or_default();
+            let hint = did_you_mean(plain, NAMES.iter().copied().chain(rated::names())).unwrap_or_default();
             return Err((Some("type"), format!("`{}` is no assertion that kf knows; {hint}", ellipsis(name, 40))));
         }
         let known = |key: &str| KEYS.contains(&key) || (judged && JUDGE_KEYS.contains(&key));
@@ -179,16 +184,37 @@ impl Assertion {
             Some(Value::String(text)) => Some(text.clone()),
             Some(_) => return Err((Some("metric"), "`metric` is a name".to_owned())),
         };
-        let check = if judged { Check::Judged } else { Check::read(plain, map)? };
+        let check = Check::read(plain, map)?;
         if negated && matches!(check, Check::Set { .. }) {
             return Err((Some("type"), "a set of assertions cannot be turned round: turn each of its assertions".to_owned()));
         }
         Ok(Self { name: name.to_owned(), weight, metric, negated, check })
     }
 
+    /// What a judge has to be asked of an answer before it can be judged.
+    pub fn asks(&self) -> Vec<&Asked> {
+        match &self.check {
+            Check::Rated(rated) => vec![&rated.asked],
+            Check::Set { assertions, .. } => assertions.iter().flat_map(Self::asks).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The variables of a case that it looks at beside those in its texts.
+    pub(super) fn variables(&self, vars: &Map<String, Value>) -> Result<Vec<&'static str>, String> {
+        match &self.check {
+            Check::Rated(rated) => rated.variables(&self.name, vars),
+            Check::Set { assertions, .. } => {
+                let all: Result<Vec<_>, String> = assertions.iter().map(|a| a.variables(vars)).collect();
+                Ok(all?.concat())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Judges an answer.
-    pub fn judge(&self, given: Given<'_>, similarity: Similarity<'_>) -> Judged {
-        let (mut verdict, mut score, mut reason) = self.check.judge(given, similarity);
+    pub fn judge(&self, given: Given<'_>, similarity: Similarity<'_>, opinion: Opinion<'_>) -> Judged {
+        let (mut verdict, mut score, mut reason) = self.check.judge(given, similarity, opinion);
         if self.negated {
             verdict = match verdict {
                 Verdict::Pass => Verdict::Fail,
@@ -206,11 +232,11 @@ impl Assertion {
 
 /// Whether an assertion has this name, here or at promptfoo.
 pub(super) fn is_name(name: &str) -> bool {
-    NAMES.contains(&name) || JUDGED.contains(&name) || CODE.contains(&name)
+    NAMES.contains(&name) || CODE.contains(&name) || ELSEWHERE.contains(&name) || rated::names().any(|known| known == name)
 }
 
 /// The key that is wrong, if one, and why.
-type Wrong = (Option<&'static str>, String);
+pub(super) type Wrong = (Option<&'static str>, String);
 
 fn number(map: &Map<String, Value>, key: &'static str) -> Result<Option<f64>, Wrong> {
     match map.get(key) {
@@ -248,6 +274,9 @@ impl Check {
             texts.filter(|t| !t.is_empty()).ok_or_else(|| lacks("a list of texts"))
         };
         let threshold = number(map, "threshold")?;
+        if let Some(rated) = Rated::read(name, map, threshold) {
+            return Ok(Self::Rated(rated?));
+        }
         let bound = |what: &str| threshold.ok_or_else(|| (None, format!("`{name}` needs `threshold`: {what}")));
         let fold = name.starts_with('i');
         Ok(match name {
@@ -282,7 +311,7 @@ impl Check {
         })
     }
 
-    fn judge(&self, given: Given<'_>, similarity: Similarity<'_>) -> (Verdict, Option<f64>, String) {
+    fn judge(&self, given: Given<'_>, similarity: Similarity<'_>, opinion: Opinion<'_>) -> (Verdict, Option<f64>, String) {
         let got = || shown(given.text);
         let binary =
             |holds: bool, reason: String| (if holds { Verdict::Pass } else { Verdict::Fail }, Some(f64::from(holds)), reason);
@@ -327,6 +356,9 @@ impl Check {
                 binary(holds, format!("expected {bounds} words, got {n}"))
             }
             Self::Latency(most) => match given.latency_ms {
+                _ if given.kept => unscored(
+                    "the answer is from the cache, so its time is that of another run: `--cache off` measures it".to_owned(),
+                ),
                 None => unscored("nobody stated how long the answer took".to_owned()),
                 Some(ms) => binary(ms <= *most, format!("expected at most {most} ms, got {} ms", fixed(ms, 0))),
             },
@@ -353,9 +385,12 @@ impl Check {
                 }
             }
             Self::IsRefusal => binary(is_refusal(given.text), format!("expected a refusal, got {}", got())),
-            Self::Judged => unscored("it needs a judge, and this kf has none for suites yet".to_owned()),
+            Self::Rated(rated) => match opinion(&rated.asked) {
+                Ok(score) => at_least(score, rated.least, rated.asked.metric.word()),
+                Err(why) => unscored(why),
+            },
             Self::Set { assertions, threshold } => {
-                let all: Vec<Judged> = assertions.iter().map(|a| a.judge(given, similarity)).collect();
+                let all: Vec<Judged> = assertions.iter().map(|a| a.judge(given, similarity, opinion)).collect();
                 let sum = super::outcome::sum(&all, *threshold);
                 (sum.verdict, sum.score, sum.reason)
             }

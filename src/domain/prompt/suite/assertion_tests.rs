@@ -8,7 +8,11 @@ fn judged(said: Value, text: &str) -> Judged {
     let assertion = Assertion::read(&said).unwrap_or_else(|(_, why)| panic!("{said}: {why}"));
     let similarity =
         |a: &str, b: &str| if b == "unknown" { Err("no vectors".to_owned()) } else { Ok(if a == b { 1.0 } else { 0.2 }) };
-    assertion.judge(Given { text, latency_ms: Some(120.0), cost_usd: None }, &similarity)
+    let opinion = |asked: &Asked| match asked.by {
+        Some(_) => Err("it needs a judge".to_owned()),
+        None => Ok(if text == "good" { 0.7 } else { 0.69 }),
+    };
+    assertion.judge(Given { text, latency_ms: Some(120.0), cost_usd: None, kept: text == "kept" }, &similarity, &opinion)
 }
 
 fn check(said: Value, text: &str, verdict: Verdict) {
@@ -72,6 +76,12 @@ fn every_assertion_holds_and_does_not() {
     check(json!({"type": "latency", "threshold": 119}), "", Fail);
     check(json!({"type": "cost", "threshold": 1}), "", Inconclusive);
     check(json!({"type": "llm-rubric", "value": "is polite", "provider": "openai:gpt-5"}), "x", Inconclusive);
+    texts("llm-rubric", json!("is polite"), &["good"], &["bad"]);
+    texts("model-graded-closedqa", json!("is polite"), &["good"], &["bad"]);
+    check(json!({"type": "factuality", "value": "x"}), "bad", Pass);
+    check(json!({"type": "answer-relevance", "threshold": 0.7}), "good", Pass);
+    check(json!({"type": "answer-relevance", "threshold": 0.71}), "good", Fail);
+    check(json!({"type": "latency", "threshold": 1000}), "kept", Inconclusive);
     let set = |threshold: Value| json!({"type": "assert-set", "threshold": threshold, "assert": [{"type": "contains", "value": "a"}, {"type": "contains", "value": "b"}]});
     check(set(json!(0.5)), "a", Pass);
     check(set(json!(0.6)), "a", Fail);
@@ -124,10 +134,11 @@ fn what_cannot_be_read_is_refused() {
 proptest! {
     #[test]
     fn judging_never_panics(text in "\\PC{0,40}|[\\[{}\\]\",:0-9a\\\\]{0,30}", value in "\\PC{0,10}") {
-        for name in NAMES.iter().chain(JUDGED) {
+        for name in NAMES.iter().copied().chain(rated::names()) {
             let said = json!({"type": name, "value": value, "threshold": 0.5, "assert": [{"type": "contains", "value": value}]});
             if let Ok(assertion) = Assertion::read(&said) {
-                let found = assertion.judge(Given { text: &text, latency_ms: None, cost_usd: None }, &|_, _| Ok(0.5));
+                let given = Given { text: &text, latency_ms: None, cost_usd: None, kept: false };
+                let found = assertion.judge(given, &|_, _| Ok(0.5), &|_| Ok(0.5));
                 prop_assert!(found.score.is_none_or(|s| (0.0..=1.0).contains(&s)), "{name}: {:?}", found.score);
             }
         }

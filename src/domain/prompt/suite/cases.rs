@@ -123,8 +123,15 @@ impl<'r, 's> Cases<'r, 's> {
                 return None;
             }
         };
-        match Assertion::read(&filled) {
-            Ok(assertion) => Some(assertion),
+        let read = Assertion::read(&filled).and_then(|assertion| {
+            let used = assertion.variables(vars).map_err(|why| (None, why))?;
+            Ok((assertion, used))
+        });
+        match read {
+            Ok((assertion, used)) => {
+                asked.extend(used.into_iter().map(str::to_owned));
+                Some(assertion)
+            }
             Err((key, why)) => {
                 let at = key.map_or_else(|| at.clone(), |key| at.with(Step::Key(key.to_owned())));
                 self.reader.fault(&at, why);

@@ -78,6 +78,7 @@ mod tests {
             answer: Some("a\u{1b}[31m".into()),
             latency_ms: Some(1500.0),
             cost_usd: None,
+            kept: false,
             assertions: Vec::new(),
         };
         let cells = [cell("1", End::Pass), cell("2", End::Fail), cell("3", End::Unscored), cell("4", End::Error)];

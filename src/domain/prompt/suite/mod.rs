@@ -1,7 +1,7 @@
 //! Declarative suites: prompts × providers × cases, with assertions on every answer, in the shape that promptfoo made known.
 //!
 //! `read` makes a suite of YAML, TOML or JSON and says everything that is wrong with it by file, line and column; `assertion` reads and
-//! judges what must hold; `schema` holds JSON against a schema; `outcome` is what came of it; `junit` is that as XML. Nothing here
+//! judges what must hold, `rated` what a model has to be asked for it; `schema` holds JSON against a schema; `outcome` is what came of it; `junit` is that as XML. Nothing here
 //! asks a model or reads a file: who does hands in both.
 //!
 //! An assertion that cannot be judged (a cost that nobody stated, a rubric that needs a judge) is `unscored`: neither a pass nor a failure.
@@ -11,6 +11,7 @@ pub mod assertion;
 pub mod cases;
 pub mod junit;
 pub mod outcome;
+pub mod rated;
 pub mod read;
 pub mod schema;
 

@@ -43,6 +43,8 @@ pub struct Cell {
     pub latency_ms: Option<f64>,
     /// In US dollars.
     pub cost_usd: Option<f64>,
+    /// True when the answer was given in an earlier run: its time and its cost are those of then.
+    pub kept: bool,
     /// What was held against it.
     pub assertions: Vec<Judged>,
 }
@@ -209,6 +211,7 @@ mod tests {
             answer: None,
             latency_ms: ms,
             cost_usd: None,
+            kept: false,
             assertions: vec![judged(Verdict::Pass, score, 1.0)],
         };
         let cells = [

@@ -1,0 +1,91 @@
+//! What of `kf eval` is about answers that somebody was asked for: how often, what is kept from before and from when.
+
+use crate::base::error::Result;
+use crate::base::text::count;
+use crate::base::time::Timestamp;
+use crate::cli::cx::Cx;
+use crate::cli::progress;
+use crate::domain::golden::Answer;
+use crate::release::evaluate::{self, Loaded, Round};
+use crate::seams::answerer::Answerer;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// How answers came that a system was asked for.
+#[derive(Serialize)]
+pub(super) struct AnsweringDoc {
+    /// How often each question was asked.
+    repeat: u32,
+    /// Answers that the system was asked for now, failures included.
+    asked: usize,
+    /// Answers that were given in an earlier run; their time and cost are those of then.
+    kept: usize,
+    /// When the first of these was given, where that is known.
+    since: Option<Timestamp>,
+    /// When the last of them was given.
+    until: Option<Timestamp>,
+    /// Rows whose answers are not all the same.
+    moved: usize,
+}
+
+/// Asks every question so often.
+pub(super) fn rounds(cx: &Cx, system: &dyn Answerer, loaded: &Loaded, repeat: u32) -> Result<(Vec<Round>, AnsweringDoc)> {
+    let all = loaded.golden.rows.len() as u64 * u64::from(repeat);
+    let bar = progress::things(&cx.out, "answering", all);
+    let rounds: Vec<Round> =
+        (0..repeat).map(|sample| evaluate::round(system, &loaded.golden.rows, sample, &|| bar.inc(1))).collect::<Result<_>>()?;
+    bar.finish_and_clear();
+    let kept: Vec<Option<Timestamp>> = rounds.iter().flat_map(|round| round.kept.iter().copied()).collect();
+    let doc = AnsweringDoc {
+        repeat,
+        asked: rounds.iter().map(|round| round.answers.len()).sum::<usize>() - kept.len(),
+        kept: kept.len(),
+        since: kept.iter().flatten().min().copied(),
+        until: kept.iter().flatten().max().copied(),
+        moved: moved(&rounds),
+    };
+    Ok((rounds, doc))
+}
+
+fn moved(rounds: &[Round]) -> usize {
+    let Some((first, others)) = rounds.split_first() else { return 0 };
+    let text = |round: &Round, id: &str| round.answers.get(id).and_then(|a| a.answer.clone());
+    first.answers.keys().filter(|id| others.iter().any(|round| text(round, id) != text(first, id))).count()
+}
+
+/// One answer to each row for reports that show one: the first that came, else why none did.
+pub(super) fn shown(samples: &[HashMap<String, Answer>]) -> HashMap<String, Answer> {
+    let mut all = HashMap::new();
+    for (id, answer) in samples.iter().flatten() {
+        let known: Option<&Answer> = all.get(id);
+        if known.is_none_or(|known| known.answer.is_none() && answer.answer.is_some()) {
+            all.insert(id.clone(), answer.clone());
+        }
+    }
+    all
+}
+
+impl AnsweringDoc {
+    /// True when not everything was asked for now.
+    pub(super) fn has_kept(&self) -> bool {
+        self.kept > 0
+    }
+
+    /// What a person is told above the table.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.kept > 0 {
+            let when = match self.since.zip(self.until) {
+                None => "at a time that nobody wrote down".to_owned(),
+                Some((since, until)) if since == until => since.to_string(),
+                Some((since, until)) => format!("{since} to {until}"),
+            };
+            lines.push(format!("{} of {} from the cache, given {when}", self.kept, count(self.kept + self.asked, "answer")));
+        }
+        if self.repeat > 1 {
+            let differ = format!("{} answered differently from one time to the next", count(self.moved, "row"));
+            lines.push(format!("each question was asked {} times; {differ}", self.repeat));
+        }
+        lines
+    }
+}
