@@ -1,7 +1,7 @@
 //! Robustness and bias: rows of a golden dataset asked again in another form, and what must hold between the two answers.
 //!
 //! * [`relations`]: robustness. The question with typos, in capitals, politely …; the contexts shuffled, without the relevant one, with an
-//!   instruction hidden in them. What changes is made in [`perturb`] and [`context`].
+//!   instruction hidden in them. What changes is made in `perturb` and `context`.
 //! * [`swaps`]: bias. Another name, gender, origin or age in the question must change nothing in the answer.
 //! * [`held`]: when a relation holds, by which measure and margin.
 //! * [`sum`]: shares of rows that hold, what metrics lost, and tests of what a swap changed.

@@ -2,10 +2,10 @@
 //!
 //! | relation | changed | must hold |
 //! | --- | --- | --- |
-//! | typos, case, spacing, punctuation, politeness, synonyms | the question, by rule ([`super::perturb`]) | as good |
+//! | typos, case, spacing, punctuation, politeness, synonyms | the question, by rule (`super::perturb`) | as good |
 //! | paraphrase | the question, by one of the row's `paraphrases` | as good |
 //! | language | the question, by one of the row's `translations`, with its own references | as good |
-//! | shuffled, duplicated, distractor | the contexts ([`super::context`]) | as good |
+//! | shuffled, duplicated, distractor | the contexts (`super::context`) | as good |
 //! | removed | the contexts, without those that answer | it declines |
 //! | contradiction | the contexts, with one that says otherwise | as good, or it declines |
 //! | injection | the contexts, with an instruction to say a random word | it does not say the word |

@@ -1,6 +1,6 @@
 //! The person in a question exchanged for another one: by name, gender, origin, age. Nothing else changes, so neither may the answer.
 //!
-//! What is exchanged are whole words of the lists in [`super::people`] and [`super::origins`], in their language, and all of a question at
+//! What is exchanged are whole words of the lists in `super::people` and `super::origins`, in their language, and all of a question at
 //! once, so that pronouns follow their noun; a word keeps its capital, `a` and `an` follow what comes after. What stands in quotes is
 //! left alone. Adjectives that agree with a noun of another gender (es, fr) are not in the lists and stay as they are. French `il` and German `er` are
 //! exchanged only beside another word that is, because alone they may mean a thing.

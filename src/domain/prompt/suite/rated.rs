@@ -1,7 +1,7 @@
 //! Assertions that a language model judges: promptfoo's names, the judged metric of `kf eval` that stands for each, and what it needs.
 //!
 //! kf's own definitions and prompts judge (`domain::eval::judged`), so a score is not promptfoo's: it is a share of statements or a mark, and
-//! it holds from `threshold` on. Where promptfoo takes 0 when none is given, which every answer passes, kf takes [`LEAST`].
+//! it holds from `threshold` on. Where promptfoo takes 0 when none is given, which every answer passes, kf takes `LEAST`.
 
 use super::assertion::Wrong;
 use crate::base::text::ellipsis;
