@@ -100,14 +100,6 @@ pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &[Override]) -> Resu
     Ok(Recorded { answers, mapping: file.mapping, unmatched })
 }
 
-/// Asks a system every question of the dataset.
-///
-/// # Errors
-/// When the system cannot be asked at all; a question that fails is an answer with its error.
-pub fn answers_from(system: &dyn Answerer, loaded: &Loaded, progress: &dyn Fn()) -> Result<HashMap<String, Answer>> {
-    Ok(round(system, &loaded.golden.rows, 0, progress)?.answers)
-}
-
 /// What a system answered to every question once.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
@@ -120,7 +112,7 @@ pub struct Round {
 /// Asks a system the questions of some rows for the `sample`-th time, from 0.
 ///
 /// # Errors
-/// As [`answers_from`].
+/// When the system cannot be asked at all; a question that fails is an answer with its error.
 pub fn round(system: &dyn Answerer, rows: &[golden::Row], sample: u32, progress: &dyn Fn()) -> Result<Round> {
     let question = |r: &golden::Row| Question {
         id: r.id.clone(),
