@@ -17,7 +17,10 @@ use crate::cli::complete;
 use crate::cli::cx::Cx;
 use crate::cli::report::{json, markdown};
 use crate::config::{Loaded as Configured, Project, System};
+use crate::domain::eval::attempts::{Attempted, attempted};
 use crate::domain::eval::gate::Judged;
+use crate::domain::eval::marks::Marks;
+use crate::domain::eval::score::Scores;
 use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::suite::Suite;
 use crate::domain::eval::{html, junit};
@@ -164,9 +167,9 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
     ending.map_or(Ok(()), |ending| ending.note())?;
     let answers = answering::shown(&samples);
     let judged_scores = judging.as_ref().map(|j| &j.outcome.scores);
-    let must_pass = &evaluate::must_pass(&loaded);
-    let mut fresh = vec![Fresh { evaluation: &evaluation, scores: &scores, must_pass }];
-    fresh.extend(judged.as_ref().zip(judged_scores).map(|(evaluation, scores)| Fresh { evaluation, scores, must_pass }));
+    let marks = &Marks::of(&loaded.golden.rows);
+    let mut fresh = vec![Fresh { evaluation: &evaluation, scores: &scores, marks }];
+    fresh.extend(judged.as_ref().zip(judged_scores).map(|(evaluation, scores)| Fresh { evaluation, scores, marks }));
     let (production, comparison) = compare(&store, &version, &loaded, &fresh)?;
     let slices = args.slices.then(|| slices(&store, &version, &loaded, &fresh)).transpose()?;
     let (stage, gates) = judge(cx, args, &store, &version, &fresh)?;
@@ -187,6 +190,7 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
         rows: args.judging.rows.map(|_| row_docs(&[&scores].into_iter().chain(judged_scores).collect::<Vec<_>>())),
         judging: judging.as_ref().map(|j| j.doc(&store)).transpose()?,
         suite: suite.map(suite::Ran::into_doc),
+        attempts: (samples.len() > 1).then(|| attempts(&config.project, marks, [Some(&scores), judged_scores])),
         evaluation,
         judged,
     };
@@ -255,6 +259,14 @@ fn compare(
         all.sort_by(|a, b| a.metric.cmp(&b.metric));
     }
     Ok((production, all))
+}
+
+/// What several answers to each row come to, by every metric that says which of them pass.
+fn attempts(project: &Project, marks: &Marks, scores: [Option<&Scores>; 2]) -> Vec<Attempted> {
+    let limits = |metric: &str| judging::limits(project, metric);
+    let mut all: Vec<Attempted> = scores.into_iter().flatten().flat_map(|s| attempted(s, marks, &limits)).collect();
+    all.sort_by(|a, b| a.metric.cmp(&b.metric));
+    all
 }
 
 /// Every slice of every metric.

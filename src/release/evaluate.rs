@@ -13,6 +13,7 @@ use crate::config::{Gate, Project};
 use crate::domain::eval::compare::Pairs;
 use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
+use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics::{self, MetricId, Near};
 use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
 use crate::domain::eval::score::{How, Scores, score_samples};
@@ -257,11 +258,6 @@ pub fn score_rows(
     score_samples(rows, answers, wanted, How { k, near: Some(Near(builtin())) }, jobs)
 }
 
-/// The rows that must pass each by itself.
-pub fn must_pass(loaded: &Loaded) -> BTreeSet<String> {
-    loaded.golden.rows.iter().filter(|r| r.must_pass == Some(true)).map(|r| r.id.clone()).collect()
-}
-
 /// Records an evaluation: rows first, then the sums with their event. A kill between the two leaves rows that nothing names.
 ///
 /// # Errors
@@ -274,7 +270,7 @@ pub fn keep(
     scores: &Scores,
 ) -> Result<Evaluation> {
     let id = store.random().uuid(store.now()).to_string();
-    let rows = record::with_marks(&scores.rows, &must_pass(loaded));
+    let rows = Marks::of(&loaded.golden.rows).with(&scores.rows);
     let new = NewEvaluation {
         id: id.clone(),
         version: version.clone(),

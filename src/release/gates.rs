@@ -15,6 +15,7 @@ use crate::config::{Bound, Budget, Gate, Golden, Project, Rule};
 use crate::domain::eval::gate::{Condition, Judged, Paired, judge_regression, judge_rows, judge_value};
 use crate::domain::eval::judged;
 use crate::domain::eval::known::known;
+use crate::domain::eval::marks::Marks;
 use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::eval::score::Scores;
 use crate::domain::eval::suite;
@@ -23,6 +24,7 @@ use crate::domain::registry::table::{self, VersionRow};
 use crate::release::{attest, calibration, dataset, judging};
 use crate::store::View;
 use serde_json::json;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -107,8 +109,8 @@ pub struct Fresh<'a> {
     pub evaluation: &'a Evaluation,
     /// Its rows.
     pub scores: &'a Scores,
-    /// The rows that must pass each by itself.
-    pub must_pass: &'a BTreeSet<String>,
+    /// Which rows must pass each by itself, and which belong together.
+    pub marks: &'a Marks,
 }
 
 /// How the system of an evaluation ends whose answers were given before, and kept.
@@ -246,16 +248,24 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
 
 /// The scores of the rows that must pass.
 fn must_pass(view: View<'_>, found: &Evaluation, metric: &str, fresh: Option<Fresh<'_>>) -> Result<Vec<(String, Option<f64>)>> {
-    if let Some(Fresh { scores, must_pass, .. }) = fresh {
-        let mine = scores.rows.iter().filter(|r| r.metric == metric && must_pass.contains(&r.row));
-        return Ok(mine.map(|r| (r.row.clone(), r.value)).collect());
-    }
-    let marked = record::scored_rows(view, &found.id, record::MUST_PASS)?;
-    if marked.is_empty() {
+    let marks = marks(view, found, fresh)?;
+    if marks.must_pass().next().is_none() {
         return Ok(Vec::new());
     }
-    let scores: BTreeMap<String, f64> = record::scored_rows(view, &found.id, metric)?.into_iter().collect();
-    Ok(marked.into_iter().map(|(row, _)| (row.clone(), scores.get(&row).copied())).collect())
+    let scores: BTreeMap<String, f64> = scores_of(view, found, metric, fresh)?.into_iter().collect();
+    Ok(marks.must_pass().map(|row| (row.to_owned(), scores.get(row).copied())).collect())
+}
+
+/// What marks the rows of an evaluation have.
+fn marks<'a>(view: View<'_>, found: &Evaluation, fresh: Option<Fresh<'a>>) -> Result<Cow<'a, Marks>> {
+    fresh.map_or_else(|| Marks::recorded(view, &found.id).map(Cow::Owned), |fresh| Ok(Cow::Borrowed(fresh.marks)))
+}
+
+/// The scored rows of an evaluation by one metric.
+fn scores_of(view: View<'_>, found: &Evaluation, metric: &str, fresh: Option<Fresh<'_>>) -> Result<Vec<(String, f64)>> {
+    let Some(fresh) = fresh else { return record::scored_rows(view, &found.id, metric) };
+    let mine = fresh.scores.rows.iter().filter(|r| r.metric == metric);
+    Ok(mine.filter_map(|r| Some((r.row.clone(), r.value?))).collect())
 }
 
 /// Why no gate goes by what a judge found; `None` when one may, and for metrics that nobody judges.
@@ -318,17 +328,14 @@ fn compare(
     }
     attest::version(view, &production)?;
     case.believe(&production, &base, true)?;
-    let candidate = match fresh {
-        Some(fresh) => {
-            fresh.scores.rows.iter().filter(|r| r.metric == metric).filter_map(|r| Some((r.row.clone(), r.value?))).collect()
-        }
-        None => {
-            case.believe(version, found, true)?;
-            record::scored_rows(view, &found.id, metric)?
-        }
-    };
+    if fresh.is_none() {
+        case.believe(version, found, true)?;
+    }
+    let candidate = scores_of(view, found, metric, fresh)?;
     let production = record::scored_rows(view, &base.id, metric)?;
-    let judged = judge_regression(name, metric, condition, &Paired { candidate: &candidate, production: &production });
+    let marks = marks(view, found, fresh)?;
+    let paired = Paired { candidate: &candidate, production: &production, marks: &marks };
+    let judged = judge_regression(name, metric, condition, &paired);
     Ok(Judged { against: Some(base.id), ..judged })
 }
 

@@ -110,6 +110,44 @@ fn rows_of_one_conversation_count_together() {
     assert!(verdicts[1]["needed"].as_u64().is_some_and(|n| n > 60), "{}", verdicts[1]);
 }
 
+/// What sixty independent rows prove four conversations of fifteen do not: neither the mean nor the loss is sure. Gates that read the state
+/// know the conversations without the dataset's rows.
+#[test]
+fn gates_count_the_conversations_of_rows() {
+    let gates = "[gates.right]\nstage = \"production\"\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.5\nallow-recorded = true\n\
+                 [gates.no-worse]\nstage = \"production\"\nkind = \"regression\"\nmetric = \"exact-match\"\nmargin = 0.4\nallow-recorded = true\n";
+    for (size, code, verdicts) in
+        [(1, 0, ["pass", "pass"]), (6, 4, ["inconclusive", "pass"]), (12, 4, ["inconclusive", "inconclusive"])]
+    {
+        let s = repository("");
+        golden(&s, |i| if size == 1 { json!({}) } else { json!({"cluster": format!("talk {}", i / size)}) });
+        answers(&s, |i| i % 12 < 9);
+        ok(&s, ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match", "--no-gates"]);
+        ok(&s, ["promote", "bot", "--to", "production"]);
+        s.write("mlops.toml", format!("{}\n{gates}", s.read("mlops.toml")));
+        next_bot(&s, 9);
+        answers(&s, |i| i % 12 < 9 && i != 3);
+        let args =
+            ["eval", "bot", "--answers", "answers.jsonl", "--gate", "production", "--metric", "exact-match", "--format", "json"];
+        let found = json(&ends(&s, code, args));
+        fit("eval", std::slice::from_ref(&found));
+        let of = |found: &Value, gate: &str| {
+            let judged = found["gates"].as_array().expect("gates").iter().find(|g| g["gate"] == gate).expect("the gate");
+            (judged["verdict"].clone(), judged["low"].clone(), judged["reason"].clone())
+        };
+        for (gate, verdict) in ["right", "no-worse"].into_iter().zip(verdicts) {
+            assert_eq!(of(&found, gate).0, verdict, "{size}: {found:#}");
+        }
+        let why = of(&found, "no-worse").2;
+        assert_eq!(why.as_str().is_some_and(|why| why.contains("clusters")), size > 1, "{why}");
+        let promoted = json(&ends(&s, code, ["promote", "bot", "--to", "production", "--format", "json"]));
+        for gate in ["right", "no-worse"] {
+            assert_eq!(of(&promoted, gate), of(&found, gate), "{size}");
+        }
+        ok(&s, ["fsck"]);
+    }
+}
+
 /// 59 of 60 are right, and the gate passes; but not when the one that is wrong must pass. The state knows it without the dataset's rows.
 #[test]
 fn a_row_that_must_pass_fails_the_gate_by_itself() {

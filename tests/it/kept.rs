@@ -258,12 +258,23 @@ fn repeats_ask_the_system_again_and_the_mean_of_a_row_counts() {
         let scores: Vec<f64> = (0..4).map(|i| (score(i, metric) * 3.0).round()).collect();
         assert_eq!(scores, [2.0, 2.0, 3.0, 3.0], "{metric}");
     }
+    // By hand: of two rows two of three answers are right, of two all: 5/6 for one, 1 for any two, (1/3 + 1)/2 for both, 1/2 for all three.
+    let attempts = report["attempts"].as_array().expect("attempts");
+    assert_eq!(attempts.iter().map(|a| &a["metric"]).collect::<Vec<_>>(), ["exact-match", "faithfulness"]);
+    for a in attempts {
+        let of = |k: usize, what: &str| a["of"][k - 1][what]["mean"].as_f64().expect("a chance");
+        for (got, want) in [(of(1, "any"), 5.0 / 6.0), (of(2, "any"), 1.0), (of(2, "all"), 2.0 / 3.0), (of(3, "all"), 0.5)] {
+            assert!((got - want).abs() < 1e-12, "{a}");
+        }
+    }
     let judged = models.requests();
     assert_eq!(judged, 24, "each answer is judged once, by two requests");
     // Each repeat is kept for itself.
     let again = eval(&s, 0, &[by.as_slice(), &["--cache", "only"]].concat());
     assert_eq!((&again["rows"], system.requests(), models.requests()), (&report["rows"], 12, judged));
     let fewer = eval(&s, 0, &["--metric", "exact-match", "--repeat", "2", "--cache", "write"]);
+    let shown = ok(&s, ["eval", "bot", "--metric", "exact-match", "--repeat", "2", "--cache", "only"]).stdout;
+    assert!(shown.contains("2 answers to each row: pass@2 is the chance that one of 2 passes"), "{shown}");
     assert_eq!((&fewer["answering"]["kept"], system.requests()), (&json!(8), 12));
     let more = eval(&s, 0, &["--metric", "exact-match", "--repeat", "4", "--cache", "write"]);
     assert_eq!((&more["answering"]["kept"], &more["answering"]["asked"], system.requests()), (&json!(12), &json!(4), 16));

@@ -17,6 +17,7 @@ use crate::cli::cx::Cx;
 use crate::cli::report::{json, markdown};
 use crate::config::{Dataset, GateKind, Loaded as Configured, OnInconclusive, Project, System, env};
 use crate::domain::eval::judged::JudgedId;
+use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics::MetricId;
 use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
@@ -318,11 +319,11 @@ impl<'a> Work<'a> {
         self.scratch.store().set_dry_run(true);
         let kept = self.keep(now);
         self.scratch.store().set_dry_run(false);
-        let (kept, must_pass) = (kept?, evaluate::must_pass(&self.loaded));
+        let (kept, marks) = (kept?, Marks::of(&self.loaded.golden.rows));
         let fresh: Vec<Fresh<'_>> = kept
             .iter()
             .zip(&now.answered.scores)
-            .map(|(evaluation, scores)| Fresh { evaluation, scores, must_pass: &must_pass })
+            .map(|(evaluation, scores)| Fresh { evaluation, scores, marks: &marks })
             .collect();
         let (mut all, mut seen): (Vec<GateDoc>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
         for stage in stages {

@@ -6,9 +6,11 @@ use crate::base::text::count;
 use crate::cli::arg::{cache_of, money_of};
 use crate::cli::cx::Cx;
 use crate::cli::progress;
-use crate::config::{Project, Rule};
+use crate::config::{Gate, Project, Rule};
+use crate::domain::eval::attempts::{Limit, meets};
 use crate::domain::eval::judged::{JudgedId, Tally};
 use crate::domain::eval::known::known;
+use crate::domain::eval::marks::is_mark;
 use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record;
 use crate::domain::eval::score::ERROR;
@@ -316,7 +318,7 @@ fn earlier(
         return Err(Error::new(format!("{reference} has no evaluation on {} to go by", loaded.dataset.name))
             .hint(format!("run `kf eval {reference}{suite}` first")));
     }
-    let wanted = found.iter().filter(|score| match (which, score.value) {
+    let wanted = found.iter().filter(|score| !is_mark(&score.metric)).filter(|score| match (which, score.value) {
         (Rows::Failing, Some(value)) => is_bad(project, &score.metric, value),
         (Rows::Unscored, None) => {
             let failed = score.reason.as_deref().is_some_and(|r| r.starts_with("the system failed") || r.starts_with(ERROR));
@@ -329,19 +331,21 @@ fn earlier(
 
 /// Whether a row's score is beyond the limit of a gate, or in the worse half where no gate has one.
 fn is_bad(project: &Project, metric: &str, value: f64) -> bool {
-    let limits: Vec<(Option<f64>, Option<f64>)> = project
-        .gates
-        .iter()
-        .filter_map(|gate| match &gate.rule {
-            Rule::Absolute { metric: of, min, max } if of == metric => Some((*min, *max)),
-            _ => None,
-        })
-        .collect();
+    let limits = limits(project, metric);
     if limits.is_empty() {
         let lower = known(metric).is_some_and(|m| m.direction == Direction::LowerIsBetter);
         return if lower { value > 0.5 } else { value < 0.5 };
     }
-    limits.iter().any(|(min, max)| min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max))
+    !meets(&limits, value)
+}
+
+/// What the gates hold a metric to, whichever stage they guard.
+pub(super) fn limits(project: &Project, metric: &str) -> Vec<Limit> {
+    let limit = |gate: &Gate| match &gate.rule {
+        Rule::Absolute { metric: of, min, max } if of == metric => Some((*min, *max)),
+        _ => None,
+    };
+    project.gates.iter().filter_map(limit).collect()
 }
 
 /// The metrics that are judged: those asked for by name, or where none was named those that mlops.toml says.

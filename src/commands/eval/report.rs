@@ -11,6 +11,7 @@ use crate::base::verdict::Verdict;
 use crate::cli::report::{Block, Report};
 use crate::commands::promote::{gate_annotations, gate_table};
 use crate::commands::version_doc::VersionDoc;
+use crate::domain::eval::attempts::Attempted;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::record::{Evaluation, RowScore, Summary};
 use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
@@ -47,6 +48,9 @@ pub(super) struct Evaluated {
     /// How it was tried with a suite, and what came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) suite: Option<SuiteDoc>,
+    /// What several answers to each row come to; `None` when they were answered once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) attempts: Option<Vec<Attempted>>,
     pub(super) mapping: Mapping,
     pub(super) answers_mapping: Option<Mapping>,
     /// How a system was asked; `None` when answers were recorded.
@@ -129,6 +133,7 @@ impl Report for Evaluated {
         lines.extend(self.ignored.clone());
         let mut blocks = vec![lines.join("\n").into(), metric_table(&self.metrics()).into()];
         blocks.extend(self.suite.iter().flat_map(SuiteDoc::blocks));
+        blocks.extend(self.attempts.as_deref().and_then(attempts_table).map(Block::from));
         if let (Some(production), Some(compared)) = (&self.production, &self.comparison) {
             blocks.push(compared_table(production, compared).into());
         }
@@ -233,6 +238,30 @@ fn metric_table(all: &[&Summary]) -> Table {
         t.row(cells.into_iter().take(shown));
     }
     t
+}
+
+/// One of k, and all of k, for one answer and for as many as were given.
+fn attempts_table(all: &[Attempted]) -> Option<Table> {
+    let k = all.iter().flat_map(|a| &a.of).map(|of| of.k).max()?;
+    let (any, every) = (format!(">pass@{k}"), format!(">pass^{k}"));
+    let mut t = Table::new(&["metric", "passes at", ">rows", ">pass@1", &any, "95 % interval", &every, "95 % interval"])
+        .titled(format!("{k} answers to each row: pass@{k} is the chance that one of {k} passes, pass^{k} that all of them do"));
+    let mean = |mean: Option<f64>| mean.map_or("unscored".to_owned(), number);
+    for a in all {
+        let (Some(one), Some(most)) = (a.of.first(), a.of.last()) else { continue };
+        let limits = [a.min.map(|min| format!("≥ {min}")), a.max.map(|max| format!("≤ {max}"))];
+        t.row([
+            a.metric.clone(),
+            limits.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            most.rows.to_string(),
+            mean(one.any.mean),
+            mean(most.any.mean),
+            range(most.any.low, most.any.high),
+            mean(most.all.mean),
+            range(most.all.low, most.all.high),
+        ]);
+    }
+    Some(t)
 }
 
 fn compared_table(production: &VersionDoc, compared: &[Compared]) -> Table {

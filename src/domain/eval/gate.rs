@@ -3,18 +3,23 @@
 //! * `absolute`: the metric's mean, or the confidence bound that counts, against a minimum or maximum. With the bound, the
 //!   whole interval beyond the threshold passes, the whole interval short of it fails, an interval across it is inconclusive.
 //! * `regression`: paired with the version in production on the same rows: the interval of the mean difference against the
-//!   margin (non-inferiority): wholly above −margin passes, wholly below fails, across is inconclusive.
+//!   margin (non-inferiority): wholly above −margin passes, wholly below fails, across is inconclusive. Rows of one cluster are
+//!   not independent: where there are any the interval is that of clusters.
 //! * `budget`: a cost, a time or a share that has no interval, against its limit.
 //!
 //! No evaluation, no scored row, or nothing to compare with is inconclusive and says what to do. Pure: numbers in, verdict out.
 
 use super::known::known;
+use super::marks::Marks;
 use super::record::Summary;
 use crate::base::digest::Digest;
+use crate::base::text::count;
 use crate::base::verdict::Verdict;
-use crate::stats::{interval, paired as stats_paired, power};
+use crate::stats::clustered::{self, clustered};
+use crate::stats::interval::{self, Interval};
+use crate::stats::{paired as stats_paired, power};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What has to hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +88,8 @@ pub struct Paired<'a> {
     pub candidate: &'a [(String, f64)],
     /// Production's.
     pub production: &'a [(String, f64)],
+    /// Which rows belong together.
+    pub marks: &'a Marks,
 }
 
 impl Judged {
@@ -213,9 +220,9 @@ fn value_reason(verdict: Verdict, by_interval: bool, low: f64, high: f64, found:
     body + &tail
 }
 
-/// About how many rows narrow an interval of this width enough to decide against a limit: the half width shrinks with √n.
+/// About how many rows narrow an interval across a limit enough to decide: the part of it on that side of the mean shrinks with √n.
 fn rows_needed(mean: f64, limit: f64, low: f64, high: f64, n: i64) -> Option<i64> {
-    let half = (high - low) / 2.0;
+    let half = if limit < mean { mean - low } else { high - mean };
     let distance = (mean - limit).abs();
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
     let rows = (half / distance).powi(2) * n as f64;
@@ -242,27 +249,29 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         return judged;
     }
     let span = known(metric).map(|m| m.span());
-    let found = stats_paired::compare(&pairs, span, interval::CONFIDENCE, SEED);
-    let Some((found, range)) = found.as_ref().and_then(|f| Some((f, f.interval?))) else {
+    let Some(found) = differ(&pairs, span) else {
         judged.reason = format!("{} rows are scored in both versions: too few to compare", pairs.len());
         return judged;
     };
-    if pairs.len() < ROWS_MIN {
-        judged.reason = format!("{} rows are scored in both versions, at least {ROWS_MIN} are needed", pairs.len());
-        judged.needed = i64::try_from(ROWS_MIN).ok();
+    if found.units < ROWS_MIN {
+        let least = i64::try_from(ROWS_MIN).ok().filter(|_| found.clusters().is_none());
+        let of = found.clusters().map_or(String::new(), |clusters| format!(" in {clusters}"));
+        judged.reason = format!("{} rows{of} are scored in both versions, at least {ROWS_MIN} are needed", pairs.len());
+        judged.needed = least;
         return judged;
     }
-    let range = span.map_or(range, |span| range.within(-span, span));
+    let range = span.map_or(found.range, |span| found.range.within(-span, span));
     // From here on positive means better.
     let (difference, low, high) =
         if higher_is_better { (found.difference, range.low, range.high) } else { (-found.difference, -range.high, -range.low) };
     judged.measured = Some(difference);
     (judged.low, judged.high) = (Some(low), Some(high));
     judged.verdict = against(low, high, -margin);
+    let of = found.clusters().map_or(String::new(), |clusters| format!(" in {clusters}"));
     judged.reason = match judged.verdict {
-        Verdict::Pass => "paired with production, the loss is surely within the margin".to_owned(),
-        Verdict::Fail => "paired with production, the loss is surely beyond the margin".to_owned(),
-        Verdict::Inconclusive => format!("the paired difference {low:+.4} … {high:+.4} lies across −{margin}"),
+        Verdict::Pass => format!("paired with production{of}, the loss is surely within the margin"),
+        Verdict::Fail => format!("paired with production{of}, the loss is surely beyond the margin"),
+        Verdict::Inconclusive => format!("the paired difference{of} {low:+.4} … {high:+.4} lies across −{margin}"),
     };
     if judged.verdict == Verdict::Inconclusive {
         // Where hardly a row differs their spread says nothing, and the interval does.
@@ -279,15 +288,53 @@ const ROWS_MIN: usize = 5;
 /// The seed of drawn permutations: fixed, so that the same rows always give the same answer.
 const SEED: u64 = 20_261_121;
 
-/// (production, candidate) on the rows that both have.
-fn pairs(paired: &Paired<'_>) -> Vec<(f64, f64)> {
+/// (production, candidate, cluster) on the rows that both have.
+fn pairs(paired: &Paired<'_>) -> Vec<(f64, f64, usize)> {
     let production: HashMap<&str, f64> = paired.production.iter().map(|(id, v)| (id.as_str(), *v)).collect();
-    paired.candidate.iter().filter_map(|(id, v)| Some((*production.get(id.as_str())?, *v))).collect()
+    let both = || paired.candidate.iter().filter_map(|(id, v)| Some((id.as_str(), *production.get(id.as_str())?, *v)));
+    let clusters = paired.marks.clusters(both().map(|(id, ..)| id));
+    both().zip(clusters).map(|((_, before, now), cluster)| (before, now, cluster)).collect()
+}
+
+/// Candidate minus production.
+struct Differ {
+    difference: f64,
+    range: Interval,
+    /// The standard deviation of a row's difference, as large as clusters make it.
+    sd: Option<f64>,
+    /// What is independent: rows, or clusters of them.
+    units: usize,
+    rows: usize,
+}
+
+impl Differ {
+    /// In how many clusters the rows come, in words, where they share any.
+    fn clusters(&self) -> Option<String> {
+        (self.units < self.rows).then(|| count(self.units, "cluster"))
+    }
+}
+
+fn differ(pairs: &[(f64, f64, usize)], span: Option<f64>) -> Option<Differ> {
+    let scores: Vec<(f64, f64)> = pairs.iter().map(|(before, now, _)| (*before, *now)).collect();
+    let found = stats_paired::compare(&scores, span, interval::CONFIDENCE, SEED)?;
+    let clusters: Vec<usize> = pairs.iter().map(|p| p.2).collect();
+    let units = clusters.iter().collect::<BTreeSet<_>>().len();
+    if units == pairs.len() {
+        return Some(Differ { difference: found.difference, range: found.interval?, sd: found.sd, units, rows: units });
+    }
+    let differences: Vec<f64> = scores.iter().map(|(before, now)| now - before).collect();
+    let clumped = clustered(&differences, &clusters, interval::CONFIDENCE);
+    let bounded = span.and_then(|span| clustered::of_scores(&differences, &clusters, (-span, span), interval::CONFIDENCE));
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+    let sd = clumped.map(|c| c.standard_error * (pairs.len() as f64).sqrt());
+    let range = bounded.or(clumped.map(|c| c.interval))?;
+    Some(Differ { difference: found.difference, range, sd, units, rows: pairs.len() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::golden::Row;
     use Verdict::{Fail, Inconclusive, Pass};
 
     fn summary(mean: f64, low: f64, high: f64) -> Summary {
@@ -306,6 +353,9 @@ mod tests {
         assert_eq!(judge(absolute(Some(0.91), None, true)).verdict, Fail);
         let open = judge(absolute(Some(0.75), None, true));
         assert_eq!((open.verdict, open.needed), (Inconclusive, Some(400)));
+        // An interval near the end of the range reaches further to one side than to the other.
+        let skewed = judge_value("g", "m", &absolute(Some(0.5), None, true), &summary(0.75, 0.49, 0.8));
+        assert_eq!((skewed.verdict, skewed.needed), (Inconclusive, Some(109)), "(0.26 / 0.25)² · 100");
         assert_eq!(judge(absolute(Some(0.75), None, false)).verdict, Pass);
         assert_eq!(judge(absolute(Some(0.81), None, false)).verdict, Fail);
         assert_eq!(judge(absolute(None, Some(0.95), true)).verdict, Pass);
@@ -351,12 +401,47 @@ mod tests {
         let judge = |n: usize| {
             let rows: Vec<(String, f64)> = (0..n).map(|i| (format!("r{i}"), 0.7)).collect();
             let condition = Condition::Regression { margin: 0.02, higher_is_better: true };
-            judge_regression("g", "token-f1", &condition, &Paired { candidate: &rows, production: &rows })
+            judge_regression(
+                "g",
+                "token-f1",
+                &condition,
+                &Paired { candidate: &rows, production: &rows, marks: &Marks::default() },
+            )
         };
         let few = judge(5);
         assert_eq!(few.verdict, Inconclusive, "{few:?}");
         assert!(few.needed.is_some_and(|n| n > 5) && few.low.is_some_and(|low| low < -0.5), "{few:?}");
         assert_eq!((judge(182).verdict, judge(183).verdict), (Inconclusive, Pass), "1 - 0.025^(1/183) < 0.02");
+    }
+
+    /// Six conversations of 50 answers each are six, not 300: what 300 independent rows would prove they leave open.
+    #[test]
+    fn rows_of_a_cluster_prove_what_their_clusters_do() {
+        let rows = |shift: &dyn Fn(u32) -> f64| -> Vec<(String, f64)> {
+            (0..300).map(|i| (format!("r{i}"), 0.5 + f64::from(i % 5) / 50.0 + shift(i / 50))).collect()
+        };
+        let in_clusters = |size: u32| {
+            let row = |i: u32| Row { id: format!("r{i}"), cluster: Some(format!("c{}", i / size)), ..Row::default() };
+            Marks::of(&(0..300).map(row).collect::<Vec<_>>())
+        };
+        let condition = Condition::Regression { margin: 0.05, higher_is_better: true };
+        let judge = |candidate: &[(String, f64)], marks: &Marks| {
+            judge_regression("g", "token-f1", &condition, &Paired { candidate, production: &rows(&|_| 0.0), marks })
+        };
+        // Two conversations went wrong, four right.
+        let mixed = rows(&|cluster| if cluster % 3 == 0 { -0.2 } else { 0.1 });
+        assert_eq!(judge(&mixed, &Marks::default()).verdict, Pass);
+        let six = judge(&mixed, &in_clusters(50));
+        assert_eq!(six.verdict, Inconclusive);
+        assert!(six.reason.starts_with("the paired difference in 6 clusters "), "{}", six.reason);
+        assert!(six.needed.is_some_and(|n| n > 300), "{six:?}");
+        let few = judge(&mixed, &in_clusters(100));
+        assert_eq!(few.reason, "300 rows in 3 clusters are scored in both versions, at least 5 are needed");
+        let many = judge(&rows(&|_| 0.01), &in_clusters(2));
+        assert_eq!(
+            (many.verdict, many.reason.as_str()),
+            (Pass, "paired with production in 150 clusters, the loss is surely within the margin")
+        );
     }
 
     #[test]
@@ -366,7 +451,7 @@ mod tests {
         };
         let judge = |candidate: &[(String, f64)], higher| {
             let condition = Condition::Regression { margin: 0.01, higher_is_better: higher };
-            judge_regression("g", "m", &condition, &Paired { candidate, production: &rows(0.0) })
+            judge_regression("g", "m", &condition, &Paired { candidate, production: &rows(0.0), marks: &Marks::default() })
         };
         assert_eq!(judge(&rows(0.0), true).verdict, Pass);
         assert_eq!(judge(&rows(-0.05), true).verdict, Fail);

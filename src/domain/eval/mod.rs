@@ -1,5 +1,6 @@
 //! Evaluation: scores of one version on one golden dataset, kept with their intervals, and the gates that read them.
 
+pub mod attempts;
 pub mod check;
 pub mod compare;
 pub mod gate;
@@ -7,6 +8,7 @@ pub mod html;
 pub mod judged;
 pub mod junit;
 pub mod known;
+pub mod marks;
 pub mod metrics;
 pub mod proxy;
 pub mod record;

@@ -15,7 +15,6 @@ use crate::store::check::rows::real;
 use crate::store::{Feed, Row, Tx, Value, View, values};
 use serde::Serialize;
 use serde_json::{Map, json};
-use std::collections::BTreeSet;
 
 /// What the judge of an evaluation of some rows has before the name of these rows.
 pub const PART: &str = ";rows=";
@@ -137,22 +136,6 @@ pub struct NewEvaluation {
     pub rows_digest: Digest,
     /// The metrics in sum.
     pub metrics: Vec<Summary>,
-}
-
-/// What rows that must pass are marked with, beside their scores, so that gates that read the state know them. It is no metric.
-pub const MUST_PASS: &str = "must-pass";
-
-/// Row scores with the marks of the rows that must pass, in the order in which they are sealed.
-pub fn with_marks(scores: &[RowScore], must: &BTreeSet<String>) -> Vec<RowScore> {
-    let mut rows = scores.to_vec();
-    let mut last = None;
-    for score in scores.iter().filter(|s| must.contains(&s.row)) {
-        if last.replace(score.pos) != Some(score.pos) {
-            rows.push(RowScore { metric: MUST_PASS.to_owned(), value: Some(1.0), reason: None, ..score.clone() });
-        }
-    }
-    rows.sort_by(|a, b| (a.pos, &a.metric).cmp(&(b.pos, &b.metric)));
-    rows
 }
 
 /// The digest of row scores.

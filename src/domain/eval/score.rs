@@ -1,11 +1,12 @@
 //! From rows and answers to scores: every metric on every row, then each metric in sum. Pure; rows are shared out over threads,
 //! and the result does not depend on how many.
 
+use super::marks::Marks;
 use super::metrics::contexts::Alike;
 use super::metrics::{self, MetricId};
 use super::record::{RowScore, Summary, unstated, why_unscored};
 use crate::domain::golden::{Answer, Row};
-use crate::stats::{describe, interval};
+use crate::stats::{clustered, describe, interval};
 use std::collections::{BTreeMap, HashMap};
 
 /// The budget metrics, which look at answers rather than at what they say.
@@ -27,6 +28,8 @@ pub struct Scores {
     pub rows: Vec<RowScore>,
     /// Every metric asked for and every budget, by name; those that could not be had with the reason.
     pub sums: Vec<Summary>,
+    /// What of each of `rows` every answer scored, in the order in which they were given; empty where rows were answered once.
+    pub each: Vec<Vec<Option<f64>>>,
 }
 
 /// What metrics need beside the row.
@@ -68,20 +71,22 @@ pub fn score_samples<'a>(
     let mut wanted = wanted.to_vec();
     wanted.sort_by_key(|m| m.word());
     wanted.dedup();
-    let scored = mean_of(samples.iter().map(|answers| score_rows(rows, answers, &wanted, k, jobs)));
-    let of = |m: &MetricId| summary(m.word(), metrics::info(*m).range, &scored, rows.len());
+    let (scored, each) = mean_of(samples.iter().map(|answers| score_rows(rows, answers, &wanted, k, jobs)));
+    let marks = Marks::of(rows);
+    let of = |m: &MetricId| summary(m.word(), metrics::info(*m).range, &scored, (&marks, rows.len()));
     let mut sums: Vec<Summary> = wanted.iter().map(of).collect();
     sums.extend(budgets(rows, samples));
     sums.sort_by(|a, b| a.metric.cmp(&b.metric));
-    Scores { rows: scored, sums }
+    Scores { rows: scored, sums, each }
 }
 
-/// One score for each row and metric out of those of several answers, which stand in the same order.
-fn mean_of(samples: impl Iterator<Item = Vec<RowScore>>) -> Vec<RowScore> {
+/// One score for each row and metric out of those of several answers, which stand in the same order, and what each of them scored.
+fn mean_of(samples: impl Iterator<Item = Vec<RowScore>>) -> (Vec<RowScore>, Vec<Vec<Option<f64>>>) {
     let mut all: Vec<Vec<RowScore>> = samples.collect();
     if all.len() < 2 {
-        return all.pop().unwrap_or_default();
+        return (all.pop().unwrap_or_default(), Vec::new());
     }
+    let each = (0..all[0].len()).map(|at| all.iter().map(|sample| sample[at].value).collect()).collect();
     let one = |at: usize| {
         let values: Vec<f64> = all.iter().filter_map(|sample| sample[at].value).collect();
         match describe::mean(&values) {
@@ -89,7 +94,7 @@ fn mean_of(samples: impl Iterator<Item = Vec<RowScore>>) -> Vec<RowScore> {
             None => all[0][at].clone(),
         }
     };
-    (0..all[0].len()).map(one).collect()
+    ((0..all[0].len()).map(one).collect(), each)
 }
 
 fn score_rows(rows: &[Row], answers: &HashMap<String, Answer>, wanted: &[MetricId], k: How<'_>, jobs: usize) -> Vec<RowScore> {
@@ -146,11 +151,13 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
     wanted.iter().map(one).collect()
 }
 
-/// A metric of a range in sum, of so many rows in the dataset.
-pub fn summary(metric: &str, range: (f64, f64), rows: &[RowScore], total: usize) -> Summary {
+/// A metric of a range in sum, of so many rows that are marked so. The interval counts rows of one cluster together.
+pub fn summary(metric: &str, range: (f64, f64), rows: &[RowScore], (marks, total): (&Marks, usize)) -> Summary {
     let mine = || rows.iter().filter(|r| r.metric == metric);
-    let values: Vec<f64> = mine().filter_map(|r| r.value).collect();
-    let range = interval::of_scores(&values, range, interval::CONFIDENCE);
+    let scored = || mine().filter_map(|r| Some((r.row.as_str(), r.value?)));
+    let values: Vec<f64> = scored().map(|(_, value)| value).collect();
+    let clusters = marks.clusters(scored().map(|(row, _)| row));
+    let range = clustered::of_scores(&values, &clusters, range, interval::CONFIDENCE);
     Summary {
         metric: metric.to_owned(),
         mean: describe::mean(&values),
@@ -275,6 +282,7 @@ mod tests {
         let found = score_samples(&rows, &samples, &[MetricId::ExactMatch], 5, 1);
         let values: Vec<Option<f64>> = found.rows.iter().map(|r| r.value).collect();
         assert_eq!(values, [Some(1.0), Some(1.0 / 3.0)]);
+        assert_eq!(found.each, [[Some(1.0), None, Some(1.0)], [Some(0.0), Some(1.0), Some(0.0)]]);
         let of = |m: &str| found.sums.iter().find(|s| s.metric == m).map(|s| (s.mean, s.n)).expect("a sum");
         assert_eq!((of("exact-match"), of(COVERAGE)), ((Some(2.0 / 3.0), 2), (Some(5.0 / 6.0), 2)));
         assert_eq!((of(ERROR_RATE).0, of(COST_PER_QUERY), of(LATENCY_P95).1), (Some(1.0 / 6.0), (Some(0.5), 1), 1));

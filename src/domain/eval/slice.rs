@@ -8,7 +8,7 @@ use super::compare::Pairs;
 use super::metrics;
 use super::record::RowScore;
 use crate::domain::golden::Row;
-use crate::stats::{describe, interval, multiplicity, power};
+use crate::stats::{clustered, describe, interval, multiplicity, power};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -70,7 +70,9 @@ pub fn table(rows: &[Row], scores: &[RowScore], production: &HashMap<(String, St
             let compared = pairs.compared();
             chances.extend(compared.as_ref().map(|c| (all.len(), c.p_value)));
             let values: Vec<f64> = mine.iter().map(|m| m.1).collect();
-            let range = metrics::find(metric).and_then(|m| interval::of_scores(&values, m.range, interval::CONFIDENCE));
+            let clumps = clustered::numbered(mine.iter().map(|(row, _)| cluster(row)));
+            let within = |range| clustered::of_scores(&values, &clumps, range, interval::CONFIDENCE);
+            let range = metrics::find(metric).and_then(|m| within(m.range));
             all.push(Sliced {
                 slice: slice.clone(),
                 rows: ids.len(),

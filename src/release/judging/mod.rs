@@ -23,7 +23,8 @@ use crate::base::random::Random;
 use crate::config::{self, Judge, Project, Statements};
 use crate::domain::eval::judged::registry::RANGE;
 use crate::domain::eval::judged::{self, Case, Drawing, Judged, JudgedId, Settings, Tally};
-use crate::domain::eval::record::{RowScore, Summary};
+use crate::domain::eval::marks::Marks;
+use crate::domain::eval::record::RowScore;
 use crate::domain::eval::score::{ERROR, Scores, summary};
 use crate::domain::golden::{Answer, Row};
 use crate::seams::embedder::Embedder;
@@ -198,6 +199,9 @@ pub fn run_samples(
         }
         outcome.moved += usize::from(samples.windows(2).any(|pair| pair[0].0 != pair[1].0));
         let (value, reason) = combined(samples);
+        if repeat > 1 {
+            outcome.scores.each.push(samples.iter().map(|(judged, _)| judged.value()).collect());
+        }
         if reason.as_deref().is_some_and(|r| r.starts_with(ERROR)) {
             *outcome.errors.entry(metric.word().to_owned()).or_default() += 1;
         }
@@ -209,17 +213,14 @@ pub fn run_samples(
             reason,
         });
     }
-    outcome.scores.sums = metrics.iter().map(|m| sum(*m, &outcome.scores.rows, rows.len())).collect();
+    let marks = Marks::of(rows);
+    outcome.scores.sums = metrics.iter().map(|m| summary(m.word(), RANGE, &outcome.scores.rows, (&marks, rows.len()))).collect();
     Ok(outcome)
-}
-
-fn sum(metric: JudgedId, rows: &[RowScore], total: usize) -> Summary {
-    summary(metric.word(), RANGE, rows, total)
 }
 
 /// The mean of the samples that have a score, or why none has.
 fn combined(samples: &[(Judged, Tally)]) -> (Option<f64>, Option<String>) {
-    let values: Vec<f64> = samples.iter().filter_map(|(j, _)| if let Judged::Scored(v) = j { Some(*v) } else { None }).collect();
+    let values: Vec<f64> = samples.iter().filter_map(|(judged, _)| judged.value()).collect();
     if let Some(mean) = crate::stats::describe::mean(&values) {
         return (Some(mean + 0.0), None);
     }

@@ -5,6 +5,7 @@ use crate::base::error::{Context, Result};
 use crate::domain::eval::judged::registry::RANGE;
 use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
+use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics::{self, MetricId};
 use crate::domain::eval::record::RowScore;
 use crate::domain::eval::score::{Scores, summary};
@@ -173,8 +174,9 @@ impl Player {
         }
         self.judge(lab, &lab.judged, at)?;
         let rows = self.judged_rows(lab, &lab.judged, at);
-        let sums = lab.judged.iter().map(|id| summary(id.word(), RANGE, &rows, at.len())).collect();
-        Ok((computed, Some(Scores { rows, sums })))
+        let marks = Marks::of(&lab.at(at));
+        let sums = lab.judged.iter().map(|id| summary(id.word(), RANGE, &rows, (&marks, at.len()))).collect();
+        Ok((computed, Some(Scores { rows, sums, ..Scores::default() })))
     }
 
     /// Asks for the judgements that are missing, metric by metric, since some rows have been judged by one of them.

@@ -111,6 +111,13 @@ pub enum Judged {
     Error(String),
 }
 
+impl Judged {
+    /// The score, where there is one.
+    pub fn value(&self) -> Option<f64> {
+        if let Self::Scored(value) = self { Some(*value) } else { None }
+    }
+}
+
 /// How judges agreed on a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

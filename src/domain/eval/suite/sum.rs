@@ -10,6 +10,7 @@
 use super::swaps::{Side, Swap};
 use super::{Suite, sentiment};
 use crate::domain::eval::compare::Pairs;
+use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics::refusal::is_refusal;
 use crate::domain::eval::record::RowScore;
 use crate::domain::eval::score::{Scores, summary};
@@ -176,9 +177,10 @@ pub fn scores(suite: Suite, rows: &[Row], trials: &[Trial]) -> Scores {
         all.extend(of_row);
     }
     let names = std::iter::once(suite.to_string()).chain(suite.relations().into_iter().map(|r| suite.metric(r)));
-    let mut sums: Vec<_> = names.map(|name| summary(&name, (0.0, 1.0), &all, rows.len())).collect();
+    let marks = Marks::of(rows);
+    let mut sums: Vec<_> = names.map(|name| summary(&name, (0.0, 1.0), &all, (&marks, rows.len()))).collect();
     sums.sort_by(|a, b| a.metric.cmp(&b.metric));
-    Scores { rows: all, sums }
+    Scores { rows: all, sums, ..Scores::default() }
 }
 
 impl Outcome {
