@@ -60,7 +60,7 @@ impl Out {
     pub(crate) fn emit_as<R: Report>(&self, report: &R, format: Format) -> Result<Exit> {
         let exit = report.exit();
         if !self.quiet {
-            self.print(&report::render(report, format, self.width)?)?;
+            self.print(&self.told(report::render(report, format, self.width)?, format))?;
         } else if exit != Exit::Ok {
             self.print(&report::render(report, Format::Table, None)?)?;
         }
@@ -100,7 +100,14 @@ impl Out {
 
     /// Tells a person something on standard error in any case.
     pub(crate) fn warn(&self, text: &str) {
+        let text = if self.github.actions { &inert(text) } else { text };
         let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// A report as it may be printed here.
+    fn told(&self, text: String, format: Format) -> String {
+        let is_data = matches!(format, Format::Json | Format::Jsonl | Format::Csv);
+        if self.github.actions && !is_data { inert(&text) } else { text }
     }
 
     /// Shows an error with its causes and hints.
@@ -161,8 +168,21 @@ impl Out {
         let data = |s: &str| s.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         let property = |s: &str| data(s).replace(':', "%3A").replace(',', "%2C");
         let file = file.map(|f| format!("file={},", property(f))).unwrap_or_default();
-        self.warn(&format!("::error {file}title={}::{}", property(title), data(message)));
+        let line = format!("::error {file}title={}::{}", property(title), data(&inert(&report::clean(message))));
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
+}
+
+/// Text in which no line is a command to the runner of GitHub Actions, which obeys whatever a log holds: a dataset that comes with a pull
+/// request must not. A space without width parts what would be one.
+fn inert(text: &str) -> String {
+    let line = |line: &str| {
+        let start = line.len() - line.trim_start().len();
+        let (space, rest) = line.split_at(start);
+        let gap = if rest.starts_with("::") { "\u{200b}" } else { "" };
+        format!("{space}{gap}{}", rest.replace("##[", "##\u{200b}["))
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// An error as one line of JSON.

@@ -144,7 +144,7 @@ fn aligned(table: &Table, width: Option<u16>) -> String {
     drawn.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     drawn.set_header(table.columns().iter().map(|(name, _)| name.to_uppercase()));
     for row in table.rows() {
-        drawn.add_row(row.iter().map(|c| clean(c)).collect::<Vec<_>>());
+        drawn.add_row(row.iter().map(|c| cell(c)).collect::<Vec<_>>());
     }
     for (i, (_, align)) in table.columns().iter().enumerate() {
         if let Some(column) = drawn.column_mut(i) {
@@ -171,10 +171,15 @@ fn aligned(table: &Table, width: Option<u16>) -> String {
 fn stacked(table: &Table) -> String {
     let names: Vec<String> = table.columns().iter().map(|(name, _)| name.to_uppercase()).collect();
     let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or_default();
-    let line = |(name, cell): (&String, &String)| format!("{name:<longest$}  {}", clean(cell)).trim_end().to_owned() + "\n";
+    let line = |(name, cell): (&String, &String)| format!("{name:<longest$}  {}", self::cell(cell)).trim_end().to_owned() + "\n";
     let rows = table.rows().iter().map(|row| names.iter().zip(row).map(line).collect::<String>());
     let title = table.title().map(|t| format!("{t}\n")).unwrap_or_default();
     title + &rows.collect::<Vec<_>>().join("\n")
+}
+
+/// What a cell shows: one line.
+fn cell(text: &str) -> String {
+    clean(text).replace('\n', " ")
 }
 
 /// Characters of data that steer a terminal or turn the direction of writing never reach it; line ends and tabs do.

@@ -20,6 +20,7 @@ use crate::config::{Loaded as Configured, Project, System};
 use crate::domain::eval::attempts::{Attempted, attempted};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::marks::Marks;
+use crate::domain::eval::record::Evaluation;
 use crate::domain::eval::score::Scores;
 use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::suite::Suite;
@@ -174,13 +175,19 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
     let slices = args.slices.then(|| slices(&store, &version, &loaded, &fresh)).transpose()?;
     let (stage, gates) = judge(cx, args, &store, &version, &fresh)?;
     let report = Evaluated {
+        dry_run: cx.global.dry_run,
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
         answers_mapping,
         answering,
         failures: failures(&each),
         unanswered: answers.values().filter(|a| a.answer.is_none()).count(),
-        ignored: suite.as_ref().map_or_else(|| reading.ignored(&configured), |suite| suite.ignored(&reading, &configured)),
+        ignored: match &suite {
+            None => reading
+                .ignored(&configured)
+                .map_or_else(|| elsewhere(&store, config, &version, (stage, &evaluation)), |why| Ok(Some(why)))?,
+            Some(suite) => suite.ignored(&reading, &configured),
+        },
         production,
         comparison,
         stage,
@@ -233,6 +240,25 @@ fn judge(cx: &Cx, args: &Args, store: &Store, version: &VersionRow, fresh: &[Fre
     let config = cx.project()?;
     let judged = store.read(|view| gates::judge_all(view, &config.project, &config.root, version, stage, fresh))?;
     Ok((Some(stage), judged))
+}
+
+/// Why no gate of a stage goes by the dataset of an evaluation; `None` where one does, or there is none.
+fn elsewhere(
+    store: &Store,
+    config: &Configured,
+    version: &VersionRow,
+    (stage, evaluation): (Option<Stage>, &Evaluation),
+) -> Result<Option<String>> {
+    let Some(stage) = stage else { return Ok(None) };
+    let datasets = store.read(|view| gates::datasets(view, &config.project, &config.root, version, stage))?;
+    if datasets.is_empty() || datasets.iter().any(|(_, digest)| *digest == Some(evaluation.dataset_digest)) {
+        return Ok(None);
+    }
+    let names: Vec<&str> = datasets.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(Some(format!(
+        "gates take no notice of this evaluation: they go by {}, and by what was recorded of it before",
+        names.join(", ")
+    )))
 }
 
 /// What is asked for on the command line, then what mlops.toml says.

@@ -38,16 +38,44 @@ pub fn evaluation(view: View<'_>, version: &VersionRow, found: &Evaluation, scor
     compared(view, version, found, (scores, true))
 }
 
+/// Makes sure that an evaluation of a version is one that was recorded; with `scores` its row scores too.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn recorded(view: View<'_>, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
+    compared(view, version, found, (scores, false))
+}
+
+/// Makes sure that no newer evaluation of its kind that computed a metric was taken away.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn newest_with(view: View<'_>, version: &VersionRow, found: &Evaluation, metric: &str) -> Result<()> {
+    let wrong: Vec<String> = newer(view, version, found, Newest::With(metric))?.into_iter().collect();
+    told(version, found, &wrong)
+}
+
+/// Among which evaluations of its kind one is the newest.
+#[derive(Clone, Copy)]
+enum Newest<'a> {
+    OfAll,
+    With(&'a str),
+}
+
+fn told(version: &VersionRow, found: &Evaluation, wrong: &[String]) -> Result<()> {
+    let of = format!("evaluation {} of {}, on {},", found.id, version.reference(), found.dataset);
+    judged(&of, found.event, wrong).hint(|| format!("or evaluate it again: `kf eval {}`", version.reference()))
+}
+
 /// The same, with the row scores or not, and as the newest of its kind or as any.
 fn compared(view: View<'_>, version: &VersionRow, found: &Evaluation, (scores, newest): (bool, bool)) -> Result<()> {
     let of = format!("evaluation {} of {}", found.id, version.reference());
     let entry = entry(view, found.event, &of)?;
     let mut wrong = eval::check::differs(view, found, &version.reference(), &entry, scores)?;
     if newest {
-        wrong.extend(newer(view, version, found)?);
+        wrong.extend(newer(view, version, found, Newest::OfAll)?);
     }
-    let of = format!("{of}, on {},", found.dataset);
-    judged(&of, found.event, &wrong).hint(|| format!("or evaluate it again: `kf eval {}`", version.reference()))
+    told(version, found, &wrong)
 }
 
 /// Makes sure that evaluations of a version, newest first, are those that were recorded, and that no newer one of their kind
@@ -63,11 +91,16 @@ pub fn evaluations(view: View<'_>, version: &VersionRow, found: &[Evaluation]) -
 }
 
 /// An evaluation that came later and whose row is gone: what it found must not be hidden by taking it away.
-fn newer(view: View<'_>, version: &VersionRow, found: &Evaluation) -> Result<Option<String>> {
+fn newer(view: View<'_>, version: &VersionRow, found: &Evaluation, of: Newest<'_>) -> Result<Option<String>> {
     let later = check::later(view, "evaluation.recorded", ("version", version.name.as_str()), found.event)?;
     let same = |e: &&Entry| {
         let dataset = e.detail.get("dataset").and_then(|d| d.get("digest")).and_then(Value::as_str);
-        e.res.digest == Some(version.digest)
+        let computed = match of {
+            Newest::OfAll => true,
+            Newest::With(metric) => e.detail.get("metrics").and_then(|m| m.get(metric)).is_some(),
+        };
+        computed
+            && e.res.digest == Some(version.digest)
             && e.text("judge") == Some(&found.judge)
             && dataset == Some(found.dataset_digest.to_string().as_str())
     };

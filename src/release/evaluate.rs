@@ -4,7 +4,6 @@ use super::attest;
 use super::checkout::{check_out, manifest_of};
 use super::dataset::{self, Dataset};
 use crate::adapters::embedder::builtin::builtin;
-use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::text::{did_you_mean, visible};
@@ -15,7 +14,7 @@ use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
 use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics::{self, MetricId, Near};
-use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore};
+use crate::domain::eval::record::{self, Evaluation, NewEvaluation, RowScore, Summary};
 use crate::domain::eval::score::{How, Scores, score_samples};
 use crate::domain::eval::slice::{self, Sliced};
 use crate::domain::golden::{self, Answer, Mapping, Override, Problems, Unmatched};
@@ -25,7 +24,6 @@ use crate::stats::power;
 use crate::store::objects::Objects;
 use crate::store::{Store, View};
 use serde::Serialize;
-use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -58,7 +56,7 @@ fn refused(what: &str, name: &str, found: &Problems) -> Error {
 /// # Errors
 /// When there is none.
 pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
-    let answers: HashMap<String, Answer> =
+    let mut answers: HashMap<String, Answer> =
         loaded.golden.rows.iter().filter_map(|r| Some((r.id.clone(), Answer::of_row(r)?))).collect();
     if answers.is_empty() {
         return Err(Error::new(format!("{} holds no answers, and nothing says how a version answers", loaded.dataset.name))
@@ -66,7 +64,16 @@ pub fn answers_in_dataset(loaded: &Loaded) -> Result<HashMap<String, Answer>> {
                 "give recorded answers with `--answers FILE`, or set `[system] kind = \"command\"`, \"http\" or \"builtin\" in mlops.toml",
             ));
     }
+    fill(&mut answers, loaded, &loaded.dataset.name);
     Ok(answers)
+}
+
+/// A row that nobody answered is one that the system failed on: a file that leaves out the hard questions must not look better for it.
+fn fill(answers: &mut HashMap<String, Answer>, loaded: &Loaded, file: &str) {
+    for row in &loaded.golden.rows {
+        let missing = || Answer { error: Some(format!("{file} has no answer to it")), ..Answer::default() };
+        answers.entry(row.id.clone()).or_insert_with(missing);
+    }
 }
 
 /// Answers that were recorded in a file of their own.
@@ -91,12 +98,13 @@ pub fn answers_from_file(path: &Path, loaded: &Loaded, map: &[Override]) -> Resu
     file.check_once(&name, &joined).map_err(|p| {
         Error::new(format!("the file of answers {name} cannot be used:\n{p}")).hint("leave one answer for each row")
     })?;
-    let answers: HashMap<String, Answer> =
+    let mut answers: HashMap<String, Answer> =
         joined.pairs.iter().filter_map(|(row, answer)| Some((row.id.clone(), (*answer)?.clone()))).collect();
     if answers.is_empty() {
         return Err(Error::new(format!("no answer in {name} belongs to a row of {}", loaded.dataset.name))
             .hint("answers are joined by `id`, or by `question` where they have no id"));
     }
+    fill(&mut answers, loaded, &path.file_name().unwrap_or_default().to_string_lossy());
     let unmatched = joined.unmatched.iter().map(|(i, why)| (file.lines[*i], file.answers[*i].names().to_owned(), *why)).collect();
     Ok(Recorded { answers, mapping: file.mapping, unmatched })
 }
@@ -201,46 +209,6 @@ pub fn judged_of(project: &Project, model: &Name) -> Vec<JudgedId> {
     named.into_iter().filter_map(judged::find).map(|m| m.id).collect()
 }
 
-/// Which rows of a dataset are asked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Selection {
-    /// Only these rows, by id.
-    pub only: Option<BTreeSet<String>>,
-    /// So many of them, drawn by a seed; which ones does not depend on their order.
-    pub sample: Option<(usize, u64)>,
-    /// So many of those, from the start.
-    pub limit: Option<usize>,
-}
-
-impl Selection {
-    /// Leaves the rows that are asked; gives a name for them when they are not all.
-    ///
-    /// # Errors
-    /// When none is left.
-    pub fn apply(&self, loaded: &mut Loaded) -> Result<Option<String>> {
-        let rows = &mut loaded.golden.rows;
-        let all = rows.len();
-        if let Some(only) = &self.only {
-            rows.retain(|r| only.contains(&r.id));
-        }
-        if let Some((n, seed)) = self.sample.filter(|(n, _)| *n < rows.len()) {
-            let drawn = |id: &str| Digest::of(format!("sample\0{seed}\0{id}").as_bytes()).hex();
-            let mut order: Vec<(String, String)> = rows.iter().map(|r| (drawn(&r.id), r.id.clone())).collect();
-            order.sort_unstable();
-            let kept: BTreeSet<String> = order.into_iter().take(n).map(|(_, id)| id).collect();
-            rows.retain(|r| kept.contains(&r.id));
-        }
-        rows.truncate(self.limit.unwrap_or(usize::MAX));
-        if rows.is_empty() {
-            return Err(
-                Error::new(format!("no row of {} is left to ask", loaded.dataset.name)).hint("ask for other rows, or for all")
-            );
-        }
-        let ids: Vec<&str> = rows.iter().map(|r| r.id.as_str()).collect();
-        Ok((rows.len() < all).then(|| format!("{}-{}", rows.len(), Digest::of(json!(ids).to_string().as_bytes()).short())))
-    }
-}
-
 /// Scores the answers; of several to each question the mean counts.
 pub fn score(loaded: &Loaded, answers: &[&HashMap<String, Answer>], wanted: &[MetricId], k: NonZeroU32, jobs: usize) -> Scores {
     score_rows(&loaded.golden.rows, answers, wanted, k, jobs)
@@ -332,15 +300,27 @@ pub struct Compared {
     pub p_value: f64,
 }
 
-/// The version in production and its newest evaluation on the same dataset; `None` when there is none.
-fn against(view: View<'_>, version: &VersionRow, evaluation: &Evaluation) -> Result<Option<(VersionRow, Evaluation)>> {
+/// What the version in production scored, by metric and row.
+type Before = HashMap<String, HashMap<String, f64>>;
+
+/// The version in production, with the scores of its newest evaluations on the same dataset that computed these metrics; `None` when there
+/// is none.
+fn against(view: View<'_>, version: &VersionRow, evaluation: &Evaluation) -> Result<Option<(VersionRow, Before)>> {
     let Some(production) = table::in_production(view, version.model)?.filter(|p| p.id != version.id) else { return Ok(None) };
-    let Some(base) = record::newest(view, production.id, &evaluation.dataset_digest, &evaluation.judge)? else {
-        return Ok(None);
-    };
-    attest::version(view, &production)?;
-    attest::evaluation(view, &production, &base, true)?;
-    Ok(Some((production, base)))
+    let (mut before, mut believed) = (Before::new(), BTreeSet::new());
+    for sum in &evaluation.metrics {
+        let (dataset, judge) = (&evaluation.dataset_digest, &evaluation.judge);
+        let Some(base) = record::newest_of(view, production.id, dataset, judge, &sum.metric)? else { continue };
+        if believed.is_empty() {
+            attest::version(view, &production)?;
+        }
+        if believed.insert(base.id.clone()) {
+            attest::recorded(view, &production, &base, true)?;
+        }
+        attest::newest_with(view, &production, &base, &sum.metric)?;
+        before.insert(sum.metric.clone(), record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect());
+    }
+    Ok((!before.is_empty()).then_some((production, before)))
 }
 
 /// Compares an evaluation with the newest one of the version in production on the same dataset; `None` when there is none.
@@ -355,13 +335,12 @@ pub fn compare(
 ) -> Result<Option<(VersionRow, Vec<Compared>)>> {
     let clusters = clusters_of(loaded);
     store.read(|view| {
-        let Some((production, base)) = against(view, version, evaluation)? else { return Ok(None) };
-        let mut compared = Vec::new();
-        for sum in &evaluation.metrics {
-            let before: HashMap<String, f64> = record::scored_rows(view, &base.id, &sum.metric)?.into_iter().collect();
-            compared.extend(compare_metric(&sum.metric, &|row| before.get(row).copied(), &scores.rows, &clusters));
-        }
-        Ok(Some((production, compared)))
+        let Some((production, before)) = against(view, version, evaluation)? else { return Ok(None) };
+        let one = |sum: &Summary| {
+            let before = before.get(&sum.metric)?;
+            compare_metric(&sum.metric, &|row| before.get(row).copied(), &scores.rows, &clusters)
+        };
+        Ok(Some((production, evaluation.metrics.iter().filter_map(one).collect())))
     })
 }
 
@@ -404,10 +383,9 @@ pub fn slices(
 ) -> Result<Vec<Sliced>> {
     let mut production = HashMap::new();
     store.read(|view| {
-        let Some((_, base)) = against(view, version, evaluation)? else { return Ok(()) };
-        for sum in &evaluation.metrics {
-            let rows = record::scored_rows(view, &base.id, &sum.metric)?;
-            production.extend(rows.into_iter().map(|(row, value)| ((sum.metric.clone(), row), value)));
+        let Some((_, before)) = against(view, version, evaluation)? else { return Ok(()) };
+        for (metric, rows) in before {
+            production.extend(rows.into_iter().map(|(row, value)| ((metric.clone(), row), value)));
         }
         Ok(())
     })?;

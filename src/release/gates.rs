@@ -17,7 +17,7 @@ use crate::domain::eval::judged;
 use crate::domain::eval::known::known;
 use crate::domain::eval::marks::Marks;
 use crate::domain::eval::record::{self, Evaluation};
-use crate::domain::eval::score::Scores;
+use crate::domain::eval::score::{Scores, is_lost};
 use crate::domain::eval::suite;
 use crate::domain::golden::Override;
 use crate::domain::registry::table::{self, VersionRow};
@@ -138,6 +138,31 @@ pub fn judge_all(
     project.gates.iter().filter(|gate| gate.guards(&version.name, stage)).map(|gate| judge(&case, gate)).collect()
 }
 
+/// The golden datasets that the gates of a stage go by, by name, each with its digest where it can be read.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn datasets(
+    view: View<'_>,
+    project: &Project,
+    root: &Path,
+    version: &VersionRow,
+    stage: Stage,
+) -> Result<BTreeMap<String, Option<Digest>>> {
+    let gates = project.gates.iter().filter(|gate| gate.guards(&version.name, stage));
+    let named = gates.filter_map(|gate| gate.dataset.as_ref().or(project.golden.dataset.as_ref()));
+    let mut found = BTreeMap::new();
+    for wanted in named.map(ToString::to_string) {
+        let digest = match dataset::identify(view, root, &wanted) {
+            Ok((_, digest)) => Some(digest),
+            Err(e) if e.kind() == Kind::Broken => return Err(e),
+            Err(_) => None,
+        };
+        found.insert(wanted, digest);
+    }
+    Ok(found)
+}
+
 /// The verdict over all gates.
 pub fn overall(judged: &[Judged]) -> Verdict {
     Verdict::all(judged.iter().map(|j| j.verdict))
@@ -171,10 +196,11 @@ impl Case<'_> {
     }
 
     /// Makes sure that an evaluation is the one that was recorded.
-    fn believe(&self, version: &VersionRow, found: &Evaluation, scores: bool) -> Result<()> {
+    fn believe(&self, version: &VersionRow, (found, metric): (&Evaluation, &str), scores: bool) -> Result<()> {
+        attest::newest_with(self.view, version, found, metric)?;
         let mut believed = self.believed.borrow_mut();
         if !believed.contains(&(found.id.clone(), scores)) {
-            attest::evaluation(self.view, version, found, scores)?;
+            attest::recorded(self.view, version, found, scores)?;
             believed.insert((found.id.clone(), scores));
         }
         Ok(())
@@ -199,10 +225,13 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     let Some(by) = case.judge(metric) else {
         return open(format!("a model judges {metric}, and mlops.toml names none: add `[judge]` with `provider` and `model`"));
     };
-    let fresh = fresh.iter().find(|f| f.evaluation.dataset_digest == digest && f.evaluation.judge == by).copied();
+    let is_it = |f: &&Fresh<'_>| {
+        f.evaluation.dataset_digest == digest && f.evaluation.judge == by && f.evaluation.metric(metric).is_some()
+    };
+    let fresh = fresh.iter().find(is_it).copied();
     let found = match fresh {
         Some(fresh) => Some(fresh.evaluation.clone()),
-        None => record::newest(view, version.id, &digest, &by)?,
+        None => newest(view, version, (&digest, &by), metric)?,
     };
     let Some(found) = found else {
         let others = record::of_version(view, version.id, OTHERS)?.iter().any(|e| e.dataset_digest == digest);
@@ -234,7 +263,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     // Which rows must pass is told among the scores.
     let rows = matches!(condition, Condition::Absolute { .. });
     if fresh.is_none() {
-        case.believe(version, &found, rows)?;
+        case.believe(version, (&found, metric), rows)?;
     }
     match found.metric(metric) {
         Some(summary) => {
@@ -246,6 +275,14 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     }
 }
 
+/// The newest evaluation that computed a metric, else the newest that did not.
+fn newest(view: View<'_>, version: &VersionRow, (dataset, by): (&Digest, &str), metric: &str) -> Result<Option<Evaluation>> {
+    match record::newest_of(view, version.id, dataset, by, metric)? {
+        None => record::newest(view, version.id, dataset, by),
+        found => Ok(found),
+    }
+}
+
 /// The scores of the rows that must pass.
 fn must_pass(view: View<'_>, found: &Evaluation, metric: &str, fresh: Option<Fresh<'_>>) -> Result<Vec<(String, Option<f64>)>> {
     let marks = marks(view, found, fresh)?;
@@ -253,7 +290,16 @@ fn must_pass(view: View<'_>, found: &Evaluation, metric: &str, fresh: Option<Fre
         return Ok(Vec::new());
     }
     let scores: BTreeMap<String, f64> = scores_of(view, found, metric, fresh)?.into_iter().collect();
-    Ok(marks.must_pass().map(|row| (row.to_owned(), scores.get(row).copied())).collect())
+    let reasons: BTreeMap<String, String> = match fresh {
+        None => record::unscored_rows(view, &found.id, metric)?.into_iter().collect(),
+        Some(fresh) => {
+            let mine = fresh.scores.rows.iter().filter(|r| r.metric == metric);
+            mine.filter_map(|r| Some((r.row.clone(), r.reason.clone()?))).collect()
+        }
+    };
+    // A row without a reference can be a row that must pass by another metric, and holds up no gate on this one.
+    let counts = |row: &&str| reasons.get(*row).is_none_or(|reason| is_lost(reason));
+    Ok(marks.must_pass().filter(counts).map(|row| (row.to_owned(), scores.get(row).copied())).collect())
 }
 
 /// What marks the rows of an evaluation have.
@@ -312,7 +358,7 @@ fn compare(
         let reason = format!("no version of {} is in production to compare with yet", version.name);
         return Ok(Judged { first_release: true, ..Judged::open(name, metric, condition, reason) });
     };
-    let Some(base) = record::newest(view, production.id, dataset, by)? else {
+    let Some(base) = newest(view, &production, (dataset, by), metric)? else {
         let suite = suite::of_metric(metric).map(|suite| format!(" --suite {suite}")).unwrap_or_default();
         return open(format!(
             "{} in production has no evaluation on this dataset: run `kf eval {}{suite}`",
@@ -320,6 +366,13 @@ fn compare(
             production.reference()
         ));
     };
+    if base.metric(metric).is_none() {
+        return open(format!(
+            "no evaluation of {} in production on this dataset computed {metric}: run `kf eval {}`",
+            production.reference(),
+            production.reference()
+        ));
+    }
     if base.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
         return open(format!(
             "the evaluation of {} used recorded answers: set `allow-recorded = true` in this gate, or answer live",
@@ -327,9 +380,9 @@ fn compare(
         ));
     }
     attest::version(view, &production)?;
-    case.believe(&production, &base, true)?;
+    case.believe(&production, (&base, metric), true)?;
     if fresh.is_none() {
-        case.believe(version, found, true)?;
+        case.believe(version, (found, metric), true)?;
     }
     let candidate = scores_of(view, found, metric, fresh)?;
     let production = record::scored_rows(view, &base.id, metric)?;

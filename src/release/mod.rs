@@ -45,6 +45,7 @@ pub mod review;
 pub mod rollback;
 pub mod rollout;
 pub mod search;
+pub mod selection;
 pub mod snapshot;
 pub mod suite;
 

@@ -180,3 +180,120 @@ fn a_row_that_must_pass_fails_the_gate_by_itself() {
     assert!(run.stdout.contains("1 of 1 rows that must pass are unscored: q7"), "{run}");
     assert_eq!(ends(&s, 4, ["promote", "bot", "--to", "production"]).code, Some(4));
 }
+
+const NO_WORSE: &str = "\n[gates.no-worse]\nstage = \"production\"\nkind = \"regression\"\nmetric = \"exact-match\"\nmargin = 0.2\nallow-recorded = true\n";
+
+/// A file of answers that leaves out the rows which went wrong is not a better version.
+#[test]
+fn rows_that_a_file_does_not_answer_are_rows_that_failed() {
+    let s = repository("");
+    golden(&s, |_| json!({}));
+    answers(&s, |i| i < 20);
+    let kept: String = s.read("answers.jsonl").lines().take(20).map(|line| format!("{line}\n")).collect();
+    s.write("answers.jsonl", kept);
+    let args = ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match", "--no-gates"];
+    let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args));
+    assert_eq!(run.code, Some(5), "{run}");
+    for told in ["no answer to 40 rows: answers.jsonl has no answer to it", "the system failed on 40 of 60 rows"] {
+        assert!(run.stdout.contains(told), "{told}: {run}");
+    }
+    let found = json(&s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args).args(["--rows", "--format", "json"])));
+    fit("eval", std::slice::from_ref(&found));
+    let why = found["rows"][59]["unscored"]["exact-match"].as_str();
+    assert_eq!(why, Some("the system failed: answers.jsonl has no answer to it"));
+}
+
+/// Whoever looks at one metric does not take from gates and comparisons what was found before.
+#[test]
+fn an_evaluation_of_one_metric_hides_no_other() {
+    let s = repository("");
+    golden(&s, |_| json!({}));
+    answers(&s, |_| true);
+    let of = |metric: &str, more: &[&str], code: i32| {
+        let args = [&["eval"], more, &["--answers", "answers.jsonl", "--metric", metric, "--format", "json"]].concat();
+        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args));
+        assert_eq!(run.code, Some(code), "{run}");
+        json(&run)
+    };
+    of("exact-match", &["bot", "--no-gates"], 0);
+    ok(&s, ["promote", "bot", "--to", "production"]);
+    s.write("mlops.toml", s.read("mlops.toml") + NO_WORSE);
+    of("token-f1", &["bot@production", "--no-gates"], 0);
+    next_bot(&s, 9);
+    let found = of("exact-match", &["bot", "--gate", "production"], 0);
+    assert_eq!((&found["gates"][0]["verdict"], &found["comparison"][0]["metric"]), (&json!("pass"), &json!("exact-match")));
+    of("token-f1", &["bot", "--no-gates"], 0);
+    ok(&s, ["promote", "bot", "--to", "production"]);
+    // What nobody computed is named, with what to run.
+    s.write("mlops.toml", s.read("mlops.toml").replace("exact-match", "chrf"));
+    next_bot(&s, 8);
+    let found = of("chrf", &["bot", "--gate", "production"], 4);
+    let why = found["gates"][0]["reason"].as_str().expect("a reason");
+    assert!(why.ends_with("in production on this dataset computed chrf: run `kf eval bot@1.0.1`"), "{why}");
+}
+
+/// Gates that go by another dataset than the one that was asked say so.
+#[test]
+fn an_evaluation_that_no_gate_goes_by_says_so() {
+    let s = repository("");
+    golden(&s, |_| json!({}));
+    answers(&s, |_| true);
+    s.write(
+        "mlops.toml",
+        s.read("mlops.toml") + "\n[gates.right]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.5\n",
+    );
+    ok(&s, ["eval", "bot", "--answers", "answers.jsonl"]);
+    s.write("other.jsonl", s.read("golden.jsonl").replace("one two", "eins zwei"));
+    let other = json(&ok(&s, ["eval", "bot", "--answers", "answers.jsonl", "--dataset", "other.jsonl", "--format", "json"]));
+    let told = "gates take no notice of this evaluation: they go by golden.jsonl, and by what was recorded of it before";
+    assert_eq!(other["ignored"], told);
+    // The same bytes under another name are the same dataset.
+    s.write("copy.jsonl", s.read("golden.jsonl"));
+    let copy = json(&ok(&s, ["eval", "bot", "--answers", "answers.jsonl", "--dataset", "copy.jsonl", "--format", "json"]));
+    assert_eq!(copy["ignored"], Value::Null);
+    let dry = ok(&s, ["eval", "bot", "--answers", "answers.jsonl", "--metric", "exact-match", "--no-gates", "--dry-run"]);
+    assert!(dry.stdout.contains(": 3 metrics computed"), "{dry}");
+}
+
+/// A row without a reference must decline, and holds up no gate that needs a reference.
+#[test]
+fn a_row_that_must_pass_counts_for_the_metrics_that_can_score_it() {
+    let gates = "[gates.words]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"token-f1\"\nmin = 0.5\n[gates.declines]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"refusal-correct\"\nmin = 0.5\n";
+    for (said, code, verdict) in [("I do not know.", 0, "pass"), ("Blue, of course.", 3, "fail")] {
+        let s = repository(gates);
+        golden(&s, |i| json!({"answerable": true, "must_pass": i == 1}));
+        let unanswerable = json!({"id": "u", "question": "Which colour?", "answerable": false, "must_pass": true});
+        s.write("golden.jsonl", format!("{}{unanswerable}\n", s.read("golden.jsonl")));
+        answers(&s, |_| true);
+        s.write("answers.jsonl", format!("{}{}\n", s.read("answers.jsonl"), json!({"id": "u", "answer": said})));
+        let found = json(&ends(&s, code, ["eval", "bot", "--answers", "answers.jsonl", "--format", "json"]));
+        let verdicts: Vec<&Value> = found["gates"].as_array().expect("gates").iter().map(|g| &g["verdict"]).collect();
+        assert_eq!(verdicts, [&json!("pass"), &json!(verdict)], "{found:#}");
+        let promoted = json(&ends(&s, code, ["promote", "bot", "--to", "staging", "--format", "json"]));
+        for (now, then) in promoted["gates"].as_array().expect("gates").iter().zip(found["gates"].as_array().expect("gates")) {
+            assert_eq!((&now["verdict"], &now["reason"]), (&then["verdict"], &then["reason"]));
+        }
+    }
+}
+
+/// What a dataset of a pull request calls its rows is no command to the runner that prints it.
+#[test]
+fn no_line_of_a_report_is_a_command_of_github() {
+    let s = repository(
+        "[gates.right]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"exact-match\"\nmin = 0.5\nbound = \"mean\"\n",
+    );
+    let row = |id: &str| json!({"id": id, "question": format!("Question {id}?"), "reference": "yes", "must_pass": true, "answer": "no"});
+    let rows = ["r0\n::stop-commands::xx", "\u{1b}[31m ::error::x", "##[add-mask]a"].map(row);
+    s.write("golden.jsonl", rows.iter().map(|row| format!("{row}\n")).collect::<String>());
+    let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).env("GITHUB_ACTIONS", "true").args([
+        "eval",
+        "bot",
+        "--rows",
+        "--metric",
+        "exact-match",
+    ]));
+    let both = format!("{}\n{}", run.stdout, run.stderr);
+    let commands: Vec<&str> = both.lines().filter(|line| line.trim_start().starts_with("::")).collect();
+    assert!(commands.len() == 1 && commands[0].starts_with("::error title="), "{commands:#?} {run}");
+    assert!(!both.contains("##[") && !both.contains('\u{1b}'), "{both:?}");
+}

@@ -13,16 +13,17 @@ use crate::domain::eval::known::known;
 use crate::domain::eval::marks::is_mark;
 use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record;
-use crate::domain::eval::score::ERROR;
+use crate::domain::eval::score::is_lost;
 use crate::domain::eval::suite;
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
 use crate::release::answer::writer::Writer;
 use crate::release::calibration;
-use crate::release::evaluate::{self, Loaded, Selection};
+use crate::release::evaluate::{self, Loaded};
 use crate::release::gates::Reading;
 use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
 use crate::release::kept::Use;
+use crate::release::selection::Selection;
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -320,10 +321,7 @@ fn earlier(
     }
     let wanted = found.iter().filter(|score| !is_mark(&score.metric)).filter(|score| match (which, score.value) {
         (Rows::Failing, Some(value)) => is_bad(project, &score.metric, value),
-        (Rows::Unscored, None) => {
-            let failed = score.reason.as_deref().is_some_and(|r| r.starts_with("the system failed") || r.starts_with(ERROR));
-            failed || known(&score.metric).is_some_and(|m| m.judged)
-        }
+        (Rows::Unscored, None) => score.reason.as_deref().is_some_and(is_lost) || known(&score.metric).is_some_and(|m| m.judged),
         _ => false,
     });
     Ok(wanted.map(|score| score.row.clone()).collect())

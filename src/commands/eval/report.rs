@@ -39,6 +39,9 @@ pub(super) struct FailureDoc {
 /// What an evaluation gave.
 #[derive(Serialize)]
 pub(super) struct Evaluated {
+    /// True when nothing of it was kept.
+    #[serde(skip)]
+    pub(super) dry_run: bool,
     pub(super) version: VersionDoc,
     pub(super) evaluation: Evaluation,
     /// What a model judged.
@@ -159,7 +162,10 @@ impl Report for Evaluated {
         };
         let said = match (self.stage, self.gates.is_empty()) {
             (Some(stage), false) => format!("the gates of {stage} {verdict}"),
-            _ => format!("{} recorded", count(self.metrics().iter().filter(|m| m.mean.is_some()).count(), "metric")),
+            _ => {
+                let metrics = count(self.metrics().iter().filter(|m| m.mean.is_some()).count(), "metric");
+                format!("{metrics} {}", if self.dry_run { "computed" } else { "recorded" })
+            }
         };
         match self.failed() {
             0 => format!("{v}: {said}"),

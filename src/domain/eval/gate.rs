@@ -13,7 +13,7 @@ use super::known::known;
 use super::marks::Marks;
 use super::record::Summary;
 use crate::base::digest::Digest;
-use crate::base::text::count;
+use crate::base::text::{count, visible};
 use crate::base::verdict::Verdict;
 use crate::stats::clustered::{self, clustered};
 use crate::stats::interval::{self, Interval};
@@ -172,9 +172,11 @@ pub fn judge_rows(judged: Judged, condition: &Condition, rows: &[(String, Option
         return judged;
     }
     let short = |v: f64| min.is_some_and(|m| v < m) || max.is_some_and(|m| v > m);
-    let failed: Vec<&str> = rows.iter().filter(|(_, v)| v.is_some_and(short)).map(|(id, _)| id.as_str()).collect();
-    let open: Vec<&str> = rows.iter().filter(|(_, v)| v.is_none()).map(|(id, _)| id.as_str()).collect();
-    let told = |ids: &[&str]| match ids {
+    let ids = |those: &dyn Fn(&Option<f64>) -> bool| -> Vec<String> {
+        rows.iter().filter(|(_, v)| those(v)).map(|(id, _)| visible(id, ID_MAX)).collect()
+    };
+    let (failed, open) = (ids(&|v| v.is_some_and(short)), ids(&|v| v.is_none()));
+    let told = |ids: &[String]| match ids {
         [ids @ .., _] if ids.len() >= ROWS_TOLD => {
             format!("{} and {} more", ids[..ROWS_TOLD].join(", "), ids.len() + 1 - ROWS_TOLD)
         }
@@ -195,6 +197,8 @@ pub fn judge_rows(judged: Judged, condition: &Condition, rows: &[(String, Option
 
 /// Rows that a reason names.
 const ROWS_TOLD: usize = 3;
+/// Characters of a row's id that a reason shows.
+const ID_MAX: usize = 80;
 
 /// The verdict on an interval that must lie at or above a limit.
 fn against(low: f64, high: f64, limit: f64) -> Verdict {

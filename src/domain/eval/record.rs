@@ -274,10 +274,27 @@ pub fn newest(view: View<'_>, version: i64, dataset: &Digest, judge: &str) -> Re
     found.map(|e| with_metrics(view, e)).transpose()
 }
 
+/// The newest evaluation of exactly this version on exactly this dataset by this judge that computed a metric: one that was asked for another
+/// metric alone says nothing of this one, and does not hide what was found before.
+pub fn newest_of(view: View<'_>, version: i64, dataset: &Digest, judge: &str, metric: &str) -> Result<Option<Evaluation>> {
+    let sql = format!(
+        "{EVALUATION} WHERE e.version = ?1 AND e.dataset_digest = ?2 AND e.judge = ?3 AND EXISTS (SELECT 1 FROM evaluation_metric m \
+         WHERE m.evaluation = e.id AND m.metric = ?4) ORDER BY e.event DESC LIMIT 1"
+    );
+    let found = view.first(&sql, values![version, *dataset, judge, metric], evaluation)?;
+    found.map(|e| with_metrics(view, e)).transpose()
+}
+
 /// The scored rows of one metric of an evaluation, in the dataset's order.
 pub fn scored_rows(view: View<'_>, evaluation: &str, metric: &str) -> Result<Vec<(String, f64)>> {
     let sql = "SELECT row_id, value FROM eval_row WHERE evaluation = ?1 AND metric = ?2 AND value IS NOT NULL ORDER BY pos";
     view.all(sql, values![evaluation, metric], |r| Ok((r.text(0)?.to_owned(), r.real(1)?)))
+}
+
+/// Why rows of an evaluation have no score by a metric.
+pub fn unscored_rows(view: View<'_>, evaluation: &str, metric: &str) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT row_id, reason FROM eval_row WHERE evaluation = ?1 AND metric = ?2 AND value IS NULL ORDER BY pos";
+    view.all(sql, values![evaluation, metric], |r| Ok((r.text(0)?.to_owned(), r.opt_text(1)?.unwrap_or_default().to_owned())))
 }
 
 /// Every row score of an evaluation, in the order in which it was sealed.

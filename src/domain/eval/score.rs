@@ -21,6 +21,17 @@ pub const COVERAGE: &str = "coverage";
 /// How the reason of a row begins that has no score because something went wrong, rather than because there is nothing to score.
 pub const ERROR: &str = "error: ";
 
+/// How the reason of a row begins that the system did not answer.
+pub const FAILED: &str = "the system failed";
+
+/// True when a row has no score because something went wrong, or was not done, rather than because it has nothing that a metric could score
+/// (no reference, no name to exchange).
+pub fn is_lost(reason: &str) -> bool {
+    let lost =
+        [FAILED, ERROR, "the row has no answer", "the row has no retrieved contexts", "the judge's answer", "it was not asked"];
+    lost.iter().any(|start| reason.starts_with(start))
+}
+
 /// Scores of a whole dataset.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
@@ -136,7 +147,7 @@ fn score_row(pos: i64, row: &Row, answers: &HashMap<String, Answer>, wanted: &[M
     let failed = answer.and_then(|a| a.error.as_deref().filter(|_| a.answer.is_none()));
     let one = |metric: &MetricId| {
         let score = match failed {
-            Some(error) => metrics::Score::Unscored(format!("the system failed: {error}").into()),
+            Some(error) => metrics::Score::Unscored(format!("{FAILED}: {error}").into()),
             None => metrics::score(*metric, &view, k.k),
         };
         RowScore {
