@@ -138,7 +138,7 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
     let selection = args.judging.selection(&store, &config.project, &version, (&loaded, &reading), own)?;
     // A file of answers is held against all rows, a system is asked those that were chosen.
     let file = args.answers.as_ref().map(|path| cx.cwd.join(path));
-    let whose = Whose { config, objects: &objects, version: &version, file, tells: true, leaves: true };
+    let whose = Whose { config, objects: &objects, version: &version, file, tells: true, leaves: true, called: None };
     let of_file = whose.file.as_ref().map(|_| answers(cx, args, &whose, &loaded, &reading.map)).transpose()?;
     reading.rows = selection.apply(&mut loaded)?;
     let (answered, suite) = match args.suite {
@@ -336,6 +336,8 @@ struct Whose<'a> {
     tells: bool,
     /// Whether a cache of answers is begun where there is no `.kf`.
     leaves: bool,
+    /// What a program or a service is told in the place of the number of the version, which is none that it could know.
+    called: Option<&'a str>,
 }
 
 fn answers(cx: &Cx, args: &Args, whose: &Whose<'_>, loaded: &Loaded, map: &[Override]) -> Result<Answers> {
@@ -361,7 +363,7 @@ type Ask<'a, T> = dyn FnMut(&dyn Answerer, (String, u32)) -> Result<T> + 'a;
 /// Asks the system that answers for the version, which is told how it is called and how often it is asked, and gives what is to be noted
 /// at the end; `None` where answers are recorded.
 fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Result<Option<(T, Option<Ending>)>> {
-    let Whose { config, objects, version, leaves, .. } = whose;
+    let Whose { config, objects, version, leaves, called, .. } = whose;
     if config.project.system == System::Recorded {
         return Ok(None);
     }
@@ -380,19 +382,15 @@ fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Res
         cx.tell_of_engine(system.note());
         return Ok(Some((found?, None)));
     }
-    let Some(about) = system::identity(
-        &config.project.system,
-        (version.name.as_ref(), &version.version.to_string()),
-        &version.digest,
-        &config.root,
-    )?
-    else {
+    let number = called.map_or_else(|| version.version.to_string(), str::to_owned);
+    let named = (version.name.as_ref(), number.as_str());
+    let Some(about) = system::identity(&config.project.system, named, &version.digest, &config.root)? else {
         return Ok(None);
     };
     // Where nobody may be asked, nothing is needed for asking.
     let files = if how.is_all() { None } else { Some(evaluate::unpack(objects, version)?) };
     let system = match &files {
-        Some(files) => system::answerer(&config.project.system, version, &config.root, files.path(), &|r| cx.secret(r))?,
+        Some(files) => system::answerer_as(&config.project.system, named, &config.root, files.path(), &|r| cx.secret(r))?,
         None => None,
     };
     let kind = config.project.system.kind().word();

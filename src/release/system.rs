@@ -8,7 +8,6 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Result};
 use crate::base::random::Random;
 use crate::config::{HeaderValue, Secret, SecretRef, System};
-use crate::domain::registry::table::VersionRow;
 use crate::seams::answerer::Answerer;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
@@ -16,21 +15,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The system that answers for a version; `None` when answers are recorded. `files` is where the version is unpacked.
-///
-/// # Errors
-/// When a secret is missing or an address cannot be used.
-pub fn answerer(
-    system: &System,
-    version: &VersionRow,
-    root: &Path,
-    files: &Path,
-    secret: &dyn Fn(&SecretRef) -> Result<Secret>,
-) -> Result<Option<Box<dyn Answerer>>> {
-    answerer_as(system, (version.name.as_ref(), &version.version.to_string()), root, files, secret)
-}
-
-/// The same for what is called `model` and `number`, registered or not.
+/// The system that answers for what is called `model` and `number`, registered or not; `None` when answers are recorded. `files` is where
+/// its files are unpacked.
 ///
 /// # Errors
 /// When a secret is missing or an address cannot be used.

@@ -294,6 +294,6 @@ fn no_line_of_a_report_is_a_command_of_github() {
     ]));
     let both = format!("{}\n{}", run.stdout, run.stderr);
     let commands: Vec<&str> = both.lines().filter(|line| line.trim_start().starts_with("::")).collect();
-    assert!(commands.len() == 1 && commands[0].starts_with("::error title="), "{commands:#?} {run}");
+    assert!(commands.len() == 1 && commands[0].starts_with("::error file=mlops.toml,title="), "{commands:#?} {run}");
     assert!(!both.contains("##[") && !both.contains('\u{1b}'), "{both:?}");
 }

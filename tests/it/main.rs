@@ -26,6 +26,7 @@ mod canary_waits;
 mod card;
 mod checkout;
 mod ci_comment;
+mod ci_lost;
 mod completions;
 mod config;
 mod crash;

@@ -12,6 +12,7 @@ use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::exit::Exit;
 use crate::base::name::Stage;
 use crate::base::quantity::PicoUsd;
+use crate::base::text::count;
 use crate::base::verdict::Verdict;
 use crate::cli::cx::Cx;
 use crate::cli::report::{json, markdown};
@@ -52,7 +53,8 @@ pub(super) fn run(cx: &Cx, args: &Args, reference: &str) -> Result<Exit> {
     let mut review = review(config, &since, &found);
     let mut trouble = Exit::Ok;
     if !found.found.is_empty() {
-        let mut work = Work::new(cx, args, config, &base)?;
+        let dirty = if found.uncommitted.is_empty() { "" } else { "-dirty" };
+        let mut work = Work::new(cx, args, config, &base, (since.base.clone(), format!("{}{dirty}", since.head)))?;
         for one in &found.found {
             let (model, ended) = work.model(one).context(|| format!("cannot evaluate {}", one.name))?;
             review.models.push(model);
@@ -132,6 +134,8 @@ struct Work<'a> {
     others: Vec<String>,
     /// What judges have cost.
     spent: PicoUsd,
+    /// The commits of before and of now, which stand for the version towards a system: a number would be that of another.
+    commits: (String, String),
 }
 
 /// One side of a model: its version in the scratch state, what it answered, and under which judges that is kept.
@@ -139,13 +143,15 @@ struct Done {
     version: VersionRow,
     answered: Answered,
     judges: Vec<String>,
+    /// What judging came to that went wrong.
+    trouble: Vec<String>,
     ended: Exit,
     /// What is to be noted once the branch is judged.
     ending: Option<Ending>,
 }
 
 impl<'a> Work<'a> {
-    fn new(cx: &'a Cx, args: &'a Args, config: &'a Configured, base: &'a Base) -> Result<Self> {
+    fn new(cx: &'a Cx, args: &'a Args, config: &'a Configured, base: &'a Base, commits: (String, String)) -> Result<Self> {
         let (metrics, judged) = evaluate::metrics_of(&args.metrics, &config.project.gates)?;
         let wanted = dataset_of(args, &config.project)?;
         let configured = Reading::configured(&config.project.golden)?;
@@ -170,14 +176,14 @@ impl<'a> Work<'a> {
         }
         let others = others.into_iter().map(|gate| gate.name.to_string()).collect();
         let (ignored, spent) = (reading.ignored(&configured), PicoUsd::default());
-        Ok(Self { cx, args, config, base, scratch, loaded, reading, ignored, metrics, judged, project, others, spent })
+        Ok(Self { cx, args, config, base, scratch, loaded, reading, ignored, metrics, judged, project, others, spent, commits })
     }
 
     fn model(&mut self, found: &Found) -> Result<(ModelReview, Exit)> {
         let (mut before, was) = self.before(found)?;
         let file = self.args.answers.as_ref().map(|path| self.cx.cwd.join(path));
         let version = self.scratch.register(&self.config.project, &self.config.root, &found.name)?;
-        let now = self.answer(self.config, version, file)?;
+        let now = self.answer(self.config, (version, &self.commits.1.clone()), file)?;
         if let (Before::There { same, rows }, Some(was)) = (&mut before, &was) {
             *same = measured::same(&self.loaded, &was.answered, &now.answered);
             *rows = self.loaded.golden.rows.len();
@@ -193,6 +199,9 @@ impl<'a> Work<'a> {
         let compared = |w: &Done| measured::worst(&self.loaded, &w.answered, &now.answered, &deciding);
         let (prompts, diff) = self.differing(found, was.as_ref(), &now.version)?;
         let ended = now.ended.and(was.as_ref().map_or(Exit::Ok, |w| w.ended)).and(self.answering(&now.answered, &gates));
+        let mut notes = self.notes(&now.answered);
+        notes.extend(now.trouble.iter().cloned());
+        notes.extend(was.iter().flat_map(|w| &w.trouble).map(|note| format!("before: {note}")));
         let review = ModelReview {
             name: found.name.to_string(),
             verdict: decision.verdict,
@@ -214,7 +223,7 @@ impl<'a> Work<'a> {
             gates,
             prompts,
             diff,
-            notes: self.notes(&now.answered),
+            notes,
             figures,
         };
         Ok((review, ended))
@@ -231,7 +240,10 @@ impl<'a> Work<'a> {
         }
         let done = match self.recorded_before()? {
             Err(why) => return Ok((Before::Unknown(why), None)),
-            Ok(file) => self.scratch.register(&base.project, &base.root, &found.name).and_then(|v| self.answer(base, v, file)),
+            Ok(file) => self
+                .scratch
+                .register(&base.project, &base.root, &found.name)
+                .and_then(|v| self.answer(base, (v, &self.commits.0.clone()), file)),
         };
         match done {
             Ok(done) => {
@@ -270,15 +282,16 @@ impl<'a> Work<'a> {
     }
 
     /// Lets a version answer, and scores it.
-    fn answer(&mut self, config: &Configured, version: VersionRow, file: Option<PathBuf>) -> Result<Done> {
+    fn answer(&mut self, config: &Configured, (version, called): (VersionRow, &str), file: Option<PathBuf>) -> Result<Done> {
         // Rows may be a sample, and the file of before may hold rows that are gone.
-        let whose = Whose { config, objects: self.scratch.objects(), version: &version, file, tells: false, leaves: false };
+        let objects = self.scratch.objects();
+        let whose = Whose { config, objects, version: &version, file, tells: false, leaves: false, called: Some(called) };
         let Answers { mut samples, system, ending, .. } = answers(self.cx, self.args, &whose, &self.loaded, &self.reading.map)?;
         let chosen: HashSet<&str> = self.loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
         samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
         let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
         let mut scores = vec![evaluate::score(&self.loaded, &each, &self.metrics, self.reading.k, self.cx.jobs())];
-        let (mut names, mut ended) = (vec![self.reading.judge()], Exit::Ok);
+        let (mut names, mut ended, mut trouble) = (vec![self.reading.judge()], Exit::Ok, Vec::new());
         let wanted = judging::wanted(&self.config.project, &version, (&self.args.metrics, self.judged.clone()));
         let left = self.args.judging.max_cost.map(|most| PicoUsd(most.0.saturating_sub(self.spent.0).max(0)));
         let mut asking = self.args.judging.clone();
@@ -289,11 +302,14 @@ impl<'a> Work<'a> {
             if judging.outcome.stopped || !judging.outcome.errors.is_empty() {
                 ended = Exit::Partial;
             }
+            let failed = |(metric, rows): (&String, &usize)| format!("the judge failed on {} by {metric}", count(*rows, "row"));
+            trouble.extend(judging.outcome.errors.iter().map(failed));
+            trouble.extend(judging.outcome.stopped.then(|| "the judge stopped at `--max-cost`".to_owned()));
             scores.push(judging.outcome.scores);
         }
         // Of several answers to a question the first is shown.
         let answers = samples.into_iter().next().unwrap_or_default();
-        Ok(Done { version, answered: Answered { answers, system, scores }, judges: names, ended, ending })
+        Ok(Done { version, answered: Answered { answers, system, scores }, judges: names, trouble, ended, ending })
     }
 
     /// Keeps what a side came to in the scratch state.

@@ -17,6 +17,8 @@ fn figure(metric: &str, decides: bool, by: f64, verdict: &str, needed: Option<u6
         detectable: Some(0.05),
         verdict: Some(verdict.into()),
         needed,
+        lost: 0,
+        unscored: None,
     }
 }
 

@@ -3,7 +3,7 @@
 //! The metrics that gates name decide; where none is named, all do. Several are as many chances to be unlucky, so one is better or worse
 //! only when it is so by Holm's correction over those that decide (`eval.md` §c), which bounds the chance of a false alarm at 5 %.
 //! Better in one and worse in none passes; worse in one fails. What is neither is inconclusive, unless regression gates show that no more is
-//! lost than they allow.
+//! lost than they allow. Where rows lost their score nothing passes: those that are left may be the easy ones.
 
 use super::doc::{FigureDoc, GateDoc};
 use crate::base::text::{count, group};
@@ -75,6 +75,9 @@ fn correct(figures: &mut [FigureDoc], gates: &[GateDoc]) {
     let named: BTreeSet<&str> = gates.iter().map(|g| g.metric.as_str()).collect();
     let any = figures.iter().any(|f| named.contains(f.metric.as_str()));
     let deciding = |f: &FigureDoc| f.verdict.is_some() && (!any || named.contains(f.metric.as_str()));
+    for figure in figures.iter_mut().filter(|f| deciding(f) && misses(f)) {
+        figure.decides = true;
+    }
     let (at, chances): (Vec<usize>, Vec<f64>) =
         figures.iter().enumerate().filter(|(_, f)| deciding(f)).filter_map(|(i, f)| Some((i, f.p_value?))).unzip();
     for (at, chance) in at.into_iter().zip(multiplicity::holm(&chances).unwrap_or_default()) {
@@ -101,8 +104,12 @@ fn against(figures: &[FigureDoc], gates: &[GateDoc], before: &Before) -> (Option
     };
     let of = |word: &'static str| figures.iter().filter(move |f| f.decides && is(f, word));
     let (worse, better): (Vec<String>, Vec<String>) = (of(WORSE).map(moved).collect(), of(BETTER).map(moved).collect());
+    let lost: Vec<String> = figures.iter().filter(|f| f.decides && misses(f)).map(|f| missing(f, rows)).collect();
     if !worse.is_empty() {
-        return (Some(Verdict::Fail), worse.into_iter().chain(better).collect());
+        return (Some(Verdict::Fail), worse.into_iter().chain(lost).chain(better).collect());
+    }
+    if !lost.is_empty() {
+        return (Some(Verdict::Inconclusive), lost.into_iter().chain(better).collect());
     }
     if !better.is_empty() {
         return (Some(Verdict::Pass), better);
@@ -119,6 +126,21 @@ fn against(figures: &[FigureDoc], gates: &[GateDoc], before: &Before) -> (Option
         _ => reasons.extend(open.iter().take(OPEN_SHOWN).map(|f| unsure(f))),
     }
     (Some(Verdict::Inconclusive), reasons)
+}
+
+/// True when scores that there should be are not there.
+fn misses(f: &FigureDoc) -> bool {
+    f.lost > 0 || f.unscored.is_some()
+}
+
+fn missing(f: &FigureDoc, rows: usize) -> String {
+    match &f.unscored {
+        Some(why) => format!("no row has a score by {}: {why}", f.metric),
+        None => {
+            let have = if f.lost == 1 { "has" } else { "have" };
+            format!("{} of {} that had a score by {} before {have} none now", f.lost, count(rows, "row"), f.metric)
+        }
+    }
 }
 
 /// How many metrics that are open are said in a sentence.
@@ -185,6 +207,8 @@ mod tests {
             detectable: Some(0.0714),
             verdict: Some(verdict.into()),
             needed: (p > 0.05 && by != 0.0).then_some(1540),
+            lost: 0,
+            unscored: None,
         }
     }
 
@@ -203,6 +227,27 @@ mod tests {
     }
 
     const THERE: Before = Before::There { same: 3, rows: 44 };
+
+    /// What is left of the rows got better; what is gone may be what got worse.
+    #[test]
+    fn nothing_passes_where_scores_were_lost() {
+        let there = Before::There { same: 0, rows: 44 };
+        let half = FigureDoc { lost: 20, ..figure("token-f1", 0.1, 0.001) };
+        let open = decide(&mut [half.clone()], &[], &there);
+        assert_eq!(open.verdict, Verdict::Inconclusive);
+        assert_eq!(open.reasons[0], "20 of 44 rows that had a score by token-f1 before have none now");
+        let worse = decide(&mut [half.clone(), figure("bleu", -0.2, 0.001)], &[], &there);
+        assert_eq!((worse.verdict, worse.reasons.len()), (Verdict::Fail, 3));
+        // Of a metric that no gate names, where one names another, nothing is asked.
+        let words = gate("bleu", false, Verdict::Pass);
+        assert_eq!(decide(&mut [half, figure("bleu", 0.2, 0.001)], &[words], &there).verdict, Verdict::Pass);
+        let declined = Some("error: the judge declined".to_owned());
+        let gone = FigureDoc { unscored: declined, p_value: None, n: 0, ..figure("faithfulness", 0.0, 1.0) };
+        let mut all = [gone, figure("token-f1", 0.1, 0.001)];
+        let open = decide(&mut all, &[], &there);
+        assert_eq!((open.verdict, all[0].decides), (Verdict::Inconclusive, true));
+        assert_eq!(open.reasons[0], "no row has a score by faithfulness: error: the judge declined");
+    }
 
     #[test]
     fn surely_worse_fails_and_within_noise_says_how_many_rows() {

@@ -122,6 +122,12 @@ pub struct FigureDoc {
     pub verdict: Option<String>,
     /// About how many rows would decide it.
     pub needed: Option<u64>,
+    /// Rows that had a score before and have none now because something went wrong.
+    #[serde(default)]
+    pub lost: usize,
+    /// Why no row has a score now, when none has because something went wrong.
+    #[serde(default)]
+    pub unscored: Option<String>,
 }
 
 /// A figure of answers in sum.

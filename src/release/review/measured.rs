@@ -5,13 +5,13 @@ use crate::config::{Gate, GateKind};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::known::known;
 use crate::domain::eval::record::{RowScore, Summary};
-use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95, Scores};
+use crate::domain::eval::score::{COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95, Scores, is_lost};
 use crate::domain::eval::slice;
 use crate::domain::golden::{Answer, Row};
 use crate::domain::review::doc::{BudgetDoc, FigureDoc, GateDoc, RowDoc, SliceDoc};
 use crate::domain::review::shortened;
 use crate::release::evaluate::{Compared, Loaded, paired};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The answers of one side, and their scores.
 pub struct Answered {
@@ -33,13 +33,55 @@ const BUDGETS: [&str; 4] = [COST_PER_QUERY, COVERAGE, ERROR_RATE, LATENCY_P95];
 /// Every metric that has a score now, against what it was where there is something.
 pub fn figures(loaded: &Loaded, before: Option<&Answered>, now: &Answered) -> Vec<FigureDoc> {
     let mut all: Vec<FigureDoc> = match before {
-        Some(before) => now.scores.iter().zip(&before.scores).flat_map(|(n, b)| paired(loaded, b, n)).map(compared).collect(),
+        Some(before) => now.scores.iter().zip(&before.scores).flat_map(|(n, b)| both(loaded, b, n)).collect(),
         None => {
             now.scores.iter().flat_map(|s| &s.sums).filter(|s| !BUDGETS.contains(&s.metric.as_str())).filter_map(alone).collect()
         }
     };
     all.sort_by(|a, b| a.metric.cmp(&b.metric));
     all
+}
+
+/// What both sides scored, compared; then what one of them should have.
+fn both(loaded: &Loaded, before: &Scores, now: &Scores) -> Vec<FigureDoc> {
+    let mut all: Vec<FigureDoc> = paired(loaded, before, now).into_iter().map(compared).collect();
+    let had: HashSet<(&str, &str)> =
+        before.rows.iter().filter(|r| r.value.is_some()).map(|r| (r.metric.as_str(), r.row.as_str())).collect();
+    for sum in now.sums.iter().filter(|s| !BUDGETS.contains(&s.metric.as_str())) {
+        let mine = now.rows.iter().filter(|r| r.metric == sum.metric && r.reason.as_deref().is_some_and(is_lost));
+        let lost = mine.filter(|r| had.contains(&(r.metric.as_str(), r.row.as_str()))).count();
+        let unscored = sum.unscored.clone().filter(|why| sum.mean.is_none() && is_lost(why));
+        match all.iter_mut().find(|f| f.metric == sum.metric) {
+            Some(found) => found.lost = lost,
+            None if lost > 0 || unscored.is_some() => {
+                let base = before.sums.iter().find(|s| s.metric == sum.metric).and_then(|s| s.mean);
+                all.push(FigureDoc { lost, unscored, ..gone(&sum.metric, base) });
+            }
+            None => {}
+        }
+    }
+    all
+}
+
+/// A metric that no row has a score by now.
+fn gone(metric: &str, base: Option<f64>) -> FigureDoc {
+    FigureDoc {
+        metric: metric.to_owned(),
+        decides: false,
+        base,
+        head: None,
+        difference: None,
+        low: None,
+        high: None,
+        n: 0,
+        clusters: None,
+        p_value: None,
+        detectable: None,
+        verdict: Some("inconclusive".to_owned()),
+        needed: None,
+        lost: 0,
+        unscored: None,
+    }
 }
 
 fn compared(c: Compared) -> FigureDoc {
@@ -57,6 +99,8 @@ fn compared(c: Compared) -> FigureDoc {
         detectable: c.detectable,
         verdict: Some(c.verdict.to_owned()),
         needed: c.needed,
+        lost: 0,
+        unscored: None,
     }
 }
 
@@ -75,6 +119,8 @@ fn alone(sum: &Summary) -> Option<FigureDoc> {
         detectable: None,
         verdict: None,
         needed: None,
+        lost: 0,
+        unscored: None,
     })
 }
 
