@@ -25,6 +25,7 @@ mod canary_next;
 mod canary_waits;
 mod card;
 mod checkout;
+mod ci_changed;
 mod ci_comment;
 mod completions;
 mod config;

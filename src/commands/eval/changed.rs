@@ -111,6 +111,7 @@ fn review(config: &Configured, since: &Since, found: &Changes) -> Review {
         models: Vec::new(),
         unchanged: names(&found.unchanged),
         removed: names(&found.removed),
+        files_elsewhere: found.elsewhere,
     }
 }
 
