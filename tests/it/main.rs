@@ -27,6 +27,7 @@ mod card;
 mod checkout;
 mod ci_changed;
 mod ci_comment;
+mod ci_systems;
 mod completions;
 mod config;
 mod crash;
