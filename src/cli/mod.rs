@@ -42,7 +42,7 @@ pub(crate) struct Global {
     /// How the report is written: table, json, jsonl, csv or markdown
     #[arg(long, global = true, value_name = "FORMAT", env = "KF_FORMAT", hide_env_values = true, value_parser = format_of, help_heading = "Global options")]
     pub(crate) format: Option<Format>,
-    /// Say nothing when all is well
+    /// Say nothing when all is well, and else the report in the format that was asked for
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// Do everything but the change itself

@@ -59,10 +59,8 @@ impl Out {
     /// The same in another format than was asked for, where the flag means something else.
     pub(crate) fn emit_as<R: Report>(&self, report: &R, format: Format) -> Result<Exit> {
         let exit = report.exit();
-        if !self.quiet {
+        if !self.quiet || exit != Exit::Ok {
             self.print(&self.told(report::render(report, format, self.width)?, format))?;
-        } else if exit != Exit::Ok {
-            self.print(&report::render(report, Format::Table, None)?)?;
         }
         if self.dry_run {
             self.note(DRY_RUN);

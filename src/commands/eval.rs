@@ -59,7 +59,7 @@ pub(crate) struct Args {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "",
-        conflicts_with_all = ["reference", "slices", "rows"]
+        conflicts_with_all = ["reference", "slices", "rows", "suite"]
     )]
     changed: Option<String>,
     /// The golden dataset: a file, or a registered dataset (default: `golden.dataset` in mlops.toml)

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 impl Loaded {
-    /// What is wrong with the paths of models and datasets: nothing there, or not readable. Data whose pointer `PATH.dvc` is
+    /// What is wrong with the paths of models, datasets and the system: nothing there, or not readable. Data whose pointer `PATH.dvc` is
     /// there counts as there, because `dvc pull` brings it.
     pub fn missing_files(&self) -> Vec<Problem> {
         let mut found = Vec::new();
@@ -30,6 +30,8 @@ impl Loaded {
                 found.extend(path.as_ref().and_then(|path| self.missing(&key, Path::new(folder.as_str()), path)));
             }
         }
+        let system = self.project.system.files().iter();
+        found.extend(system.filter_map(|path| self.missing("system.files", Path::new(""), path)));
         let gates = self.project.gates.iter().map(|gate| (format!("gates.{}.dataset", gate.name), gate.dataset.as_ref()));
         let golden = ("golden.dataset".to_owned(), self.project.golden.dataset.as_ref());
         for (key, dataset) in gates.chain([golden]) {

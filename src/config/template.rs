@@ -411,6 +411,8 @@ name = "@PROJECT@"
 #[profile.laptop.system]
 #kind = "command"
 #command = ["python", "bot/answer.py"]
+# What the program reads beside the files of the version: a change of it changes what is answered.
+#files = ["bot/answer.py", "bot/lib"]
 
 # Where backups go, who can read them, what is in them and how long they are kept. The state, its artifacts and the Git repository are in
 # every backup; `kf backup keygen` makes a key.
@@ -527,7 +529,8 @@ mod tests {
     fn every_example_in_it_holds() {
         let all = loaded(&uncommented(), None);
         assert_eq!((all.project.models.len(), all.project.gates.len()), (3, 3));
-        assert!(matches!(loaded(&uncommented(), Some("laptop")).project.system, System::Command { .. }));
+        let system = loaded(&uncommented(), Some("laptop")).project.system;
+        assert!(matches!(system, System::Command { .. }) && system.files().len() == 2, "{system:?}");
     }
 
     #[test]
@@ -544,9 +547,9 @@ mod tests {
                     here.values().filter_map(toml::Value::as_table).collect(),
                 ),
             };
-            for key in
-                keys.keys().filter(|k| !matches!((table.as_str(), k.as_str()), ("system", "command") | ("embedder", "path")))
-            {
+            // What goes with another kind stands in the profile.
+            let elsewhere = [("system", "command"), ("system", "files"), ("embedder", "path")];
+            for key in keys.keys().filter(|k| !elsewhere.contains(&(table.as_str(), k.as_str()))) {
                 assert!(found.iter().any(|t| t.contains_key(key)), "[{table}] {key}");
             }
         }

@@ -131,10 +131,33 @@ pub fn judge_all(
     stage: Stage,
     fresh: &[Fresh<'_>],
 ) -> Result<Vec<Judged>> {
+    judge_as(Subject::Version, (view, project, root), version, stage, fresh)
+}
+
+/// The same for a branch, whose version is one of a state that is thrown away: no sentence calls it by a number that means nothing outside.
+///
+/// # Errors
+/// When the state or a dataset cannot be read.
+pub fn judge_branch(
+    (view, project, root): (View<'_>, &Project, &Path),
+    version: &VersionRow,
+    stage: Stage,
+    fresh: &[Fresh<'_>],
+) -> Result<Vec<Judged>> {
+    judge_as(Subject::Branch, (view, project, root), version, stage, fresh)
+}
+
+fn judge_as(
+    subject: Subject,
+    (view, project, root): (View<'_>, &Project, &Path),
+    version: &VersionRow,
+    stage: Stage,
+    fresh: &[Fresh<'_>],
+) -> Result<Vec<Judged>> {
     let reading = Reading::configured(&project.golden)?;
     let gated = project.gates.iter().any(|gate| gate.guards(&version.name, stage) && is_judged(gate.metric()));
     let model = if gated { judging::name(project)? } else { None };
-    let case = Case { view, project, root, version, stage, fresh, reading, model, believed: RefCell::default() };
+    let case = Case { subject, view, project, root, version, stage, fresh, reading, model, believed: RefCell::default() };
     project.gates.iter().filter(|gate| gate.guards(&version.name, stage)).map(|gate| judge(&case, gate)).collect()
 }
 
@@ -168,8 +191,18 @@ pub fn overall(judged: &[Judged]) -> Verdict {
     Verdict::all(judged.iter().map(|j| j.verdict))
 }
 
+/// What is judged: sentences call it so, and name a command that measures it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// A version of the state.
+    Version,
+    /// What a branch has made of a model.
+    Branch,
+}
+
 /// What gates are judged on.
 struct Case<'a> {
+    subject: Subject,
     view: View<'a>,
     project: &'a Project,
     root: &'a Path,
@@ -192,6 +225,52 @@ impl Case<'_> {
         match is_judged(metric) {
             false => Some(self.reading.judge()),
             true => self.model.as_deref().map(|model| self.reading.judge_of(model)),
+        }
+    }
+
+    /// What a person calls the version.
+    fn called(&self) -> String {
+        match self.subject {
+            Subject::Version => self.version.reference().to_string(),
+            Subject::Branch => self.version.name.to_string(),
+        }
+    }
+
+    /// What a person calls the version that it is compared with.
+    fn called_before(&self, production: &VersionRow) -> String {
+        match self.subject {
+            Subject::Version => format!("{} in production", production.reference()),
+            Subject::Branch => "what there was before".to_owned(),
+        }
+    }
+
+    /// The command that measures it on a dataset.
+    fn evaluate(&self, dataset: &str, metric: &str) -> String {
+        match self.subject {
+            Subject::Version => format!("run `kf eval {} --dataset {dataset}{}`", self.version.reference(), of_suite(metric)),
+            Subject::Branch => "run `kf eval --changed`".to_owned(),
+        }
+    }
+
+    /// The command that measures what it is compared with.
+    fn evaluate_before(&self, production: &VersionRow, metric: &str) -> String {
+        match self.subject {
+            Subject::Version => format!("run `kf eval {}{}`", production.reference(), of_suite(metric)),
+            Subject::Branch => "run `kf eval --changed`".to_owned(),
+        }
+    }
+
+    /// Why there is no evaluation that counts; `others` of the dataset may be there.
+    fn unmeasured(&self, others: bool, metric: &str) -> &'static str {
+        match (self.subject, others, is_judged(metric)) {
+            (Subject::Branch, _, false) => {
+                " of all its rows with the `k` and `map` of `[golden]` in mlops.toml: leave out `--sample`, `--limit`, `--k` and `--map`"
+            }
+            (Subject::Branch, _, true) => " by the judge of `[judge]` in mlops.toml that came to its end on all rows",
+            _ if !of_suite(metric).is_empty() => " by this suite",
+            (_, false, _) => "",
+            (_, true, false) => " with the `k` and `map` of `[golden]` in mlops.toml",
+            (_, true, true) => " by the judge of `[judge]` in mlops.toml",
         }
     }
 
@@ -220,8 +299,7 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
         Err(e) if e.kind() == Kind::Broken => return Err(e),
         Err(e) => return open(format!("the golden dataset {wanted} cannot be read: {e}")),
     };
-    let suite = suite::of_metric(metric).map(|suite| format!(" --suite {suite}")).unwrap_or_default();
-    let evaluate = format!("run `kf eval {} --dataset {wanted}{suite}`", version.reference());
+    let evaluate = case.evaluate(&wanted, metric);
     let Some(by) = case.judge(metric) else {
         return open(format!("a model judges {metric}, and mlops.toml names none: add `[judge]` with `provider` and `model`"));
     };
@@ -235,13 +313,8 @@ fn judge(case: &Case<'_>, gate: &Gate) -> Result<Judged> {
     };
     let Some(found) = found else {
         let others = record::of_version(view, version.id, OTHERS)?.iter().any(|e| e.dataset_digest == digest);
-        let with = match (others, is_judged(metric)) {
-            _ if !suite.is_empty() => " by this suite",
-            (false, _) => "",
-            (true, false) => " with the `k` and `map` of `[golden]` in mlops.toml",
-            (true, true) => " by the judge of `[judge]` in mlops.toml",
-        };
-        return open(format!("{} has no evaluation on {name} ({}){with}: {evaluate}", version.reference(), digest.short()));
+        let with = case.unmeasured(others, metric);
+        return open(format!("{} has no evaluation on {name} ({}){with}: {evaluate}", case.called(), digest.short()));
     };
     if found.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
         return open(format!(
@@ -340,6 +413,11 @@ fn unfit(case: &Case<'_>, gate: &Gate, found: &Evaluation) -> Result<Option<Stri
     Ok(why.map(|why| format!("the judge {name} decides no gate: {why}; {next}")))
 }
 
+/// How a command line asks for the suite of a metric.
+fn of_suite(metric: &str) -> String {
+    suite::of_metric(metric).map(|suite| format!(" --suite {suite}")).unwrap_or_default()
+}
+
 fn is_judged(metric: &str) -> bool {
     known(metric).is_some_and(|m| m.judged)
 }
@@ -358,25 +436,17 @@ fn compare(
         let reason = format!("no version of {} is in production to compare with yet", version.name);
         return Ok(Judged { first_release: true, ..Judged::open(name, metric, condition, reason) });
     };
+    let (called, evaluate) = (case.called_before(&production), case.evaluate_before(&production, metric));
     let Some(base) = newest(view, &production, (dataset, by), metric)? else {
-        let suite = suite::of_metric(metric).map(|suite| format!(" --suite {suite}")).unwrap_or_default();
-        return open(format!(
-            "{} in production has no evaluation on this dataset: run `kf eval {}{suite}`",
-            production.reference(),
-            production.reference()
-        ));
+        return open(format!("{called} has no evaluation on this dataset: {evaluate}"));
     };
     if base.metric(metric).is_none() {
-        return open(format!(
-            "no evaluation of {} in production on this dataset computed {metric}: run `kf eval {}`",
-            production.reference(),
-            production.reference()
-        ));
+        return open(format!("no evaluation of {called} on this dataset computed {metric}: {evaluate}"));
     }
     if base.system == "recorded" && stage == Stage::Production && !gate.allow_recorded {
         return open(format!(
             "the evaluation of {} used recorded answers: set `allow-recorded = true` in this gate, or answer live",
-            production.reference()
+            case.called_before(&production)
         ));
     }
     attest::version(view, &production)?;

@@ -38,6 +38,7 @@ mod parallel;
 pub mod promote;
 pub mod prompt;
 pub mod prompt_suite;
+pub mod reads;
 pub mod register;
 pub mod rekey;
 pub mod remote;

@@ -8,11 +8,12 @@ use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Result};
 use crate::base::random::Random;
 use crate::config::{HeaderValue, Secret, SecretRef, System};
+use crate::release::reads;
 use crate::seams::answerer::Answerer;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The system that answers for what is called `model` and `number`, registered or not; `None` when answers are recorded. `files` is where
@@ -32,7 +33,7 @@ pub fn answerer_as(
     match system {
         // What the documents answer needs the state: `release::answer` makes it.
         System::Recorded | System::Builtin => Ok(None),
-        System::Command { command, timeout, concurrency } => Ok(Some(Box::new(CommandSystem {
+        System::Command { command, timeout, concurrency, .. } => Ok(Some(Box::new(CommandSystem {
             argv: command.clone(),
             env: Vec::new(),
             dir: root.to_owned(),
@@ -58,15 +59,24 @@ pub fn answerer_as(
 
 /// What answers for these files: where it is asked or which program it is, what it is told of itself, and the digest of the files it has.
 /// Two answers with the same identity to the same question are answers of the same system, as far as kf can see: what a service does
-/// behind its address, and what a program reads beside the files that its command line names, it cannot. `None` when nobody is asked, or
-/// when the index of this state answers.
+/// behind its address, and what a program reads beside the files that its command line and `system.files` name, it cannot. `None` when
+/// nobody is asked, or when the index of this state answers.
 ///
 /// # Errors
-/// When a file of the command line cannot be read.
+/// When a file of the command line or of `system.files` cannot be read.
 pub fn identity(system: &System, (model, number): (&str, &str), files: &Digest, root: &Path) -> Result<Option<Digest>> {
     let who = match system {
         System::Recorded | System::Builtin => return Ok(None),
-        System::Command { command, .. } => json!(["command", command, named_files(command, root)?]),
+        System::Command { command, .. } => {
+            let words = command.iter().map(|word| (word.clone(), root.join(word))).filter(|(_, path)| path.is_file());
+            let mut who = vec![json!("command"), json!(command), json!(digests(words, "system.command")?)];
+            // Without such files the answers of before there were any stay what they are.
+            if !system.files().is_empty() {
+                let read = reads::files(system, root)?.into_iter().map(|file| (file.name, file.source));
+                who.push(json!(digests(read, "system.files")?));
+            }
+            Value::Array(who)
+        }
         System::Http { url, headers, .. } => {
             // The reference of a secret stands for it: a key that was renewed is the same customer's.
             let header = |value: &HeaderValue| match value {
@@ -80,12 +90,12 @@ pub fn identity(system: &System, (model, number): (&str, &str), files: &Digest, 
     Ok(Some(Digest::of(json!([who, model, number, files.hex()]).to_string().as_bytes())))
 }
 
-/// The digests of the files that a command line names.
-fn named_files(command: &[String], root: &Path) -> Result<Vec<(String, String)>> {
+/// The digests of files that a key of the configuration names.
+fn digests(files: impl Iterator<Item = (String, PathBuf)>, key: &str) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    for word in command.iter().filter(|word| root.join(word).is_file()) {
-        let failed = || format!("cannot read {word}, which `system.command` names");
-        let mut file = std::fs::File::open(root.join(word)).context(failed)?;
+    for (name, path) in files {
+        let failed = || format!("cannot read {name}, which `{key}` names");
+        let mut file = std::fs::File::open(&path).context(failed)?;
         let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 16]);
         loop {
             match file.read(&mut buffer).context(failed)? {
@@ -93,7 +103,7 @@ fn named_files(command: &[String], root: &Path) -> Result<Vec<(String, String)>>
                 n => hasher.update(&buffer[..n]),
             }
         }
-        found.push((word.clone(), hasher.finish().hex()));
+        found.push((name, hasher.finish().hex()));
     }
     Ok(found)
 }
@@ -112,7 +122,11 @@ mod tests {
         };
         let command = |last: &str, concurrency| {
             let command = vec!["sh".to_owned(), "answer.sh".to_owned(), last.to_owned()];
-            System::Command { command, timeout: Duration::from_secs(1), concurrency }
+            System::Command { command, files: Vec::new(), timeout: Duration::from_secs(1), concurrency }
+        };
+        let reading = |path: &str| {
+            let System::Command { command, timeout, concurrency, .. } = command("-v", 1) else { unreachable!("a program") };
+            System::Command { command, files: vec![path.parse().expect("a path")], timeout, concurrency }
         };
         let http = |url: &str, team: HeaderValue| {
             let headers = BTreeMap::from([("x-team".to_owned(), team)]);
@@ -133,6 +147,12 @@ mod tests {
         ];
         std::fs::write(dir.path().join("answer.sh"), "two").expect("written");
         all.push(of(&command("-v", 1), "bot", b"files"));
+        std::fs::create_dir(dir.path().join("lib")).expect("made");
+        for text in ["one", "two"] {
+            std::fs::write(dir.path().join("lib/a.txt"), text).expect("written");
+            all.push(of(&reading("lib"), "bot", b"files"));
+        }
+        assert!(identity(&reading("gone"), ("bot", "1.0.0"), &first, dir.path()).is_err(), "what is named is there");
         let distinct: std::collections::BTreeSet<String> = all.iter().map(Digest::hex).collect();
         assert_eq!(distinct.len(), all.len());
         assert_eq!(identity(&System::Recorded, ("bot", "1.0.0"), &first, dir.path()).expect("read"), None);

@@ -8,7 +8,7 @@ use serde_json::{Value, json as doc};
 
 /// Answers by the prompt of the version that is asked: the exact one leaves half of every seventh answer out, `Say little` nearly all of
 /// every answer; `Be careful` mends two of those and spoils another.
-const PROGRAM: &str = r#"import json, os, pathlib, sys
+pub(crate) const PROGRAM: &str = r#"import json, os, pathlib, sys
 prompt = pathlib.Path(os.environ["KF_VERSION_DIR"], "prompts/answer.txt").read_text()
 right = {r["id"]: r["reference"] for r in map(json.loads, open("golden.jsonl"))}
 for line in sys.stdin:
@@ -30,11 +30,11 @@ const GATE: &str = "[gates.words]\nstage = [\"staging\", \"production\"]\nkind =
     bound = \"mean\"\nallow-recorded = true\n";
 
 /// A configuration whose versions are asked by the program.
-fn config() -> String {
+pub(crate) fn config() -> String {
     format!("{MODEL}[system]\nkind = \"command\"\ncommand = [\"python3\", \"answer.py\"]\n{GATE}")
 }
 
-fn rows(n: usize) -> String {
+pub(crate) fn rows(n: usize) -> String {
     let row = |i: usize| {
         let language = if i.is_multiple_of(2) { "de" } else { "en" };
         let reference = format!("parcel {i} arrives within seven working days");
@@ -46,13 +46,13 @@ fn rows(n: usize) -> String {
     (0..n).map(row).collect()
 }
 
-fn commit(s: &Sandbox, what: &str) {
+pub(crate) fn commit(s: &Sandbox, what: &str) {
     s.git(["add", "."]);
     s.git(["commit", "-qm", what]);
 }
 
 /// A clone on a branch of its own, with nothing changed yet.
-fn branch() -> Sandbox {
+pub(crate) fn branch() -> Sandbox {
     let s = Sandbox::new();
     s.write("mlops.toml", config());
     s.write("answer.py", PROGRAM);
@@ -66,14 +66,14 @@ fn branch() -> Sandbox {
     s
 }
 
-fn prompt(s: &Sandbox, text: &str) {
+pub(crate) fn prompt(s: &Sandbox, text: &str) {
     s.write("bot/prompts/answer.txt", format!("{text} Answer {{question}} from {{context}}.\n"));
     commit(s, text);
 }
 
 /// What a branch changes, held to its schema, and the comment that is made of it.
 #[track_caller]
-fn judged(s: &Sandbox, code: i32) -> (Value, String) {
+pub(crate) fn judged(s: &Sandbox, code: i32) -> (Value, String) {
     let run = ends(s, code, ["eval", "--changed=main", "--metric", "token-f1", "--format", "json"]);
     let found = json(&run);
     fit("eval-changed", std::slice::from_ref(&found));
@@ -410,6 +410,8 @@ fn a_comment_is_made_of_reports_and_nothing_else() {
     Compared with main at 49425ffeb9f9, where this branch parted from it.
 
     Not changed: bot.
+
+    1 changed file belongs to no model.
 
     ### Suite prompts.test.yaml: ❌ fail
 

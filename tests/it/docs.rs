@@ -12,20 +12,9 @@ use crate::support::project;
 use crate::support::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 
-/// The words for `<!-- before: … -->`: `start`, then `version N`, `staging`, `production`, or all of the tour at once; the
-/// variable `PROJECT` is the root of the project.
-const STORY: &str = r#"
-start() { kf init -q && kf audit key --generate --out log.key -q && printf '\n[signing]\nlog-key = "file:log.key"\n' >> mlops.toml; }
-use() { mkdir -p config/current && cp -R "config/$1/." config/current/; }
-version() { use "$1" && kf register bot -q; kf eval bot --answers "answers/$1.jsonl" -q > /dev/null || true; }
-staging() { kf promote bot --to staging -q; }
-production() { kf promote bot --to production -q "$@"; }
-tour() {
-    start && version 1 && staging && production --first-release --ticket OPS-1 --reason 'first release' && version 3 &&
-        { staging > /dev/null || true; } && version 2 && staging &&
-        production --ticket OPS-2 --reason 'complete, cited answers'
-}
-"#;
+/// The words for `<!-- before: … -->` and for the set-up that a page shows: `start`, then `version N`, `staging`, `production`, or all of the
+/// tour at once; the variable `PROJECT` is the root of the project.
+const STORY: &str = include_str!("../../examples/support-bot/steps.sh");
 
 /// One command of a page with what is to be seen.
 #[derive(Debug)]

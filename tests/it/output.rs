@@ -74,6 +74,14 @@ fn quiet_is_silent_on_success_and_speaks_on_failure() {
         bot@1.0.0 stays in development: gates inconclusive: exact
         -- exit status: 4 --
         ");
+        for format in ["table", "json", "jsonl", "csv", "markdown"] {
+            let args = ["promote", "bot", "--to", "staging", "--dry-run", "--format", format];
+            let (loud, quiet) = (ends(s, 4, args), s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(args).arg("-q")));
+            assert_eq!((quiet.code, &quiet.stdout), (Some(4), &loud.stdout), "{format}: the report that was asked for");
+            assert_eq!(quiet.stderr, "", "{format}");
+            let silent = ok(s, ["list", "bot", "-q", "--format", format]);
+            assert_eq!(silent.to_string(), "-- exit status: 0 --", "{format}");
+        }
     });
 }
 

@@ -283,7 +283,9 @@ fn cases_come_from_files_and_lists_of_values() {
     assert!(found["cells"][2]["reason"].as_str().is_some_and(|r| r.contains("`days` is 30, below 31")), "{found}");
     let some = json(&ends_with(s, 0, &["--filter", "case", "--limit", "3"]));
     assert_eq!(some["calls"], 3);
-    let table = ends_with(s, 3, &["--quiet"]);
+    let quiet = json(&ends_with(s, 3, &["--quiet"]));
+    assert_eq!(quiet["cells"][2]["end"], "fail", "quiet is not silent about a failure: {quiet}");
+    let table = crate::repo::ends(s, 3, ["prompt", "test", "--quiet"]);
     assert!(table.stdout.contains("FAIL  a line"), "quiet is not silent about a failure: {table}");
 }
 

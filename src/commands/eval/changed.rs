@@ -3,6 +3,7 @@
 //! Nothing is recorded: what is not merged is no version of anything, and a runner that is thrown away needs no state.
 
 mod report;
+mod unjudged;
 
 use super::judging;
 use super::{Answers, Args, Whose, answers, dataset_of, reading};
@@ -10,7 +11,7 @@ use crate::adapters::git::since::{Since, since};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::exit::Exit;
-use crate::base::name::Stage;
+use crate::base::name::{Name, Stage};
 use crate::base::quantity::PicoUsd;
 use crate::base::text::count;
 use crate::base::verdict::Verdict;
@@ -38,6 +39,7 @@ use crate::store::Mode;
 use report::Reviewed;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use unjudged::{Measured, Unjudged};
 
 pub(super) fn run(cx: &Cx, args: &Args, reference: &str) -> Result<Exit> {
     if let Some(file) = args.reports.iter().find(|file| !["markdown", "json"].contains(&file.kind.as_str())) {
@@ -98,7 +100,7 @@ fn found(cx: &Cx, args: &Args, config: &Configured, base: &Base, since: &Since) 
 }
 
 fn review(config: &Configured, since: &Since, found: &Changes) -> Review {
-    let names = |all: &[crate::base::name::Name]| all.iter().map(ToString::to_string).collect();
+    let names = |all: &[Name]| all.iter().map(ToString::to_string).collect();
     Review {
         since: SinceDoc {
             reference: since.reference.clone(),
@@ -111,6 +113,7 @@ fn review(config: &Configured, since: &Since, found: &Changes) -> Review {
         models: Vec::new(),
         unchanged: names(&found.unchanged),
         removed: names(&found.removed),
+        files_elsewhere: found.elsewhere,
     }
 }
 
@@ -128,10 +131,10 @@ struct Work<'a> {
     ignored: Option<String>,
     metrics: Vec<MetricId>,
     judged: Vec<JudgedId>,
-    /// The configuration with the gates that go by the dataset that is asked.
+    /// The configuration with the gates that can be judged here.
     project: Project,
-    /// Gates that go by others.
-    others: Vec<String>,
+    /// The gates that cannot.
+    unjudged: Unjudged,
     /// What judges have cost.
     spent: PicoUsd,
     /// The commits of before and of now, which stand for the version towards a system: a number would be that of another.
@@ -146,6 +149,8 @@ struct Done {
     /// What judging came to that went wrong.
     trouble: Vec<String>,
     ended: Exit,
+    /// True when the judges came to `--max-cost`.
+    stopped: bool,
     /// What is to be noted once the branch is judged.
     ending: Option<Ending>,
 }
@@ -164,19 +169,15 @@ impl<'a> Work<'a> {
         };
         reading.rows = args.judging.drawn().apply(&mut loaded)?;
         let mut project = config.project.clone();
-        let of = |named: Option<&Dataset>| named.map(ToString::to_string) == Some(wanted.clone());
-        let golden = project.golden.dataset.clone();
-        let (mine, others): (Vec<_>, Vec<_>) =
-            project.gates.into_iter().partition(|gate| of(gate.dataset.as_ref().or(golden.as_ref())));
-        project.gates = mine;
+        let measured = Measured { computed: &metrics, judged: &judged, chosen: !args.metrics.is_empty() };
+        let unjudged = Unjudged::take(&mut project, &wanted, &measured);
         if !is_file {
             let adopted = Dataset::Model(scratch.adopt(&loaded)?);
             project.golden.dataset = Some(adopted);
             project.gates.iter_mut().for_each(|gate| gate.dataset = None);
         }
-        let others = others.into_iter().map(|gate| gate.name.to_string()).collect();
         let (ignored, spent) = (reading.ignored(&configured), PicoUsd::default());
-        Ok(Self { cx, args, config, base, scratch, loaded, reading, ignored, metrics, judged, project, others, spent, commits })
+        Ok(Self { cx, args, config, base, scratch, loaded, reading, ignored, metrics, judged, project, unjudged, spent, commits })
     }
 
     fn model(&mut self, found: &Found) -> Result<(ModelReview, Exit)> {
@@ -198,8 +199,9 @@ impl<'a> Work<'a> {
         let deciding: Vec<&str> = figures.iter().filter(|f| f.decides).map(|f| f.metric.as_str()).collect();
         let compared = |w: &Done| measured::worst(&self.loaded, &w.answered, &now.answered, &deciding);
         let (prompts, diff) = self.differing(found, was.as_ref(), &now.version)?;
+        let stopped = now.stopped || was.as_ref().is_some_and(|w| w.stopped);
         let ended = now.ended.and(was.as_ref().map_or(Exit::Ok, |w| w.ended)).and(self.answering(&now.answered, &gates));
-        let mut notes = self.notes(&now.answered);
+        let mut notes = self.notes(&found.name, &now.answered, stopped);
         notes.extend(now.trouble.iter().cloned());
         notes.extend(was.iter().flat_map(|w| &w.trouble).map(|note| format!("before: {note}")));
         let review = ModelReview {
@@ -291,7 +293,8 @@ impl<'a> Work<'a> {
         samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
         let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
         let mut scores = vec![evaluate::score(&self.loaded, &each, &self.metrics, self.reading.k, self.cx.jobs())];
-        let (mut names, mut ended, mut trouble) = (vec![self.reading.judge()], Exit::Ok, Vec::new());
+        let (mut names, mut ended, mut stopped) = (vec![self.reading.judge()], Exit::Ok, false);
+        let mut trouble = Vec::new();
         let wanted = judging::wanted(&self.config.project, &version, (&self.args.metrics, self.judged.clone()));
         let left = self.args.judging.max_cost.map(|most| PicoUsd(most.0.saturating_sub(self.spent.0).max(0)));
         let mut asking = self.args.judging.clone();
@@ -299,17 +302,18 @@ impl<'a> Work<'a> {
         if let Some(judging) = asking.judge(self.cx, wanted, &self.loaded, &each)? {
             self.spent = self.spent.and(judging.outcome.asked.cost_usd.unwrap_or_default());
             names.push(judging.judge(&self.reading));
-            if judging.outcome.stopped || !judging.outcome.errors.is_empty() {
+            stopped = judging.outcome.stopped;
+            if stopped || !judging.outcome.errors.is_empty() {
                 ended = Exit::Partial;
             }
             let failed = |(metric, rows): (&String, &usize)| format!("the judge failed on {} by {metric}", count(*rows, "row"));
             trouble.extend(judging.outcome.errors.iter().map(failed));
-            trouble.extend(judging.outcome.stopped.then(|| "the judge stopped at `--max-cost`".to_owned()));
             scores.push(judging.outcome.scores);
         }
         // Of several answers to a question the first is shown.
         let answers = samples.into_iter().next().unwrap_or_default();
-        Ok(Done { version, answered: Answered { answers, system, scores }, judges: names, trouble, ended, ending })
+        let answered = Answered { answers, system, scores };
+        Ok(Done { version, answered, judges: names, trouble, ended, stopped, ending })
     }
 
     /// Keeps what a side came to in the scratch state.
@@ -321,13 +325,17 @@ impl<'a> Work<'a> {
         done.judges.iter().zip(&done.answered.scores).map(one).collect()
     }
 
-    /// The gates of staging and production, or of the stage that is asked for, each once.
-    fn gates(&self, now: &Done, compared: bool) -> Result<Vec<GateDoc>> {
-        let stages = match self.args.gate {
+    /// The stages whose gates are judged.
+    fn stages(&self) -> Vec<Stage> {
+        match self.args.gate {
             _ if self.args.no_gates => Vec::new(),
             Some(stage) => vec![stage],
             None => vec![Stage::Production, Stage::Staging],
-        };
+        }
+    }
+
+    /// The gates of staging and production, or of the stage that is asked for, each once.
+    fn gates(&self, now: &Done, compared: bool) -> Result<Vec<GateDoc>> {
         let mut project = self.project.clone();
         project.gates.retain(|gate| compared || gate.kind() != GateKind::Regression);
         self.vouch(&project)?;
@@ -342,11 +350,10 @@ impl<'a> Work<'a> {
             .map(|(evaluation, scores)| Fresh { evaluation, scores, marks: &marks })
             .collect();
         let (mut all, mut seen): (Vec<GateDoc>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
-        for stage in stages {
-            let judged = self
-                .scratch
-                .store()
-                .read(|view| gates::judge_all(view, &project, &self.config.root, &now.version, stage, &fresh))?;
+        for stage in self.stages() {
+            let root = &self.config.root;
+            let judged =
+                self.scratch.store().read(|view| gates::judge_branch((view, &project, root), &now.version, stage, &fresh))?;
             let new = measured::gates(judged, stage, &project.gates).into_iter().filter(|g| seen.insert(g.gate.clone()));
             all.extend(new);
         }
@@ -393,10 +400,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn notes(&self, now: &Answered) -> Vec<String> {
+    fn notes(&self, model: &Name, now: &Answered, stopped: bool) -> Vec<String> {
         let mut notes: Vec<String> = self.ignored.clone().into_iter().collect();
-        if !self.others.is_empty() {
-            notes.push(format!("gates that go by another dataset were not judged: {}", self.others.join(", ")));
+        notes.extend(self.unjudged.notes(model, &self.stages()));
+        if stopped {
+            notes.push("the judges stopped at `--max-cost`, so they did not score every row".to_owned());
         }
         let (failed, rows) = (measured::failed(&self.loaded, now), self.loaded.golden.rows.len());
         if failed > 0 {

@@ -3,6 +3,7 @@
 use crate::base::name::words;
 use crate::config::check::{CheckOne, Checker, sounds_secret};
 use crate::config::diag::Diagnostic;
+use crate::config::path::RepoPath;
 use crate::config::secret::SecretRef;
 use crate::config::shape::{At, Free, Item, Layer, Leaf, Part as _, Walk, shown, table};
 use serde_json::{Value, json};
@@ -35,6 +36,8 @@ table! {
         kind: At<SystemKind> = "kind", or SystemKind::Recorded;
         /// The program and its arguments (`command`).
         command: Option<At<Vec<Item<String>>>> = "command";
+        /// Files and folders that the answers of the program depend on, relative to the repository (`command`).
+        files: Option<At<Vec<Item<RepoPath>>>> = "files";
         /// The address that questions are posted to (`http`).
         url: Option<At<String>> = "url";
         /// How long an answer may take (`command`, `http`).
@@ -57,6 +60,8 @@ pub enum System {
     Command {
         /// The program and its arguments; at least the program.
         command: Vec<String>,
+        /// Files and folders that its answers depend on.
+        files: Vec<RepoPath>,
         /// How long an answer may take; not zero.
         timeout: Duration,
         /// How many questions are asked at a time; at least 1.
@@ -76,6 +81,14 @@ pub enum System {
 }
 
 impl System {
+    /// Files and folders of the repository that answers depend on, beside those of the version.
+    pub fn files(&self) -> &[RepoPath] {
+        match self {
+            Self::Command { files, .. } => files,
+            Self::Recorded | Self::Builtin | Self::Http { .. } => &[],
+        }
+    }
+
     /// The word that chooses it.
     pub fn kind(&self) -> SystemKind {
         match self {
@@ -127,7 +140,10 @@ impl CheckOne for RawSystem {
         match self.kind.value {
             SystemKind::Recorded => Some(System::Recorded),
             SystemKind::Builtin => Some(System::Builtin),
-            SystemKind::Command => Some(System::Command { command: self.program(cx)?, timeout, concurrency }),
+            SystemKind::Command => {
+                let files = self.files.iter().flat_map(|at| &at.value).map(|item| item.value.clone()).collect();
+                Some(System::Command { command: self.program(cx)?, files, timeout, concurrency })
+            }
             SystemKind::Http => {
                 let headers = self.checked_headers(cx);
                 let help = "take it out and add a header to `[system.headers]`: `authorization = \"env:NAME\"`";
@@ -148,6 +164,7 @@ impl RawSystem {
         use SystemKind::{Command, Http};
         for (given, key, kinds) in [
             (self.command.given(), "command", &[Command] as &[SystemKind]),
+            (self.files.given(), "files", &[Command]),
             (self.url.given(), "url", &[Http]),
             (self.timeout.given(), "timeout", &[Command, Http]),
             (self.concurrency.given(), "concurrency", &[Command, Http]),

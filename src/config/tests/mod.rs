@@ -173,7 +173,8 @@ fn a_profile_that_changes_the_kind_need_not_undo_the_rest() {
                 [profile.h.system.headers]\na = \"env:A\"\n";
     let all = loaded(text, &[("KF_STATE_URL", "sqlite")], Some("p"));
     assert_eq!(all.project.state.place, StatePlace::Sqlite(".kf/state.db".into()));
-    let command = System::Command { command: vec!["x".into()], timeout: Duration::from_secs(60), concurrency: 4 };
+    let command =
+        System::Command { command: vec!["x".into()], files: Vec::new(), timeout: Duration::from_secs(60), concurrency: 4 };
     assert_eq!(all.project.system, command);
     assert_eq!(all.project.models[0].paths, ["q".parse().expect("a path")]);
     let System::Http { headers, .. } = loaded(text, &[], Some("h")).project.system else { panic!("http") };

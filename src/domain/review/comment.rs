@@ -130,6 +130,9 @@ fn review_parts(review: &Review, parts: &mut Vec<Part>) {
         let names: Vec<String> = names.iter().take(FILES_MAX).map(|n| inline(n, NAME_MAX)).collect();
         intro.push_str(&format!("{what}: {}.\n\n", names.join(", ")));
     }
+    if let Some(said) = review.elsewhere().filter(|_| review.models.is_empty()) {
+        intro.push_str(&format!("{said}.\n\n"));
+    }
     if review.verdict == Verdict::Inconclusive && review.inconclusive_allowed {
         intro.push_str("`policy.inconclusive` lets what is inconclusive through.\n\n");
     }

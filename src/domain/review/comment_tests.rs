@@ -89,7 +89,8 @@ fn review(models: Vec<ModelReview>) -> Review {
         uncommitted: Vec::new(),
     };
     let verdict = Verdict::all(models.iter().map(|m| m.verdict));
-    Review { since, verdict, inconclusive_allowed: false, models, unchanged: vec!["other".into()], removed: Vec::new() }
+    let unchanged = vec!["other".into()];
+    Review { since, verdict, inconclusive_allowed: false, models, unchanged, removed: Vec::new(), files_elsewhere: 0 }
 }
 
 fn text(inputs: &[Input]) -> String {

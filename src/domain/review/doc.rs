@@ -1,5 +1,6 @@
 //! The documents: what an evaluation of changed models and a test of prompts say, as they are written and as they are read again.
 
+use crate::base::text::count;
 use crate::base::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +25,17 @@ pub struct Review {
     pub unchanged: Vec<String>,
     /// Models that are gone.
     pub removed: Vec<String>,
+    /// How many files changed that no model is made of or depends on.
+    #[serde(default)]
+    pub files_elsewhere: usize,
+}
+
+impl Review {
+    /// What is said of files that no model is made of or depends on; `None` where there are none.
+    pub fn elsewhere(&self) -> Option<String> {
+        let verb = if self.files_elsewhere == 1 { "belongs" } else { "belong" };
+        (self.files_elsewhere > 0).then(|| format!("{} {verb} to no model", count(self.files_elsewhere, "changed file")))
+    }
 }
 
 /// What is compared with what.

@@ -3,7 +3,8 @@
 use crate::adapters::git::since::{Since, files_at};
 use crate::base::error::{Context, Result};
 use crate::config::{FILE_NAME, Loaded, Model, Project};
-use crate::release::gather::gather;
+use crate::release::gather::{Gathered, gather};
+use crate::release::reads;
 use std::path::{Path, PathBuf};
 
 /// What there was.
@@ -34,22 +35,30 @@ impl Base {
         Ok(Self { folder, loaded, broken })
     }
 
-    /// Takes the files of models that Git does not know, or knows by a pointer of Git LFS alone, as they are now: what they were is nowhere.
+    /// Takes the files of models and of the system that Git does not know, or knows by a pointer of Git LFS alone, as they are now: what
+    /// they were is nowhere.
     ///
     /// # Errors
     /// When a file cannot be read or put there.
     pub fn complete(&self, root: &Path, project: &Project, since: &Since) -> Result<()> {
+        let Some(base) = &self.loaded else { return Ok(()) };
         let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let known = |m: &&Model| self.loaded.as_ref().is_some_and(|base| base.project.model(m.name.as_str()).is_some());
+        let known = |m: &&Model| base.project.model(m.name.as_str()).is_some();
         for model in project.models.iter().filter(known) {
             let paths: Vec<PathBuf> = model.paths.iter().map(|p| p.under(root)).collect();
-            for file in gather(root, &paths).context(|| format!("cannot read the files of {}", model.name))? {
-                let relative = file.source.strip_prefix(&real).unwrap_or(&file.source);
-                let was = self.path(relative);
-                let lacks = !was.exists() || is_pointer(&was);
-                if lacks && !since.touches(&relative.to_string_lossy()) {
-                    put(&file.source, &was).context(|| format!("cannot write {}", was.display()))?;
-                }
+            let files = gather(root, &paths).context(|| format!("cannot read the files of {}", model.name))?;
+            self.take_over(&real, &files, since)?;
+        }
+        self.take_over(&real, &reads::files(&project.system, root)?, since)
+    }
+
+    fn take_over(&self, root: &Path, files: &[Gathered], since: &Since) -> Result<()> {
+        for file in files {
+            let relative = file.source.strip_prefix(root).unwrap_or(&file.source);
+            let was = self.path(relative);
+            let lacks = !was.exists() || is_pointer(&was);
+            if lacks && !since.touches(&relative.to_string_lossy()) {
+                put(&file.source, &was).context(|| format!("cannot write {}", was.display()))?;
             }
         }
         Ok(())

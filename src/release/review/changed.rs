@@ -2,15 +2,17 @@
 //!
 //! A version is its files, so models are compared by the files that they are made of, wherever links lead and however often one file is in
 //! several of them: a change that was taken back is none. Nor is a file one that Git does not know, such as weights that DVC keeps: nobody
-//! can say what it was, so it is taken to have been what it is. What answers for all models, and what all are measured by, changes all.
+//! can say what it was, so it is taken to have been what it is. What answers for all models, with the files that it is said to read, and what
+//! all are measured by, changes all.
 
-use crate::adapters::git::since::{Since, Status};
+use crate::adapters::git::since::{Changed, Since, Status};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::base::name::{ModelType, Name};
 use crate::config::{FILE_NAME, Gate, Model, Project, System};
 use crate::domain::review::doc::FileDoc;
 use crate::release::gather::{Gathered, gather};
+use crate::release::reads;
 use crate::store::objects;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,8 @@ pub struct Changes {
     pub removed: Vec<Name>,
     /// Files that count and are not committed.
     pub uncommitted: Vec<String>,
+    /// How many files changed that no model is made of, and that none is answered for or measured by.
+    pub elsewhere: usize,
 }
 
 /// Compares the models of two sides. A dataset is not evaluated, so it is no model here.
@@ -76,19 +80,26 @@ pub fn changes(head: Side<'_>, base: Option<Side<'_>>, since: &Since, read: Read
         return Ok(all);
     }
     let answering = base.map_or_else(Vec::new, |base| answering(head.project, base.project, since, read));
+    let reading = reading(head, base, since, jobs)?;
     let mut counted: BTreeSet<String> = answering.iter().flat_map(|why| why.file.clone()).collect();
+    counted.extend(reading.iter().map(|f| f.path.clone()));
+    let mut owned = BTreeSet::new();
     for model in head.project.models.iter().filter(|m| is_asked(m)) {
         let now = contents(head.root, model, jobs)?;
         let was = base.and_then(|b| Some((b, b.project.model(model.name.as_str())?)));
         // Files that cannot be read as they were are as good as none: what is there now is new.
         let before = was.and_then(|(b, m)| Some((b, m, contents(b.root, m, jobs).ok()?)));
+        let sides = now.values().chain(before.iter().flat_map(|(_, _, files)| files.values()));
+        owned.extend(sides.flat_map(|file| [file.path.clone(), file.real.clone()]));
         let Some((base, old, before)) = before else {
             let files = now.values().map(|f| FileDoc { path: f.path.clone(), status: "added".into(), from: None }).collect();
             counted.extend(now.values().map(|f| f.path.clone()));
             all.found.push(Found { name: model.name.clone(), files, why: Vec::new(), is_new: true, same: false });
             continue;
         };
-        let files = differing(&before, &now, since);
+        let mut files = differing(&before, &now, since);
+        let known: BTreeSet<String> = files.iter().map(|f| f.path.clone()).collect();
+        files.extend(reading.iter().filter(|f| !known.contains(&f.path)).cloned());
         let mut why = tables(old, model);
         why.extend(answering.iter().map(|w| w.text.clone()));
         let same = files.is_empty() && why.is_empty();
@@ -102,8 +113,31 @@ pub fn changes(head: Side<'_>, base: Option<Side<'_>>, since: &Since, read: Read
         why.extend(measured.into_iter().map(|w| w.text));
         all.found.push(Found { name: model.name.clone(), files, why, is_new: false, same });
     }
+    owned.extend(counted.iter().cloned());
+    all.elsewhere = since.files.iter().filter(|f| !is_ours(f, &owned, head, base)).count();
     all.uncommitted = counted.into_iter().filter(|path| since.of(path).is_some_and(|f| f.uncommitted)).collect();
     Ok(all)
+}
+
+/// Whether a model is made of a file, or one depends on it: now or before, by one of its names.
+fn is_ours(file: &Changed, owned: &BTreeSet<String>, head: Side<'_>, base: Option<Side<'_>>) -> bool {
+    let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let made_of = |side: Side<'_>, path: &str| {
+        let mut paths = side.project.models.iter().flat_map(|m| &m.paths).chain(side.project.system.files());
+        paths.any(|p| below(path, p.as_str()))
+    };
+    let names = [Some(&file.path), file.from.as_ref()];
+    let mut names = names.into_iter().flatten();
+    names.any(|path| owned.contains(path) || made_of(head, path) || base.is_some_and(|base| made_of(base, path)))
+}
+
+/// What changed of the files that the system reads beside those of a version.
+fn reading(head: Side<'_>, base: Option<Side<'_>>, since: &Since, jobs: usize) -> Result<Vec<FileDoc>> {
+    let of = |side: Side<'_>| digested(side.root, reads::files(&side.project.system, side.root)?, jobs);
+    let now = of(head)?;
+    // Files that cannot be read as they were are as good as none; where nothing names them, the table of the system changed.
+    let before = base.and_then(|base| of(base).ok()).unwrap_or_default();
+    Ok(differing(&before, &now, since))
 }
 
 fn is_asked(model: &Model) -> bool {
@@ -133,7 +167,10 @@ impl Content {
 /// The files that a model is made of, by their names in its version.
 fn contents(root: &Path, model: &Model, jobs: usize) -> Result<BTreeMap<String, Content>> {
     let paths: Vec<PathBuf> = model.paths.iter().map(|p| p.under(root)).collect();
-    let files = gather(root, &paths).context(|| format!("cannot read the files of {}", model.name))?;
+    digested(root, gather(root, &paths).context(|| format!("cannot read the files of {}", model.name))?, jobs)
+}
+
+fn digested(root: &Path, files: Vec<Gathered>, jobs: usize) -> Result<BTreeMap<String, Content>> {
     let sources: Vec<PathBuf> = files.iter().map(|f| f.source.clone()).collect();
     let digests = objects::digest_files(&sources, jobs, &|_| {})?;
     let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());

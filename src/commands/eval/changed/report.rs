@@ -50,7 +50,8 @@ impl Report for Reviewed {
         let at: String = since.base.chars().take(12).collect();
         let against = format!("since {} ({at})", since.reference);
         if self.review.models.is_empty() {
-            return format!("no model changed {against}");
+            let elsewhere = self.review.elsewhere().map(|said| format!("; {said}")).unwrap_or_default();
+            return format!("no model changed {against}{elsewhere}");
         }
         let said: Vec<String> = self.review.models.iter().map(|m| format!("{} {}", m.name, ended(m))).collect();
         format!("{} changed {against}: {}", count(said.len(), "model"), said.join("; "))
