@@ -74,7 +74,7 @@ fn analysed() -> Result<Line> {
     let seen = Seen {
         control: n,
         treatment: n,
-        assigned: true,
+        counted: false,
         values: vec![
             values(of(0.3, 0.458), of(0.3008, 0.458), true),
             values(of(400.0, 90.0), of(401.0, 90.0), false),

@@ -297,6 +297,24 @@ fn evaluations_of_both_versions_are_pairs() {
     ok(s, ["fsck"]);
 }
 
+/// Ids tell records of one unit apart: another user's record with the same id is another one.
+#[test]
+fn two_users_may_have_records_of_the_same_id() {
+    on_both(|s| {
+        two_bots(s);
+        create(s, "visits", ["--metric", "solved"]);
+        s.write("one.csv", "unit,variant,id,solved\na,control,1,1\nb,treatment,1,0\nc,control,2,1\n");
+        s.write("two.csv", "unit,variant,id,solved\nd,control,1,1\ne,control,2,0\nd,control,2,0\n");
+        for (file, new) in [("one.csv", 3), ("two.csv", 3), ("one.csv", 0), ("two.csv", 0)] {
+            let done = json(&ok(s, ["ab", "record", "visits", "--from", file, "--format", "json"]));
+            assert_eq!((&done["new"], &done["known"], &done["differing"]), (&json!(new), &json!(3 - new), &json!(0)), "{file}");
+        }
+        let found = analysis(s, "visits", 4);
+        assert_eq!((&found["primary"]["control"]["n"], &found["primary"]["repeated"]), (&json!(4), &json!(1)), "{found:#}");
+        ok(s, ["fsck"]);
+    });
+}
+
 /// Requests as a real gateway counts them, from one reading to the next.
 #[test]
 fn a_gateway_feeds_what_it_counts() {
@@ -320,6 +338,41 @@ fn a_gateway_feeds_what_it_counts() {
     assert_eq!((n("control") + n("treatment"), &found["counted"], &found["split"]["p_value"]), (40, &json!(true), &Value::Null));
     assert!(found["guardrails"][0]["control"]["mean"].as_f64().is_some_and(|ms| ms > 0.0), "{found:#}");
     ok(s, ["fsck"]);
+}
+
+/// What a gateway counted says nothing of the users that a file tells of, and takes nothing from them; a reading of one request is no user.
+#[test]
+fn a_reading_of_a_gateway_leaves_the_check_of_the_split_on() {
+    let s = &Sandbox::new();
+    let place = repository(s);
+    register(s, &json!({"new": true}));
+    let _gateway = Gateway::serving(s);
+    place.start(s, "1.0.1");
+    assert_eq!(place.route(&json!({"stable": "1.0.0", "canary": "1.0.1", "weight": 5000})).0, 200);
+    create(s, "mixed", ["--metric", "solved", "--guardrail", "error-rate:lower=0.5"]);
+    create(s, "alone", ["--metric", "error-rate:lower"]);
+    let users = |variant: &str, n: usize, good: usize| -> String {
+        (0..n).map(|i| format!("{variant}{i},{variant},{}\n", u8::from(i < good))).collect()
+    };
+    s.write("lost.csv", format!("unit,variant,solved\n{}{}", users("control", 700, 280), users("treatment", 400, 260)));
+    ok(s, ["ab", "record", "mixed", "--from", "lost.csv"]);
+    assert_eq!(analysis(s, "mixed", 3)["decision"], "invalid");
+    for name in ["mixed", "alone"] {
+        ok(s, ["ab", "record", name, "--from", "gateway"]);
+    }
+    drop(place.get("/"));
+    for name in ["mixed", "alone"] {
+        let new = json(&ok(s, ["ab", "record", name, "--from", "gateway", "--format", "json"]))["new"].clone();
+        assert_eq!(new, json!(1), "one request of one variant");
+    }
+    let found = analysis(s, "mixed", 3);
+    let split = &found["split"];
+    assert_eq!((&found["decision"], &found["counted"]), (&json!("invalid"), &json!(true)), "{found:#}");
+    assert_eq!((&split["control"], &split["treatment"]), (&json!(700), &json!(400)), "{found:#}");
+    let found = analysis(s, "alone", 4);
+    assert_eq!((&found["counted"], &found["split"]["p_value"]), (&json!(true), &Value::Null), "{found:#}");
+    let n = |side: &str| found["primary"][side]["n"].as_u64().expect("a number");
+    assert_eq!(n("control") + n("treatment"), 1, "{found:#}");
 }
 
 #[test]

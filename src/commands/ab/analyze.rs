@@ -63,7 +63,7 @@ impl Judged {
             open: test.open,
             plan: AimDoc::of(&test.setup),
             next: next.filter(|_| test.open),
-            counted: !seen.assigned && design == Design::Split,
+            counted: seen.counted,
             analysis,
         })
     }
@@ -72,11 +72,13 @@ impl Judged {
         let s = &self.analysis.split;
         let n = |n: u64| group(usize::try_from(n).unwrap_or(usize::MAX));
         let units = format!("{} units of control, {} of the treatment", n(s.control), n(s.treatment));
+        let often = "who sends many of them counts often";
         match (s.p_value, self.counted) {
-            (Some(p), _) => format!("{units}; the split is the planned one (chance {p:.3} of one as uneven)"),
-            (None, true) => {
-                "requests were counted and not users: the split cannot be checked, and who sends many of them counts often".into()
-            }
+            (Some(p), false) => format!("{units}; the split is the planned one (chance {p:.3} of one as uneven)"),
+            (Some(p), true) => format!(
+                "{units}; the split is the planned one (chance {p:.3} of one as uneven)\nrequests were counted besides: {often}"
+            ),
+            (None, true) => format!("requests were counted and not users: the split cannot be checked, and {often}"),
             (None, false) => units,
         }
     }

@@ -47,12 +47,12 @@ pub struct Values {
 /// What was seen of a test.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// Units of control.
+    /// Units of control; what somebody counted has none.
     pub control: u64,
     /// Units of the treatment.
     pub treatment: u64,
-    /// True when all of them are units that were assigned, and none a sum that somebody counted.
-    pub assigned: bool,
+    /// True when there are sums among the values that somebody counted.
+    pub counted: bool,
     /// The values of each metric, in the order of [`Setup::metrics`].
     pub values: Vec<Values>,
 }
@@ -148,7 +148,7 @@ pub struct Split {
     pub treatment: u64,
     /// The planned part of the treatment, as a share of 1.
     pub planned: f64,
-    /// The chance of a split as uneven; `None` when it says nothing: pairs, sums that somebody counted, no units.
+    /// The chance of a split as uneven; `None` when it says nothing: pairs, no units.
     pub p_value: Option<f64>,
 }
 
@@ -183,9 +183,9 @@ fn split(setup: &Setup, seen: &Seen) -> Split {
     let planned = setup.split.share();
     // Of what somebody counted the units are not known, only how many values there are.
     let counted = || seen.values.first().map_or((0, 0), |v| (v.control.n, v.treatment.n));
-    let (control, treatment) =
-        if seen.assigned || setup.design == Design::Paired { (seen.control, seen.treatment) } else { counted() };
-    let said = seen.assigned && setup.design == Design::Split;
+    let units = seen.control + seen.treatment > 0;
+    let (control, treatment) = if seen.counted && !units { counted() } else { (seen.control, seen.treatment) };
+    let said = units && setup.design == Design::Split;
     let p_value = said.then(|| fits(&[seen.control, seen.treatment], &[1.0 - planned, planned])).flatten();
     Split { control, treatment, planned, p_value }
 }
@@ -408,7 +408,7 @@ mod tests {
 
     fn seen(values: Vec<Values>) -> Seen {
         let (control, treatment) = (values[0].control.n, values[0].treatment.n);
-        Seen { control, treatment, assigned: true, values }
+        Seen { control, treatment, counted: false, values }
     }
 
     fn of(metric: &str, control: (u64, u64), treatment: (u64, u64)) -> Analysis {
@@ -456,10 +456,10 @@ mod tests {
             pairs: Moments::of(&differences).expect("finite"),
             ..Values::default()
         };
-        let found = analyse(&paired, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs.clone()] });
+        let found = analyse(&paired, &Seen { control: 200, treatment: 200, counted: false, values: vec![pairs.clone()] });
         assert_eq!((found.decision, found.split.p_value), (Decision::Promote, None), "{found:?}");
         let means = Setup { metric: "latency:mean:lower".parse().expect("one"), ..paired };
-        let found = analyse(&means, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs] });
+        let found = analyse(&means, &Seen { control: 200, treatment: 200, counted: false, values: vec![pairs] });
         assert_eq!(found.decision, Decision::Keep, "{found:?}");
     }
 
@@ -511,9 +511,13 @@ mod tests {
         let found = analyse(&setup("converted", &[]), &s);
         assert_eq!(found.decision, Decision::Invalid);
         assert!(found.reason.contains("units were lost on the way"), "{}", found.reason);
-        s.assigned = false;
-        assert_eq!(analyse(&setup("converted", &[]), &s).decision, Decision::Promote, "requests are not units");
-        let nothing = analyse(&setup("converted", &[]), &Seen { assigned: true, ..Seen::default() });
+        s.counted = true;
+        assert_eq!(analyse(&setup("converted", &[]), &s).decision, Decision::Invalid, "requests change nothing of the units");
+        (s.control, s.treatment) = (0, 0);
+        let requests = analyse(&setup("converted", &[]), &s);
+        assert_eq!((requests.decision, requests.split.p_value), (Decision::Promote, None), "requests are not units");
+        assert_eq!((requests.split.control, requests.split.treatment), (1_000, 1_000));
+        let nothing = analyse(&setup("converted", &[]), &Seen::default());
         assert_eq!((nothing.decision, nothing.primary.detectable), (Decision::Continue, None));
     }
 }

@@ -240,9 +240,20 @@ impl Setup {
 
     /// An id as the state keeps it: 32 hexadecimal digits of SHA-256 over the salt, the length of the id, and the id.
     pub fn pseudonym(&self, id: &str) -> String {
+        self.digits(&[id])
+    }
+
+    /// The id of a record of a unit as the state keeps it: ids tell records of one unit apart, so another unit may have the same.
+    pub fn record_pseudonym(&self, unit: &str, id: &str) -> String {
+        self.digits(&[unit, id])
+    }
+
+    fn digits(&self, parts: &[&str]) -> String {
         let mut hasher = crate::base::digest::Hasher::new();
-        for part in [self.salt.as_bytes(), &(id.len() as u64).to_be_bytes(), id.as_bytes()] {
-            hasher.update(part);
+        hasher.update(self.salt.as_bytes());
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part.as_bytes());
         }
         hasher.finish().hex().chars().take(32).collect()
     }
@@ -330,6 +341,7 @@ pub(crate) mod tests {
         fn ids_are_told_apart_and_kept_by_nobody(a in "\\PC{1,20}", b in "\\PC{1,20}") {
             let s = setup("converted", &[]);
             prop_assert_eq!(s.pseudonym(&a) == s.pseudonym(&b), a == b);
+            prop_assert_eq!(s.record_pseudonym(&a, &b) == s.record_pseudonym(&b, &a), a == b);
             prop_assert!(a.len() < 3 || !s.pseudonym(&a).contains(&a) || a.chars().all(|c| c.is_ascii_hexdigit()));
         }
     }
