@@ -135,6 +135,8 @@ fn a_broken_guardrail_and_a_lost_part_of_the_users_end_with_3() {
     let found = analysis(s, "lost", 3);
     assert_eq!(found["decision"], "invalid");
     assert!(found["reason"].as_str().is_some_and(|r| r.contains("units were lost on the way")), "{found:#}");
+    let table = ends(s, 3, ["ab", "analyze", "lost"]).stdout;
+    assert!(table.contains("that is not the planned split") && !table.contains("is the planned one"), "{table}");
     // The other way round it is kept; with the rule of Bayes alone luck is enough.
     create(s, "worse", ["--metric", "solved"]);
     s.write("worse.csv", results(2_000, (1_200, 1_000), (400, 400)));
@@ -169,6 +171,18 @@ fn a_feed_with_a_bad_line_changes_nothing() {
     assert!(refused(s, 1, ["ab", "record", "t", "--from", "none.csv"]).stderr.contains("cannot read none.csv"));
     assert_eq!(events(s), before);
     assert_eq!(json(&ok(s, ["ab", "show", "t", "--format", "json"]))["batches"], json!([]));
+    // A field that is there twice, and a list that is nobody's name.
+    s.write("twice.jsonl", "{\"unit\": \"a\", \"solved\": 1, \"solved\": 0}\n{\"unit\": [\"z\"], \"solved\": 1}\n");
+    let run = refused(s, 1, ["ab", "record", "t", "--from", "twice.jsonl"]);
+    assert!(run.stderr.contains("twice.jsonl:1:38: `solved` is there twice"), "{run}");
+    assert!(run.stderr.contains("twice.jsonl:2:10: `unit` is `[\"z\"]`, and is to be a text or a number"), "{run}");
+    s.write("twice.csv", "unit,solved,solved\na,1,0\n");
+    assert!(refused(s, 1, ["ab", "record", "t", "--from", "twice.csv"]).stderr.contains("twice.csv:1:13: the column `solved`"));
+    create(s, "large", ["--metric", "cost:mean:lower"]);
+    s.write("large.csv", "unit,variant,cost\na,control,1e308\nb,control,-1e308\n");
+    assert!(refused(s, 1, ["ab", "record", "large", "--from", "large.csv"]).stderr.contains("large.csv:2:11: `cost` is 1e308"));
+    ends(s, 4, ["ab", "analyze", "large"]);
+    ok(s, ["ab", "stop", "large"]);
     // A unit that changes sides between two feeds.
     s.write("one.csv", "unit,variant,solved\na,control,1\n");
     ok(s, ["ab", "record", "t", "--from", "one.csv"]);
@@ -242,6 +256,35 @@ fn a_user_gets_the_same_version_every_time_and_as_a_flag_would() {
     s.write("r.jsonl", lines);
     ok(s, ["ab", "record", "greeting", "--from", "r.jsonl"]);
     assert_eq!(analysis(s, "greeting", 4)["primary"]["treatment"]["n"], treated);
+}
+
+/// Pairs that all gain the same have no spread, and are no less clear for that.
+#[test]
+fn pairs_that_are_all_alike_are_decided() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    for (name, control, treatment, decision) in [("better", 0, 1, "promote"), ("worse", 1, 0, "keep")] {
+        create(s, name, ["--metric", "solved", "--paired"]);
+        let csv: String = (0..500).map(|i| format!("q{i},control,{control}\nq{i},treatment,{treatment}\n")).collect();
+        s.write("alike.csv", format!("unit,variant,solved\n{csv}"));
+        ok(s, ["ab", "record", name, "--from", "alike.csv"]);
+        let found = analysis(s, name, 0);
+        assert_eq!((&found["decision"], &found["primary"]["probability"]), (&json!(decision), &Value::Null), "{found:#}");
+        assert!(found["reason"].as_str().is_some_and(|r| r.starts_with("all 500 pairs differ by")), "{found:#}");
+    }
+}
+
+/// Six users show by luck what looks like a worse version.
+#[test]
+fn a_few_units_keep_nothing() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    create(s, "early", ["--metric", "solved"]);
+    s.write("early.csv", results(3, (3, 0), (400, 400)));
+    ok(s, ["ab", "record", "early", "--from", "early.csv"]);
+    let found = analysis(s, "early", 4);
+    assert!(found["primary"]["probability"].as_f64().is_some_and(|p| p < 0.05), "{found:#}");
+    assert!(found["reason"].as_str().is_some_and(|r| r.ends_with("fewer than 30 units of a variant keep nothing")), "{found:#}");
 }
 
 /// A user who comes ten times is one user.

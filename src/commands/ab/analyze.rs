@@ -8,7 +8,7 @@ use crate::base::table::Table;
 use crate::base::text::group;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, analyse, winner};
+use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, MISMATCH, analyse, winner};
 use crate::domain::ab::table::{self, Test};
 use crate::domain::ab::{Design, Setup};
 use crate::store::{Mode, View};
@@ -17,7 +17,7 @@ use serde::Serialize;
 /// Say which version is better, as far as that is clear by now
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf ab analyze greeting\n  kf ab analyze greeting --format json\n\nExits 0 when it is decided, 4 while it is not, 3 when a guardrail is broken or the split is not the planned one. Look as often as you like."
+    after_long_help = "Examples:\n  kf ab analyze greeting\n  kf ab analyze greeting --format json\n\nExits 0 when it is decided, 4 while it is not, 3 when a guardrail is broken or the split is not the planned one. With the rule `both` look as often as you like."
 )]
 pub(crate) struct Args {
     /// The test
@@ -73,14 +73,17 @@ impl Judged {
         let n = |n: u64| group(usize::try_from(n).unwrap_or(usize::MAX));
         let units = format!("{} units of control, {} of the treatment", n(s.control), n(s.treatment));
         let often = "who sends many of them counts often";
-        match (s.p_value, self.counted) {
-            (Some(p), false) => format!("{units}; the split is the planned one (chance {p:.3} of one as uneven)"),
-            (Some(p), true) => format!(
-                "{units}; the split is the planned one (chance {p:.3} of one as uneven)\nrequests were counted besides: {often}"
-            ),
-            (None, true) => format!("requests were counted and not users: the split cannot be checked, and {often}"),
-            (None, false) => units,
-        }
+        let Some(against) = s.evidence.map(evidence) else {
+            let none = format!("requests were counted and not users: the split cannot be checked, and {often}");
+            return if self.counted { none } else { units };
+        };
+        let bar = group((1.0 / MISMATCH).round() as usize);
+        let said = if s.is_another() {
+            format!("{units}: that is not the planned split (evidence {against}, {bar} is enough)")
+        } else {
+            format!("{units}; the split is the planned one, as far as is seen (evidence {against} against it, {bar} is enough)")
+        };
+        if self.counted { format!("{said}\nrequests were counted besides: {often}") } else { said }
     }
 
     /// How far it is with what was planned.

@@ -2,7 +2,7 @@
 //!
 //! * this file: what a test compares, and how ([`Setup`]); which version a user gets.
 //! * [`feed`]: lines of results with their places.
-//! * [`analyse`]: numbers in, a decision with its reasons out; [`size`]: how many units that takes.
+//! * [`analyse`]: numbers in, a decision with its reasons out (`compare` the figures, `decide` what follows); [`size`]: how many units that takes.
 //! * [`table`], [`record`], [`check`]: rows, changes with their events, the comparison of both.
 //!
 //! Invariants: a unit (a user, a session, a question) counts once, whatever it sent; no state says who got which version, the hash of
@@ -10,7 +10,11 @@
 
 pub mod analyse;
 pub mod check;
+mod compare;
+mod decide;
 pub mod feed;
+#[cfg(test)]
+mod looks;
 pub mod record;
 pub mod size;
 pub mod table;
