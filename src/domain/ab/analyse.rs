@@ -9,7 +9,7 @@
 //!   them) stops the test; a promotion needs every one surely within its margin, which needs no correction since all must hold.
 //! * A split that did not come out as planned means that units were lost on the way, and then no number means what it says.
 
-use super::{Better, Design, Guardrail, Kind, Metric, Rule, Setup, Variant};
+use super::{Better, Design, Guardrail, Kind, Metric, Rule, Setup};
 use crate::base::name::words;
 use crate::stats::contingency::{fits, newcombe};
 use crate::stats::describe::Moments;
@@ -380,15 +380,6 @@ fn guard<'v>(setup: &Setup, values: &dyn Fn(usize) -> &'v Values) -> Vec<Guarded
         Guarded { compared, margin: guardrail.margin, p_broken, p_holds, state }
     };
     setup.guardrails.iter().enumerate().map(one).collect()
-}
-
-/// The variant that a decision leaves to users; `None` while there is none.
-pub fn winner(decision: Decision) -> Option<Variant> {
-    match decision {
-        Decision::Promote => Some(Variant::Treatment),
-        Decision::Keep | Decision::Guarded => Some(Variant::Control),
-        Decision::Continue | Decision::Invalid => None,
-    }
 }
 
 #[cfg(test)]
