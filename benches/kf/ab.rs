@@ -50,7 +50,7 @@ fn setup() -> Result<Setup> {
         Ok(Arm { model, version: version.parse().context(|| "a version")?, digest: Digest::of(version.as_bytes()) })
     };
     let metric = |text: &str| text.parse::<Metric>().map_err(Error::new);
-    let guardrails = ["latency:mean:lower=20", "errors:lower=0.01", "quality:score=0.02"];
+    let guardrails = ["latency:mean:lower=20", "errors:lower=0.01", "quality:score:higher=0.02"];
     Ok(Setup {
         name: "bench".parse().context(|| "a name")?,
         control: arm("1.0.0")?,

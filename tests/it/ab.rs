@@ -75,7 +75,10 @@ fn a_test_goes_from_its_plan_to_its_end() {
         assert_eq!((&many["decision"], &many["guardrails"][0]["state"]), (&json!("promote"), &json!("holds")), "{many:#}");
         // Of the 40 that were there 18 have 0, and keep it: 1,182 of 2,000.
         assert_eq!(many["primary"]["treatment"]["mean"], 0.591);
-        assert_eq!(many["next"], "kf ab stop greeting && kf promote bot@1.0.1 --to production");
+        assert_eq!(
+            many["next"],
+            "kf ab stop greeting && kf promote bot@1.0.1 --to staging && kf promote bot@1.0.1 --to production"
+        );
         // What was seen of them is not their names.
         let state = ok(s, ["audit", "log", "--format", "json"]).stdout;
         assert!(!state.contains("treatment-17"));
@@ -151,11 +154,71 @@ fn a_broken_guardrail_and_a_lost_part_of_the_users_end_with_3() {
     }
 }
 
+/// More users are served well, and errors rise from 1 % to 25 %: nobody has to say that these are worse.
+#[test]
+fn a_guardrail_on_a_name_of_kf_looks_the_right_way() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    create(s, "er", ["--metric", "solved", "--guardrail", "error-rate=0.01", "--guardrail", "latency-p95=50"]);
+    let shown = ok(s, ["ab", "show", "er"]).stdout;
+    assert!(shown.contains("guardrail: error-rate (rate, lower is better), at most 0.01 worse"), "{shown}");
+    assert!(shown.contains("guardrail: latency-p95 (mean, lower is better), at most 50 worse"), "{shown}");
+    let mut csv = "unit,variant,solved,error-rate,latency-p95\n".to_owned();
+    for (variant, solved, failed) in [("control", 1_000, 20), ("treatment", 1_300, 500)] {
+        for i in 0..2_000 {
+            let _ = writeln!(csv, "{variant}-{i},{variant},{},{},400", u8::from(i < solved), u8::from(i < failed));
+        }
+    }
+    s.write("er.csv", csv);
+    ok(s, ["ab", "record", "er", "--from", "er.csv"]);
+    let found = analysis(s, "er", 3);
+    assert_eq!((&found["decision"], &found["guardrails"][0]["state"]), (&json!("guarded"), &json!("broken")), "{found:#}");
+    let before = events(s);
+    for (more, why) in [
+        (["--metric", "solved", "--guardrail", "error-rate:higher=0.01"], "lower is better: write `error-rate` alone"),
+        (["--metric", "solved", "--guardrail", "quality=0.1"], "write `quality:higher=0.1` when higher ones are better"),
+        (["--metric", "token-f1:rate", "--split", "50"], "is a score (from 0 to 1) and no rate"),
+        (["--metric", "hallucination:higher", "--split", "50"], "lower is better"),
+    ] {
+        let arms = ["ab", "create", "t", "--control", "bot@1.0.0", "--treatment", "bot@1.0.1"];
+        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(arms).args(more));
+        assert!(run.code == Some(2) && run.stderr.contains(why), "{why}: {run}");
+    }
+    assert_eq!(events(s), before);
+}
+
+/// What is printed can be typed, wherever the version stands.
+#[test]
+fn what_is_next_leads_to_production() {
+    for (staged, policy, steps) in [(false, "", 3), (true, "", 2), (false, "\n[policy]\nskip-staging = true\n", 2)] {
+        let s = &Sandbox::new();
+        two_bots(s);
+        s.write("mlops.toml", s.read("mlops.toml") + policy);
+        if staged {
+            ok(s, ["promote", "bot@1.0.1", "--to", "staging"]);
+        }
+        create(s, "t", ["--metric", "solved"]);
+        create(s, "late", ["--metric", "solved"]);
+        s.write("r.csv", results(2_000, (1_000, 1_200), (400, 400)));
+        ok(s, ["ab", "record", "t", "--from", "r.csv"]);
+        ok(s, ["ab", "record", "late", "--from", "r.csv"]);
+        let next = analysis(s, "t", 0)["next"].as_str().expect("a next step").to_owned();
+        let typed: Vec<&str> = next.split(" && ").collect();
+        assert_eq!(typed.len(), steps, "{next}");
+        for command in typed {
+            let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(command.split(' ').skip(1)));
+            assert_eq!(run.code, Some(0), "{command}: {run}");
+        }
+        assert!(ok(s, ["show", "bot@production"]).stdout.contains("1.0.1"));
+        assert_eq!(analysis(s, "late", 0)["next"], "kf ab stop late", "it is in production already");
+    }
+}
+
 #[test]
 fn a_feed_with_a_bad_line_changes_nothing() {
     let s = &Sandbox::new();
     two_bots(s);
-    create(s, "t", ["--metric", "solved", "--guardrail", "quality:score=0.1"]);
+    create(s, "t", ["--metric", "solved", "--guardrail", "quality:score:higher=0.1"]);
     let before = events(s);
     s.write("bad.csv", "unit,variant,solved,quality\na,control,1,0.5\nb,treatment,2,0.5\nc,neither,1,1.5\n");
     let run = refused(s, 1, ["ab", "record", "t", "--from", "bad.csv"]);
@@ -356,6 +419,56 @@ fn two_users_may_have_records_of_the_same_id() {
         assert_eq!((&found["primary"]["control"]["n"], &found["primary"]["repeated"]), (&json!(4), &json!(1)), "{found:#}");
         ok(s, ["fsck"]);
     });
+}
+
+/// A score that a file would be refused for is refused of an evaluation too, and what one version alone has is no pair.
+#[test]
+fn evaluations_give_only_what_the_metric_is() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    let rows = (0..12).map(|i| format!("{{\"id\": \"q{i}\", \"question\": \"Question {i}?\", \"reference\": \"answer {i}\"}}\n"));
+    s.write("golden.jsonl", rows.collect::<String>());
+    // Every second answer to a question is right.
+    s.write(
+        "system.py",
+        "import json, sys\nopen('asked', 'a').write('.')\nright = len(open('asked').read()) % 2\nfor line in sys.stdin:\n    row = json.loads(line)\n    \
+         print(json.dumps({'id': row['id'], 'answer': row['id'].replace('q', 'answer ') if right else 'no'}), flush=True)\n",
+    );
+    s.write("mlops.toml", s.read("mlops.toml") + "\n[system]\nkind = \"command\"\ncommand = [\"python3\", \"system.py\"]\n");
+    let eval = |version: &str, metric: &str| {
+        let run = ["eval", version, "--dataset", "golden.jsonl", "--no-gates", "--repeat", "2", "--metric", metric];
+        ok(s, run);
+    };
+    eval("bot@1.0.0", "exact-match");
+    eval("bot@1.0.1", "exact-match");
+    create(s, "rate", ["--metric", "exact-match", "--paired"]);
+    let before = events(s);
+    let run = refused(s, 1, ["ab", "record", "rate", "--from", "evaluations"]);
+    for part in [
+        "nothing of the evaluations is recorded: bot@1.0.0, row q0 and 11 rows more of evaluation",
+        "`exact-match` is a rate: 0 or 1, not 0.5",
+        "begin a test of `exact-match:score:higher` with `kf ab create`",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {run}");
+    }
+    assert_eq!(events(s), before);
+    create(s, "score", ["--metric", "exact-match:score", "--guardrail", "token-f1=0.1", "--paired"]);
+    let run = ok(s, ["ab", "record", "score", "--from", "evaluations"]);
+    assert!(run.stdout.contains("recorded 24 values"), "{run}");
+    let neither = "warning: `token-f1`: neither bot@1.0.0 nor bot@1.0.1 has a score of it";
+    assert!(run.stderr.contains(neither), "{run}");
+    // One version alone has it: no pairs, and what to run.
+    eval("bot@1.0.1", "token-f1");
+    let run = refused(s, 1, ["ab", "record", "score", "--from", "evaluations"]);
+    let missing = "`token-f1`: bot@1.0.1 has 12 scores on golden.jsonl, and bot@1.0.0 none, so nothing of it is recorded: run \
+                   `kf eval bot@1.0.0 --dataset golden.jsonl --metric exact-match --metric token-f1`";
+    assert!(run.stderr.contains(missing), "{run}");
+    let all = ["--dataset", "golden.jsonl", "--no-gates", "--repeat", "2", "--metric", "exact-match", "--metric", "token-f1"];
+    ok(s, ["eval", "bot@1.0.1", all[0], all[1], all[2], all[3], all[4], all[5], all[6], all[7], all[8]]);
+    let run = ok(s, ["ab", "record", "score", "--from", "evaluations", "--format", "json"]);
+    assert_eq!(json(&run)["new"], json!(12), "another evaluation of the treatment, the one of control as before");
+    assert!(run.stderr.contains(missing) && json(&run)["lacking"][0].as_str() == Some(missing), "{run}");
+    ok(s, ["fsck"]);
 }
 
 /// Requests as a real gateway counts them, from one reading to the next.

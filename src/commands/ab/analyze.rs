@@ -3,14 +3,18 @@
 use super::doc::AimDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
-use crate::base::name::Name;
+use crate::base::name::{Name, Stage};
 use crate::base::table::Table;
 use crate::base::text::group;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, MISMATCH, analyse, winner};
+use crate::config::Project;
+use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, MISMATCH, analyse};
 use crate::domain::ab::table::{self, Test};
 use crate::domain::ab::{Design, Setup};
+use crate::domain::registry::table as registry;
+use crate::domain::rollout::setup::Strategy;
+use crate::release::rollout::again::{Like, commands};
 use crate::store::{Mode, View};
 use serde::Serialize;
 
@@ -44,14 +48,13 @@ pub(super) struct Judged {
 
 impl Judged {
     /// Judges a test by what it holds.
-    pub(super) fn of(view: View<'_>, test: &Test) -> Result<Self> {
+    pub(super) fn of(view: View<'_>, project: &Project, test: &Test) -> Result<Self> {
         let Setup { name, control, treatment, design, rule, .. } = test.setup.clone();
         let seen = table::seen(view, &test.setup)?;
         let analysis = analyse(&test.setup, &seen);
-        let reference = winner(analysis.decision).map(|variant| test.setup.arm(variant).reference());
         let next = match analysis.decision {
-            Decision::Promote => reference.map(|r| format!("kf ab stop {name} && kf promote {r} --to production")),
-            Decision::Keep | Decision::Guarded => Some(format!("kf ab stop {name}")),
+            Decision::Promote => Some(released(view, project, test)?),
+            Decision::Keep | Decision::Guarded => Some(stopped(test)),
             Decision::Continue | Decision::Invalid => None,
         };
         Ok(Self {
@@ -104,6 +107,25 @@ impl Judged {
             _ => return None,
         })
     }
+}
+
+fn stopped(test: &Test) -> String {
+    format!("kf ab stop {}", test.setup.name)
+}
+
+/// The steps from a test to the treatment in production, from the stage in which it stands.
+fn released(view: View<'_>, project: &Project, test: &Test) -> Result<String> {
+    let arm = &test.setup.treatment;
+    let version = registry::find_version(view, registry::model(view, &arm.model)?.id, arm.version)?;
+    let stage = version.map(|v| v.stage);
+    let like = Like { strategy: Strategy::Canary, target: None, plan: None };
+    // What users get already is promoted no more.
+    let steps = if stage == Some(Stage::Production) {
+        Vec::new()
+    } else {
+        commands(project, (&arm.model, &arm.reference()), stage, like)
+    };
+    Ok(std::iter::once(stopped(test)).chain(steps).collect::<Vec<_>>().join(" && "))
 }
 
 fn number(value: Option<f64>) -> String {
@@ -198,6 +220,7 @@ impl Report for Judged {
 }
 
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    let judged = cx.store(Mode::Read)?.read(|view| Judged::of(view, &table::get(view, &args.name)?))?;
+    let project = &cx.project()?.project;
+    let judged = cx.store(Mode::Read)?.read(|view| Judged::of(view, project, &table::get(view, &args.name)?))?;
     cx.out.emit(&judged)
 }

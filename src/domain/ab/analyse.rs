@@ -14,7 +14,7 @@
 
 use super::compare::{LOG_MAX, compare, guard};
 use super::decide::{Case, decide};
-use super::{Design, Metric, Setup, Variant};
+use super::{Design, Metric, Setup};
 use crate::base::name::words;
 use crate::stats::contingency::fits;
 use crate::stats::describe::Moments;
@@ -202,15 +202,6 @@ fn split(setup: &Setup, seen: &Seen) -> Split {
     let p_value = said.then(|| fits(&[seen.control, seen.treatment], &[1.0 - planned, planned])).flatten();
     let evidence = said.then(|| of_split(seen.control, seen.treatment, planned).min(LOG_MAX).exp());
     Split { control, treatment, planned, p_value, evidence }
-}
-
-/// The variant that a decision leaves to users; `None` while there is none.
-pub fn winner(decision: Decision) -> Option<Variant> {
-    match decision {
-        Decision::Promote => Some(Variant::Treatment),
-        Decision::Keep | Decision::Guarded => Some(Variant::Control),
-        Decision::Continue | Decision::Invalid => None,
-    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,6 @@ use std::fmt;
 const PROBLEMS_MAX: usize = 20;
 /// The longest id of a unit or a record, in bytes.
 const ID_MAX: usize = 1024;
-/// The largest value, and the least one below 0: of larger ones squares, and sums of many squares, are no numbers any more.
-const VALUE_MAX: f64 = 1e140;
 
 /// A line that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -331,15 +329,7 @@ fn value(metric: &Metric, cell: &Cell<'_>) -> Result<f64, String> {
     let Some(number) = number else {
         return Err(format!("`{}` is `{shown}`, which is no finite number", metric.name));
     };
-    match metric.kind {
-        Kind::Rate if number != 0.0 && number != 1.0 => Err(format!("`{}` is a rate: 0 or 1, not {shown}", metric.name)),
-        Kind::Score if !(0.0..=1.0).contains(&number) => Err(format!("`{}` is a score: from 0 to 1, not {shown}", metric.name)),
-        Kind::Mean if number.abs() > VALUE_MAX => {
-            Err(format!("`{}` is {shown}: beyond {VALUE_MAX:e} nothing can be added up", metric.name))
-        }
-        // SQLite keeps no negative zero, and the digest of the rows must be that of what is read back.
-        _ => Ok(number + 0.0),
-    }
+    metric.value(number, shown)
 }
 
 /// The column, from 1, in which the field of this number begins; a record may span lines, of which the last counts.

@@ -5,7 +5,7 @@ use crate::domain::ab::tests::setup;
 use proptest::prelude::*;
 
 fn s() -> Setup {
-    setup("converted", &["latency:mean:lower=20", "quality:score=0.05"])
+    setup("converted", &["latency:mean:lower=20", "quality:score:higher=0.05"])
 }
 
 fn told(text: &str) -> Vec<String> {
