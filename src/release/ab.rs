@@ -1,7 +1,8 @@
 //! A/B tests fed by what kf knows itself: recorded evaluations of both versions, and what a gateway counted.
 //!
-//! * Evaluations: each row of a dataset that both versions were evaluated on is a unit that both answered, so the test must be paired. An
-//!   evaluation is believed only after it was compared with the audit log, and counts once.
+//! * Evaluations: each row of a dataset that both versions were evaluated on is a unit that both answered, so the test must be paired; rows
+//!   of one cluster are one unit. A dataset that changed is the same one: its newest common evaluation counts, and a row that is in both is
+//!   one unit. An evaluation is believed only after it was compared with the audit log, and counts once.
 //! * A gateway counts requests and not users: `error-rate` and `latency-ms` from one reading to the next. Users who send many requests make
 //!   such counts look surer than they are, and nothing can be said of their split; reports say so.
 
@@ -10,9 +11,11 @@ use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::text::{count, visible};
 use crate::base::time::Timestamp;
+use crate::base::version::Version;
 use crate::domain::ab::metric::LATENCY_MS;
 use crate::domain::ab::record::Value;
 use crate::domain::ab::{Arm, Design, Kind, Metric, Setup, Variant};
+use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics;
 use crate::domain::eval::record::{self, Evaluation};
 use crate::domain::eval::score::ERROR_RATE;
@@ -46,7 +49,8 @@ fn version(view: View<'_>, arm: &Arm) -> Result<VersionRow> {
     Ok(found)
 }
 
-/// The scores of the newest evaluations of both versions on the same dataset by the same judge.
+/// The scores of both versions on the same datasets: of each dataset, whatever its bytes were before, and each judge those of the newest two
+/// evaluations on the same bytes.
 ///
 /// # Errors
 /// When the test is not paired, there is no such pair of evaluations, or they are not what the audit log recorded.
@@ -60,16 +64,21 @@ pub fn from_evaluations(view: View<'_>, setup: &Setup) -> Result<Fed> {
     let (control, treatment) = (version(view, &setup.control)?, version(view, &setup.treatment)?);
     let (mut fed, mut seen) = (Fed::default(), BTreeSet::new());
     for of_treatment in record::of_version(view, treatment.id, EVALUATIONS_MAX)? {
-        if !seen.insert((of_treatment.dataset_digest.hex(), of_treatment.judge.clone())) {
+        // One dataset may have other bytes and the same name, or another name and the same bytes.
+        let names = [unversioned(&of_treatment.dataset).to_owned(), of_treatment.dataset_digest.hex()];
+        let of = names.map(|name| (name, of_treatment.judge.clone()));
+        if of.iter().any(|known| seen.contains(known)) {
             continue;
         }
         let of_control = record::newest(view, control.id, &of_treatment.dataset_digest, &of_treatment.judge)?;
         let Some(of_control) = of_control else { continue };
+        let both = Both::of(view, [&of_control, &of_treatment])?;
+        seen.extend(of);
         for (version, evaluation) in [(&control, &of_control), (&treatment, &of_treatment)] {
             attest::evaluation(view, version, evaluation, true)?;
         }
         for metric in setup.metrics() {
-            paired(view, setup, metric, [&of_control, &of_treatment], &mut fed)?;
+            paired(view, setup, metric, &both, &mut fed)?;
         }
     }
     if fed.values.is_empty() {
@@ -86,6 +95,34 @@ pub fn from_evaluations(view: View<'_>, setup: &Setup) -> Result<Fed> {
     Ok(fed)
 }
 
+/// The name of a dataset without its version: `faq` of `faq@1.2.0`; a path is itself.
+fn unversioned(dataset: &str) -> &str {
+    dataset.rsplit_once('@').filter(|(_, version)| version.parse::<Version>().is_ok()).map_or(dataset, |(name, _)| name)
+}
+
+/// Evaluations of both versions on the same rows.
+struct Both<'a> {
+    control: &'a Evaluation,
+    treatment: &'a Evaluation,
+    marks: Marks,
+}
+
+impl<'a> Both<'a> {
+    fn of(view: View<'_>, [control, treatment]: [&'a Evaluation; 2]) -> Result<Self> {
+        let marks = Marks::recorded(view, &treatment.id)?;
+        // An evaluation of before clusters were kept has none: those of the other one hold, which is of the same bytes.
+        let marks = if marks.has_no_cluster() { Marks::recorded(view, &control.id)? } else { marks };
+        Ok(Self { control, treatment, marks })
+    }
+
+    /// The unit of each row: a row of a dataset of this name, or all rows of a cluster, which are records of it: what was asked together is
+    /// not as many answers.
+    fn units(&self) -> impl Fn(&str) -> String + '_ {
+        let (dataset, heads) = (unversioned(&self.treatment.dataset), self.marks.heads());
+        move |row| format!("{dataset}:{}", heads.get(row).copied().unwrap_or(row))
+    }
+}
+
 /// That no score is there that could be recorded.
 fn nothing(setup: &Setup, lacking: &[String]) -> Error {
     let (c, t) = (setup.control.reference(), setup.treatment.reference());
@@ -98,10 +135,11 @@ fn nothing(setup: &Setup, lacking: &[String]) -> Error {
 }
 
 /// Takes the scores of a metric from an evaluation of either version; what only one of them has is left out, and told.
-fn paired(view: View<'_>, setup: &Setup, metric: &Metric, [control, treatment]: [&Evaluation; 2], fed: &mut Fed) -> Result<()> {
+fn paired(view: View<'_>, setup: &Setup, metric: &Metric, both: &Both<'_>, fed: &mut Fed) -> Result<()> {
     let (mut values, mut without) = (Vec::new(), Vec::new());
-    for (variant, evaluation) in [(Variant::Control, control), (Variant::Treatment, treatment)] {
-        let found = scores(view, setup, metric, variant, evaluation)?;
+    let unit = both.units();
+    for (variant, evaluation) in [(Variant::Control, both.control), (Variant::Treatment, both.treatment)] {
+        let found = scores(view, setup, metric, (variant, evaluation), &unit)?;
         if found.is_empty() {
             without.push((variant, evaluation));
         }
@@ -138,7 +176,13 @@ fn lacking(setup: &Setup, metric: &Metric, without: Variant, evaluation: &Evalua
 ///
 /// # Errors
 /// When one of them is not of the metric's kind, which a file would be refused for.
-fn scores(view: View<'_>, setup: &Setup, metric: &Metric, variant: Variant, evaluation: &Evaluation) -> Result<Vec<Value>> {
+fn scores(
+    view: View<'_>,
+    setup: &Setup,
+    metric: &Metric,
+    (variant, evaluation): (Variant, &Evaluation),
+    unit: &dyn Fn(&str) -> String,
+) -> Result<Vec<Value>> {
     let rows = record::scored_rows(view, &evaluation.id, kept(metric))?;
     let bad: Vec<(&str, String)> =
         rows.iter().filter_map(|(row, score)| Some((row.as_str(), metric.value(*score, score).err()?))).collect();
@@ -153,7 +197,7 @@ fn scores(view: View<'_>, setup: &Setup, metric: &Metric, variant: Variant, eval
     }
     let value = |(row, score): (String, f64)| Value {
         id: format!("{}:{row}", evaluation.id),
-        unit: format!("{}:{row}", evaluation.dataset_digest),
+        unit: unit(&row),
         variant,
         metric: metric.name.clone(),
         moments: Moments { n: 1, mean: score, sd: 0.0 },
@@ -264,6 +308,12 @@ mod tests {
             aim: None,
             salt: String::new(),
         }
+    }
+
+    #[test]
+    fn a_dataset_has_one_name_in_all_its_versions() {
+        let told = ["faq@1.2.0", "data/faq.jsonl", "a@b.jsonl", "faq@production"].map(unversioned);
+        assert_eq!(told, ["faq", "data/faq.jsonl", "a@b.jsonl", "faq@production"]);
     }
 
     #[test]

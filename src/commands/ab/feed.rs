@@ -8,7 +8,7 @@ use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
 use crate::domain::ab::feed::{self, Problems, Records};
-use crate::domain::ab::record::{self, GATEWAY, Recorded, Source, Value};
+use crate::domain::ab::record::{self, EVALUATIONS, GATEWAY, Recorded, Source, Value};
 use crate::domain::ab::{Setup, table};
 use crate::release::ab::{Fed, from_counts, from_evaluations};
 use crate::release::rollout::start::place;
@@ -63,8 +63,6 @@ impl Report for Done {
         said.join(", ")
     }
 }
-
-const EVALUATIONS: &str = "evaluations";
 
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Write)?;

@@ -26,6 +26,9 @@ pub(super) const STOPPED: &str = "ab.stopped";
 /// The source of values that a gateway counted: requests, and no units.
 pub const GATEWAY: &str = "gateway";
 
+/// The source of scores of recorded evaluations.
+pub const EVALUATIONS: &str = "evaluations";
+
 /// A value that is to be recorded, with its ids as they came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
@@ -161,18 +164,20 @@ type Key = (&'static str, String, Name);
 struct Fresh {
     /// Their units and numbers.
     values: BTreeMap<Key, (String, Moments)>,
-    /// The same by the digest of the id alone, and the unit: so rows have it that were recorded when ids were of the whole test.
-    before: BTreeMap<(Key, String), Key>,
+    /// The same by the digest of the id alone, and the unit: so rows have it that were recorded when ids were of the whole test. Ids of
+    /// evaluations are of one unit whatever it is called, and have none here.
+    before: BTreeMap<(Key, Option<String>), Key>,
 }
 
 impl Fresh {
-    fn of(setup: &Setup, given: &[Value]) -> Self {
+    fn of(setup: &Setup, source: &str, given: &[Value]) -> Self {
         let mut fresh = Self::default();
         for v in given {
             let unit = setup.pseudonym(&v.unit);
             let key = |id: String| (v.variant.word(), id, v.metric.clone());
             let known = key(setup.record_pseudonym(&v.unit, &v.id));
-            fresh.before.insert((key(setup.pseudonym(&v.id)), unit.clone()), known.clone());
+            let of = (source != EVALUATIONS).then(|| unit.clone());
+            fresh.before.insert((key(setup.pseudonym(&v.id)), of), known.clone());
             fresh.values.insert(known, (unit, v.moments));
         }
         fresh
@@ -181,7 +186,7 @@ impl Fresh {
     /// Takes out the value that a row has.
     fn remove(&mut self, key: Key, unit: &str) -> Option<Moments> {
         let found = self.values.remove(&key).or_else(|| {
-            let known = self.before.get(&(key, unit.to_owned()))?;
+            let known = self.before.get(&(key.clone(), Some(unit.to_owned()))).or_else(|| self.before.get(&(key, None)))?;
             self.values.remove(known)
         });
         found.map(|(_, moments)| moments)
@@ -195,7 +200,7 @@ impl Fresh {
 pub fn batch(tx: &Tx<'_>, name: &Name, source: Source<'_>, given: &[Value]) -> Result<Recorded> {
     let test = table::get(tx.view(), name)?;
     still_open(&test)?;
-    let mut fresh = Fresh::of(&test.setup, given);
+    let mut fresh = Fresh::of(&test.setup, source.name, given);
     let mut done = Recorded::default();
     let sql = "SELECT variant, id, metric, n, mean, sd, unit FROM ab_value WHERE test = ?1";
     tx.view().each(sql, values![name.as_str()], |row| {
@@ -272,7 +277,7 @@ mod tests {
             moments: Moments { n: 1, mean: 1.0, sd: 0.0 },
         };
         let row = |id: String| (Variant::Control.word(), id, setup.metric.name.clone());
-        let mut fresh = Fresh::of(&setup, &[value("a", "1"), value("d", "1"), value("e", "e")]);
+        let mut fresh = Fresh::of(&setup, "a.csv", &[value("a", "1"), value("d", "1"), value("e", "e")]);
         assert_eq!(fresh.values.len(), 3);
         let left = |fresh: &Fresh| fresh.values.values().map(|(unit, _)| unit.clone()).collect::<Vec<_>>();
         assert!(fresh.remove(row(setup.pseudonym("1")), &setup.pseudonym("a")).is_some(), "as it was before");
@@ -280,5 +285,10 @@ mod tests {
         assert!(fresh.remove(row(setup.pseudonym("e")), &setup.pseudonym("e")).is_some(), "without an id of its own");
         assert_eq!(left(&fresh), [setup.pseudonym("d")], "another unit");
         assert!(fresh.remove(row(setup.record_pseudonym("d", "1")), &setup.pseudonym("d")).is_some(), "as it is now");
+        // The row of an evaluation is that row, whatever its unit was called.
+        let mut fresh = Fresh::of(&setup, EVALUATIONS, &[value("golden.jsonl:q1", "e1:q1")]);
+        assert!(
+            fresh.remove(row(setup.pseudonym("e1:q1")), &setup.pseudonym("sha256:0:q1")).is_some() && fresh.values.is_empty()
+        );
     }
 }
