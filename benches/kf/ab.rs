@@ -50,7 +50,7 @@ fn setup() -> Result<Setup> {
         Ok(Arm { model, version: version.parse().context(|| "a version")?, digest: Digest::of(version.as_bytes()) })
     };
     let metric = |text: &str| text.parse::<Metric>().map_err(Error::new);
-    let guardrails = ["latency:mean:lower=20", "errors:lower=0.01", "quality:score=0.02"];
+    let guardrails = ["latency:mean:lower=20", "errors:lower=0.01", "quality:score:higher=0.02"];
     Ok(Setup {
         name: "bench".parse().context(|| "a name")?,
         control: arm("1.0.0")?,
@@ -74,7 +74,7 @@ fn analysed() -> Result<Line> {
     let seen = Seen {
         control: n,
         treatment: n,
-        assigned: true,
+        counted: false,
         values: vec![
             values(of(0.3, 0.458), of(0.3008, 0.458), true),
             values(of(400.0, 90.0), of(401.0, 90.0), false),
@@ -182,10 +182,9 @@ fn same(of: impl Draw, what: &str) -> Result<Line> {
 
 /// Tests of the planned size with the planned effect: how often they promote, keep by mistake, and after how many units.
 fn planned() -> Result<Line> {
-    let metric: Metric = "solved".parse().map_err(Error::new)?;
-    let half = Weight::from_percent(50.0).ok_or_else(|| Error::new("a half"))?;
     let aim = Aim { effect: 0.05, base: 0.2, power: 0.8 };
-    let size = size::needed(&metric, Design::Split, half, aim).ok_or_else(|| Error::new("no size"))?;
+    let setup = Setup { aim: Some(aim), guardrails: Vec::new(), ..setup()? };
+    let size = size::needed(&setup.metric, Design::Split, setup.split, aim).ok_or_else(|| Error::new("no size"))?;
     let wanted = size.looking.ok_or_else(|| Error::new("no size"))?;
     let (mut promoted, mut kept, mut units) = (0_u64, 0_u64, 0_u64);
     let sample = once(Of::Own, 1, || {
@@ -199,7 +198,10 @@ fn planned() -> Result<Line> {
                     promoted += 1;
                     break;
                 }
-                if chance <= 0.05 {
+                // A low chance is not enough to keep control.
+                let values = Values { control: one, treatment: two, binary: true, ..Values::default() };
+                let seen = Seen { control: one.n, treatment: two.n, counted: false, values: vec![values] };
+                if chance <= 0.05 && analyse(&setup, &seen).decision == Decision::Keep {
                     kept += 1;
                     break;
                 }

@@ -1,17 +1,24 @@
 //! A/B tests fed by what kf knows itself: recorded evaluations of both versions, and what a gateway counted.
 //!
-//! * Evaluations: each row of a dataset that both versions were evaluated on is a unit that both answered, so the test must be paired. An
-//!   evaluation is believed only after it was compared with the audit log, and counts once.
+//! * Evaluations: each row of a dataset that both versions were evaluated on is a unit that both answered, so the test must be paired; rows
+//!   of one cluster are one unit. A dataset that changed is the same one: its newest common evaluation counts, and a row that is in both is
+//!   one unit. An evaluation is believed only after it was compared with the audit log, and counts once.
 //! * A gateway counts requests and not users: `error-rate` and `latency-ms` from one reading to the next. Users who send many requests make
 //!   such counts look surer than they are, and nothing can be said of their split; reports say so.
 
 use super::attest;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
+use crate::base::text::{count, visible};
 use crate::base::time::Timestamp;
+use crate::base::version::Version;
+use crate::domain::ab::metric::LATENCY_MS;
 use crate::domain::ab::record::Value;
-use crate::domain::ab::{Arm, Design, Setup, Variant};
+use crate::domain::ab::{Arm, Design, Kind, Metric, Setup, Variant};
+use crate::domain::eval::marks::Marks;
+use crate::domain::eval::metrics;
 use crate::domain::eval::record::{self, Evaluation};
+use crate::domain::eval::score::ERROR_RATE;
 use crate::domain::registry::table::{self, VersionRow};
 use crate::seams::metrics::{Ask, Buckets, Counted, MetricSource};
 use crate::stats::describe::Moments;
@@ -21,11 +28,6 @@ use std::collections::BTreeSet;
 /// The most evaluations of a version that are looked at, newest first.
 const EVALUATIONS_MAX: u32 = 100;
 
-/// The part of the requests that failed.
-pub const ERROR_RATE: &str = "error-rate";
-/// How long answers took, in milliseconds.
-pub const LATENCY_MS: &str = "latency-ms";
-
 /// What a feed gave.
 #[derive(Debug, Default)]
 pub struct Fed {
@@ -33,6 +35,8 @@ pub struct Fed {
     pub values: Vec<Value>,
     /// From where it is read on.
     pub cursor: Option<String>,
+    /// What is left out because one of the two versions has no score of it, each with what to do.
+    pub lacking: Vec<String>,
 }
 
 fn version(view: View<'_>, arm: &Arm) -> Result<VersionRow> {
@@ -45,7 +49,8 @@ fn version(view: View<'_>, arm: &Arm) -> Result<VersionRow> {
     Ok(found)
 }
 
-/// The scores of the newest evaluations of both versions on the same dataset by the same judge.
+/// The scores of both versions on the same datasets: of each dataset, whatever its bytes were before, and each judge those of the newest two
+/// evaluations on the same bytes.
 ///
 /// # Errors
 /// When the test is not paired, there is no such pair of evaluations, or they are not what the audit log recorded.
@@ -59,44 +64,155 @@ pub fn from_evaluations(view: View<'_>, setup: &Setup) -> Result<Fed> {
     let (control, treatment) = (version(view, &setup.control)?, version(view, &setup.treatment)?);
     let (mut fed, mut seen) = (Fed::default(), BTreeSet::new());
     for of_treatment in record::of_version(view, treatment.id, EVALUATIONS_MAX)? {
-        if !seen.insert((of_treatment.dataset_digest.hex(), of_treatment.judge.clone())) {
+        // One dataset may have other bytes and the same name, or another name and the same bytes.
+        let names = [unversioned(&of_treatment.dataset).to_owned(), of_treatment.dataset_digest.hex()];
+        let of = names.map(|name| (name, of_treatment.judge.clone()));
+        if of.iter().any(|known| seen.contains(known)) {
             continue;
         }
         let of_control = record::newest(view, control.id, &of_treatment.dataset_digest, &of_treatment.judge)?;
         let Some(of_control) = of_control else { continue };
-        for (variant, version, evaluation) in
-            [(Variant::Control, &control, &of_control), (Variant::Treatment, &treatment, &of_treatment)]
-        {
+        let both = Both::of(view, [&of_control, &of_treatment])?;
+        seen.extend(of);
+        for (version, evaluation) in [(&control, &of_control), (&treatment, &of_treatment)] {
             attest::evaluation(view, version, evaluation, true)?;
-            fed.values.extend(scores(view, setup, variant, evaluation)?);
+        }
+        for metric in setup.metrics() {
+            paired(view, setup, metric, &both, &mut fed)?;
         }
     }
     if fed.values.is_empty() {
-        let (c, t) = (setup.control.reference(), setup.treatment.reference());
-        let names: Vec<&str> = setup.metrics().map(|m| m.name.as_str()).collect();
-        return Err(Error::new(format!(
-            "{c} and {t} have no evaluation on the same dataset with a score of {}",
-            names.join(", ")
-        ))
-        .hint(format!("run `kf eval {c}` and `kf eval {t}`; metrics are named as `kf eval` names them")));
+        return Err(nothing(setup, &fed.lacking));
+    }
+    for metric in setup.metrics().filter(|m| !fed.values.iter().any(|v| v.metric == m.name)) {
+        // Where one version alone has scores of it, that is said already.
+        let name = format!("`{}`", metric.name);
+        if !fed.lacking.iter().any(|said| said.contains(&name)) {
+            let (c, t) = (setup.control.reference(), setup.treatment.reference());
+            fed.lacking.push(format!("{name}: neither {c} nor {t} has a score of it: metrics are named as `kf eval` names them"));
+        }
     }
     Ok(fed)
 }
 
-fn scores(view: View<'_>, setup: &Setup, variant: Variant, evaluation: &Evaluation) -> Result<Vec<Value>> {
-    let mut values = Vec::new();
-    for metric in setup.metrics() {
-        for (row, score) in record::scored_rows(view, &evaluation.id, metric.name.as_str())? {
-            values.push(Value {
-                id: format!("{}:{row}", evaluation.id),
-                unit: format!("{}:{row}", evaluation.dataset_digest),
-                variant,
-                metric: metric.name.clone(),
-                moments: Moments { n: 1, mean: score, sd: 0.0 },
-            });
+/// The name of a dataset without its version: `faq` of `faq@1.2.0`; a path is itself.
+fn unversioned(dataset: &str) -> &str {
+    dataset.rsplit_once('@').filter(|(_, version)| version.parse::<Version>().is_ok()).map_or(dataset, |(name, _)| name)
+}
+
+/// Evaluations of both versions on the same rows.
+struct Both<'a> {
+    control: &'a Evaluation,
+    treatment: &'a Evaluation,
+    marks: Marks,
+}
+
+impl<'a> Both<'a> {
+    fn of(view: View<'_>, [control, treatment]: [&'a Evaluation; 2]) -> Result<Self> {
+        let marks = Marks::recorded(view, &treatment.id)?;
+        // An evaluation of before clusters were kept has none: those of the other one hold, which is of the same bytes.
+        let marks = if marks.has_no_cluster() { Marks::recorded(view, &control.id)? } else { marks };
+        Ok(Self { control, treatment, marks })
+    }
+
+    /// The unit of each row: a row of a dataset of this name, or all rows of a cluster, which are records of it: what was asked together is
+    /// not as many answers.
+    fn units(&self) -> impl Fn(&str) -> String + '_ {
+        let (dataset, heads) = (unversioned(&self.treatment.dataset), self.marks.heads());
+        move |row| format!("{dataset}:{}", heads.get(row).copied().unwrap_or(row))
+    }
+}
+
+/// That no score is there that could be recorded.
+fn nothing(setup: &Setup, lacking: &[String]) -> Error {
+    let (c, t) = (setup.control.reference(), setup.treatment.reference());
+    let names: Vec<&str> = setup.metrics().map(|m| m.name.as_str()).collect();
+    let none = Error::new(format!("{c} and {t} have no evaluation on the same dataset with a score of {}", names.join(", ")));
+    if lacking.is_empty() {
+        return none.hint(format!("run `kf eval {c}` and `kf eval {t}`; metrics are named as `kf eval` names them"));
+    }
+    lacking.iter().fold(none, Error::hint)
+}
+
+/// Takes the scores of a metric from an evaluation of either version; what only one of them has is left out, and told.
+fn paired(view: View<'_>, setup: &Setup, metric: &Metric, both: &Both<'_>, fed: &mut Fed) -> Result<()> {
+    let (mut values, mut without) = (Vec::new(), Vec::new());
+    let unit = both.units();
+    for (variant, evaluation) in [(Variant::Control, both.control), (Variant::Treatment, both.treatment)] {
+        let found = scores(view, setup, metric, (variant, evaluation), &unit)?;
+        if found.is_empty() {
+            without.push((variant, evaluation));
+        }
+        values.extend(found);
+    }
+    match without.as_slice() {
+        [(variant, evaluation)] => fed.lacking.push(lacking(setup, metric, *variant, evaluation, values.len())),
+        _ => fed.values.extend(values),
+    }
+    Ok(())
+}
+
+/// The name under which `kf eval` keeps a metric: of a proxy the one with blanks, which is no name of a test's metric.
+fn kept(metric: &Metric) -> &str {
+    metrics::find(metric.name.as_str()).map_or(metric.name.as_str(), |m| m.name)
+}
+
+/// That the evaluation of one version has no score where that of the other one has some.
+fn lacking(setup: &Setup, metric: &Metric, without: Variant, evaluation: &Evaluation, n: usize) -> String {
+    let other = if without == Variant::Control { Variant::Treatment } else { Variant::Control };
+    let (without, other) = (setup.arm(without).reference(), setup.arm(other).reference());
+    let what = format!("`{}`: {other} has {} on {}, and {without} none", metric.name, count(n, "score"), evaluation.dataset);
+    match evaluation.metric(kept(metric)).and_then(|m| m.unscored.as_deref()) {
+        Some(why) => format!("{what} ({why}), so nothing of it is recorded"),
+        None => {
+            // An evaluation takes the place of the one before, so it has to have every metric of the test.
+            let all: String = setup.metrics().map(|m| format!(" --metric {}", m.name)).collect();
+            format!("{what}, so nothing of it is recorded: run `kf eval {without} --dataset {}{all}`", evaluation.dataset)
         }
     }
-    Ok(values)
+}
+
+/// The scores of a metric in an evaluation.
+///
+/// # Errors
+/// When one of them is not of the metric's kind, which a file would be refused for.
+fn scores(
+    view: View<'_>,
+    setup: &Setup,
+    metric: &Metric,
+    (variant, evaluation): (Variant, &Evaluation),
+    unit: &dyn Fn(&str) -> String,
+) -> Result<Vec<Value>> {
+    let rows = record::scored_rows(view, &evaluation.id, kept(metric))?;
+    let bad: Vec<(&str, String)> =
+        rows.iter().filter_map(|(row, score)| Some((row.as_str(), metric.value(*score, score).err()?))).collect();
+    if let Some((row, what)) = bad.first() {
+        let others = if bad.len() > 1 { format!(" and {} more", count(bad.len() - 1, "row")) } else { String::new() };
+        return Err(unfit(
+            setup,
+            metric,
+            variant,
+            &format!("row {}{others} of evaluation {}: {what}", visible(row, 40), evaluation.id),
+        ));
+    }
+    let value = |(row, score): (String, f64)| Value {
+        id: format!("{}:{row}", evaluation.id),
+        unit: unit(&row),
+        variant,
+        metric: metric.name.clone(),
+        moments: Moments { n: 1, mean: score, sd: 0.0 },
+    };
+    Ok(rows.into_iter().map(value).collect())
+}
+
+/// That scores are not what the test says that they are; a test never changes, so only another one can take them.
+fn unfit(setup: &Setup, metric: &Metric, variant: Variant, what: &str) -> Error {
+    let wider = if metric.kind == Kind::Rate { Kind::Score } else { Kind::Mean };
+    let name = &metric.name;
+    Error::new(format!("nothing of the evaluations is recorded: {}, {what}", setup.arm(variant).reference())).hint(format!(
+        "begin a test of `{name}:{wider}:{}` with `kf ab create`: what a test compares never changes",
+        metric.better
+    ))
 }
 
 /// What was counted since the cursor; the first reading only begins.
@@ -111,9 +227,8 @@ pub fn from_counts(setup: &Setup, source: &dyn MetricSource, now: Timestamp, cur
         return Err(Error::usage("a gateway gives each request to one version, and this test is paired"));
     }
     if !setup.metrics().any(|m| [ERROR_RATE, LATENCY_MS].contains(&m.name.as_str())) {
-        return Err(Error::usage("a gateway counts no metric of this test").hint(format!(
-            "it counts `{ERROR_RATE}:lower` and `{LATENCY_MS}:mean:lower`; what answers were worth comes from a file"
-        )));
+        return Err(Error::usage("a gateway counts no metric of this test")
+            .hint(format!("it counts `{ERROR_RATE}` and `{LATENCY_MS}`; what answers were worth comes from a file")));
     }
     let ask = Ask {
         model: &setup.control.model,
@@ -126,7 +241,7 @@ pub fn from_counts(setup: &Setup, source: &dyn MetricSource, now: Timestamp, cur
     let reading = source.read(&ask)?;
     let Some(cursor) = reading.cursor else { return Ok(Fed::default()) };
     let mark = Digest::of(cursor.as_bytes()).hex();
-    let mut fed = Fed { values: Vec::new(), cursor: Some(cursor) };
+    let mut fed = Fed { cursor: Some(cursor), ..Fed::default() };
     for (variant, counted) in [(Variant::Control, &reading.stable), (Variant::Treatment, &reading.canary)] {
         for metric in setup.metrics() {
             let moments = match metric.name.as_str() {
@@ -193,6 +308,12 @@ mod tests {
             aim: None,
             salt: String::new(),
         }
+    }
+
+    #[test]
+    fn a_dataset_has_one_name_in_all_its_versions() {
+        let told = ["faq@1.2.0", "data/faq.jsonl", "a@b.jsonl", "faq@production"].map(unversioned);
+        assert_eq!(told, ["faq", "data/faq.jsonl", "a@b.jsonl", "faq@production"]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub mod rank_sum;
 pub mod rng;
 pub mod sequential;
 pub mod smirnov;
+pub mod split;
 pub mod stream;
 pub mod tail;
 #[cfg(test)]

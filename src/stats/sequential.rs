@@ -14,7 +14,7 @@
 //!   standard error (Waudby-Smith et al. 2024, "Time-uniform central limit theory"), with the small-sample spread of Student's t taken out
 //!   first. It is right in the limit and not before, so below [`LEAST`] rows in an arm nothing is said; the tests count how often it errs.
 //!
-//! * Of pairs within −1 to 1, exactly: bets on each difference.
+//! * Of pairs within −1 to 1, exactly: bets on each difference. Of pairs and means without any spread: bets on their signs.
 //!
 //! Two means within 0 to 1 have [`super::evidence::of_drop`], which is exact too.
 
@@ -118,6 +118,26 @@ pub fn of_bounded(values: &[f64], limit: f64) -> f64 {
     // At most 1 is lost in a value: 1 + stake·gain is never below 0.
     let bet = |stake: f64| values.iter().map(|v| (stake * (v - limit) / (1.0 + limit)).ln_1p()).sum::<f64>();
     log_mean(&STAKES.map(bet))
+}
+
+/// ln E of pairs that all differ by the same, of which no spread can be seen: bets on their signs, against "a pair is not more often above 0
+/// than below". 0 below [`LEAST`] pairs or without a difference.
+pub fn of_alike_pairs(n: u64, difference: f64) -> f64 {
+    if n < LEAST || difference == 0.0 || difference.is_nan() {
+        return 0.0;
+    }
+    let sign = 1.0_f64.copysign(difference);
+    log_mean(&STAKES.map(|stake| n as f64 * (stake * sign).ln_1p()))
+}
+
+/// ln E of two arms that each have one value only, against "values of the second are not more often beyond a cut between the two than
+/// those of the first". The first value of each arm lays the cut, and counts no further. 0 below [`LEAST`] rows in an arm or without a difference.
+pub fn of_alike_arms(first: u64, second: u64, difference: f64, share: f64) -> f64 {
+    if first.min(second) < LEAST || difference == 0.0 || difference.is_nan() {
+        return 0.0;
+    }
+    let (one, two) = (first - 1, second - 1);
+    if difference > 0.0 { of_rates((0, one), (two, two), share) } else { of_rates((one, one), (0, two), share) }
 }
 
 /// 2·√(ρ/(V + ρ))·exp(S²/2(V + ρ))·Φ(S/√(V + ρ)) with V = 1/error², S = z/error, ρ = 1/reach².
@@ -301,6 +321,16 @@ mod tests {
             (0.0, 0.0)
         );
         assert!(of_pairs(&of(10_000, 100.0), 0.3).is_finite() && of_pairs(&of(10_000, -100.0), 0.3).is_finite());
+    }
+
+    /// Values without a spread: signs alone.
+    #[test]
+    fn what_is_all_alike_is_told_by_its_signs() {
+        assert!(of_alike_pairs(30, 5.0) > BAR && of_alike_pairs(30, -5.0) < 0.0 && of_alike_pairs(1 << 40, -5.0) < 0.0);
+        assert!((of_alike_pairs(44, 0.2) - of_bounded(&[1.0; 44], 0.0)).abs() < 1e-12);
+        assert!(of_alike_arms(30, 30, 1.0, 0.5) > BAR && of_alike_arms(30, 30, -1.0, 0.5) < 0.0);
+        assert_eq!((of_alike_pairs(29, 1.0), of_alike_pairs(90, 0.0), of_alike_pairs(90, f64::NAN)), (0.0, 0.0, 0.0));
+        assert_eq!((of_alike_arms(29, 90, 1.0, 0.5), of_alike_arms(90, 90, 0.0, 0.5)), (0.0, 0.0));
     }
 
     proptest! {

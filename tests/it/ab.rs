@@ -2,18 +2,17 @@
 
 use crate::repo::{ends, events, json, next_bot, ok, on_both, refused, with_bot};
 use crate::schemas::fit;
-use crate::support::gateway::{Gateway, register, repository};
 use crate::support::sandbox::Sandbox;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// A repository with two versions of the bot.
-fn two_bots(s: &Sandbox) {
+pub(crate) fn two_bots(s: &Sandbox) {
     with_bot(s);
     next_bot(s, 6);
 }
 
-fn create<const N: usize>(s: &Sandbox, name: &str, more: [&str; N]) {
+pub(crate) fn create<const N: usize>(s: &Sandbox, name: &str, more: [&str; N]) {
     let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
     command.args(["ab", "create", name, "--control", "bot@1.0.0", "--treatment", "bot@1.0.1"]).args(more);
     let run = s.finish(&mut command);
@@ -31,7 +30,7 @@ fn results(n: usize, (control, treatment): (usize, usize), (slow, fast): (usize,
     csv
 }
 
-fn analysis(s: &Sandbox, name: &str, code: i32) -> Value {
+pub(crate) fn analysis(s: &Sandbox, name: &str, code: i32) -> Value {
     let found = json(&ends(s, code, ["ab", "analyze", name, "--format", "json"]));
     fit("ab-analysis", std::slice::from_ref(&found));
     found
@@ -75,7 +74,10 @@ fn a_test_goes_from_its_plan_to_its_end() {
         assert_eq!((&many["decision"], &many["guardrails"][0]["state"]), (&json!("promote"), &json!("holds")), "{many:#}");
         // Of the 40 that were there 18 have 0, and keep it: 1,182 of 2,000.
         assert_eq!(many["primary"]["treatment"]["mean"], 0.591);
-        assert_eq!(many["next"], "kf ab stop greeting && kf promote bot@1.0.1 --to production");
+        assert_eq!(
+            many["next"],
+            "kf ab stop greeting && kf promote bot@1.0.1 --to staging && kf promote bot@1.0.1 --to production"
+        );
         // What was seen of them is not their names.
         let state = ok(s, ["audit", "log", "--format", "json"]).stdout;
         assert!(!state.contains("treatment-17"));
@@ -135,6 +137,8 @@ fn a_broken_guardrail_and_a_lost_part_of_the_users_end_with_3() {
     let found = analysis(s, "lost", 3);
     assert_eq!(found["decision"], "invalid");
     assert!(found["reason"].as_str().is_some_and(|r| r.contains("units were lost on the way")), "{found:#}");
+    let table = ends(s, 3, ["ab", "analyze", "lost"]).stdout;
+    assert!(table.contains("that is not the planned split") && !table.contains("is the planned one"), "{table}");
     // The other way round it is kept; with the rule of Bayes alone luck is enough.
     create(s, "worse", ["--metric", "solved"]);
     s.write("worse.csv", results(2_000, (1_200, 1_000), (400, 400)));
@@ -149,11 +153,71 @@ fn a_broken_guardrail_and_a_lost_part_of_the_users_end_with_3() {
     }
 }
 
+/// More users are served well, and errors rise from 1 % to 25 %: nobody has to say that these are worse.
+#[test]
+fn a_guardrail_on_a_name_of_kf_looks_the_right_way() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    create(s, "er", ["--metric", "solved", "--guardrail", "error-rate=0.01", "--guardrail", "latency-p95=50"]);
+    let shown = ok(s, ["ab", "show", "er"]).stdout;
+    assert!(shown.contains("guardrail: error-rate (rate, lower is better), at most 0.01 worse"), "{shown}");
+    assert!(shown.contains("guardrail: latency-p95 (mean, lower is better), at most 50 worse"), "{shown}");
+    let mut csv = "unit,variant,solved,error-rate,latency-p95\n".to_owned();
+    for (variant, solved, failed) in [("control", 1_000, 20), ("treatment", 1_300, 500)] {
+        for i in 0..2_000 {
+            let _ = writeln!(csv, "{variant}-{i},{variant},{},{},400", u8::from(i < solved), u8::from(i < failed));
+        }
+    }
+    s.write("er.csv", csv);
+    ok(s, ["ab", "record", "er", "--from", "er.csv"]);
+    let found = analysis(s, "er", 3);
+    assert_eq!((&found["decision"], &found["guardrails"][0]["state"]), (&json!("guarded"), &json!("broken")), "{found:#}");
+    let before = events(s);
+    for (more, why) in [
+        (["--metric", "solved", "--guardrail", "error-rate:higher=0.01"], "lower is better: write `error-rate` alone"),
+        (["--metric", "solved", "--guardrail", "quality=0.1"], "write `quality:higher=0.1` when higher ones are better"),
+        (["--metric", "token-f1:rate", "--split", "50"], "is a score (from 0 to 1) and no rate"),
+        (["--metric", "hallucination:higher", "--split", "50"], "lower is better"),
+    ] {
+        let arms = ["ab", "create", "t", "--control", "bot@1.0.0", "--treatment", "bot@1.0.1"];
+        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(arms).args(more));
+        assert!(run.code == Some(2) && run.stderr.contains(why), "{why}: {run}");
+    }
+    assert_eq!(events(s), before);
+}
+
+/// What is printed can be typed, wherever the version stands.
+#[test]
+fn what_is_next_leads_to_production() {
+    for (staged, policy, steps) in [(false, "", 3), (true, "", 2), (false, "\n[policy]\nskip-staging = true\n", 2)] {
+        let s = &Sandbox::new();
+        two_bots(s);
+        s.write("mlops.toml", s.read("mlops.toml") + policy);
+        if staged {
+            ok(s, ["promote", "bot@1.0.1", "--to", "staging"]);
+        }
+        create(s, "t", ["--metric", "solved"]);
+        create(s, "late", ["--metric", "solved"]);
+        s.write("r.csv", results(2_000, (1_000, 1_200), (400, 400)));
+        ok(s, ["ab", "record", "t", "--from", "r.csv"]);
+        ok(s, ["ab", "record", "late", "--from", "r.csv"]);
+        let next = analysis(s, "t", 0)["next"].as_str().expect("a next step").to_owned();
+        let typed: Vec<&str> = next.split(" && ").collect();
+        assert_eq!(typed.len(), steps, "{next}");
+        for command in typed {
+            let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(command.split(' ').skip(1)));
+            assert_eq!(run.code, Some(0), "{command}: {run}");
+        }
+        assert!(ok(s, ["show", "bot@production"]).stdout.contains("1.0.1"));
+        assert_eq!(analysis(s, "late", 0)["next"], "kf ab stop late", "it is in production already");
+    }
+}
+
 #[test]
 fn a_feed_with_a_bad_line_changes_nothing() {
     let s = &Sandbox::new();
     two_bots(s);
-    create(s, "t", ["--metric", "solved", "--guardrail", "quality:score=0.1"]);
+    create(s, "t", ["--metric", "solved", "--guardrail", "quality:score:higher=0.1"]);
     let before = events(s);
     s.write("bad.csv", "unit,variant,solved,quality\na,control,1,0.5\nb,treatment,2,0.5\nc,neither,1,1.5\n");
     let run = refused(s, 1, ["ab", "record", "t", "--from", "bad.csv"]);
@@ -169,6 +233,18 @@ fn a_feed_with_a_bad_line_changes_nothing() {
     assert!(refused(s, 1, ["ab", "record", "t", "--from", "none.csv"]).stderr.contains("cannot read none.csv"));
     assert_eq!(events(s), before);
     assert_eq!(json(&ok(s, ["ab", "show", "t", "--format", "json"]))["batches"], json!([]));
+    // A field that is there twice, and a list that is nobody's name.
+    s.write("twice.jsonl", "{\"unit\": \"a\", \"solved\": 1, \"solved\": 0}\n{\"unit\": [\"z\"], \"solved\": 1}\n");
+    let run = refused(s, 1, ["ab", "record", "t", "--from", "twice.jsonl"]);
+    assert!(run.stderr.contains("twice.jsonl:1:38: `solved` is there twice"), "{run}");
+    assert!(run.stderr.contains("twice.jsonl:2:10: `unit` is `[\"z\"]`, and is to be a text or a number"), "{run}");
+    s.write("twice.csv", "unit,solved,solved\na,1,0\n");
+    assert!(refused(s, 1, ["ab", "record", "t", "--from", "twice.csv"]).stderr.contains("twice.csv:1:13: the column `solved`"));
+    create(s, "large", ["--metric", "cost:mean:lower"]);
+    s.write("large.csv", "unit,variant,cost\na,control,1e308\nb,control,-1e308\n");
+    assert!(refused(s, 1, ["ab", "record", "large", "--from", "large.csv"]).stderr.contains("large.csv:2:11: `cost` is 1e308"));
+    ends(s, 4, ["ab", "analyze", "large"]);
+    ok(s, ["ab", "stop", "large"]);
     // A unit that changes sides between two feeds.
     s.write("one.csv", "unit,variant,solved\na,control,1\n");
     ok(s, ["ab", "record", "t", "--from", "one.csv"]);
@@ -244,6 +320,35 @@ fn a_user_gets_the_same_version_every_time_and_as_a_flag_would() {
     assert_eq!(analysis(s, "greeting", 4)["primary"]["treatment"]["n"], treated);
 }
 
+/// Pairs that all gain the same have no spread, and are no less clear for that.
+#[test]
+fn pairs_that_are_all_alike_are_decided() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    for (name, control, treatment, decision) in [("better", 0, 1, "promote"), ("worse", 1, 0, "keep")] {
+        create(s, name, ["--metric", "solved", "--paired"]);
+        let csv: String = (0..500).map(|i| format!("q{i},control,{control}\nq{i},treatment,{treatment}\n")).collect();
+        s.write("alike.csv", format!("unit,variant,solved\n{csv}"));
+        ok(s, ["ab", "record", name, "--from", "alike.csv"]);
+        let found = analysis(s, name, 0);
+        assert_eq!((&found["decision"], &found["primary"]["probability"]), (&json!(decision), &Value::Null), "{found:#}");
+        assert!(found["reason"].as_str().is_some_and(|r| r.starts_with("all 500 pairs differ by")), "{found:#}");
+    }
+}
+
+/// Six users show by luck what looks like a worse version.
+#[test]
+fn a_few_units_keep_nothing() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    create(s, "early", ["--metric", "solved"]);
+    s.write("early.csv", results(3, (3, 0), (400, 400)));
+    ok(s, ["ab", "record", "early", "--from", "early.csv"]);
+    let found = analysis(s, "early", 4);
+    assert!(found["primary"]["probability"].as_f64().is_some_and(|p| p < 0.05), "{found:#}");
+    assert!(found["reason"].as_str().is_some_and(|r| r.ends_with("fewer than 30 units of a variant keep nothing")), "{found:#}");
+}
+
 /// A user who comes ten times is one user.
 #[test]
 fn a_unit_with_many_records_counts_once() {
@@ -264,62 +369,6 @@ fn a_unit_with_many_records_counts_once() {
     assert_eq!((&primary["control"]["n"], &primary["repeated"]), (&json!(40), &json!(80)), "{found:#}");
     // As rows that are independent 400 of 0.5 and 0.65 would promote.
     assert!(primary["evidence"].as_f64().is_some_and(|e| e < 3.0), "{found:#}");
-}
-
-#[test]
-fn evaluations_of_both_versions_are_pairs() {
-    let s = &Sandbox::new();
-    two_bots(s);
-    let rows = (0..60).map(|i| format!("{{\"id\": \"q{i}\", \"question\": \"Question {i}?\", \"reference\": \"answer {i}\"}}\n"));
-    s.write("golden.jsonl", rows.collect::<String>());
-    let answers = |right: &dyn Fn(usize) -> bool| -> String {
-        let text = |i: usize| if right(i) { format!("answer {i}") } else { "no idea".to_owned() };
-        (0..60).map(|i| format!("{{\"id\": \"q{i}\", \"answer\": \"{}\"}}\n", text(i))).collect()
-    };
-    create(s, "prompts", ["--metric", "exact-match", "--paired"]);
-    let run = refused(s, 1, ["ab", "record", "prompts", "--from", "evaluations"]);
-    assert!(run.stderr.contains("no evaluation on the same dataset") && run.stderr.contains("`kf eval bot@1.0.0`"), "{run}");
-    for (version, right) in [
-        ("bot@1.0.0", &(|i: usize| i.is_multiple_of(2)) as &dyn Fn(usize) -> bool),
-        ("bot@1.0.1", &|i: usize| !i.is_multiple_of(12) || i == 0),
-    ] {
-        s.write("a.jsonl", answers(right));
-        ok(s, ["eval", version, "--dataset", "golden.jsonl", "--answers", "a.jsonl", "--no-gates"]);
-    }
-    let recorded = ok(s, ["ab", "record", "prompts", "--from", "evaluations"]).stdout;
-    assert!(recorded.contains("recorded 120 values"), "{recorded}");
-    assert!(ok(s, ["ab", "record", "prompts", "--from", "evaluations"]).stdout.contains("0 values, 120 there already"));
-    let found = analysis(s, "prompts", 0);
-    assert_eq!((&found["decision"], &found["design"]), (&json!("promote"), &json!("paired")), "{found:#}");
-    // 30 of 60 gained, 4 lost: rows 12, 24, 36 and 48.
-    assert_eq!(found["primary"]["difference"], json!(26.0 / 60.0));
-    assert!(refused(s, 2, ["ab", "assign", "prompts", "--key", "u"]).stderr.contains("both versions"));
-    ok(s, ["fsck"]);
-}
-
-/// Requests as a real gateway counts them, from one reading to the next.
-#[test]
-fn a_gateway_feeds_what_it_counts() {
-    let s = &Sandbox::new();
-    let place = repository(s);
-    register(s, &json!({"new": true}));
-    let _gateway = Gateway::serving(s);
-    place.start(s, "1.0.1");
-    assert_eq!(place.route(&json!({"stable": "1.0.0", "canary": "1.0.1", "weight": 5000})).0, 200);
-    create(s, "errors", ["--metric", "error-rate:lower", "--guardrail", "latency-ms:mean:lower=500"]);
-    let record = || ok(s, ["ab", "record", "errors", "--from", "gateway"]).stdout;
-    assert!(record().contains("recorded 0 values"), "what was before the test does not count");
-    (0..30).for_each(|_| drop(place.get("/")));
-    let new = json(&ok(s, ["ab", "record", "errors", "--from", "gateway", "--format", "json"]))["new"].clone();
-    assert_eq!(new, json!(4));
-    assert!(record().contains("recorded 0 values"), "nothing is counted twice");
-    (0..10).for_each(|_| drop(place.get("/")));
-    record();
-    let found = analysis(s, "errors", 4);
-    let n = |side: &str| found["primary"][side]["n"].as_u64().expect("a number");
-    assert_eq!((n("control") + n("treatment"), &found["counted"], &found["split"]["p_value"]), (40, &json!(true), &Value::Null));
-    assert!(found["guardrails"][0]["control"]["mean"].as_f64().is_some_and(|ms| ms > 0.0), "{found:#}");
-    ok(s, ["fsck"]);
 }
 
 #[test]

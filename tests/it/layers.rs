@@ -24,8 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms of the domain and the siblings each may use.
 const SIBLINGS: &[(&str, &[&str])] = &[
-    // Who gets which version is what a flag says.
-    ("ab", &["flag"]),
+    // Who gets which version is what a flag says, and which values of a metric are better what evaluations know.
+    ("ab", &["flag", "eval"]),
     ("audit", &[]),
     ("alert", &[]),
     ("backup", &["audit"]),

@@ -1,6 +1,7 @@
 //! The integration tests: the real binary against real servers. `docs/testing.md` says how they work.
 
 mod ab;
+mod ab_feeds;
 mod alerts;
 mod alias;
 mod archive;

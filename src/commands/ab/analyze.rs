@@ -3,21 +3,25 @@
 use super::doc::AimDoc;
 use crate::base::error::Result;
 use crate::base::exit::Exit;
-use crate::base::name::Name;
+use crate::base::name::{Name, Stage};
 use crate::base::table::Table;
 use crate::base::text::group;
 use crate::cli::cx::Cx;
 use crate::cli::report::{Block, Report};
-use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, analyse, winner};
+use crate::config::Project;
+use crate::domain::ab::analyse::{Analysis, Compared, Decision, Guarded, MISMATCH, analyse};
 use crate::domain::ab::table::{self, Test};
 use crate::domain::ab::{Design, Setup};
+use crate::domain::registry::table as registry;
+use crate::domain::rollout::setup::Strategy;
+use crate::release::rollout::again::{Like, commands};
 use crate::store::{Mode, View};
 use serde::Serialize;
 
 /// Say which version is better, as far as that is clear by now
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf ab analyze greeting\n  kf ab analyze greeting --format json\n\nExits 0 when it is decided, 4 while it is not, 3 when a guardrail is broken or the split is not the planned one. Look as often as you like."
+    after_long_help = "Examples:\n  kf ab analyze greeting\n  kf ab analyze greeting --format json\n\nExits 0 when it is decided, 4 while it is not, 3 when a guardrail is broken or the split is not the planned one. With the rule `both` look as often as you like."
 )]
 pub(crate) struct Args {
     /// The test
@@ -44,14 +48,13 @@ pub(super) struct Judged {
 
 impl Judged {
     /// Judges a test by what it holds.
-    pub(super) fn of(view: View<'_>, test: &Test) -> Result<Self> {
+    pub(super) fn of(view: View<'_>, project: &Project, test: &Test) -> Result<Self> {
         let Setup { name, control, treatment, design, rule, .. } = test.setup.clone();
         let seen = table::seen(view, &test.setup)?;
         let analysis = analyse(&test.setup, &seen);
-        let reference = winner(analysis.decision).map(|variant| test.setup.arm(variant).reference());
         let next = match analysis.decision {
-            Decision::Promote => reference.map(|r| format!("kf ab stop {name} && kf promote {r} --to production")),
-            Decision::Keep | Decision::Guarded => Some(format!("kf ab stop {name}")),
+            Decision::Promote => Some(released(view, project, test)?),
+            Decision::Keep | Decision::Guarded => Some(stopped(test)),
             Decision::Continue | Decision::Invalid => None,
         };
         Ok(Self {
@@ -63,7 +66,7 @@ impl Judged {
             open: test.open,
             plan: AimDoc::of(&test.setup),
             next: next.filter(|_| test.open),
-            counted: !seen.assigned && design == Design::Split,
+            counted: seen.counted,
             analysis,
         })
     }
@@ -72,13 +75,18 @@ impl Judged {
         let s = &self.analysis.split;
         let n = |n: u64| group(usize::try_from(n).unwrap_or(usize::MAX));
         let units = format!("{} units of control, {} of the treatment", n(s.control), n(s.treatment));
-        match (s.p_value, self.counted) {
-            (Some(p), _) => format!("{units}; the split is the planned one (chance {p:.3} of one as uneven)"),
-            (None, true) => {
-                "requests were counted and not users: the split cannot be checked, and who sends many of them counts often".into()
-            }
-            (None, false) => units,
-        }
+        let often = "who sends many of them counts often";
+        let Some(against) = s.evidence.map(evidence) else {
+            let none = format!("requests were counted and not users: the split cannot be checked, and {often}");
+            return if self.counted { none } else { units };
+        };
+        let bar = group((1.0 / MISMATCH).round() as usize);
+        let said = if s.is_another() {
+            format!("{units}: that is not the planned split (evidence {against}, {bar} is enough)")
+        } else {
+            format!("{units}; the split is the planned one, as far as is seen (evidence {against} against it, {bar} is enough)")
+        };
+        if self.counted { format!("{said}\nrequests were counted besides: {often}") } else { said }
     }
 
     /// How far it is with what was planned.
@@ -99,6 +107,25 @@ impl Judged {
             _ => return None,
         })
     }
+}
+
+fn stopped(test: &Test) -> String {
+    format!("kf ab stop {}", test.setup.name)
+}
+
+/// The steps from a test to the treatment in production, from the stage in which it stands.
+fn released(view: View<'_>, project: &Project, test: &Test) -> Result<String> {
+    let arm = &test.setup.treatment;
+    let version = registry::find_version(view, registry::model(view, &arm.model)?.id, arm.version)?;
+    let stage = version.map(|v| v.stage);
+    let like = Like { strategy: Strategy::Canary, target: None, plan: None };
+    // What users get already is promoted no more.
+    let steps = if stage == Some(Stage::Production) {
+        Vec::new()
+    } else {
+        commands(project, (&arm.model, &arm.reference()), stage, like)
+    };
+    Ok(std::iter::once(stopped(test)).chain(steps).collect::<Vec<_>>().join(" && "))
 }
 
 fn number(value: Option<f64>) -> String {
@@ -193,6 +220,7 @@ impl Report for Judged {
 }
 
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
-    let judged = cx.store(Mode::Read)?.read(|view| Judged::of(view, &table::get(view, &args.name)?))?;
+    let project = &cx.project()?.project;
+    let judged = cx.store(Mode::Read)?.read(|view| Judged::of(view, project, &table::get(view, &args.name)?))?;
     cx.out.emit(&judged)
 }

@@ -19,7 +19,7 @@ use clap_complete::engine::ArgValueCompleter;
 /// Begin a test of one version against another
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf ab create greeting --control bot@1.0.0 --treatment bot@1.1.0 --metric solved\n  kf ab create speed --control bot@production --treatment bot@latest --metric latency-ms:mean:lower --split 20 --effect 50 --sd 400\n  kf ab create prompts --control bot@1.0.0 --treatment bot@1.1.0 --metric token-f1:score --paired\n\nA metric is NAME[:rate|:score|:mean][:higher|:lower]; a rate of which higher is better unless it says otherwise. What is decided here never changes."
+    after_long_help = "Examples:\n  kf ab create greeting --control bot@1.0.0 --treatment bot@1.1.0 --metric solved\n  kf ab create speed --control bot@production --treatment bot@latest --metric latency-ms:mean:lower --split 20 --effect 50 --sd 400\n  kf ab create prompts --control bot@1.0.0 --treatment bot@1.1.0 --metric token-f1 --paired\n\nA metric is NAME[:rate|:score|:mean][:higher|:lower]. What is left out is what kf knows of the name (error-rate, latency-…, cost-…, metrics of `kf eval`), else a rate of which higher is better; a guardrail of another name must have its direction. What is decided here never changes."
 )]
 pub(crate) struct Args {
     /// The test
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// The metric that decides
     #[arg(long, value_name = "METRIC")]
     metric: Metric,
-    /// A metric that must not get worse by more than a margin; again for more
+    /// A metric that must not get worse by more than a margin, such as error-rate=0.01 or quality:score:higher=0.05; again for more
     #[arg(long = "guardrail", value_name = "METRIC=MARGIN")]
     guardrails: Vec<Guardrail>,
     /// The part of the users that gets the treatment, in percent

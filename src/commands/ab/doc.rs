@@ -40,12 +40,15 @@ pub(super) fn units(size: Option<Size>, effect: f64, power: f64, design: Design)
     let n = |n: u64| group(usize::try_from(n).unwrap_or(usize::MAX));
     match size {
         Some(Size { once, looking: Some(looking) }) => format!(
-            "a difference of {effect} is found with a chance of {power} by {} {what}, looking whenever you like ({} looking once, at the end)",
+            "a difference of {effect} is found with a chance of {power} by {} {what}, looking whenever you like ({} looking once, at the end, by `--rule bayes`)",
             n(looking),
             n(once)
         ),
         Some(Size { once, looking: None }) => {
-            format!("a difference of {effect} is found with a chance of {power} by {} {what} looking once, at the end", n(once))
+            format!(
+                "a difference of {effect} is found with a chance of {power} by {} {what} looking once, at the end, by `--rule bayes`",
+                n(once)
+            )
         }
         None => format!("no number of {what} finds a difference of {effect}"),
     }

@@ -8,7 +8,7 @@ use crate::cli::cx::Cx;
 use crate::cli::out::sentences;
 use crate::cli::report::{Block, Report};
 use crate::domain::ab::feed::{self, Problems, Records};
-use crate::domain::ab::record::{self, Recorded, Source, Value};
+use crate::domain::ab::record::{self, EVALUATIONS, GATEWAY, Recorded, Source, Value};
 use crate::domain::ab::{Setup, table};
 use crate::release::ab::{Fed, from_counts, from_evaluations};
 use crate::release::rollout::start::place;
@@ -42,6 +42,8 @@ struct Done {
     recorded: Recorded,
     /// Fields of the feed that are nothing of the test.
     unused: Vec<String>,
+    /// Metrics that only one of the two versions has scores of, with what to do.
+    lacking: Vec<String>,
 }
 
 impl Report for Done {
@@ -62,9 +64,6 @@ impl Report for Done {
     }
 }
 
-const EVALUATIONS: &str = "evaluations";
-const GATEWAY: &str = "gateway";
-
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let store = cx.store(Mode::Write)?;
     let setup = store.read(|view| table::get(view, &args.name))?.setup;
@@ -74,7 +73,7 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         GATEWAY => from_gateway(cx, &store, &setup, args.target.as_ref())?,
         file => {
             lines = Lines::of(cx, &setup, file)?;
-            Fed { values: lines.values(&setup), cursor: None }
+            Fed { values: lines.values(&setup), ..Fed::default() }
         }
     };
     let source = Source { name: &args.from, cursor: fed.cursor.as_deref() };
@@ -82,8 +81,9 @@ pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         lines.check(tx.view(), &setup)?;
         record::batch(tx, &args.name, source, &fed.values)
     })?;
+    fed.lacking.iter().for_each(|lacking| cx.out.warn(&format!("warning: {lacking}")));
     let unused = lines.read.unused.into_iter().collect();
-    cx.out.emit(&Done { test: args.name.clone(), from: args.from.clone(), recorded, unused })
+    cx.out.emit(&Done { test: args.name.clone(), from: args.from.clone(), recorded, unused, lacking: fed.lacking })
 }
 
 fn from_gateway(cx: &Cx, store: &Store, setup: &Setup, target: Option<&Name>) -> Result<Fed> {

@@ -50,8 +50,9 @@ impl Report for Stopped {
 }
 
 pub(super) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
+    let project = &cx.project()?.project;
     let stopped = cx.store(Mode::Write)?.write(|tx| {
-        let judged = Judged::of(tx.view(), &table::get(tx.view(), &args.name)?)?;
+        let judged = Judged::of(tx.view(), project, &table::get(tx.view(), &args.name)?)?;
         let event = record::stop(tx, &args.name, &judged.analysis, (args.ticket.as_deref(), args.reason.as_deref()))?;
         Ok(Stopped { test: args.name.clone(), decision: judged.analysis.decision, why: judged.analysis.reason, event })
     })?;

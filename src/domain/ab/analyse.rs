@@ -1,31 +1,32 @@
 //! What was seen of a test, judged. Pure: sums in, a decision with its reasons out.
 //!
 //! * The chance that the treatment is better is Bayes' ([`crate::stats::posterior`]): at least [`PROMOTE`] promotes, at most [`KEEP`] keeps.
-//! * Whoever looks every day and stops when the chance is high enough promotes too often: looking after every 20 of 2,000 units, about two
-//!   in five tests of a version against itself (docs/ab.md has the figures). So a promotion also takes evidence that holds at every look
-//!   ([`crate::stats::sequential`]), unless the test's rule is `bayes`. Keeping control takes the chance alone: it costs a better version at
-//!   worst, and no user is given a worse one.
+//! * Whoever looks every day and stops when the chance is high enough promotes too often: looking after every 20 of 2,000 units, about one
+//!   in three tests of a version against itself (docs/ab.md has the figures). So a promotion also takes evidence that holds at every look
+//!   ([`crate::stats::sequential`]), unless the test's rule is `bayes`. Whoever looks often also sees a low chance of a better version by
+//!   luck, most of all after a few units, so keeping control takes 30 units of each variant and either the units of the plan or
+//!   evidence that holds at every look.
+//! * Where all values of a variant are alike there is no spread, and so no chance; the evidence decides alone.
 //! * Guardrails: each is held against its margin by evidence of the same kind, both ways. One that is surely worse by more (Holm over all of
 //!   them) stops the test; a promotion needs every one surely within its margin, which needs no correction since all must hold.
-//! * A split that did not come out as planned means that units were lost on the way, and then no number means what it says.
+//! * A split that did not come out as planned means that units were lost on the way, and then no number means what it says. That, too, is
+//!   held against evidence that may be looked at whenever one likes ([`crate::stats::split`]).
 
-use super::{Better, Design, Guardrail, Kind, Metric, Rule, Setup, Variant};
+use super::compare::{LOG_MAX, compare, guard};
+use super::decide::{Case, decide};
+use super::{Design, Metric, Setup};
 use crate::base::name::words;
-use crate::stats::contingency::{fits, newcombe};
+use crate::stats::contingency::fits;
 use crate::stats::describe::Moments;
-use crate::stats::interval::{CONFIDENCE, z_quantile};
-use crate::stats::power::{ALPHA, POWER};
-use crate::stats::{evidence, multiplicity, posterior, sequential, tail};
+use crate::stats::split::of_split;
 use serde::Serialize;
 
 /// The chance of being better from which on the treatment is promoted.
 pub const PROMOTE: f64 = 0.95;
 /// The chance of being better up to which control is kept.
 pub const KEEP: f64 = 0.05;
-/// The chance of a split as uneven as this when nothing is wrong, below which nothing is believed.
+/// The chance at most that a sound split is ever called another one, however often one looks.
 pub const MISMATCH: f64 = 0.001;
-/// How large a difference is looked for where nobody planned one, in standard deviations (Cohen's small effect is 0.2).
-pub const REACH: f64 = 0.1;
 
 /// The values of a metric, one a unit.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,12 +48,12 @@ pub struct Values {
 /// What was seen of a test.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// Units of control.
+    /// Units of control; what somebody counted has none.
     pub control: u64,
     /// Units of the treatment.
     pub treatment: u64,
-    /// True when all of them are units that were assigned, and none a sum that somebody counted.
-    pub assigned: bool,
+    /// True when there are sums among the values that somebody counted.
+    pub counted: bool,
     /// The values of each metric, in the order of [`Setup::metrics`].
     pub values: Vec<Values>,
 }
@@ -117,6 +118,8 @@ pub struct Compared {
     pub loss_keep: Option<f64>,
     /// The evidence that the treatment is better: 20 has a chance of 5 % at most of ever coming up when it is not.
     pub evidence: f64,
+    /// The evidence that the treatment is not better by the difference that was planned; without a plan, that it is worse.
+    pub evidence_keep: f64,
     /// The least difference that so many units show with power 0.8, looking once.
     pub detectable: Option<f64>,
     /// Units with more than one record, whose mean counts.
@@ -148,8 +151,17 @@ pub struct Split {
     pub treatment: u64,
     /// The planned part of the treatment, as a share of 1.
     pub planned: f64,
-    /// The chance of a split as uneven; `None` when it says nothing: pairs, sums that somebody counted, no units.
+    /// The chance of a split as uneven, for whoever looks once; `None` when it says nothing: pairs, no units.
     pub p_value: Option<f64>,
+    /// The evidence that the split is not the planned one: 1,000 has a chance of 0.1 % at most of ever coming up while it is. `None` as above.
+    pub evidence: Option<f64>,
+}
+
+impl Split {
+    /// True when it is not the planned one.
+    pub fn is_another(&self) -> bool {
+        self.evidence.is_some_and(|e| e >= 1.0 / MISMATCH)
+    }
 }
 
 /// A test judged.
@@ -175,7 +187,8 @@ pub fn analyse(setup: &Setup, seen: &Seen) -> Analysis {
     let primary = compare(setup, &setup.metric, values(0), reach);
     let guardrails = guard(setup, &|i| values(i + 1));
     let split = split(setup, seen);
-    let (decision, reason) = decide(setup, &split, &primary, &guardrails);
+    let (decision, reason) =
+        decide(&Case { setup, split: &split, primary: &primary, guardrails: &guardrails, values: values(0) });
     Analysis { split, primary, guardrails, decision, reason }
 }
 
@@ -183,218 +196,19 @@ fn split(setup: &Setup, seen: &Seen) -> Split {
     let planned = setup.split.share();
     // Of what somebody counted the units are not known, only how many values there are.
     let counted = || seen.values.first().map_or((0, 0), |v| (v.control.n, v.treatment.n));
-    let (control, treatment) =
-        if seen.assigned || setup.design == Design::Paired { (seen.control, seen.treatment) } else { counted() };
-    let said = seen.assigned && setup.design == Design::Split;
+    let units = seen.control + seen.treatment > 0;
+    let (control, treatment) = if seen.counted && !units { counted() } else { (seen.control, seen.treatment) };
+    let said = units && setup.design == Design::Split;
     let p_value = said.then(|| fits(&[seen.control, seen.treatment], &[1.0 - planned, planned])).flatten();
-    Split { control, treatment, planned, p_value }
-}
-
-fn decide(setup: &Setup, split: &Split, primary: &Compared, guardrails: &[Guarded]) -> (Decision, String) {
-    if let Some(p) = split.p_value.filter(|p| *p < MISMATCH) {
-        let (t, c, part) = (split.treatment, split.control, 100.0 * split.planned);
-        return (
-            Decision::Invalid,
-            format!(
-                "{t} units of the treatment and {c} of control are not a split of {part} % (chance {p:.2e}): units were lost on the way"
-            ),
-        );
-    }
-    let named = |state: Held| -> Vec<&str> {
-        guardrails.iter().filter(|g| g.state == state).map(|g| g.compared.metric.name.as_str()).collect()
-    };
-    let broken = named(Held::Broken);
-    if !broken.is_empty() {
-        return (Decision::Guarded, format!("worse than control by more than the margin: {}", broken.join(", ")));
-    }
-    let Some(chance) = primary.probability else {
-        return (Decision::Continue, format!("{} has too few values to say anything", primary.metric.name));
-    };
-    if chance <= KEEP {
-        return (Decision::Keep, format!("the treatment is better with a chance of {chance:.4} only"));
-    }
-    if chance < PROMOTE {
-        return (
-            Decision::Continue,
-            format!("the treatment is better with a chance of {chance:.4}: {KEEP} keeps control, {PROMOTE} promotes"),
-        );
-    }
-    let bar = 1.0 / ALPHA;
-    if setup.rule == Rule::Both && primary.evidence < bar {
-        let why = format!(
-            "the chance is {chance:.4}, but whoever looks again and again sees that by luck too: the evidence is {:.2}, {bar} promotes",
-            primary.evidence
-        );
-        return (Decision::Continue, why);
-    }
-    let open = named(Held::Open);
-    if !open.is_empty() {
-        return (
-            Decision::Continue,
-            format!("the treatment is better, but not yet surely within the margin: {}", open.join(", ")),
-        );
-    }
-    (Decision::Promote, format!("the treatment is better with a chance of {chance:.4}"))
-}
-
-/// Of moments those of the values turned so that more is better, and within 0 to 1 where they were.
-fn turned(metric: &Metric, values: &Moments) -> Moments {
-    match (metric.better, metric.kind) {
-        (Better::Higher, _) => *values,
-        (Better::Lower, Kind::Mean) => Moments { mean: -values.mean, ..*values },
-        (Better::Lower, _) => Moments { mean: 1.0 - values.mean, ..*values },
-    }
-}
-
-/// The values of a metric turned so that more is better.
-fn better(metric: &Metric, values: &Values) -> Values {
-    let (control, treatment) = (turned(metric, &values.control), turned(metric, &values.treatment));
-    let mut good = Values { control, treatment, ..values.clone() };
-    if metric.better == Better::Lower {
-        good.pairs.mean = -good.pairs.mean;
-        good.differences.iter_mut().for_each(|d| *d = -*d);
-    }
-    good
-}
-
-/// A count of ones; moments of zeros and ones give it back exactly.
-fn hits(values: &Moments) -> (u64, u64) {
-    ((values.mean * values.n as f64).round() as u64, values.n)
-}
-
-/// How large a difference is looked for: what was planned, else a part of the spread.
-fn reach_of(planned: Option<f64>, values: &[&Moments]) -> f64 {
-    let spread = values.iter().map(|m| m.squares()).sum::<f64>() / values.iter().map(|m| m.n as f64).sum::<f64>().max(1.0);
-    planned.unwrap_or(REACH * spread.sqrt())
-}
-
-fn compare(setup: &Setup, metric: &Metric, values: &Values, planned: Option<f64>) -> Compared {
-    let good = better(metric, values);
-    let paired = setup.design == Design::Paired;
-    let rates = metric.kind == Kind::Rate && values.binary && !paired;
-    let found = if paired {
-        posterior::of_pairs(&good.pairs)
-    } else if rates {
-        posterior::of_rates(hits(&good.control), hits(&good.treatment)).filter(|_| good.control.n + good.treatment.n > 0)
-    } else {
-        posterior::of_means(&good.control, &good.treatment)
-    };
-    let log = match (paired, metric.kind) {
-        (true, Kind::Mean) => sequential::of_pairs(&good.pairs, reach_of(planned, &[&good.pairs])),
-        (true, _) => sequential::of_bounded(&good.differences, 0.0),
-        (false, _) if rates => sequential::of_rates(hits(&good.control), hits(&good.treatment), setup.split.share()),
-        (false, Kind::Mean) => {
-            sequential::of_means(&good.control, &good.treatment, reach_of(planned, &[&good.control, &good.treatment]))
-        }
-        (false, _) => evidence::of_drop(&good.treatment, &good.control, 0.0),
-    };
-    let side = |m: &Moments| Side { n: m.n, mean: (m.n > 0).then_some(m.mean) };
-    let both = values.control.n > 0 && values.treatment.n > 0;
-    let difference = if paired {
-        (values.pairs.n > 0).then_some(values.pairs.mean)
-    } else {
-        both.then_some(values.treatment.mean - values.control.mean)
-    };
-    let (range, error) = range(values, paired, rates, difference);
-    Compared {
-        metric: metric.clone(),
-        control: side(&values.control),
-        treatment: side(&values.treatment),
-        difference,
-        low: range.map(|r| r.0),
-        high: range.map(|r| r.1),
-        probability: found.map(|p| p.higher),
-        loss_promote: found.map(|p| p.loss_second),
-        loss_keep: found.map(|p| p.loss_first),
-        // Beyond e^700 nothing is left to be told apart.
-        evidence: log.min(700.0).exp(),
-        detectable: error.and_then(|e| Some((z_quantile(1.0 - ALPHA)? + z_quantile(2.0 * POWER - 1.0)?) * e)),
-        repeated: values.repeated,
-    }
-}
-
-/// The 95 % interval of a difference and its standard error.
-fn range(values: &Values, paired: bool, rates: bool, difference: Option<f64>) -> (Option<(f64, f64)>, Option<f64>) {
-    let Some(difference) = difference else { return (None, None) };
-    let (one, two) = (&values.control, &values.treatment);
-    if rates {
-        let part = |m: &Moments| m.mean * (1.0 - m.mean) / m.n as f64;
-        let error = (part(one) + part(two)).sqrt();
-        let range = newcombe(hits(one), hits(two), CONFIDENCE).map(|i| (i.low, i.high));
-        return (range, Some(error).filter(|e| *e > 0.0));
-    }
-    let student = if paired {
-        let n = values.pairs.n as f64;
-        (values.pairs.n > 1 && values.pairs.sd > 0.0).then(|| (values.pairs.sd / n.sqrt(), n - 1.0))
-    } else {
-        posterior::welch(one, two)
-    };
-    let range = student.and_then(|(error, degrees)| {
-        let half = error * tail::t_critical(1.0 - CONFIDENCE, degrees)?;
-        Some((difference - half, difference + half))
-    });
-    (range, student.map(|s| s.0))
-}
-
-/// ln E that the treatment is worse by more than a margin, and that it is not.
-fn against_margin(setup: &Setup, guardrail: &Guardrail, values: &Values) -> (f64, f64) {
-    let Guardrail { metric, margin } = guardrail;
-    let good = better(metric, values);
-    let flipped = |m: &Moments| Moments { mean: -m.mean, ..*m };
-    let moved = |m: &Moments| Moments { mean: m.mean + margin, ..*m };
-    match (setup.design, metric.kind) {
-        (Design::Paired, Kind::Mean) => {
-            let worse = flipped(&moved(&good.pairs));
-            (sequential::of_pairs(&worse, *margin), sequential::of_pairs(&moved(&good.pairs), *margin))
-        }
-        (Design::Paired, _) => {
-            let worse: Vec<f64> = good.differences.iter().map(|d| -d).collect();
-            (sequential::of_bounded(&worse, *margin), sequential::of_bounded(&good.differences, -margin))
-        }
-        (Design::Split, Kind::Mean) => {
-            let treatment = moved(&good.treatment);
-            (sequential::of_means(&treatment, &good.control, *margin), sequential::of_means(&good.control, &treatment, *margin))
-        }
-        (Design::Split, _) => (
-            evidence::of_drop(&good.control, &good.treatment, *margin),
-            evidence::of_drop(&good.treatment, &good.control, -margin),
-        ),
-    }
-}
-
-fn guard<'v>(setup: &Setup, values: &dyn Fn(usize) -> &'v Values) -> Vec<Guarded> {
-    let logs: Vec<(f64, f64)> = setup.guardrails.iter().enumerate().map(|(i, g)| against_margin(setup, g, values(i))).collect();
-    let chance = |log: f64| (-log).exp().min(1.0);
-    let broken: Vec<f64> = logs.iter().map(|(broken, _)| chance(*broken)).collect();
-    let broken = multiplicity::holm(&broken).unwrap_or_else(|| vec![1.0; logs.len()]);
-    let one = |(i, guardrail): (usize, &Guardrail)| {
-        let (p_broken, p_holds) = (broken[i], chance(logs[i].1));
-        let state = if p_broken <= ALPHA {
-            Held::Broken
-        } else if p_holds <= ALPHA {
-            Held::Holds
-        } else {
-            Held::Open
-        };
-        let compared = compare(setup, &guardrail.metric, values(i), None);
-        Guarded { compared, margin: guardrail.margin, p_broken, p_holds, state }
-    };
-    setup.guardrails.iter().enumerate().map(one).collect()
-}
-
-/// The variant that a decision leaves to users; `None` while there is none.
-pub fn winner(decision: Decision) -> Option<Variant> {
-    match decision {
-        Decision::Promote => Some(Variant::Treatment),
-        Decision::Keep | Decision::Guarded => Some(Variant::Control),
-        Decision::Continue | Decision::Invalid => None,
-    }
+    let evidence = said.then(|| of_split(seen.control, seen.treatment, planned).min(LOG_MAX).exp());
+    Split { control, treatment, planned, p_value, evidence }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ab::tests::setup;
+    use crate::domain::ab::{Aim, Rule};
 
     /// Zeros and ones.
     fn rate(hits: u64, n: u64) -> Moments {
@@ -408,7 +222,7 @@ mod tests {
 
     fn seen(values: Vec<Values>) -> Seen {
         let (control, treatment) = (values[0].control.n, values[0].treatment.n);
-        Seen { control, treatment, assigned: true, values }
+        Seen { control, treatment, counted: false, values }
     }
 
     fn of(metric: &str, control: (u64, u64), treatment: (u64, u64)) -> Analysis {
@@ -456,11 +270,70 @@ mod tests {
             pairs: Moments::of(&differences).expect("finite"),
             ..Values::default()
         };
-        let found = analyse(&paired, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs.clone()] });
+        let found = analyse(&paired, &Seen { control: 200, treatment: 200, counted: false, values: vec![pairs.clone()] });
         assert_eq!((found.decision, found.split.p_value), (Decision::Promote, None), "{found:?}");
         let means = Setup { metric: "latency:mean:lower".parse().expect("one"), ..paired };
-        let found = analyse(&means, &Seen { control: 200, treatment: 200, assigned: false, values: vec![pairs] });
+        let found = analyse(&means, &Seen { control: 200, treatment: 200, counted: false, values: vec![pairs] });
         assert_eq!(found.decision, Decision::Keep, "{found:?}");
+    }
+
+    /// Three users of each variant show a low chance by luck, and so does whoever looks often.
+    #[test]
+    fn keeping_takes_as_much_as_luck_does_not_bring() {
+        let few = of("converted", (3, 3), (0, 3));
+        assert!(few.primary.probability.is_some_and(|p| p < KEEP), "{few:?}");
+        assert!(few.decision == Decision::Continue && few.reason.contains("fewer than 30 units"), "{}", few.reason);
+        let judge = |rule: Rule, aim: Option<Aim>, control: (u64, u64), treatment: (u64, u64)| {
+            let s = Setup { rule, aim, ..setup("converted", &[]) };
+            analyse(&s, &seen(vec![values(rate(control.0, control.1), rate(treatment.0, treatment.1))]))
+        };
+        assert_eq!(judge(Rule::Bayes, None, (3, 3), (0, 3)).decision, Decision::Keep, "by the chance alone");
+        let aim = Some(Aim { effect: 0.05, base: 0.2, power: 0.8 });
+        let unclear = judge(Rule::Both, aim, (12, 40), (5, 40));
+        assert!(unclear.primary.probability.is_some_and(|p| p < KEEP), "{unclear:?}");
+        assert!(unclear.decision == Decision::Continue && unclear.reason.contains("80 of the planned"), "{}", unclear.reason);
+        assert!(judge(Rule::Both, None, (12, 40), (5, 40)).reason.contains("the evidence that it is worse is"));
+        let clear = judge(Rule::Both, aim, (240, 800), (150, 800));
+        assert!(clear.decision == Decision::Keep && clear.primary.evidence_keep > 20.0, "{clear:?}");
+        // All units of the plan are there.
+        let planned = judge(Rule::Both, aim, (1_000, 5_000), (930, 5_000));
+        assert_eq!(planned.decision, Decision::Keep, "{planned:?}");
+    }
+
+    /// Without a spread there is no chance, and the evidence decides.
+    #[test]
+    fn values_that_are_all_alike_are_decided_by_the_evidence() {
+        let paired = |metric: &str, n: usize, difference: f64, aim: Option<Aim>| {
+            let differences = vec![difference; n];
+            let of = |mean| Moments { n: n as u64, mean, sd: 0.0 };
+            let pairs = Moments::of(&differences).expect("finite");
+            let values = Values { control: of(0.5), treatment: of(0.5 + difference), pairs, differences, ..Values::default() };
+            let s = Setup { design: Design::Paired, aim, ..setup(metric, &[]) };
+            let found = analyse(&s, &Seen { control: n as u64, treatment: n as u64, counted: false, values: vec![values] });
+            assert_eq!(found.primary.probability, None);
+            found
+        };
+        for metric in ["quality:score", "quality:mean"] {
+            let better = paired(metric, 500, 0.5, None);
+            assert_eq!(better.decision, Decision::Promote, "{better:?}");
+            assert!(better.reason.starts_with("all 500 pairs differ by 0.5: the treatment is better"), "{}", better.reason);
+            assert_eq!(paired(metric, 500, -0.5, None).decision, Decision::Keep);
+            assert_eq!(paired(&format!("{metric}:lower"), 500, -0.5, None).decision, Decision::Promote);
+            assert!(paired(metric, 20, 0.5, None).reason.contains("too few values"));
+            assert_eq!(paired(metric, 500, 0.0, None).decision, Decision::Continue);
+            let aim = Some(Aim { effect: 0.2, base: 0.2, power: 0.8 });
+            assert_eq!(paired(metric, 500, 0.0, aim).decision, Decision::Keep, "it is not better by 0.2");
+        }
+        let split = |metric: &str, one: f64, two: f64| {
+            let of = |mean| Moments { n: 200, mean, sd: 0.0 };
+            let values = Values { control: of(one), treatment: of(two), ..Values::default() };
+            analyse(&setup(metric, &[]), &seen(vec![values]))
+        };
+        assert_eq!(split("quality:score", 0.0, 1.0).decision, Decision::Promote);
+        assert_eq!(split("latency:mean:lower", 400.0, 350.0).decision, Decision::Promote);
+        assert_eq!(split("latency:mean:lower", 350.0, 400.0).decision, Decision::Keep);
+        let same = split("latency:mean:lower", 350.0, 350.0);
+        assert!(same.decision == Decision::Continue && same.reason.contains("alike"), "{}", same.reason);
     }
 
     #[test]
@@ -511,9 +384,18 @@ mod tests {
         let found = analyse(&setup("converted", &[]), &s);
         assert_eq!(found.decision, Decision::Invalid);
         assert!(found.reason.contains("units were lost on the way"), "{}", found.reason);
-        s.assigned = false;
-        assert_eq!(analyse(&setup("converted", &[]), &s).decision, Decision::Promote, "requests are not units");
-        let nothing = analyse(&setup("converted", &[]), &Seen { assigned: true, ..Seen::default() });
+        s.counted = true;
+        assert_eq!(analyse(&setup("converted", &[]), &s).decision, Decision::Invalid, "requests change nothing of the units");
+        (s.control, s.treatment) = (0, 0);
+        let requests = analyse(&setup("converted", &[]), &s);
+        assert_eq!((requests.decision, requests.split.p_value), (Decision::Promote, None), "requests are not units");
+        assert_eq!((requests.split.control, requests.split.treatment), (1_000, 1_000));
+        // What one look in a thousand shows by luck proves nothing to whoever looks often.
+        (s.control, s.treatment) = (5_170, 4_830);
+        let lucky = analyse(&setup("converted", &[]), &s);
+        assert!(lucky.split.p_value.is_some_and(|p| p < MISMATCH) && !lucky.split.is_another(), "{lucky:?}");
+        assert_eq!(lucky.decision, Decision::Promote);
+        let nothing = analyse(&setup("converted", &[]), &Seen::default());
         assert_eq!((nothing.decision, nothing.primary.detectable), (Decision::Continue, None));
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! A line has a `unit`, the values of metrics under their names (or within `metrics`), and may have a `variant` (else the one that the unit
 //! is assigned) and an `id` (else the unit: one record each). What is wrong is said with its line and column, for all lines at once, and
-//! then nothing of the file counts. A value that is not there is absent, never 0.
+//! then nothing of the file counts. A value that is not there is absent, never 0; one that is there twice is neither.
+
+mod object;
 
 use super::{Design, Kind, Metric, RESERVED, Setup, Variant};
 use crate::base::text::visible;
 use crate::data::separator::separator;
-use serde_json::value::RawValue;
+use object::Field;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -21,7 +23,7 @@ const ID_MAX: usize = 1024;
 pub struct Record {
     /// Where it stands, from 1.
     pub line: u64,
-    /// Its id: a second one with it is the same record.
+    /// Its id: a second one of the unit with it is the same record.
     pub id: String,
     /// Whose it is.
     pub unit: String,
@@ -124,6 +126,8 @@ struct Cell<'t> {
     text: &'t str,
     /// True for a JSON text, which is in quotes.
     quoted: bool,
+    /// True for a JSON list, object, true or false, which name nobody.
+    nameless: bool,
 }
 
 struct Reader<'s> {
@@ -131,8 +135,8 @@ struct Reader<'s> {
     metrics: Vec<&'s Metric>,
     found: Records,
     problems: Problems,
-    /// Where an id was first, of the treatment or not.
-    ids: BTreeMap<(bool, String), u64>,
+    /// Where an id of a unit was first, of the treatment or not.
+    ids: BTreeMap<(bool, String, String), u64>,
     /// What a unit got, and where.
     units: BTreeMap<String, (Variant, u64)>,
 }
@@ -143,41 +147,46 @@ impl Reader<'_> {
             if text.trim().is_empty() {
                 continue;
             }
-            match serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
-                Ok(fields) => {
-                    let Some(flat) = self.flat(line, text, fields) else { continue };
-                    self.take(line, flat.iter().map(|f| (f.name.as_str(), f.cell())).collect());
-                }
-                Err(e) => {
-                    let said = e.to_string();
-                    let why = said.rsplit_once(" at line ").map_or(said.as_str(), |(why, _)| why);
-                    let column = text.get(..e.column().saturating_sub(1)).map_or(e.column(), |t| t.chars().count() + 1);
-                    self.problems.add(line, column.max(1), format!("not a JSON object: {why}"));
-                }
+            match object::fields(text) {
+                Ok(fields) => self.once(line, &fields),
+                Err((column, what)) => self.problems.add(line, column, what),
             }
         }
     }
 
-    /// The fields of an object, those of `metrics` among them.
-    fn flat(&mut self, line: u64, text: &str, fields: BTreeMap<String, &RawValue>) -> Option<Vec<Field>> {
-        // A value is a part of the line, so its place is the distance of the two.
-        let column = |raw: &RawValue| {
-            let at = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-            text.get(..at).map_or(1, |before| before.chars().count() + 1)
-        };
-        let mut flat = Vec::new();
-        for (name, raw) in fields {
-            if name != "metrics" {
-                flat.extend(field(name, column(raw), raw.get()));
-                continue;
-            }
-            let Ok(inner) = serde_json::from_str::<BTreeMap<String, &RawValue>>(raw.get()) else {
-                self.problems.add(line, column(raw), "`metrics` is not an object of numbers");
-                return None;
-            };
-            flat.extend(inner.into_iter().filter_map(|(name, raw)| field(name, column(raw), raw.get())));
+    /// Takes an object, of which no field that counts may be there twice.
+    fn once(&mut self, line: u64, fields: &[Field]) {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let twice: Vec<&Field> = fields.iter().filter(|f| !seen.insert(&f.name) && self.is_ours(&f.name)).collect();
+        for field in &twice {
+            self.problems.add(line, field.column, format!("`{}` is there twice", field.name));
         }
-        Some(flat)
+        if twice.is_empty() {
+            self.take(
+                line,
+                fields.iter().filter(|f| f.text != "null" || f.quoted).map(|f| (f.name.as_str(), f.cell())).collect(),
+            );
+        }
+    }
+
+    /// Whether a field is one of the test.
+    fn is_ours(&self, name: &str) -> bool {
+        RESERVED.contains(&name) || self.metrics.iter().any(|m| m.name.as_str() == name)
+    }
+
+    /// The names of the columns; `None` where they are no header of results.
+    fn header(&mut self, line: u64, raw: &str, by: u8, record: &csv::StringRecord) -> Option<Vec<String>> {
+        let names: Vec<String> = record.iter().map(|n| n.trim().to_owned()).collect();
+        let before = self.problems.count;
+        for (i, name) in names.iter().enumerate().filter(|(i, name)| names[..*i].contains(name)) {
+            if self.is_ours(name) {
+                self.problems.add(line, column_of(raw, by, i), format!("the column `{name}` is there twice"));
+            }
+        }
+        if !names.iter().any(|n| n == "unit") {
+            self.problems.add(line, 1, "the header has no column `unit`");
+        }
+        (self.problems.count == before).then_some(names)
     }
 
     fn csv(&mut self, text: &str) {
@@ -193,23 +202,20 @@ impl Reader<'_> {
                 }
             };
             let (line, start) = record.position().map_or((1, 0), |p| (p.line(), usize::try_from(p.byte()).unwrap_or(0)));
+            let raw = text.get(start..).unwrap_or_default();
             let Some(names) = &header else {
-                header = Some(record.iter().map(|n| n.trim().to_owned()).collect());
-                if !record.iter().any(|n| n.trim() == "unit") {
-                    self.problems.add(line, 1, "the header has no column `unit`");
-                    return;
-                }
+                let Some(names) = self.header(line, raw, by, &record) else { return };
+                header = Some(names);
                 continue;
             };
             if record.len() != names.len() {
                 self.problems.add(line, 1, format!("{} values under {} columns", record.len(), names.len()));
                 continue;
             }
-            let raw = text.get(start..).unwrap_or_default();
             let column = |i: usize| column_of(raw, by, i);
             let cells = names.iter().zip(record.iter()).enumerate().filter(|(_, (_, v))| !v.trim().is_empty());
-            let cells =
-                cells.map(|(i, (name, value))| (name.as_str(), Cell { column: column(i), text: value.trim(), quoted: false }));
+            let cell = |i, text| Cell { column: column(i), text, quoted: false, nameless: false };
+            let cells = cells.map(|(i, (name, value))| (name.as_str(), cell(i, value.trim())));
             let cells: BTreeMap<&str, Cell<'_>> = cells.collect();
             self.take(line, cells);
         }
@@ -230,8 +236,8 @@ impl Reader<'_> {
                 }
             }
         }
-        let ours = |name: &str| RESERVED.contains(&name) || self.metrics.iter().any(|m| m.name.as_str() == name);
-        self.found.unused.extend(cells.keys().filter(|name| !ours(name)).map(|name| (*name).to_owned()));
+        let unused: Vec<String> = cells.keys().filter(|name| !self.is_ours(name)).map(|name| (*name).to_owned()).collect();
+        self.found.unused.extend(unused);
         let unit = self.id(line, cells.get("unit"), "unit");
         let id = cells.get("id").and_then(|cell| self.id(line, Some(cell), "id"));
         let Some(unit) = unit else { return };
@@ -261,6 +267,11 @@ impl Reader<'_> {
             self.problems.add(line, 1, format!("it has no `{what}`"));
             return None;
         };
+        if cell.nameless {
+            let shown = visible(cell.text, 40);
+            self.problems.add(line, cell.column, format!("`{what}` is `{shown}`, and is to be a text or a number"));
+            return None;
+        }
         if cell.text.is_empty() || cell.text.len() > ID_MAX || cell.text.contains('\0') {
             self.problems.add(
                 line,
@@ -281,7 +292,7 @@ impl Reader<'_> {
                 return self.problems.add(record.line, column, what);
             }
         }
-        let key = (record.variant == Variant::Treatment, record.id.clone());
+        let key = (record.variant == Variant::Treatment, record.unit.clone(), record.id.clone());
         if let Some(at) = self.ids.get(&key) {
             let hint = "give each record an `id` where a unit has several";
             let what = format!("`{}` is on line {at} already: {hint}", visible(&record.id, 40));
@@ -290,27 +301,6 @@ impl Reader<'_> {
         self.ids.insert(key, record.line);
         self.found.records.push(record);
     }
-}
-
-/// A field of a JSON object, with its text without quotes.
-struct Field {
-    name: String,
-    column: usize,
-    text: String,
-    quoted: bool,
-}
-
-impl Field {
-    fn cell(&self) -> Cell<'_> {
-        Cell { column: self.column, text: &self.text, quoted: self.quoted }
-    }
-}
-
-/// A field; none of `null`.
-fn field(name: String, column: usize, raw: &str) -> Option<Field> {
-    let quoted = raw.starts_with('"');
-    let text = if quoted { serde_json::from_str(raw).unwrap_or_default() } else { raw.to_owned() };
-    (raw != "null").then_some(Field { name, column, text, quoted })
 }
 
 fn variant(setup: &Setup, text: &str) -> Result<Variant, String> {
@@ -339,12 +329,7 @@ fn value(metric: &Metric, cell: &Cell<'_>) -> Result<f64, String> {
     let Some(number) = number else {
         return Err(format!("`{}` is `{shown}`, which is no finite number", metric.name));
     };
-    match metric.kind {
-        Kind::Rate if number != 0.0 && number != 1.0 => Err(format!("`{}` is a rate: 0 or 1, not {shown}", metric.name)),
-        Kind::Score if !(0.0..=1.0).contains(&number) => Err(format!("`{}` is a score: from 0 to 1, not {shown}", metric.name)),
-        // SQLite keeps no negative zero, and the digest of the rows must be that of what is read back.
-        _ => Ok(number + 0.0),
-    }
+    metric.value(number, shown)
 }
 
 /// The column, from 1, in which the field of this number begins; a record may span lines, of which the last counts.
@@ -366,109 +351,4 @@ fn column_of(raw: &str, by: u8, field: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::ab::tests::setup;
-    use proptest::prelude::*;
-
-    fn s() -> Setup {
-        setup("converted", &["latency:mean:lower=20", "quality:score=0.05"])
-    }
-
-    fn told(text: &str) -> Vec<String> {
-        read(&s(), text.as_bytes()).expect_err("problems").first.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn lines_and_tables_say_the_same() {
-        let json = "\u{feff}{\"unit\": \"u1\", \"variant\": \"control\", \"converted\": true, \"latency\": 12.5, \"at\": \"noon\"}\n\n\
-             {\"unit\": \"u2\", \"variant\": \"bot@1.1.0\", \"id\": \"r9\", \"metrics\": {\"converted\": 0, \"quality\": 0.5}}\r\n\
-             {\"unit\": \"u3\", \"variant\": \"1.0.0\", \"converted\": 1, \"latency\": null}\n";
-        let csv = "unit;variant;id;converted;latency;quality;at\nu1;control;;1;12.5;;noon\n\"u2\";treatment;r9;false;;0.5;\nu3;control;;true;;;\n";
-        let (json, csv) = (read(&s(), json.as_bytes()).expect("lines"), read(&s(), csv.as_bytes()).expect("a table"));
-        let plain = |r: &Records| r.records.iter().map(|r| Record { line: 0, ..r.clone() }).collect::<Vec<_>>();
-        assert_eq!(plain(&json), plain(&csv));
-        assert_eq!((json.unused, json.records[1].line), (BTreeSet::from(["at".to_owned()]), 3));
-        let second = &csv.records[1];
-        assert_eq!((second.id.as_str(), second.unit.as_str(), second.variant), ("r9", "u2", Variant::Treatment));
-        assert_eq!(second.values, [(0, 0.0), (2, 0.5)]);
-    }
-
-    #[test]
-    fn a_unit_without_a_variant_has_the_one_that_it_is_assigned() {
-        let text: String = (0..50).map(|i| format!("{{\"unit\": \"u{i}\", \"converted\": 1}}\n")).collect();
-        let found = read(&s(), text.as_bytes()).expect("lines").records;
-        assert!(found.iter().all(|r| r.variant == s().assigned(&r.unit)));
-        assert!(found.iter().any(|r| r.variant == Variant::Control) && found.iter().any(|r| r.variant == Variant::Treatment));
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_where_it_stands() {
-        let json = "{\"unit\": \"a\", \"variant\": \"control\", \"converted\": 2}\n{\"unit\": \"b\", \"converted\": \"yes\"}\n{\"unit\": \"ü\", \"variant\": \"x\", \"converted\": 1}\n\
-             {\"converted\": 1}\n{\"unit\": \"c\"\n{\"unit\": \"d\"}\n{\"unit\": \"e\", \"quality\": 1.5}\n{\"unit\": \"f\", \"latency\": 1e999}\n{\"unit\": \"g\", \"metrics\": 3}\n[1]";
-        assert_eq!(
-            told(json),
-            [
-                "1:50: `converted` is a rate: 0 or 1, not 2",
-                "2:28: `converted` is `yes`, which is no finite number",
-                "3:26: `x` is neither control (bot@1.0.0) nor treatment (bot@1.1.0)",
-                "4:1: it has no `unit`",
-                "5:12: not a JSON object: EOF while parsing an object",
-                "6:1: it has no value of converted, latency, quality",
-                "7:26: `quality` is a score: from 0 to 1, not 1.5",
-                "8:26: `latency` is `1e999`, which is no finite number",
-                "9:26: `metrics` is not an object of numbers",
-                "10:1: not a JSON object: invalid type: sequence, expected a map",
-            ]
-        );
-        let csv = "unit,variant,converted,latency\n\"a,b\",control,1,NaN\nc,control,1\nd,\"con\ntrol\",1,2\n";
-        assert_eq!(
-            told(csv),
-            [
-                "2:17: `latency` is `NaN`, which is no finite number",
-                "3:1: 3 values under 4 columns",
-                "4:3: `con\\ntrol` is neither control (bot@1.0.0) nor treatment (bot@1.1.0)",
-            ]
-        );
-        assert_eq!(told("user,converted\nu,1\n"), ["1:1: the header has no column `unit`"]);
-        assert_eq!(
-            (told(""), told("[{\"unit\": \"a\"}]")),
-            (vec!["1:1: it is empty".to_owned()], vec!["1:1: it is a JSON array: write one object a line".to_owned()])
-        );
-        let bytes = read(&s(), b"unit,converted\n\xff,1\n").expect_err("no UTF-8");
-        assert_eq!(bytes.first[0].to_string(), "2:1: it is not UTF-8");
-    }
-
-    #[test]
-    fn a_unit_has_one_variant_and_an_id_one_line() {
-        let csv = "unit,variant,id,converted\nu,control,1,1\nu,treatment,2,1\nu,control,1,0\nu,control,3,0\n";
-        assert_eq!(
-            told(csv),
-            [
-                "3:1: the unit `u` got control on line 2, and treatment here",
-                "4:1: `1` is on line 2 already: give each record an `id` where a unit has several",
-            ]
-        );
-        let paired = Setup { design: Design::Paired, ..s() };
-        assert_eq!(read(&paired, b"unit,variant,converted\nq,control,1\nq,treatment,0\n").expect("pairs").records.len(), 2);
-        let many: String = (0..40).map(|_| "u,control,x\n").collect();
-        let problems = read(&s(), format!("unit,variant,converted\n{many}").as_bytes()).expect_err("problems");
-        assert_eq!((problems.count, problems.first.len()), (40, 20));
-        assert!(problems.of("f.csv").ends_with("f.csv:21:11: `converted` is `x`, which is no finite number\nand 20 more"));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_makes_it_panic(text in "(\\PC|\n|,|\"|\\{|\\}|:){0,80}") {
-            let _ = read(&s(), text.as_bytes());
-            let _ = read(&s(), format!("unit,converted\n{text}").as_bytes());
-        }
-
-        #[test]
-        fn every_value_comes_back(v in proptest::collection::vec(-1e9f64..1e9, 1..20)) {
-            let lines: String = v.iter().enumerate().map(|(i, v)| format!("{{\"unit\": \"u{i}\", \"latency\": {v}}}\n")).collect();
-            let found: Vec<f64> = read(&s(), lines.as_bytes()).expect("lines").records.iter().map(|r| r.values[0].1).collect();
-            prop_assert_eq!(found, v);
-        }
-    }
-}
+mod tests;

@@ -1,8 +1,9 @@
 //! A/B tests: two versions side by side, and when it may be said which is better. Pure but for its own rows.
 //!
 //! * this file: what a test compares, and how ([`Setup`]); which version a user gets.
+//! * [`metric`]: what is compared, and what kf knows of names of its own.
 //! * [`feed`]: lines of results with their places.
-//! * [`analyse`]: numbers in, a decision with its reasons out; [`size`]: how many units that takes.
+//! * [`analyse`]: numbers in, a decision with its reasons out (`compare` the figures, `decide` what follows); [`size`]: how many units that takes.
 //! * [`table`], [`record`], [`check`]: rows, changes with their events, the comparison of both.
 //!
 //! Invariants: a unit (a user, a session, a question) counts once, whatever it sent; no state says who got which version, the hash of
@@ -10,10 +11,17 @@
 
 pub mod analyse;
 pub mod check;
+mod compare;
+mod decide;
 pub mod feed;
+#[cfg(test)]
+mod looks;
+pub mod metric;
 pub mod record;
 pub mod size;
 pub mod table;
+
+pub use metric::{Better, Guardrail, Kind, Metric};
 
 use crate::base::digest::Digest;
 use crate::base::name::{Name, words};
@@ -21,8 +29,6 @@ use crate::base::version::Version;
 use crate::base::weight::Weight;
 use crate::domain::flag;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 words! {
     /// One of the two that are compared.
@@ -31,28 +37,6 @@ words! {
         Control = "control",
         /// The version on trial.
         Treatment = "treatment",
-    }
-}
-
-words! {
-    /// What the values of a metric are.
-    Kind, "kind of metric" {
-        /// Yes or no: 1 or 0.
-        Rate = "rate",
-        /// From 0 to 1.
-        Score = "score",
-        /// Any number.
-        Mean = "mean",
-    }
-}
-
-words! {
-    /// Which values of a metric are better.
-    Better, "direction" {
-        /// Higher ones.
-        Higher = "higher",
-        /// Lower ones.
-        Lower = "lower",
     }
 }
 
@@ -73,69 +57,6 @@ words! {
         Split = "split",
         /// Each unit both of them, as questions of a dataset do.
         Paired = "paired",
-    }
-}
-
-/// A metric: `NAME`, `NAME:KIND`, `NAME:DIRECTION` or `NAME:KIND:DIRECTION`; a rate of which higher is better unless it says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Metric {
-    /// Its name, as feeds have it.
-    pub name: Name,
-    /// What its values are.
-    pub kind: Kind,
-    /// Which are better.
-    pub better: Better,
-}
-
-impl FromStr for Metric {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.split(':');
-        let name = parts.next().unwrap_or_default().parse().map_err(|e: crate::base::name::BadName| e.to_string())?;
-        let mut metric = Self { name, kind: Kind::Rate, better: Better::Higher };
-        let (mut kinds, mut directions) = (0, 0);
-        for part in parts {
-            if let Ok(kind) = part.parse() {
-                (metric.kind, kinds) = (kind, kinds + 1);
-            } else if let Ok(better) = part.parse() {
-                (metric.better, directions) = (better, directions + 1);
-            } else {
-                let shown = crate::base::text::visible(part, 40);
-                return Err(format!("`{shown}` is neither a kind (rate, score, mean) nor a direction (higher, lower)"));
-            }
-        }
-        if kinds > 1 || directions > 1 {
-            return Err("one kind and one direction are enough".to_owned());
-        }
-        Ok(metric)
-    }
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{} ({}, {} is better)", self.name, self.kind, self.better))
-    }
-}
-
-/// A metric that must not be worse by more than a margin: `METRIC=MARGIN`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Guardrail {
-    /// The metric.
-    pub metric: Metric,
-    /// How much worse it may be, in its unit; above 0.
-    pub margin: f64,
-}
-
-impl FromStr for Guardrail {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (metric, margin) = text.rsplit_once('=').ok_or("a guardrail is METRIC=MARGIN: how much worse it may be")?;
-        let metric: Metric = metric.parse()?;
-        let margin = margin.parse::<f64>().ok().filter(|m| m.is_finite() && *m > 0.0).ok_or("a margin is a number above 0")?;
-        if metric.kind != Kind::Mean && margin >= 1.0 {
-            return Err(format!("a {} is between 0 and 1, so a margin of {margin} guards nothing", metric.kind));
-        }
-        Ok(Self { metric, margin })
     }
 }
 
@@ -240,9 +161,20 @@ impl Setup {
 
     /// An id as the state keeps it: 32 hexadecimal digits of SHA-256 over the salt, the length of the id, and the id.
     pub fn pseudonym(&self, id: &str) -> String {
+        self.digits(&[id])
+    }
+
+    /// The id of a record of a unit as the state keeps it: ids tell records of one unit apart, so another unit may have the same.
+    pub fn record_pseudonym(&self, unit: &str, id: &str) -> String {
+        self.digits(&[unit, id])
+    }
+
+    fn digits(&self, parts: &[&str]) -> String {
         let mut hasher = crate::base::digest::Hasher::new();
-        for part in [self.salt.as_bytes(), &(id.len() as u64).to_be_bytes(), id.as_bytes()] {
-            hasher.update(part);
+        hasher.update(self.salt.as_bytes());
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part.as_bytes());
         }
         hasher.finish().hex().chars().take(32).collect()
     }
@@ -273,23 +205,6 @@ pub(crate) mod tests {
             rule: Rule::Both,
             aim: None,
             salt: "00ff".into(),
-        }
-    }
-
-    #[test]
-    fn metrics_are_a_name_with_kind_and_direction() {
-        let of = |text: &str| text.parse::<Metric>().map(|m| (m.name.to_string(), m.kind, m.better));
-        assert_eq!(of("converted"), Ok(("converted".into(), Kind::Rate, Better::Higher)));
-        assert_eq!(of("latency-ms:lower:mean"), Ok(("latency-ms".into(), Kind::Mean, Better::Lower)));
-        for (text, why) in
-            [("a:fast", "neither a kind"), ("a:rate:mean", "one kind"), ("a:lower:lower", "one direction"), ("", "name")]
-        {
-            assert!(of(text).expect_err(text).contains(why), "{text}");
-        }
-        let guard = "latency-ms:mean:lower=20".parse::<Guardrail>().expect("one");
-        assert_eq!((guard.margin, guard.metric.kind), (20.0, Kind::Mean));
-        for text in ["latency", "latency=0", "latency=-1", "latency=x", "latency=inf", "errors=1"] {
-            assert!(text.parse::<Guardrail>().is_err(), "{text}");
         }
     }
 
@@ -330,6 +245,7 @@ pub(crate) mod tests {
         fn ids_are_told_apart_and_kept_by_nobody(a in "\\PC{1,20}", b in "\\PC{1,20}") {
             let s = setup("converted", &[]);
             prop_assert_eq!(s.pseudonym(&a) == s.pseudonym(&b), a == b);
+            prop_assert_eq!(s.record_pseudonym(&a, &b) == s.record_pseudonym(&b, &a), a == b);
             prop_assert!(a.len() < 3 || !s.pseudonym(&a).contains(&a) || a.chars().all(|c| c.is_ascii_hexdigit()));
         }
     }

@@ -23,6 +23,12 @@ pub(super) const RECORDED: &str = "ab.recorded";
 /// The action of a test that was stopped.
 pub(super) const STOPPED: &str = "ab.stopped";
 
+/// The source of values that a gateway counted: requests, and no units.
+pub const GATEWAY: &str = "gateway";
+
+/// The source of scores of recorded evaluations.
+pub const EVALUATIONS: &str = "evaluations";
+
 /// A value that is to be recorded, with its ids as they came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
@@ -150,8 +156,42 @@ impl Sum {
     }
 }
 
-/// What a value is known by: variant, digest of its id, metric.
-type Key = (Variant, String, Name);
+/// What a value is known by: variant, digest of its unit and id, metric.
+type Key = (&'static str, String, Name);
+
+/// Values that are to be recorded, by what they are known by.
+#[derive(Default)]
+struct Fresh {
+    /// Their units and numbers.
+    values: BTreeMap<Key, (String, Moments)>,
+    /// The same by the digest of the id alone, and the unit: so rows have it that were recorded when ids were of the whole test. Ids of
+    /// evaluations are of one unit whatever it is called, and have none here.
+    before: BTreeMap<(Key, Option<String>), Key>,
+}
+
+impl Fresh {
+    fn of(setup: &Setup, source: &str, given: &[Value]) -> Self {
+        let mut fresh = Self::default();
+        for v in given {
+            let unit = setup.pseudonym(&v.unit);
+            let key = |id: String| (v.variant.word(), id, v.metric.clone());
+            let known = key(setup.record_pseudonym(&v.unit, &v.id));
+            let of = (source != EVALUATIONS).then(|| unit.clone());
+            fresh.before.insert((key(setup.pseudonym(&v.id)), of), known.clone());
+            fresh.values.insert(known, (unit, v.moments));
+        }
+        fresh
+    }
+
+    /// Takes out the value that a row has.
+    fn remove(&mut self, key: Key, unit: &str) -> Option<Moments> {
+        let found = self.values.remove(&key).or_else(|| {
+            let known = self.before.get(&(key.clone(), Some(unit.to_owned()))).or_else(|| self.before.get(&(key, None)))?;
+            self.values.remove(known)
+        });
+        found.map(|(_, moments)| moments)
+    }
+}
 
 /// Records values that are not there yet.
 ///
@@ -160,22 +200,17 @@ type Key = (Variant, String, Name);
 pub fn batch(tx: &Tx<'_>, name: &Name, source: Source<'_>, given: &[Value]) -> Result<Recorded> {
     let test = table::get(tx.view(), name)?;
     still_open(&test)?;
-    let setup = &test.setup;
-    let keyed = |v: &Value| ((v.variant, setup.pseudonym(&v.id), v.metric.clone()), (setup.pseudonym(&v.unit), v.moments));
-    let mut fresh: BTreeMap<(&'static str, String, Name), (String, Moments)> = BTreeMap::new();
-    for value in given {
-        let ((variant, id, metric), rest) = keyed(value);
-        fresh.insert((variant.word(), id, metric), rest);
-    }
+    let mut fresh = Fresh::of(&test.setup, source.name, given);
     let mut done = Recorded::default();
-    let sql = "SELECT variant, id, metric, n, mean, sd FROM ab_value WHERE test = ?1";
+    let sql = "SELECT variant, id, metric, n, mean, sd, unit FROM ab_value WHERE test = ?1";
     tx.view().each(sql, values![name.as_str()], |row| {
-        let (variant, id, metric): Key = (row.parsed(0)?, row.text(1)?.to_owned(), row.parsed(2)?);
-        let Some((_, moments)) = fresh.remove(&(variant.word(), id, metric)) else { return Ok(()) };
+        let key = (row.parsed::<Variant>(0)?.word(), row.text(1)?.to_owned(), row.parsed(2)?);
+        let Some(moments) = fresh.remove(key, row.text(6)?) else { return Ok(()) };
         let same = row.int(3)?.unsigned_abs() == moments.n && row.real(4)? == moments.mean && row.real(5)? == moments.sd;
         *(if same { &mut done.known } else { &mut done.differing }) += 1;
         Ok(())
     })?;
+    let fresh = fresh.values;
     done.new = fresh.len() as u64;
     if fresh.is_empty() && source.cursor.is_none() {
         return Ok(done);
@@ -222,4 +257,38 @@ pub fn stop(tx: &Tx<'_>, name: &Name, analysis: &Analysis, because: (Option<&str
     let sql = "UPDATE ab_test SET open = 0, decision = ?2, analysis = ?3, changed = ?4, event = ?5 WHERE name = ?1";
     tx.execute(sql, values![name.as_str(), analysis.decision.word(), kept, tx.now(), event])?;
     Ok(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ab::tests::setup;
+
+    /// A state that an older version wrote has ids that were of the whole test: the same file again is nothing new, another unit's record
+    /// with the same id is.
+    #[test]
+    fn a_row_is_known_by_its_unit_and_id_and_as_it_was_known_before() {
+        let setup = setup("converted", &[]);
+        let value = |unit: &str, id: &str| Value {
+            id: id.into(),
+            unit: unit.into(),
+            variant: Variant::Control,
+            metric: setup.metric.name.clone(),
+            moments: Moments { n: 1, mean: 1.0, sd: 0.0 },
+        };
+        let row = |id: String| (Variant::Control.word(), id, setup.metric.name.clone());
+        let mut fresh = Fresh::of(&setup, "a.csv", &[value("a", "1"), value("d", "1"), value("e", "e")]);
+        assert_eq!(fresh.values.len(), 3);
+        let left = |fresh: &Fresh| fresh.values.values().map(|(unit, _)| unit.clone()).collect::<Vec<_>>();
+        assert!(fresh.remove(row(setup.pseudonym("1")), &setup.pseudonym("a")).is_some(), "as it was before");
+        assert!(fresh.remove(row(setup.pseudonym("1")), &setup.pseudonym("a")).is_none(), "once");
+        assert!(fresh.remove(row(setup.pseudonym("e")), &setup.pseudonym("e")).is_some(), "without an id of its own");
+        assert_eq!(left(&fresh), [setup.pseudonym("d")], "another unit");
+        assert!(fresh.remove(row(setup.record_pseudonym("d", "1")), &setup.pseudonym("d")).is_some(), "as it is now");
+        // The row of an evaluation is that row, whatever its unit was called.
+        let mut fresh = Fresh::of(&setup, EVALUATIONS, &[value("golden.jsonl:q1", "e1:q1")]);
+        assert!(
+            fresh.remove(row(setup.pseudonym("e1:q1")), &setup.pseudonym("sha256:0:q1")).is_some() && fresh.values.is_empty()
+        );
+    }
 }

@@ -195,6 +195,48 @@ mod tests {
         assert!((143..=180).contains(&found), "{found} of 200");
     }
 
+    /// The same of scores, means and pairs.
+    #[test]
+    fn the_planned_size_has_the_planned_power_for_scores_means_and_pairs() {
+        let aim = Aim { effect: 0.06, base: 0.2, power: 0.8 };
+        for (text, design) in
+            [("q:score", Design::Split), ("q:mean", Design::Split), ("q:score", Design::Paired), ("q:mean", Design::Paired)]
+        {
+            let metric: Metric = text.parse().expect("a metric");
+            let n = needed(&metric, design, half(), aim).and_then(|s| s.looking).expect("a number");
+            let (mut rng, mut found) = (Rng::new(7), 0);
+            for _ in 0..100 {
+                let reached = match design {
+                    Design::Paired => reached_by_pairs(&mut rng, metric.kind, n, aim),
+                    Design::Split => reached_by_arms(&mut rng, metric.kind, n / 2, aim),
+                };
+                found += u32::from(reached >= 20f64.ln());
+            }
+            assert!(found >= 70, "{found} of 100 with {n} for {text} {design}");
+        }
+    }
+
+    /// Even values about a mean with the planned spread.
+    fn drawn(rng: &mut Rng, n: u64, mean: f64, sd: f64) -> Vec<f64> {
+        (0..n).map(|_| mean + (rng.unit() - 0.5) * 12f64.sqrt() * sd).collect()
+    }
+
+    fn reached_by_pairs(rng: &mut Rng, kind: Kind, n: u64, aim: Aim) -> f64 {
+        let differences = drawn(rng, n, aim.effect, aim.base);
+        match kind {
+            Kind::Mean => sequential::of_pairs(&Moments::of(&differences).expect("finite"), aim.effect),
+            _ => sequential::of_bounded(&differences, 0.0),
+        }
+    }
+
+    fn reached_by_arms(rng: &mut Rng, kind: Kind, n: u64, aim: Aim) -> f64 {
+        let [one, two] = [0.5, 0.5 + aim.effect].map(|mean| Moments::of(&drawn(rng, n, mean, aim.base)).expect("finite"));
+        match kind {
+            Kind::Mean => sequential::of_means(&one, &two, aim.effect),
+            _ => evidence::of_drop(&two, &one, 0.0),
+        }
+    }
+
     #[test]
     fn what_is_no_plan_says_why() {
         let metric = setup("converted", &[]).metric;

@@ -1,14 +1,15 @@
 //! The rows of A/B tests. Nobody else queries them.
 
 use super::analyse::{Decision, Seen, Values};
-use super::{Design, Setup, Variant};
+use super::record::GATEWAY;
+use super::{Setup, Variant};
 use crate::base::error::{Context, Error, Result};
 use crate::base::name::Name;
 use crate::base::text::did_you_mean;
 use crate::base::time::Timestamp;
 use crate::stats::describe::Moments;
 use crate::store::{Row, View, values};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A test as it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,28 +154,36 @@ impl Gathered {
     }
 }
 
+/// The batches whose rows are sums of requests that a gateway counted, and no units. A reading may be of one request, so its rows do not
+/// say it themselves.
+fn counted(view: View<'_>, name: &Name) -> Result<BTreeSet<i64>> {
+    let sql = "SELECT seq FROM ab_batch WHERE test = ?1 AND source = ?2";
+    Ok(view.all(sql, values![name.as_str(), GATEWAY], |row| row.int(0))?.into_iter().collect())
+}
+
 /// What was seen of a test.
 ///
 /// # Errors
 /// When a sum is beyond what numbers hold.
 pub fn seen(view: View<'_>, setup: &Setup) -> Result<Seen> {
     let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
-    let mut counted = false;
-    let sql = "SELECT metric, unit, variant, n, mean, sd FROM ab_value WHERE test = ?1 ORDER BY metric, unit, variant";
+    let sums = counted(view, &setup.name)?;
+    let mut requests = false;
+    let sql = "SELECT metric, unit, variant, n, mean, sd, batch FROM ab_value WHERE test = ?1 ORDER BY metric, unit, variant";
     view.each(sql, values![setup.name.as_str()], |row| {
         let name = row.text(0)?;
         if !gathered.contains_key(name) {
             gathered.insert(name.to_owned(), Gathered::default());
         }
         let Some(metric) = gathered.get_mut(name) else { return Ok(()) };
-        let (variant, n) = (row.parsed::<Variant>(2)?, row.int(3)?);
-        if n == 1 {
-            metric.take(row.text(1)?, variant, row.real(4)?);
-        } else {
-            counted = true;
-            let moments = Moments { n: n.unsigned_abs(), mean: row.real(4)?, sd: row.real(5)? };
+        let variant = row.parsed::<Variant>(2)?;
+        if sums.contains(&row.int(6)?) {
+            requests = true;
+            let moments = Moments { n: row.int(3)?.unsigned_abs(), mean: row.real(4)?, sd: row.real(5)? };
             let sum = &mut metric.counted[usize::from(variant == Variant::Treatment)];
             *sum = sum.and(&moments);
+        } else {
+            metric.take(row.text(1)?, variant, row.real(4)?);
         }
         Ok(())
     })?;
@@ -182,9 +191,10 @@ pub fn seen(view: View<'_>, setup: &Setup) -> Result<Seen> {
     let mut of = |name: &str| gathered.remove(name).map_or(Some(Values { binary: true, ..Values::default() }), Gathered::values);
     let values = setup.metrics().map(|m| of(m.name.as_str()).ok_or_else(overflown)).collect::<Result<_>>()?;
     let units = |variant: Variant| -> Result<u64> {
-        let sql = "SELECT COUNT(*) FROM (SELECT DISTINCT unit FROM ab_value WHERE test = ?1 AND variant = ?2) u";
-        Ok(view.count(sql, values![setup.name.as_str(), variant.word()])?.unsigned_abs())
+        let sql = "SELECT COUNT(*) FROM (SELECT DISTINCT v.unit FROM ab_value v JOIN ab_batch b ON b.test = v.test AND b.seq = v.batch \
+                   WHERE v.test = ?1 AND v.variant = ?2 AND b.source <> ?3) u";
+        Ok(view.count(sql, values![setup.name.as_str(), variant.word(), GATEWAY])?.unsigned_abs())
     };
     let (control, treatment) = (units(Variant::Control)?, units(Variant::Treatment)?);
-    Ok(Seen { control, treatment, assigned: !counted && setup.design == Design::Split, values })
+    Ok(Seen { control, treatment, counted: requests, values })
 }

@@ -59,6 +59,14 @@ impl Marks {
         self.clusters.is_empty()
     }
 
+    /// Of each row that is in a cluster the one that stands for it: the first by its id, so that another version of a dataset, which may
+    /// number its clusters otherwise, has the same one.
+    pub fn heads(&self) -> BTreeMap<&str, &str> {
+        let mut first: BTreeMap<u32, &str> = BTreeMap::new();
+        let rows = self.clusters.iter();
+        rows.map(|(row, n)| (row.as_str(), *first.entry(*n).or_insert(row.as_str()))).collect()
+    }
+
     /// A number for each of these rows, the same for those of one cluster; a row without one is alone.
     pub fn clusters<'a>(&self, rows: impl Iterator<Item = &'a str>) -> Vec<usize> {
         let mut alone = self.clusters.len();
@@ -118,6 +126,7 @@ mod tests {
         let found = marks().clusters(["d", "b", "a", "x", "c"].into_iter());
         assert_eq!(found[0], found[2]);
         assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 4, "{found:?}");
+        assert_eq!(marks().heads(), BTreeMap::from([("a", "a"), ("c", "c"), ("d", "a")]));
         assert!(Marks::of(&[row("a", None, true)]).has_no_cluster() && !marks().has_no_cluster());
     }
 

@@ -112,13 +112,26 @@ pub struct Like<'a> {
     pub plan: Option<&'a str>,
 }
 
-/// What to type to release a version that stands in this stage: each command works when it is typed as it is shown.
-pub fn typed(project: &Project, (model, reference): (&Name, &str), stage: Option<Stage>, like: Like<'_>) -> String {
-    let restored = (stage == Some(Stage::Archived)).then(|| format!("`kf restore {reference}`"));
+/// What to type to release a version that stands in this stage: each command works when it is typed as it is shown, but for the
+/// ticket that a policy asks for.
+pub fn typed(project: &Project, of: (&Name, &str), stage: Option<Stage>, like: Like<'_>) -> String {
+    let commands: Vec<String> = commands(project, of, stage, like).iter().map(|command| format!("`{command}`")).collect();
+    commands.join(", then ")
+}
+
+/// The same, one command after the other.
+pub fn commands(project: &Project, (model, reference): (&Name, &str), stage: Option<Stage>, like: Like<'_>) -> Vec<String> {
+    let restored = (stage == Some(Stage::Archived)).then(|| format!("kf restore {reference}"));
     let below = matches!(stage, Some(Stage::Archived | Stage::Development));
-    let staged = (below && !project.policy.skip_staging).then(|| format!("`kf promote {reference} --to staging`"));
-    let last = format!("`{}`", begun(project, (model, reference), like));
-    restored.into_iter().chain(staged).chain([last]).collect::<Vec<_>>().join(", then ")
+    let staged = (below && !project.policy.skip_staging)
+        .then(|| format!("kf promote {reference} --to staging{}", ticket(project, Stage::Staging)));
+    let last = format!("{}{}", begun(project, (model, reference), like), ticket(project, Stage::Production));
+    restored.into_iter().chain(staged).chain([last]).collect()
+}
+
+/// The ticket without which the policy lets nothing into a stage.
+fn ticket(project: &Project, to: Stage) -> &'static str {
+    if project.policy.require_ticket.contains(&to) { " --ticket ID" } else { "" }
 }
 
 /// The command by which a version is released.
@@ -207,6 +220,12 @@ mod tests {
                 "`kf restore bot@1.0.1`, then `kf canary start bot@1.0.1`",
             ),
             (String::new(), Stage::Staging, Strategy::Canary, "`kf promote bot@1.0.1 --to production`"),
+            (
+                "[policy]\nrequire-ticket = [\"production\"]\n".to_owned(),
+                Stage::Development,
+                Strategy::Canary,
+                "`kf promote bot@1.0.1 --to staging`, then `kf promote bot@1.0.1 --to production --ticket ID`",
+            ),
         ] {
             assert_eq!(shown(&more, stage, strategy), expected, "{more}");
         }

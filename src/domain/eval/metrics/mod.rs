@@ -90,6 +90,11 @@ impl MetricId {
     pub fn is_proxy(self) -> bool {
         matches!(self, Self::FaithfulnessProxy | Self::RelevancyProxy)
     }
+
+    /// Whether it tells right from wrong: each of its scores is 0 or 1.
+    pub fn is_right_or_wrong(self) -> bool {
+        matches!(self, Self::ExactMatch | Self::ExactMatchNormalized | Self::HitAtK | Self::RefusalCorrect)
+    }
 }
 
 /// The vectors that proxies compare by.
