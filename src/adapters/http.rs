@@ -141,16 +141,20 @@ impl Http {
         self.send_at(&Pace::default(), request).await
     }
 
-    /// The same at a pace that others share: every attempt waits for its turn, and a wait that the service asks for is everybody's.
+    /// The same at a pace that others share: every attempt waits for its turn, and a wait that the service asks for is everybody's. While it
+    /// asks for a longer one than the client has patience for, nothing is sent.
     ///
     /// # Errors
-    /// As [`Http::send`].
+    /// As [`Http::send`], and when everybody is to wait too long.
     pub async fn send_at(&self, pace: &Pace, request: &Request) -> Result<Response> {
         let mut backoff = Backoff::new(&self.policy, &self.random);
         loop {
-            pace.turn().await;
             let attempt = backoff.attempt();
             let tried = |e: Error| if attempt > 1 { again(e, attempt) } else { e };
+            if let Err(held) = pace.turn(self.policy.longest_wait).await {
+                let what = format!("{}: not sent: the service asks everybody to wait, {} s more", request.what(), held.as_secs());
+                return Err(Error::new(what));
+            }
             match self.once(request).await {
                 Ok(response) if response.is_success() => {
                     self.unreached.store(0, Ordering::Relaxed);
@@ -162,11 +166,10 @@ impl Http {
                     if !wait::is_temporary(response.status) {
                         return Err(refused());
                     }
+                    // Whether or not this request is sent again, the others wait too.
+                    response.retry_after().into_iter().for_each(|asked| pace.hold(asked));
                     match backoff.after(response.retry_after()) {
-                        Some(wait) => {
-                            response.retry_after().into_iter().for_each(|asked| pace.hold(asked));
-                            tokio::time::sleep(wait).await;
-                        }
+                        Some(wait) => tokio::time::sleep(wait).await,
                         None => return Err(refused()),
                     }
                 }

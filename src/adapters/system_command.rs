@@ -12,12 +12,13 @@
 
 use super::answer;
 use super::process::{Ended, Event, Program, Running, why};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Context, Error, Result};
 use crate::base::quantity::Bytes;
 use crate::base::text::ellipsis;
-use crate::seams::answerer::{Answered, Answerer, Question, index};
+use crate::seams::answerer::{Answered, Answerer, Question, Untrusted, index};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -208,8 +209,14 @@ impl Talk<'_> {
         let number = self.line;
         let text = ellipsis(String::from_utf8_lossy(line).trim(), 120);
         let name = self.system.argv.first().map(String::as_str).unwrap_or_default();
-        Error::new(format!("line {number} of the output of `{name}` {what}: {text}"))
-            .hint("write one JSON object a line to standard output, `{\"id\": …, \"answer\": …}`, and logs to standard error")
+        let untrusted = Untrusted(format!("line {number} of the output of `{name}` {what}: {text}"));
+        let told: Result<Infallible> = Err(untrusted).hint(|| {
+            "write one JSON object a line to standard output, `{\"id\": …, \"answer\": …}`, and logs to standard error".into()
+        });
+        match told {
+            Err(e) => e,
+            Ok(never) => match never {},
+        }
     }
 
     /// Gives every question that is unanswered the reason.

@@ -74,7 +74,7 @@ impl Drop for AbortOnDrop {
 
 async fn ask(http: &Http, id: String, request: Request) -> Answered {
     let outcome = match http.send(&request).await {
-        Ok(response) => read(&id, &response.body).map(|mut found| {
+        Ok(response) => read(&id, &request, &response.body).map(|mut found| {
             found.latency_ms = found.latency_ms.or(Some(response.elapsed.as_secs_f64() * 1e3));
             found
         }),
@@ -83,18 +83,20 @@ async fn ask(http: &Http, id: String, request: Request) -> Answered {
     Answered { id, outcome }
 }
 
-fn read(id: &str, body: &[u8]) -> Result<Answer, String> {
-    let shown = || ellipsis(String::from_utf8_lossy(body).trim(), 120);
-    let value = serde_json::from_slice(body);
-    let object = match &value {
-        Ok(Value::Object(object)) => object,
-        Ok(_) => return Err(format!("the answer is not a JSON object: {}", shown())),
-        Err(e) => return Err(format!("the answer is not JSON ({e}): {}", shown())),
+/// Reads an answer; what a service says is redacted before anything of it is cut.
+fn read(id: &str, request: &Request, body: &[u8]) -> Result<Answer, String> {
+    let shown = || ellipsis(request.redacted(&String::from_utf8_lossy(body)).trim(), 120);
+    let value: Value = serde_json::from_slice(body).map_err(|e| format!("the answer is not JSON ({e}): {}", shown()))?;
+    let outcome = |value: &Value| {
+        let object = value.as_object().ok_or_else(|| format!("the answer is not a JSON object: {}", shown()))?;
+        if let Some(other) = answer::id(object).filter(|other| other != id) {
+            return Err(format!("the service answered `{}` instead", ellipsis(&request.redacted(&other), 60)));
+        }
+        answer::outcome(object)
     };
-    if let Some(other) = answer::id(object).filter(|other| other != id) {
-        return Err(format!("the service answered `{}` instead", ellipsis(&other, 60)));
-    }
-    answer::outcome(object)
+    let found = outcome(&request.without_keys(value.clone()));
+    // Reasons are made of less than answers: shorter secrets are taken out of them too, so the reason is made once more.
+    found.or_else(|_| outcome(&request.redacted_json(value)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::config::{Loaded as Configured, Project, System};
 use crate::domain::eval::attempts::{Attempted, attempted};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::marks::Marks;
-use crate::domain::eval::record::Evaluation;
+use crate::domain::eval::record::{Evaluation, STOPPED};
 use crate::domain::eval::score::Scores;
 use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::suite::Suite;
@@ -145,7 +145,9 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
         Some(suite) => suite::tried(cx, args, suite, (&whose, &loaded), &reading)?,
         None => (of_file.map_or_else(|| answers(cx, args, &whose, &loaded, &reading.map), Ok)?, None),
     };
-    let Answers { mut samples, system, mapping: answers_mapping, answering, ending } = answered;
+    let Answers { mut samples, system, mapping: answers_mapping, mut answering, ending } = answered;
+    let stopped = args.judging.stopped_writing();
+    answering.iter_mut().for_each(|a| a.stopped = stopped);
     let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
     samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
     let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
@@ -159,9 +161,12 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
         }
     };
     let by = suite.as_ref().map_or_else(|| reading.judge(), |suite| suite.judge(&reading));
+    // What was asked for in part counts for no gate, by whomever it is scored.
+    let whole = |judge: String| if stopped && !judge.ends_with(STOPPED) { judge + STOPPED } else { judge };
+    let by = whole(by);
     let evaluation = evaluate::keep(&store, &version, &loaded, (&by, system), &scores)?;
     let judged = match &judging {
-        Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&j.judge(&reading), system), &j.outcome.scores)?),
+        Some(j) => Some(evaluate::keep(&store, &version, &loaded, (&whole(j.judge(&reading)), system), &j.outcome.scores)?),
         None => None,
     };
     // What was recorded has ended, whatever gates say of it.
@@ -372,7 +377,7 @@ fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Res
         let files = evaluate::unpack(objects, version)?;
         let (store, embedder, cache) = (cx.store(Mode::Read)?, cx.embedder()?, cx.kf_dir()?.join("cache").join("vectors"));
         let qdrant: answer::QdrantOf<'_> = &|scope| cx.qdrant_for(scope);
-        let writer = args.judging.writer(cx, &config.project)?;
+        let writer = args.judging.writer(cx, &config.project, args.suite.is_some())?;
         let model = writer.as_ref().map(|w| w.model.about().model.clone());
         let system = answer::builtin(&store, embedder.as_ref(), &config.project, version, files.path(), (cache, qdrant), writer)?;
         // What is quoted is the same every time.

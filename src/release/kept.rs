@@ -3,15 +3,16 @@
 //! An answer is in the cache before anybody scores it, under everything that made it: the identity of the system (`system::identity`), the
 //! question with all that the system is told, and which of several answers to it this is. What failed is not kept. A system may answer
 //! otherwise tomorrow although its version is the same, so unless somebody says otherwise only those answers are taken up that no run
-//! which came to its end has used, and of them only what is at most a day old: a run goes on, and the next one asks again. Every answer
-//! that was taken up says so, with its time; latency and cost are those of then.
+//! which came to its end has used, and of them only what is at most a day old: a run goes on, and the next one asks again. What a system
+//! said in a run in which it did not answer as is agreed is forgotten. Every answer that was taken up says so, with its time; latency
+//! and cost are those of then.
 
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::base::quantity::MicroUsd;
 use crate::base::time::{Clock, Timestamp};
 use crate::release::judging::CacheMode;
-use crate::seams::answerer::{self, Answer, Answered, Answerer, Question, Tokens};
+use crate::seams::answerer::{self, Answer, Answered, Answerer, Question, Tokens, Untrusted};
 use crate::store::answers::{Answers, Said};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -136,6 +137,13 @@ impl<'a> Remembered<'a> {
         }))
     }
 
+    /// Forgets all that this run rests on: the next one must not go on from answers of a system that cannot be trusted.
+    fn unsay(&self) -> Result<()> {
+        let used = self.used.take();
+        let file = self.file.as_ref().filter(|_| self.how.keeps());
+        file.map_or(Ok(()), |file| file.unsay(&used))
+    }
+
     fn keep(&self, key: &Digest, answer: &Answer) -> Result<()> {
         let Some(file) = self.file.as_ref().filter(|_| self.how.keeps()) else { return Ok(()) };
         let line = Line {
@@ -173,13 +181,17 @@ impl Answerer for Remembered<'_> {
             }
         }
         let Some(system) = self.system.filter(|_| !missing.is_empty()) else { return Ok(()) };
-        system.answer(&missing, &mut |answered| {
+        let asked = system.answer(&missing, &mut |answered| {
             if let (Ok(answer), Some(key)) = (&answered.outcome, keys.get(&answered.id)) {
                 self.keep(key, answer)?;
                 self.used.borrow_mut().push(*key);
             }
             each(answered)
-        })
+        });
+        if asked.as_ref().is_err_and(|e| e.cause::<Untrusted>().is_some()) {
+            self.unsay()?;
+        }
+        asked
     }
 
     fn kind(&self) -> &'static str {
@@ -192,15 +204,19 @@ mod tests {
     use super::*;
     use crate::base::error::Error;
 
-    /// Answers with how often it was asked, fails on the question `bad`, and is ended after so many.
+    /// Answers with how often it was asked, fails on the question `bad`, and is ended after so many, by somebody or for what it said.
     struct Counting {
         asked: RefCell<Vec<(String, u32)>>,
         most: usize,
+        lies: bool,
     }
 
     impl Answerer for Counting {
         fn answer(&self, questions: &[Question], each: &mut dyn FnMut(Answered) -> Result<()>) -> Result<()> {
             for question in questions {
+                if self.asked.borrow().len() == self.most && self.lies {
+                    return Err(Untrusted("no JSON".into())).context(|| "line 4");
+                }
                 if self.asked.borrow().len() == self.most {
                     return Err(Error::new("killed"));
                 }
@@ -229,7 +245,7 @@ mod tests {
     impl Bed {
         fn new(most: usize) -> Self {
             let dir = tempfile::tempdir().expect("a folder");
-            Self { dir, system: Counting { asked: RefCell::default(), most } }
+            Self { dir, system: Counting { asked: RefCell::default(), most, lies: false } }
         }
 
         fn run(&self, at: i64, how: Use, questions: &[Question], ends: bool) -> (Heard, usize) {
@@ -271,6 +287,18 @@ mod tests {
         assert!(asked == 5 && heard.iter().all(|(_, o)| !matches!(o, Ok((_, true)))), "that run had ended: {heard:?}");
         assert_eq!(bed.run(2 * RESUMED, Use::Resume, &all, false).1, 1, "this one had not");
         assert_eq!(bed.run(4 * RESUMED, Use::Resume, &all, false).1, 5, "and is too old");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_run_in_which_the_system_could_not_be_trusted() {
+        let mut bed = Bed::new(2);
+        let all = [question("a", "x"), question("b", "x"), question("c", "x"), question("d", "x")];
+        assert_eq!(bed.run(0, Use::Resume, &all, true).1, 2, "killed");
+        (bed.system.most, bed.system.lies) = (3, true);
+        assert_eq!(bed.run(1, Use::Resume, &all, true).1, 1, "it goes on, and then the system breaks what was agreed");
+        bed.system.most = usize::MAX;
+        let (heard, asked) = bed.run(2, Use::As(CacheMode::Write), &all, true);
+        assert!(asked == 4 && heard.iter().all(|(_, o)| matches!(o, Ok((_, false)))), "{heard:?}");
     }
 
     #[test]

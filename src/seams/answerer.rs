@@ -9,6 +9,20 @@ use crate::base::quantity::MicroUsd;
 use crate::base::time::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::fmt;
+
+/// Why a system cannot be trusted with anything that it said in this run: it does not answer as is agreed. The cause of an error,
+/// found with [`Error::cause`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untrusted(pub String);
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Untrusted {}
 
 /// A question of a golden dataset.
 #[derive(Clone, Debug, Default, PartialEq)]

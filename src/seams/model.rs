@@ -179,6 +179,13 @@ words! {
     }
 }
 
+impl FailureKind {
+    /// True when the model answered, and was paid for it, though nobody can use what it said.
+    pub fn is_answered(self) -> bool {
+        matches!(self, Self::Truncated | Self::Refused | Self::Empty | Self::Malformed)
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -198,6 +205,12 @@ impl Failure {
     /// A failure that cost nothing.
     pub fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into(), hint: None, tokens: Tokens::default(), cost: None }
+    }
+
+    /// What it cost; `None` when that is not known. One that nobody answered is taken to have cost nothing.
+    pub fn paid(&self) -> Option<PicoUsd> {
+        let answered = self.kind.is_answered() || self.tokens.output.is_some();
+        if answered { self.cost } else { Some(self.cost.unwrap_or_default()) }
     }
 
     /// As an error of kf, for who asks once.

@@ -48,7 +48,7 @@ impl Answers {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
         }
-        Self::with(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+        Self::with(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
     }
 
     /// Opens the file to read it; `None` when it is not there.
@@ -56,12 +56,28 @@ impl Answers {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn open_to_read(path: &Path) -> Result<Option<Self>> {
-        if path.exists() { Self::with(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Some) } else { Ok(None) }
+        if !path.exists() {
+            return Ok(None);
+        }
+        match Self::with(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            // Beside the file SQLite makes one that readers share, which a folder that takes no file forbids. Then nobody can write either,
+            // and without a log of what was written the file is all there is.
+            Err(_) if is_at_rest(path) => {
+                let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                let uri = url::Url::from_file_path(whole)
+                    .map_err(|()| Error::new(format!("{} cannot be written as a URL", path.display())))?;
+                let name = PathBuf::from(format!("{uri}?immutable=1"));
+                Self::with(path, &name, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+            }
+            opened => opened,
+        }
+        .map(Some)
     }
 
-    fn with(path: &Path, flags: OpenFlags) -> Result<Self> {
+    /// The file of this path, which SQLite finds by this name.
+    fn with(path: &Path, name: &Path, flags: OpenFlags) -> Result<Self> {
         let made = || -> Result<Connection, rusqlite::Error> {
-            let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            let db = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
             db.busy_timeout(WAIT)?;
             let id: i32 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
             if id == 0 && !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
@@ -116,6 +132,15 @@ impl Answers {
         kept.context(|| format!("cannot write the cache {}", self.path.display())).map(drop)
     }
 
+    /// Forgets an answer, so that it is asked for again.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget(&self, key: &Digest) -> Result<()> {
+        let gone = self.db.prepare_cached("DELETE FROM answer WHERE key = ?1").and_then(|mut s| s.execute([key.hex()]));
+        gone.context(|| format!("cannot write the cache {}", self.path.display())).map(drop)
+    }
+
     /// What a system said under a key.
     ///
     /// # Errors
@@ -145,20 +170,39 @@ impl Answers {
         kept.context(|| format!("cannot write the cache {}", self.path.display())).map(drop)
     }
 
+    /// Forgets what a system said under these keys, all of it or nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn unsay(&self, keys: &[Digest]) -> Result<()> {
+        self.each_said(keys, "DELETE FROM said WHERE key = ?1")
+    }
+
     /// Notes that a run has come to its end with these, all of them or none.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn end(&self, keys: &[Digest]) -> Result<()> {
+        self.each_said(keys, "UPDATE said SET ended = 1 WHERE key = ?1")
+    }
+
+    fn each_said(&self, keys: &[Digest], sql: &str) -> Result<()> {
         let all = || -> Result<(), rusqlite::Error> {
             let tx = self.db.unchecked_transaction()?;
-            let mut one = tx.prepare_cached("UPDATE said SET ended = 1 WHERE key = ?1")?;
+            let mut one = tx.prepare_cached(sql)?;
             keys.iter().try_for_each(|key| one.execute([key.hex()]).map(drop))?;
             drop(one);
             tx.commit()
         };
         all().context(|| format!("cannot write the cache {}", self.path.display()))
     }
+}
+
+/// True when nothing was written to the file that is not in it.
+fn is_at_rest(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(&log).map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |log| log.len() == 0)
 }
 
 #[cfg(test)]
@@ -179,6 +223,10 @@ mod tests {
         for cache in [&one, &two, &reader] {
             assert_eq!(cache.find(&key).expect("read").as_deref(), Some("first"));
         }
+        one.keep(&Digest::of(b"useless"), "x").expect("kept");
+        two.forget(&Digest::of(b"useless")).expect("forgotten");
+        assert_eq!(reader.find(&Digest::of(b"useless")).expect("read"), None);
+        assert!(reader.forget(&key).is_err(), "a reader forgets nothing");
         assert!(reader.keep(&Digest::of(b"other"), "x").is_err(), "a reader writes nothing");
     }
 
@@ -196,6 +244,8 @@ mod tests {
             (one.said(&key).expect("read"), one.said(&other).expect("read")),
             (said("first", 1, true), said("x", 1, false))
         );
+        two.unsay(&[other, Digest::of(b"gone")]).expect("written");
+        assert_eq!((one.said(&other).expect("read"), one.said(&key).expect("read")), (None, said("first", 1, true)));
         two.keep_said(&key, "second", Timestamp::from_micros(2)).expect("kept");
         let reader = Answers::open_to_read(&path).expect("read").expect("there");
         assert_eq!(reader.said(&key).expect("read"), said("second", 2, false), "nobody has ended with the new one");
@@ -204,6 +254,21 @@ mod tests {
         let old = Answers::open_to_read(&path).expect("read").expect("there");
         assert_eq!(old.said(&key).expect("read"), None);
         Answers::open(&path).expect("opened").keep_said(&key, "third", Timestamp::from_micros(3)).expect("kept");
+    }
+
+    #[test]
+    fn what_cannot_be_written_to_can_be_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (path, key) = (dir.path().join("a b?.db"), Digest::of(b"key"));
+        Answers::open(&path).expect("made").keep(&key, "first").expect("kept");
+        // As on media that take no file: that of the readers cannot be made.
+        std::fs::create_dir(dir.path().join("a b?.db-shm")).expect("in its place");
+        let reader = Answers::open_to_read(&path).expect("read").expect("there");
+        assert_eq!(reader.find(&key).expect("read").as_deref(), Some("first"));
+        // What lies beside the file would be left out in silence, so then it stays with SQLite to read it.
+        assert!(is_at_rest(&path));
+        std::fs::write(dir.path().join("a b?.db-wal"), "written").expect("a log");
+        assert!(!is_at_rest(&path));
     }
 
     #[test]

@@ -26,7 +26,7 @@ const ALL: [&str; 10] = [
     "answer-correctness",
 ];
 
-fn row(id: &str, question: &str, answer: &str, contexts: &[&str], reference: &str) -> Value {
+pub(crate) fn row(id: &str, question: &str, answer: &str, contexts: &[&str], reference: &str) -> Value {
     let mut row = json!({"id": id, "question": question, "response": answer, "retrieved_contexts": contexts});
     if !reference.is_empty() {
         row["reference"] = json!(reference);
@@ -64,12 +64,12 @@ fn rows() -> Vec<Value> {
     ]
 }
 
-fn write_rows(s: &Sandbox, rows: &[Value]) {
+pub(crate) fn write_rows(s: &Sandbox, rows: &[Value]) {
     s.write("golden.jsonl", rows.iter().map(|r| format!("{r}\n")).collect::<String>());
 }
 
 /// A repository with a bot, answers beside the questions, and a judge.
-fn with_judge(s: &mut Sandbox, judge: &str, more: &str, rows: &[Value]) {
+pub(crate) fn with_judge(s: &mut Sandbox, judge: &str, more: &str, rows: &[Value]) {
     s.set("MODEL_KEY", KEY);
     s.repository(&format!("[golden]\ndataset = \"golden.jsonl\"\n[judge]\n{judge}{more}"));
     write_rows(s, rows);
@@ -78,7 +78,7 @@ fn with_judge(s: &mut Sandbox, judge: &str, more: &str, rows: &[Value]) {
 }
 
 /// Runs `kf eval bot --format json --rows` with more arguments.
-fn eval(s: &Sandbox, code: i32, more: &[&str]) -> (Value, Run) {
+pub(crate) fn eval(s: &Sandbox, code: i32, more: &[&str]) -> (Value, Run) {
     let mut args = vec!["eval", "bot", "--format", "json"];
     args.extend(more);
     if !more.contains(&"--rows") {
@@ -90,12 +90,12 @@ fn eval(s: &Sandbox, code: i32, more: &[&str]) -> (Value, Run) {
 }
 
 /// Judged metrics as arguments.
-fn by<'a>(metrics: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn by<'a>(metrics: &[&'a str]) -> Vec<&'a str> {
     metrics.iter().flat_map(|m| ["--metric", m]).collect()
 }
 
 /// The means and counts of a report.
-fn means(report: &Value) -> BTreeMap<String, (Option<f64>, i64)> {
+pub(crate) fn means(report: &Value) -> BTreeMap<String, (Option<f64>, i64)> {
     let metrics = report["judged"]["metrics"].as_array().expect("judged metrics");
     metrics
         .iter()
@@ -104,7 +104,7 @@ fn means(report: &Value) -> BTreeMap<String, (Option<f64>, i64)> {
 }
 
 /// The judged scores of a row, and why others are missing.
-fn of_row<'r>(report: &'r Value, id: &str) -> &'r Value {
+pub(crate) fn of_row<'r>(report: &'r Value, id: &str) -> &'r Value {
     report["rows"].as_array().expect("rows").iter().find(|r| r["id"] == id).expect("the row")
 }
 
@@ -207,7 +207,7 @@ fn every_fault_is_an_error_with_its_reason_and_never_a_score() {
         with_judge(&mut s, &models.keys(provider), "timeout = \"500ms\"\nmax-retries = 2\n", &rows);
         let (report, run) = eval(&s, 5, &[by(&["faithfulness"]), vec!["--report", "junit=eval.xml"]].concat());
         let junit = s.read("eval.xml");
-        assert_eq!(junit.matches("type=\"no-judgement\"").count(), 7, "{junit}");
+        assert_eq!(junit.matches("type=\"no-judgement\"").count(), 8, "{junit}");
         for (mark, reason) in faults {
             let row = of_row(&report, mark);
             let (score, why) = (row["scores"]["faithfulness"].as_f64(), row["unscored"]["faithfulness"].as_str());
@@ -219,9 +219,9 @@ fn every_fault_is_an_error_with_its_reason_and_never_a_score() {
                 }
             }
         }
-        // A mean is over scored rows and says of how many; ids that are wrong are no error, there is only nothing to score.
+        // A mean is over scored rows and says of how many; verdicts that nobody can use are errors too.
         assert_eq!(means(&report)["faithfulness"], (Some(1.0), 4));
-        assert_eq!(report["judging"]["errors"], json!({"faithfulness": 7}));
+        assert_eq!(report["judging"]["errors"], json!({"faithfulness": 8}));
         assert_eq!(models.refused(), Vec::<String>::new());
         let asked = models.times("[[429]]");
         assert!(asked[1] - asked[0] >= Duration::from_millis(990), "Retry-After is kept to");
@@ -320,7 +320,7 @@ fn what_was_answered_is_not_asked_again() {
 }
 
 /// Rows that no two share a request about.
-fn many(n: usize) -> Vec<Value> {
+pub(crate) fn many(n: usize) -> Vec<Value> {
     let one = |i: usize| {
         let text = format!("Parcel {i} goes out on day {i}.");
         row(&format!("r{i:03}"), &format!("When does parcel {i} go out?"), &text, &[&text], &text)

@@ -78,6 +78,7 @@ mod ingest_faults;
 mod ingest_trouble;
 mod init;
 mod judge;
+mod judge_faults;
 mod kept;
 mod kubernetes;
 mod kubernetes_faults;

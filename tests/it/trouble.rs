@@ -217,6 +217,30 @@ fn a_state_that_cannot_be_written_can_be_read() {
     ok(&s, ["tag", "bot", "x"]);
 }
 
+/// A cache of answers that comes with the work, as in CI, on a disk that takes nothing.
+#[test]
+fn answers_that_are_kept_can_be_read_where_nothing_can_be_written() {
+    if !is_root() {
+        return skip("a read-only mount needs root");
+    }
+    let s = Sandbox::new();
+    init(&s);
+    let llm = "[llm]\nprovider = \"openai\"\nmodel = \"m\"\nbase-url = \"http://127.0.0.1:9/v1\"\n";
+    s.write("mlops.toml", s.read("mlops.toml") + llm);
+    s.write("p.test.yaml", "prompts: ['Say {a}']\nproviders: [llm]\ntests: [{vars: {a: x}}]\n");
+    // Whoever writes makes the file, though nobody answers.
+    let write = |s: &Sandbox| ends(s, 1, ["prompt", "test", "p.test.yaml"]);
+    s.write("mlops.toml", s.read("mlops.toml") + "max-retries = 0\n");
+    assert!(write(&s).stdout.contains("cannot connect"));
+    let Some(mount) = Mount::read_only(&s.work()) else { return skip("this machine does not allow mounts") };
+    for cache in ["only", "read"] {
+        let run = ends(&s, 1, ["prompt", "test", "p.test.yaml", "--cache", cache]);
+        let why = if cache == "only" { "it is not in the cache" } else { "cannot connect" };
+        assert!(run.stdout.contains(why) && !run.stderr.contains("cannot open the cache"), "{run}");
+    }
+    drop(mount);
+}
+
 #[test]
 fn files_of_a_state_without_permission_to_write() {
     if is_root() {

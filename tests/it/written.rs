@@ -2,6 +2,7 @@
 
 use crate::builtin::{handbook, registered};
 use crate::repo::{ends, json, ok, on_both};
+use crate::schemas::fit;
 use crate::support::models::{KEY, Models};
 use crate::support::sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -58,6 +59,28 @@ fn the_versions_prompt_is_asked_with_what_was_found() {
         assert_eq!(eval(s, 0, &["--cache", "off"])["gates"][0]["verdict"], "pass");
         assert_eq!(models.requests(), 6);
     });
+}
+
+#[test]
+fn the_model_that_answers_is_paid_from_the_limit_too() {
+    let (mut s, models) = (Sandbox::new(), Models::start());
+    with_writer(&mut s, &models, "openai");
+    let judge = format!("[judge]\nstatements = \"sentences\"\nconcurrency = 1\n{}", models.keys("openai"));
+    s.write("mlops.toml", s.read("mlops.toml").replace("[llm]\n", "[llm]\nconcurrency = 1\n") + &judge);
+    // Two are under way when the first has cost 210 millionths of a dollar; the third is not asked.
+    let report = eval(&s, 5, &["--max-cost", "0.0002", "--metric", "faithfulness"]);
+    assert_eq!(models.requests(), 2);
+    assert_eq!(report["failures"], json!([{"reason": "nobody was asked: stopped at --max-cost", "rows": 1}]));
+    assert_eq!((&report["answering"]["stopped"], &report["judging"]["stopped"]), (&json!(true), &json!(true)));
+    for of in ["evaluation", "judged"] {
+        assert!(report[of]["judge"].as_str().is_some_and(|judge| judge.ends_with(";stopped")), "{}", report[of]);
+    }
+    fit("eval", &[report]);
+    // It goes on from there: one answer, and a judge with what is left of its money.
+    let report = eval(&s, 5, &["--max-cost", "0.0004", "--metric", "faithfulness"]);
+    assert_eq!((models.requests(), &report["answering"]["stopped"], sum(&report, "token-f1").1), (4, &json!(false), 3));
+    assert_eq!(report["judging"]["asked"]["requests"], 1);
+    assert!(report["evaluation"]["judge"].as_str().is_some_and(|judge| !judge.contains("stopped")), "{report:#}");
 }
 
 #[test]

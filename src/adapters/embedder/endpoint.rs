@@ -139,7 +139,8 @@ impl Endpoint {
             let input: Vec<&str> = part.iter().map(|(_, text)| text.as_str()).collect();
             match self.http.send(&self.request.clone().json(&self.body(&input, purpose))).await {
                 Ok(response) => {
-                    let vectors = read(&response, part.len(), self.model.dimensions).context(|| format!("{:?}", self.request))?;
+                    let vectors = read((&self.request, &response), part.len(), self.model.dimensions)
+                        .context(|| format!("{:?}", self.request))?;
                     let placed = part.into_iter().map(|(at, _)| at).zip(vectors).collect();
                     if sender.send(Came::Vectors(placed, leave)).is_err() {
                         return Ok(());
@@ -277,10 +278,14 @@ struct Item {
 }
 
 /// The unit vectors of an answer in the order of the texts.
-fn read(response: &Response, texts: usize, dimensions: usize) -> Result<Vec<Vec<f32>>> {
-    let shown = || ellipsis(String::from_utf8_lossy(&response.body).trim(), 120);
-    let answer: Answer =
-        serde_json::from_slice(&response.body).context(|| format!("the answer is not a list of embeddings: {}", shown()))?;
+fn read((request, response): (&Request, &Response), texts: usize, dimensions: usize) -> Result<Vec<Vec<f32>>> {
+    // Redacted before it is cut, or the start of a key would stay.
+    let shown = || ellipsis(request.redacted(&String::from_utf8_lossy(&response.body)).trim(), 120);
+    // What is wrong with it is said in words that repeat it.
+    let unread = |e: serde_json::Error| Error::new(ellipsis(&request.redacted(&e.to_string()), 120));
+    let answer: Answer = serde_json::from_slice(&response.body)
+        .map_err(unread)
+        .context(|| format!("the answer is not a list of embeddings: {}", shown()))?;
     if answer.data.len() != texts {
         return Err(Error::new(format!("the service answered {} vectors for {texts} texts", answer.data.len())));
     }

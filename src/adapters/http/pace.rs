@@ -30,12 +30,27 @@ impl Pace {
     }
 
     /// Waits for a turn.
-    pub(super) async fn turn(&self) {
+    ///
+    /// # Errors
+    /// How long everybody is still to wait, when that is longer than `longest`.
+    pub(super) async fn turn(&self, longest: Duration) -> Result<(), Duration> {
+        self.patient(longest)?;
         let mut until = self.take(Instant::now());
         while let Some(at) = until {
             tokio::time::sleep_until(at.into()).await;
             // Somebody may have been told to wait meanwhile.
-            until = self.state().held.filter(|held| *held > Instant::now());
+            until = self.patient(longest)?;
+        }
+        Ok(())
+    }
+
+    /// Until when everybody waits, when that is not too long.
+    fn patient(&self, longest: Duration) -> Result<Option<Instant>, Duration> {
+        let now = Instant::now();
+        let held = self.state().held.filter(|held| *held > now);
+        match held.map(|held| held - now) {
+            Some(wait) if wait > longest => Err(wait),
+            _ => Ok(held),
         }
     }
 
@@ -84,5 +99,7 @@ mod tests {
         free.hold(Duration::from_secs(1));
         let until = free.take(now).expect("held");
         assert!((5.0..6.0).contains(&(until - now).as_secs_f64()), "the longer hold stands");
+        assert!(free.patient(Duration::from_secs(6)).is_ok_and(|held| held.is_some()), "a wait that is short enough");
+        assert!(free.patient(Duration::from_secs(4)).is_err_and(|wait| wait > Duration::from_secs(4)));
     }
 }

@@ -12,6 +12,8 @@ use url::Url;
 
 /// The shortest part of a secret that is looked for in what a service says; shorter ones would hit ordinary words.
 const SECRET_MIN: usize = 6;
+/// The shortest that is taken out of answers too, which are data: a header may be secret and hold an ordinary word.
+const KEY_MIN: usize = 16;
 
 /// A request.
 #[derive(Clone)]
@@ -135,8 +137,23 @@ impl Request {
         format!("{} {}://{host}{port}{path}", self.method, self.url.scheme())
     }
 
-    /// The text with every secret of this request taken out.
+    /// The text with every secret of this request taken out. It is called before a text is cut: half a key is a secret too.
     pub(in crate::adapters) fn redacted(&self, text: &str) -> String {
+        without(text, &self.secrets(SECRET_MIN))
+    }
+
+    /// The same for every text of an answer that is no success, names of fields included.
+    pub(in crate::adapters) fn redacted_json(&self, answer: Value) -> Value {
+        json_without(answer, &self.secrets(SECRET_MIN))
+    }
+
+    /// An answer that counts, in which only what must be a key is taken out: ordinary words stay, whatever headers hold.
+    pub(in crate::adapters) fn without_keys(&self, answer: Value) -> Value {
+        json_without(answer, &self.secrets(KEY_MIN))
+    }
+
+    /// The secrets of this request that have so many bytes, the longest first, so that none is cut in two by another.
+    fn secrets(&self, min: usize) -> Vec<String> {
         let mut secrets: Vec<String> = Vec::new();
         for value in self.headers.values().filter(|v| v.is_sensitive()) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -153,14 +170,33 @@ impl Request {
             secrets.extend(self.url.query().map(str::to_owned));
             secrets.push(self.url.path().to_owned());
         }
-        secrets.retain(|s| s.len() >= SECRET_MIN);
-        // The longest first, so that none is cut in two by another.
+        secrets.retain(|s| s.len() >= min);
+        // As JSON writes it, for words that quote a body.
+        let written = |s: &String| {
+            let text = Value::from(s.as_str()).to_string();
+            text[1..text.len() - 1].to_owned()
+        };
+        let quoted: Vec<String> = secrets.iter().map(written).filter(|q| !secrets.contains(q)).collect();
+        secrets.extend(quoted);
         secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+        secrets
     }
 
     pub(super) fn build(&self, client: &Client) -> RequestBuilder {
         client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()).body(self.body.clone())
+    }
+}
+
+fn without(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+}
+
+fn json_without(value: Value, secrets: &[String]) -> Value {
+    match value {
+        Value::String(text) => Value::String(without(&text, secrets)),
+        Value::Array(all) => all.into_iter().map(|one| json_without(one, secrets)).collect(),
+        Value::Object(all) => all.into_iter().map(|(name, one)| (without(&name, secrets), json_without(one, secrets))).collect(),
+        other => other,
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::secret::Secret;
 use crate::store::runtime::{block_on, runtime};
 use axum::Router;
 use axum::extract::Request as Incoming;
@@ -97,6 +98,29 @@ fn the_service_says_how_long_to_wait() {
     let e = send(&client(Policy::default()), &get(&url)).expect_err("too long");
     assert!(e.to_string().ends_with("status 429 Too Many Requests (it asks to wait 3600 s)"), "{e}");
     assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_wait_that_is_too_long_is_everybodys_and_nothing_is_sent_meanwhile() {
+    let (url, seen) = scripted(vec![|| (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "61")]).into_response(), ok]);
+    let (http, pace) = (client(Policy::default()), Pace::default());
+    let send = || block_on(http.send_at(&pace, &get(&url))).expect("runtime").expect_err("too long").to_string();
+    assert!(send().ends_with("(it asks to wait 61 s)"));
+    let second = send();
+    assert!(second.contains("not sent: the service asks everybody to wait, 6"), "{second}");
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn secrets_are_found_however_they_are_written() {
+    let key = "sk-0123456789abcdef/\"é\"";
+    let request = get(&nowhere()).header("x-team", "quality").expect("fits");
+    let request = request.hidden_header("x-word", "customer").expect("fits").hide(&Secret::new(key.to_owned()));
+    let body = serde_json::json!({key: [format!("for {key}"), 1, null, "a customer"]});
+    assert_eq!(request.redacted(&body.to_string()), "{\"***\":[\"for ***\",1,null,\"a ***\"]}");
+    assert_eq!(request.redacted_json(body.clone()), serde_json::json!({"***": ["for ***", 1, null, "a ***"]}));
+    // An answer is data: an ordinary word stays in it, a key does not.
+    assert_eq!(request.without_keys(body), serde_json::json!({"***": ["for ***", 1, null, "a customer"]}));
 }
 
 #[test]

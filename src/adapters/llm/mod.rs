@@ -161,19 +161,24 @@ impl Inner {
         }
     }
 
+    /// What an answer of status 200 comes to. What a service says is redacted before anything of it is cut.
     fn read(&self, request: &Request, response: &http::Response) -> Outcome {
-        let failure = |kind, reason: String| Failure::new(kind, format!("{}: {reason}", self.about.model));
+        let redacted = |text: &str| self.request.redacted(text);
+        let failure = |kind, reason: String| {
+            Failure::new(kind, format!("{}: {}", self.about.model, ellipsis(&redacted(&reason), SAID_MAX)))
+        };
         let kind = response.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("application/json");
         if !kind.to_ascii_lowercase().contains("json") {
-            let said = ellipsis(String::from_utf8_lossy(&response.body).trim(), 80);
-            let reason = format!("the answer is {}, not JSON: {said}", ellipsis(kind, 40));
+            let said = redacted(&String::from_utf8_lossy(&response.body));
+            let reason = format!("the answer is {}, not JSON: {}", ellipsis(&redacted(kind), 40), ellipsis(said.trim(), 80));
             return Err(failure(FailureKind::Malformed, reason));
         }
         let body: Value = serde_json::from_slice(&response.body)
             .map_err(|e| failure(FailureKind::Malformed, format!("the answer is not JSON: {e}")))?;
+        let body = self.request.without_keys(body);
         let reply = self.protocol.read(request, &body).map_err(|why| failure(FailureKind::Malformed, why))?;
         let (tokens, cost) = (reply.tokens, self.cost(reply.tokens));
-        let content = reply.content(request).map_err(|(kind, why)| Failure { tokens, cost, ..failure(kind, why) })?;
+        let content = reply.content(request, &redacted).map_err(|(kind, why)| Failure { tokens, cost, ..failure(kind, why) })?;
         Ok(Completion {
             content,
             model: reply.model.unwrap_or_else(|| self.about.model.clone()),
@@ -200,7 +205,8 @@ impl Inner {
         let plain = refused.and_then(|r| {
             let said = r.to_string();
             let object: Value = serde_json::from_str(&said[said.find('{')?..]).ok()?;
-            let message = self.protocol.message(&object)?;
+            // What JSON writes in another way is found now.
+            let message = self.request.redacted(&self.protocol.message(&object)?);
             Some(format!("status {}: {}", r.status, ellipsis(&message, SAID_MAX)))
         });
         let reason = plain.map_or_else(

@@ -36,9 +36,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// What counts of it, or why nothing does.
-    pub(super) fn content(&self, request: &Request) -> Result<Content, (FailureKind, String)> {
-        let said = || ellipsis(self.text.trim(), 120);
+    /// What counts of it, or why nothing does; `redacted` takes out what nobody may read.
+    pub(super) fn content(&self, request: &Request, redacted: &dyn Fn(&str) -> String) -> Result<Content, (FailureKind, String)> {
+        let shown = |text: &str| ellipsis(redacted(text).trim(), 120);
+        let said = || shown(&self.text);
         match self.ended {
             Ended::Whole => {}
             Ended::Cut => {
@@ -47,7 +48,7 @@ impl Reply {
                 return Err((FailureKind::Truncated, reason));
             }
             Ended::Refused => {
-                let words = self.refusal.as_deref().map(|r| ellipsis(r.trim(), 120)).unwrap_or_else(said);
+                let words = self.refusal.as_deref().map(shown).unwrap_or_else(said);
                 let words = if words.is_empty() { String::new() } else { format!(": {words}") };
                 return Err((FailureKind::Refused, format!("the model declined to answer ({}){words}", self.stop)));
             }

@@ -94,7 +94,7 @@ fn answers_are_whole_or_a_reason() {
     let read = |provider: LlmProvider, shape: bool, body: Value| -> Result<Content, String> {
         let request = Request { shape: request().shape.filter(|_| shape), ..Request::ask("s", "u", 9) };
         let reply = protocol(provider).read(&request, &body)?;
-        reply.content(&request).map_err(|(kind, why)| format!("{kind}: {why}"))
+        reply.content(&request, &|text: &str| text.to_owned()).map_err(|(kind, why)| format!("{kind}: {why}"))
     };
     let anthropic = |stop: &str, content: Value| json!({"content": content, "stop_reason": stop, "usage": {}});
     let openai = |finish: &str, message: Value| json!({"choices": [{"message": message, "finish_reason": finish}]});

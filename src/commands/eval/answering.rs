@@ -26,6 +26,8 @@ pub(super) struct AnsweringDoc {
     until: Option<Timestamp>,
     /// Rows whose answers are not all the same.
     moved: usize,
+    /// True when something was not asked because of `--max-cost`.
+    pub(super) stopped: bool,
 }
 
 /// Asks every question so often.
@@ -43,6 +45,7 @@ pub(super) fn rounds(cx: &Cx, system: &dyn Answerer, loaded: &Loaded, repeat: u3
         since: kept.iter().flatten().min().copied(),
         until: kept.iter().flatten().max().copied(),
         moved: moved(&rounds),
+        stopped: false,
     };
     Ok((rounds, doc))
 }
@@ -85,6 +88,12 @@ impl AnsweringDoc {
         if self.repeat > 1 {
             let differ = format!("{} answered differently from one time to the next", count(self.moved, "row"));
             lines.push(format!("each question was asked {} times; {differ}", self.repeat));
+        }
+        if self.stopped {
+            lines.push(
+                "the model stopped at --max-cost: what it was not asked has no answer, and the evaluation counts for no gate"
+                    .to_owned(),
+            );
         }
         lines
     }

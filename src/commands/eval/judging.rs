@@ -23,9 +23,11 @@ use crate::release::evaluate::{self, Loaded};
 use crate::release::gates::Reading;
 use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
 use crate::release::kept::Use;
+use crate::release::optimize::Purse;
 use crate::release::selection::Selection;
 use crate::store::Store;
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Which rows are listed, or asked again.
@@ -56,9 +58,13 @@ pub(super) struct JudgeArgs {
     /// Ask the system every question this often, and judge each answer once; the mean of a row counts. Recorded answers are judged this often
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) repeat: u32,
-    /// Send no further request to a judge, or of --suite to the system, once they cost this many US dollars; the command then exits with 5
+    /// Send no further request to a judge or the model of `[llm]`, or of --suite to the system, once they cost this many US dollars; the
+    /// command then exits with 5
     #[arg(long, value_name = "USD", value_parser = money_of)]
     pub(super) max_cost: Option<PicoUsd>,
+    /// What the model of `[llm]` and the judges are paid from, once one of them was asked.
+    #[arg(skip)]
+    purse: OnceCell<Purse>,
     /// Answers that are kept: read, write (read and add), only (ask nobody) or off [default: write; of an `http` or `command` system what a run left that did not end]
     #[arg(long, value_name = "USE", value_parser = cache_of)]
     cache: Option<CacheMode>,
@@ -73,16 +79,23 @@ pub(super) struct JudgingDoc {
     total: Took,
     /// What was asked for now.
     asked: Took,
+    /// What of it came to nothing.
+    failed: Took,
     /// Rows without a score because something went wrong, by metric.
     errors: BTreeMap<String, usize>,
+    /// Single repeats that went wrong, by metric; a row may have a score of the others.
+    failed_repeats: BTreeMap<String, usize>,
     /// Verdicts and scores that several judges gave, and how many of them they disagreed on.
     tally: TallyDoc,
     /// How often each row was judged.
     repeat: u32,
     /// Rows and metrics whose repeats differ.
     moved: usize,
-    /// True when it ended at `--max-cost`.
+    /// True when something was not asked because of `--max-cost`.
     stopped: bool,
+    /// True when the next run finds what was asked for now.
+    #[serde(skip)]
+    kept: bool,
     /// What people's labels say of this judge, by metric; only of those that it was compared on.
     calibrations: BTreeMap<String, CalibrationDoc>,
 }
@@ -104,9 +117,9 @@ struct TallyDoc {
 }
 
 impl JudgingDoc {
-    /// Rows and metrics without a score because something went wrong.
+    /// Rows and metrics without a score because something went wrong, and single repeats that did.
     pub(super) fn failed(&self) -> usize {
-        self.errors.values().sum()
+        self.errors.values().chain(self.failed_repeats.values()).sum()
     }
 
     pub(super) fn stopped(&self) -> bool {
@@ -128,9 +141,14 @@ impl JudgingDoc {
             self.total.tokens_in,
             self.total.tokens_out,
         )];
-        if self.stopped {
-            lines.push("the judges stopped at --max-cost: the same command with a higher one goes on from here".to_owned());
+        if self.failed.tokens_out > 0 || self.failed.cost_usd != Some(PicoUsd(0)) {
+            lines.push(format!("paid for and of no use: {}", took(&self.failed)));
         }
+        if self.stopped {
+            let next = if self.kept { ": the same command with a higher one goes on from here" } else { "" };
+            lines.push(format!("the judges stopped at --max-cost{next}"));
+        }
+        lines.extend(self.failed_repeats.iter().map(|(metric, n)| format!("{metric}: {} failed", count(*n, "repeat"))));
         lines.extend(self.errors.iter().map(|(metric, n)| format!("{metric}: {} with an error", count(*n, "row"))));
         for (metric, with) in &self.calibrations {
             let kappa = with.kappa.map_or_else(|| "unknown".to_owned(), |k| format!("{k:.2}"));
@@ -152,6 +170,12 @@ impl JudgingDoc {
     }
 }
 
+/// What asking took, for a person.
+fn took(took: &Took) -> String {
+    let cost = took.cost_usd.map_or_else(|| "cost unknown".to_owned(), |c| format!("${:.4}", c.usd()));
+    format!("{}, {} tokens in, {} out, {cost}", count(took.requests, "request"), took.tokens_in, took.tokens_out)
+}
+
 fn times(n: usize) -> String {
     if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
@@ -162,6 +186,7 @@ pub(super) struct Judging {
     pub(super) name: String,
     models: Vec<String>,
     repeat: u32,
+    kept: bool,
 }
 
 impl Judging {
@@ -179,11 +204,14 @@ impl Judging {
             models: self.models.clone(),
             total: self.outcome.total,
             asked: self.outcome.asked,
+            failed: self.outcome.failed,
             errors: self.outcome.errors.clone(),
+            failed_repeats: self.outcome.failed_repeats.clone(),
             tally: TallyDoc { asked, split, absent },
             repeat: self.repeat,
             moved: self.outcome.moved,
             stopped: self.outcome.stopped,
+            kept: self.kept,
             calibrations,
         })
     }
@@ -244,13 +272,27 @@ impl JudgeArgs {
         }
     }
 
-    /// The model that writes answers, where `[llm]` names one. A dry run asks nobody, so there it is not opened.
-    pub(super) fn writer(&self, cx: &Cx, project: &Project) -> Result<Option<Writer>> {
+    /// The model that writes answers, where `[llm]` names one. A dry run asks nobody, so there it is not opened. A suite counts what its
+    /// answers cost itself, so there nobody else does.
+    pub(super) fn writer(&self, cx: &Cx, project: &Project, suite: bool) -> Result<Option<Writer>> {
         let Some(llm) = project.llm.clone() else { return Ok(None) };
         let mode = if cx.global.dry_run { CacheMode::Only } else { self.cache() };
         let mut models = cx.models(std::slice::from_ref(&llm), mode != CacheMode::Only)?;
+        if self.max_cost.is_some() && !suite {
+            judging::priced(&models)?;
+        }
         let cache = cx.answers(mode)?;
-        Ok(models.pop().map(|model| Writer { model, cache, settings: llm }))
+        let model = models.pop().map(|model| if suite { model } else { self.purse().meter(model) });
+        Ok(model.map(|model| Writer { model, cache, settings: llm }))
+    }
+
+    fn purse(&self) -> &Purse {
+        self.purse.get_or_init(|| Purse::new(self.max_cost))
+    }
+
+    /// True when the model that writes answers was not asked for all of them, because of `--max-cost`.
+    pub(super) fn stopped_writing(&self) -> bool {
+        self.purse.get().is_some_and(Purse::has_refused)
     }
 
     /// Judges the answers by these metrics; `None` when there is none, or in a dry run, which says what it would take.
@@ -274,10 +316,11 @@ impl JudgeArgs {
         let bench = Bench {
             models: cx.models(&judge.models, !keyless)?,
             settings: judging::settings(judge),
+            min_coverage: judge.min_coverage,
             embedder: &*cx.embedder()?,
             metrics,
             repeat: self.repeat,
-            max_cost: self.max_cost,
+            max_cost: self.purse().left(),
             cache: &cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache() })?,
         };
         let rows = &loaded.golden.rows;
@@ -290,9 +333,10 @@ impl JudgeArgs {
         let jobs = rows.len() * bench.metrics.len() * usize::try_from(self.repeat).unwrap_or(1);
         let bar = progress::things(&cx.out, "judging", jobs as u64);
         let outcome = judging::run_samples(&bench, rows, samples, &|| bar.inc(1))?;
+        self.purse().settle(outcome.asked.cost_usd);
         bar.finish_and_clear();
         let models = bench.models.iter().map(|m| m.about().model.clone()).collect();
-        Ok(Some(Judging { outcome, name, models, repeat: self.repeat }))
+        Ok(Some(Judging { outcome, name, models, repeat: self.repeat, kept: bench.cache.is_kept() }))
     }
 }
 

@@ -86,6 +86,7 @@ impl Evaluated {
     fn answering(&self) -> Exit {
         let gated = self.gates.iter().any(|g| [ERROR_RATE, COVERAGE].contains(&g.metric.as_str()));
         match self.failed() {
+            _ if self.answering.as_ref().is_some_and(|a| a.stopped) => Exit::Partial,
             0 => Exit::Ok,
             _ if self.unanswered == rows_of(&self.evaluation) => Exit::Failed,
             _ if gated => Exit::Ok,

@@ -11,9 +11,10 @@ use crate::cli::report::{Block, Report};
 use crate::domain::eval::judged::calibrate::{Agreement, Confusion, Figure};
 use crate::domain::eval::judged::{self, JudgedId};
 use crate::domain::eval::known::known;
+use crate::domain::eval::score::ERROR;
 use crate::domain::golden::{self, Answer, Override, Row};
 use crate::release::calibration;
-use crate::release::judging::{self, Bench, CacheMode, Took};
+use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
 use crate::store::Mode;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ const BAD: [&str; 6] = ["fail", "bad", "no", "false", "0", "incorrect"];
 /// Compare the judge with people's labels, and record how they agree
 #[derive(clap::Args, Debug)]
 #[command(
-    after_long_help = "Examples:\n  kf judge calibrate labels.jsonl\n  kf judge calibrate labels.csv --metric rubric --threshold 0.7 --map rating=label\n\nEach row has question, response, retrieved_contexts and reference as the metric needs them, and `label`: pass or fail.\nLabel 50 to 100 rows, among them as many bad ones as you can find. Exits 3 when the judge may not decide gates."
+    after_long_help = "Examples:\n  kf judge calibrate labels.jsonl\n  kf judge calibrate labels.csv --metric rubric --threshold 0.7 --map rating=label\n\nEach row has question, response, retrieved_contexts and reference as the metric needs them, and `label`: pass or fail.\nLabel 50 to 100 rows, among them as many bad ones as you can find. Exits 3 when the judge may not decide gates, 5 when it failed on so many rows that nothing is recorded."
 )]
 pub(crate) struct Args {
     /// Rows with labels (JSON, JSONL or CSV)
@@ -71,9 +72,15 @@ struct Calibrated {
     /// Why gates do not go by this judge; `None` when they do.
     refused: Option<String>,
     took: Took,
-    event: i64,
-    #[serde(skip)]
+    /// Rows on which the judge failed.
     errors: usize,
+    /// Why nothing was recorded; `None` when it was.
+    unrecorded: Option<String>,
+    /// The entry of the audit log; 0 when nothing was recorded.
+    event: i64,
+    /// True when nobody was asked for what is not known.
+    #[serde(skip)]
+    dry: bool,
 }
 
 #[derive(Serialize)]
@@ -86,6 +93,9 @@ impl Report for Calibrated {
     const SCHEMA: &'static str = "kf.judge-calibrate/1";
 
     fn blocks(&self) -> Vec<Block> {
+        if self.dry && self.unrecorded.is_some() {
+            return vec![self.summary().into()];
+        }
         let c = self.agreement.confusion;
         let mut both = Table::new(&["", ">judge: good", ">judge: bad"]);
         both.row(["people: good".to_owned(), c.both_good.to_string(), c.person_good.to_string()]);
@@ -107,13 +117,17 @@ impl Report for Calibrated {
     }
 
     fn summary(&self) -> String {
-        match &self.refused {
-            None => format!("gates may go by {} for {}", self.judge, self.metric),
-            Some(why) => format!("gates do not go by {} for {}: {why}", self.judge, self.metric),
+        match (&self.unrecorded, &self.refused) {
+            (Some(why), _) => format!("nothing is recorded: {why}"),
+            (None, None) => format!("gates may go by {} for {}", self.judge, self.metric),
+            (None, Some(why)) => format!("gates do not go by {} for {}: {why}", self.judge, self.metric),
         }
     }
 
     fn exit(&self) -> Exit {
+        if self.unrecorded.is_some() {
+            return if self.dry { Exit::Ok } else { Exit::Partial };
+        }
         let verdict = if self.refused.is_some() { Exit::No } else { Exit::Ok };
         verdict.and(if self.errors > 0 { Exit::Partial } else { Exit::Ok })
     }
@@ -139,6 +153,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let bench = Bench {
         models: cx.models(&judge.models, mode != CacheMode::Only)?,
         settings: judging::settings(judge),
+        min_coverage: judge.min_coverage,
         embedder: &*cx.embedder()?,
         metrics: vec![args.metric],
         repeat: 1,
@@ -150,11 +165,48 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     let bar = progress::things(&cx.out, "judging", rows.len() as u64);
     let outcome = judging::run(&bench, &rows, &answers, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    let (confusion, reasons) = compared(args, &outcome, &labels);
+    let (errors, dry) = (outcome.errors.values().sum(), cx.global.dry_run);
+    let unrecorded = match (errors, dry) {
+        (0, _) => None,
+        (n, true) => Some(format!("{} of {} would be asked for", n, count(rows.len(), "row"))),
+        (n, false) => too_few(n, rows.len(), judge.min_coverage),
+    };
+    if errors == rows.len() && !dry {
+        let why = reasons.first().map(|u| u.reason.strip_prefix(ERROR).unwrap_or(&u.reason)).unwrap_or_default();
+        return Err(Error::new(format!("the judge failed on {}, so nothing is recorded: {why}", every_row(errors)))
+            .hint("what was recorded before stays; run it again when the judge answers"));
+    }
+    let agreement = confusion.agreement();
+    let metric = judged::info(args.metric).name;
+    let event = match &unrecorded {
+        None => store.write(|tx| Ok(calibration::record(tx, (&name, metric), &args.threshold, &source, &confusion)))?,
+        Some(_) => 0,
+    };
+    cx.out.emit(&Calibrated {
+        judge: name,
+        metric,
+        threshold: args.threshold.clone(),
+        labels: source,
+        rows: rows.len(),
+        unscored: reasons,
+        refused: agreement.refused(),
+        agreement,
+        took: outcome.total,
+        errors,
+        unrecorded,
+        event,
+        dry,
+    })
+}
+
+/// The judge's scores beside people's labels, and why rows have none.
+fn compared(args: &Args, outcome: &Outcome, labels: &[bool]) -> (Confusion, Vec<Unscored>) {
     let threshold: f64 = args.threshold.parse().unwrap_or(0.5);
     let higher = known(args.metric.word()).is_none_or(|m| m.higher_is_better());
     let mut confusion = Confusion::default();
     let mut reasons: Vec<Unscored> = Vec::new();
-    for (score, label) in outcome.scores.rows.iter().zip(&labels) {
+    for (score, label) in outcome.scores.rows.iter().zip(labels) {
         match (score.value, &score.reason) {
             (Some(value), _) => confusion.add(*label, if higher { value >= threshold } else { value <= threshold }),
             (None, reason) => {
@@ -166,22 +218,22 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
             }
         }
     }
-    let agreement = confusion.agreement();
-    let metric = judged::info(args.metric).name;
-    let event = store.write(|tx| Ok(calibration::record(tx, (&name, metric), &args.threshold, &source, &confusion)))?;
-    cx.out.emit(&Calibrated {
-        judge: name,
-        metric,
-        threshold: args.threshold.clone(),
-        labels: source,
-        rows: rows.len(),
-        unscored: reasons,
-        refused: agreement.refused(),
-        agreement,
-        took: outcome.total,
-        event,
-        errors: outcome.errors.values().sum(),
+    (confusion, reasons)
+}
+
+/// Why a judge that failed on so many rows is not compared with anybody: an outage must not take the place of a calibration.
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn too_few(errors: usize, rows: usize, min_coverage: f64) -> Option<String> {
+    let answered = rows - errors;
+    let share = answered as f64 / rows.max(1) as f64;
+    (share < min_coverage).then(|| {
+        let needed = min_coverage * 100.0;
+        format!("the judge failed on {errors} of {}, `judge.min-coverage` asks for {needed} %", count(rows, "row"))
     })
+}
+
+fn every_row(n: usize) -> String {
+    if n == 1 { "the one row".to_owned() } else { format!("all {n} rows") }
 }
 
 /// The rows, what people say of each, and what names the file.

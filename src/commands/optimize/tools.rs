@@ -114,6 +114,7 @@ impl<'a> Tools<'a> {
         let bench = Bench {
             models: self.models(&judge.models, self.keyed())?,
             settings: judging::settings(judge),
+            min_coverage: judge.min_coverage,
             embedder: self.embedder()?,
             metrics: ids.to_vec(),
             repeat: 1,

@@ -94,6 +94,9 @@ struct Tested {
     /// True when it ended at `--max-cost`.
     stopped: bool,
     cells: Vec<Cell>,
+    /// True when the next run finds what was asked for now.
+    #[serde(skip)]
+    goes_on: bool,
 }
 
 /// What asking language models for answers took.
@@ -209,9 +212,8 @@ impl Tested {
             let (models, all) = (by.models.join(", "), count(by.total.requests, "answer"));
             format!("judged by {models}: {all} ({} asked now), {cost}", by.asked.requests)
         }));
-        lines.extend(
-            self.stopped.then(|| "stopped at --max-cost: the same command with a higher one goes on from here".to_owned()),
-        );
+        let next = if self.goes_on { ": the same command with a higher one goes on from here" } else { "" };
+        lines.extend(self.stopped.then(|| format!("stopped at --max-cost{next}")));
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 }
@@ -325,6 +327,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         judging,
         stopped,
         cells,
+        goes_on: args.cache == CacheMode::Write,
     };
     report.verdict = (!dry).then(|| report.exit().word());
     for (kind, path) in args.reports.iter().zip(&paths) {

@@ -73,6 +73,11 @@ impl Cached {
         Self { clock: Some(clock), ..self }
     }
 
+    /// True when a later run finds what is asked for now.
+    pub fn is_kept(&self) -> bool {
+        self.mode == CacheMode::Write
+    }
+
     /// True when nothing may be asked for.
     pub fn is_all(&self) -> bool {
         self.mode == CacheMode::Only
@@ -124,6 +129,15 @@ impl Cached {
             at: self.clock.as_ref().map(|clock| clock.now()),
         };
         self.put(&call_key(about, request), &kept)
+    }
+
+    /// Forgets an answer that nobody could use, so that the next run asks again.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn forget(&self, about: &About, request: &Digest) -> Result<()> {
+        let file = self.file.as_ref().filter(|_| self.mode == CacheMode::Write);
+        file.map_or(Ok(()), |file| file.forget(&call_key(about, request)))
     }
 
     /// The vector of a text that was made before.

@@ -8,7 +8,7 @@ use crate::domain::eval::judged::{self, Judged, JudgedId, Memo, Need, Reply, Tal
 use crate::domain::golden::{Answer, Row};
 use crate::seams::answerer::Tokens;
 use crate::seams::embedder::Purpose;
-use crate::seams::model::{Completion, Content, Failure, FailureKind, Outcome, Request};
+use crate::seams::model::{Completion, Content, FailureKind, Outcome, Request};
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -42,6 +42,13 @@ pub(super) struct Driver<'a> {
     answers: Receiver<(Key, Outcome)>,
     pub(super) total: Took,
     pub(super) asked: Took,
+    /// What of it came to nothing.
+    pub(super) failed: Took,
+    /// What counts against the limit of cost; `None` when nobody knows any more.
+    spent: Option<PicoUsd>,
+    /// The dearest answer, which one of unknown cost is taken for.
+    dearest: Option<PicoUsd>,
+    /// True once something was not asked because of the limit.
     pub(super) stopped: bool,
 }
 
@@ -80,6 +87,9 @@ impl<'a> Driver<'a> {
             answers,
             total: nothing,
             asked: nothing,
+            failed: nothing,
+            spent: Some(PicoUsd(0)),
+            dearest: None,
             stopped: false,
         }
     }
@@ -109,17 +119,16 @@ impl<'a> Driver<'a> {
     /// Steps every job that may go on, takes up new ones while judges are idle, and sends what may be sent.
     fn go_on(&mut self) -> Result<()> {
         loop {
+            self.send()?;
             if let Some(job) = self.ready.pop_front() {
                 self.step(job)?;
             } else if self.next < self.jobs.len() && self.has_room() {
                 self.next += 1;
                 self.step(self.next - 1)?;
             } else {
-                break;
+                return Ok(());
             }
-            self.send()?;
         }
-        self.send()
     }
 
     /// True while no judge has more to do than it can soon: where several judge, the slowest sets the pace for all.
@@ -143,8 +152,14 @@ impl<'a> Driver<'a> {
             return Ok(());
         }
         let sample = u32::try_from(sample).unwrap_or(u32::MAX);
-        match judged::judge(metric, &case_of(row, answer), &self.bench.settings, sample, &self.memo) {
-            Ok(done) => self.finish(at, done),
+        match judged::judge_and_tell(metric, &case_of(row, answer), &self.bench.settings, sample, &self.memo) {
+            Ok((judged, tally, useless)) => {
+                // They were kept before anybody read them, so that whoever is killed pays for none twice.
+                for (judge, digest) in useless {
+                    self.bench.cache.forget(self.bench.models[judge].about(), &digest)?;
+                }
+                self.finish(at, (judged, tally));
+            }
             Err(needs) => {
                 self.jobs[at].open = needs.len();
                 for need in needs {
@@ -185,7 +200,8 @@ impl<'a> Driver<'a> {
             self.known(key, reply(found));
         } else if self.bench.cache.is_all() {
             self.known(key, not_asked("nobody was asked: it is not in the cache"));
-        } else if self.stopped {
+        } else if self.is_spent() {
+            self.stopped = true;
             self.known(key, not_asked(STOPPED));
         } else {
             self.queues[judge].push_back((digest, *request));
@@ -193,7 +209,21 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    /// True when nothing more may be asked.
+    fn is_spent(&self) -> bool {
+        self.bench.max_cost.is_some_and(|most| self.spent.is_none_or(|spent| spent >= most))
+    }
+
+    fn pay(&mut self, cost: Option<PicoUsd>) {
+        let cost = cost.or(self.dearest);
+        self.dearest = self.dearest.max(cost);
+        self.spent = self.spent.zip(cost).map(|(sum, cost)| sum.and(cost));
+    }
+
     fn send(&mut self) -> Result<()> {
+        if self.is_spent() {
+            self.stop();
+        }
         for judge in 0..self.queues.len() {
             let model = &self.bench.models[judge];
             while self.under_way[judge] < model.about().concurrency {
@@ -216,23 +246,24 @@ impl<'a> Driver<'a> {
                 for took in [&mut self.asked, &mut self.total] {
                     took.add(found.tokens, found.cost, found.latency_ms);
                 }
+                self.pay(found.cost);
                 self.known(key, reply(found));
             }
             Err(failure) if failure.kind == FailureKind::Misconfigured => return Err(failure.into_error()),
             Err(failure) => {
-                self.asked.add_failed(&failure);
+                for took in [&mut self.asked, &mut self.failed] {
+                    took.add(failure.tokens, failure.paid(), 0.0);
+                }
+                self.pay(failure.paid());
                 self.known(key, Err((failure.kind, failure.reason)));
             }
-        }
-        if !self.stopped && self.bench.max_cost.is_some_and(|most| self.asked.cost_usd.is_none_or(|cost| cost >= most)) {
-            self.stop();
         }
         Ok(())
     }
 
-    /// Asks nothing more; what is under way comes, because it is paid for.
+    /// Asks nothing that was not sent yet; what is under way comes, because it is paid for.
     fn stop(&mut self) {
-        self.stopped = true;
+        self.stopped |= self.queues.iter().any(|queue| !queue.is_empty());
         for judge in 0..self.queues.len() {
             for (digest, _) in std::mem::take(&mut self.queues[judge]) {
                 self.known((judge, digest), not_asked(STOPPED));
@@ -330,12 +361,5 @@ impl Took {
         )]
         let us = (latency_ms * 1e3).round() as u64;
         self.latency_us = self.latency_us.saturating_add(us);
-    }
-
-    /// A request that failed cost what it says; one that was never answered is taken to have cost nothing.
-    fn add_failed(&mut self, failure: &Failure) {
-        let answered = failure.tokens.output.is_some();
-        let cost = if answered { failure.cost } else { Some(failure.cost.unwrap_or_default()) };
-        self.add(failure.tokens, cost, 0.0);
     }
 }

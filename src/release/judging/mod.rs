@@ -3,8 +3,9 @@
 //! Every pair of row and metric is a job whose next question `domain::eval::judged` knows. Jobs are taken up in the order of the rows,
 //! no more at a time than keep all judges busy, so that rows are finished one after the other and memory holds what is under way.
 //! A question that two jobs have is asked once. What was answered is in the cache before anything else is done with it, so a run
-//! that is killed, at any moment, asks again only for what was under way. A job whose question failed is an error of its row; a
-//! judge that takes no question at all (a wrong key) ends the run.
+//! that is killed, at any moment, asks again only for what was under way; what nobody could use is taken out again once it was read,
+//! so the next run asks for it. A job whose question failed is an error of its row; a judge that takes no question at all (a wrong
+//! key) ends the run.
 
 mod cache;
 mod driver;
@@ -46,6 +47,8 @@ pub struct Bench<'a> {
     pub metrics: Vec<JudgedId>,
     /// How often each row is judged; at least once. The mean counts.
     pub repeat: u32,
+    /// The share of a row's repeats that must have a score when judging failed in some of them; with less the row is an error.
+    pub min_coverage: f64,
     /// What may be spent.
     pub max_cost: Option<PicoUsd>,
     /// What was answered before.
@@ -95,6 +98,8 @@ pub struct Outcome {
     pub scores: Scores,
     /// Rows without a score because something went wrong, by metric.
     pub errors: BTreeMap<String, usize>,
+    /// Single repeats that went wrong, those of rows that have a score all the same included, by metric.
+    pub failed_repeats: BTreeMap<String, usize>,
     /// How judges agreed.
     pub tally: Tally,
     /// Rows and metrics whose repeats did not all give the same.
@@ -103,7 +108,9 @@ pub struct Outcome {
     pub total: Took,
     /// What was asked now.
     pub asked: Took,
-    /// True when it ended at the limit of cost.
+    /// What of it came to nothing: an answer that was cut or declined costs money too.
+    pub failed: Took,
+    /// True when something was not asked because of the limit of cost.
     pub stopped: bool,
 }
 
@@ -183,10 +190,12 @@ pub fn run_samples(
     let mut outcome = Outcome {
         scores: Scores::default(),
         errors: BTreeMap::new(),
+        failed_repeats: BTreeMap::new(),
         tally: Tally::default(),
         moved: 0,
         total: driver.total,
         asked: driver.asked,
+        failed: driver.failed,
         stopped: driver.stopped,
     };
     let repeat = usize::try_from(bench.repeat.max(1)).unwrap_or(1);
@@ -198,7 +207,11 @@ pub fn run_samples(
             outcome.tally.absent += tally.absent;
         }
         outcome.moved += usize::from(samples.windows(2).any(|pair| pair[0].0 != pair[1].0));
-        let (value, reason) = combined(samples);
+        let (value, reason) = combined(samples, bench.min_coverage);
+        let failed = samples.iter().filter(|(judged, _)| matches!(judged, Judged::Error(_))).count();
+        if repeat > 1 && failed > 0 {
+            *outcome.failed_repeats.entry(metric.word().to_owned()).or_default() += failed;
+        }
         if repeat > 1 {
             outcome.scores.each.push(samples.iter().map(|(judged, _)| judged.value()).collect());
         }
@@ -218,17 +231,24 @@ pub fn run_samples(
     Ok(outcome)
 }
 
-/// The mean of the samples that have a score, or why none has.
-fn combined(samples: &[(Judged, Tally)]) -> (Option<f64>, Option<String>) {
+/// The mean of the samples that have a score, or why there is none: where judging failed, enough of them must have one.
+#[expect(clippy::cast_precision_loss, reason = "counts of repeats, a hundred at most")]
+fn combined(samples: &[(Judged, Tally)], min_coverage: f64) -> (Option<f64>, Option<String>) {
     let values: Vec<f64> = samples.iter().filter_map(|(judged, _)| judged.value()).collect();
-    if let Some(mean) = crate::stats::describe::mean(&values) {
+    let errors: Vec<&String> =
+        samples.iter().filter_map(|(judged, _)| if let Judged::Error(why) = judged { Some(why) } else { None }).collect();
+    // Where there is nothing to score nobody was asked, so those repeats say nothing of the judge.
+    let asked = values.len() + errors.len();
+    let enough = errors.is_empty() || values.len() as f64 / asked as f64 >= min_coverage;
+    if let Some(mean) = crate::stats::describe::mean(&values).filter(|_| enough) {
         return (Some(mean + 0.0), None);
     }
-    let reason = samples.first().map(|(judged, _)| match judged {
-        Judged::Error(why) => format!("{ERROR}{why}"),
-        Judged::Unscored(why) => why.clone(),
-        Judged::Scored(_) => String::new(),
-    });
+    let reason = match (errors.first(), samples.first()) {
+        (Some(why), _) if values.is_empty() => Some(format!("{ERROR}{why}")),
+        (Some(why), _) => Some(format!("{ERROR}judging failed {} of {asked} times: {why}", errors.len())),
+        (None, Some((Judged::Unscored(why), _))) => Some(why.clone()),
+        (None, _) => None,
+    };
     // A state keeps no U+0000, and a reason may repeat what a service said.
     (None, reason.map(|r| r.replace('\0', "\u{fffd}")))
 }

@@ -85,6 +85,7 @@ fn bench<'a>(model: Fake, metrics: &[JudgedId], embedder: &'a dyn Embedder) -> B
         embedder,
         metrics: metrics.to_vec(),
         repeat: 1,
+        min_coverage: 0.9,
         max_cost: None,
         cache: Box::leak(Box::new(Cached::open(std::path::Path::new("nowhere"), CacheMode::Off).expect("no cache"))),
     }
@@ -158,6 +159,58 @@ fn a_limit_of_cost_ends_asking_and_what_is_under_way_still_counts() {
     assert!(outcome.stopped && (10..=12).contains(&scored), "{scored}");
     assert_eq!(outcome.errors["rubric"], 40 - scored);
     assert_eq!(outcome.asked.cost_usd, Some(PicoUsd(100 * i64::try_from(scored).expect("few"))));
+}
+
+#[test]
+fn a_limit_is_reached_only_when_something_is_left_to_ask() {
+    let (rows, answers) = rows(10);
+    let embedder = builtin();
+    let with = |most: i64, say: Say| {
+        let fake = Fake::new(1, say);
+        let asked = Arc::clone(&fake.asked);
+        let bench = Bench { max_cost: Some(PicoUsd(most)), ..bench(fake, &[JudgedId::Rubric], &embedder) };
+        let outcome = run(&bench, &rows, &answers, &|| {}).expect("judged");
+        (outcome, asked.load(Ordering::SeqCst))
+    };
+    let (exact, asked) = with(1_000, Arc::new(kind));
+    assert_eq!((exact.stopped, exact.errors.len(), asked), (false, 0, 10));
+    let (nothing, asked) = with(0, Arc::new(kind));
+    assert_eq!((nothing.stopped, nothing.errors["rubric"], asked), (true, 10, 0));
+    // Answers that were cut cost what the dearest did, where the service does not say; of the first of all nobody knows.
+    let cut = |after: usize| -> Say {
+        Arc::new(move |number, request| match number {
+            n if n >= after => Err(Failure::new(FailureKind::Truncated, "cut")),
+            _ => super::tests::kind(number, request),
+        })
+    };
+    let (cheap, asked) = with(500, cut(2));
+    assert_eq!((cheap.stopped, asked, cheap.failed.requests, cheap.asked.cost_usd), (true, 5, 3, None));
+    let (unknown, asked) = with(500, cut(0));
+    assert_eq!((unknown.stopped, asked), (true, 1));
+    // One that nobody answered costs nothing.
+    let away: Say = Arc::new(|_, _| Err(Failure::new(FailureKind::Unavailable, "away")));
+    let (away, asked) = with(500, away);
+    assert_eq!((away.stopped, asked, away.asked.cost_usd), (false, 10, Some(PicoUsd(0))));
+}
+
+#[test]
+fn repeats_that_fail_are_not_left_out_in_silence() {
+    let (rows, answers) = rows(2);
+    let embedder = builtin();
+    let with = |min_coverage: f64| {
+        let say: Say = Arc::new(|_, request| match request.sample {
+            1 | 3 if request.messages[0].text.contains("Answer 1.") => Err(Failure::new(FailureKind::Unavailable, "away")),
+            _ => Ok(completion(json!({"reason": "", "score": 8}))),
+        });
+        let bench = Bench { repeat: 5, min_coverage, ..bench(Fake::new(2, say), &[JudgedId::Rubric], &embedder) };
+        run(&bench, &rows, &answers, &|| {}).expect("judged")
+    };
+    let few = with(0.9);
+    assert_eq!((few.scores.rows[0].value, few.scores.rows[1].value), (Some(0.8), None));
+    assert_eq!(few.scores.rows[1].reason.as_deref(), Some("error: judging failed 2 of 5 times: away"));
+    assert_eq!((few.errors["rubric"], few.failed_repeats["rubric"]), (1, 2));
+    let enough = with(0.6);
+    assert_eq!((enough.scores.rows[1].value, enough.errors.len(), enough.failed_repeats["rubric"]), (Some(0.8), 0, 2));
 }
 
 #[test]

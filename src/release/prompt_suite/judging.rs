@@ -107,6 +107,7 @@ impl<'a> Court<'a> {
         let mut bench = Bench {
             models: self.models,
             settings: judging::settings(self.judge),
+            min_coverage: self.judge.min_coverage,
             embedder: &*self.embedder,
             metrics: Vec::new(),
             repeat: 1,

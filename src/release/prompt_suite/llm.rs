@@ -280,9 +280,7 @@ impl<'p> Language<'p> {
             }
             Err(failure) if failure.kind == FailureKind::Misconfigured => Err(failure.into_error()),
             Err(failure) => {
-                // Of one that was never answered nothing is known, and nothing was paid.
-                let cost = if failure.tokens.output.is_some() { failure.cost } else { Some(failure.cost.unwrap_or_default()) };
-                self.purse.pay(1, cost);
+                self.purse.pay(1, failure.paid());
                 Ok(Err(failure.reason))
             }
         }

@@ -203,6 +203,14 @@ async fn fault(speaks: Speaks, asked: &Asked, times: usize) -> Option<Response> 
     if marked("broken") {
         return Some((json_type, "{\"id\": \"msg_1\", \"content\": [{").into_response());
     }
+    if marked("echo-html") {
+        // The key stands where a cut goes through it.
+        return Some(([("content-type", "text/html")], format!("<html>{}{KEY}</html>", "x".repeat(64))).into_response());
+    }
+    if marked("echo-error") {
+        let error = json!({"type": "api_error", "message": format!("no credit for {KEY}")});
+        return Some(axum::Json(json!({"type": "error", "error": error})).into_response());
+    }
     if marked("html") {
         return Some(([("content-type", "text/html")], "<html>Gateway</html>").into_response());
     }
@@ -214,7 +222,7 @@ async fn fault(speaks: Speaks, asked: &Asked, times: usize) -> Option<Response> 
             vec![Ok(Bytes::from_static(b"{\"id\": ")), Err(std::io::Error::other("the connection breaks"))];
         return Some((json_type, Body::from_stream(futures_util::stream::iter(half))).into_response());
     }
-    if marked("cut") {
+    if marked("cut") || (marked("second") && times == 2) {
         return Some(answer(speaks, asked, cut_words, &json!({"reason": "", "statements": []}), &plain));
     }
     if marked("refuse") {
@@ -222,6 +230,10 @@ async fn fault(speaks: Speaks, asked: &Asked, times: usize) -> Option<Response> 
     }
     if marked("empty") {
         return Some(answer(speaks, asked, "empty", &Value::Null, &plain));
+    }
+    if marked("echo-id") && asked.form.as_deref() == Some("verdicts") {
+        let verdict = json!({"id": KEY, "reason": KEY, "contexts": ["c1"], "supported": true});
+        return Some(answer(speaks, asked, "", &json!({"verdicts": [verdict]}), &plain));
     }
     let wrong_ids = marked("ids") || (marked("ids-once") && asked.turns == 1);
     if wrong_ids && asked.form.as_deref() == Some("verdicts") {

@@ -3,7 +3,7 @@
 //! The definitions are those of ragas 0.4.3 and of G-Eval (Liu et al. 2023), with rules of kf where these leave rows to chance:
 //!
 //! * A score exists only when every verdict that it needs was given, for exactly the ids that were asked about. What is missing or
-//!   too many is told to the judge once; then the row is unscored. An answer that did not come is an error. Neither is a number.
+//!   too many is told to the judge once; then the row is an error, as one is whose answer did not come. None is a number.
 //! * An answer that declines is judged by itself: right when the row cannot be answered, wrong otherwise, by every metric that
 //!   looks at what the answer says. Nothing is right or wrong that was not claimed.
 //! * A reason stands before each verdict; contexts have numbers, and a verdict in favour must cite one that is there.
@@ -105,9 +105,9 @@ pub struct Memo {
 pub enum Judged {
     /// It has a score within the range of its metric.
     Scored(f64),
-    /// There is nothing to score, or the judge gave no answer that can be used; a clause.
+    /// There is nothing to score; a clause.
     Unscored(String),
-    /// Asking failed; a clause.
+    /// Asking failed, or the judge gave no answer that can be used; a clause.
     Error(String),
 }
 
@@ -140,6 +140,23 @@ pub fn judge(
     sample: u32,
     memo: &Memo,
 ) -> Result<(Judged, Tally), Vec<Need>> {
+    judge_and_tell(metric, case, settings, sample, memo).map(|(judged, tally, _)| (judged, tally))
+}
+
+/// Answers that could not be used, by judge and [`Request::digest`].
+pub type Useless = Vec<(usize, Digest)>;
+
+/// The same with the answers that could not be used.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_and_tell(
+    metric: JudgedId,
+    case: &Case<'_>,
+    settings: &Settings,
+    sample: u32,
+    memo: &Memo,
+) -> Result<(Judged, Tally, Useless), Vec<Need>> {
     let mut session = Session::new(case, settings, sample, memo);
     let judged = match metrics::score(metric, &mut session) {
         // SQLite keeps no negative zero, and the digest that seals the rows must be that of what is read back.
@@ -148,7 +165,7 @@ pub fn judge(
         Err(Halt::Unscored(why)) => Judged::Unscored(why),
         Err(Halt::Error(why)) => Judged::Error(why),
     };
-    Ok((judged, session.tally))
+    Ok((judged, session.tally, session.useless))
 }
 
 #[cfg(test)]

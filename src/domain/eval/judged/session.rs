@@ -5,7 +5,7 @@
 
 use super::prompts::{self, Prompt};
 use super::read;
-use super::{Case, Memo, Need, Reply, Settings, Tally};
+use super::{Case, Memo, Need, Reply, Settings, Tally, Useless};
 use crate::base::digest::Digest;
 use crate::domain::eval::metrics::refusal::is_refusal;
 use crate::domain::ingest::chunk::sentences_of;
@@ -40,6 +40,7 @@ pub(super) struct Session<'s> {
     memo: &'s Memo,
     pub(super) needs: Vec<Need>,
     pub(super) tally: Tally,
+    pub(super) useless: Useless,
 }
 
 /// The leading judge.
@@ -47,7 +48,7 @@ const LEAD: usize = 0;
 
 impl<'s> Session<'s> {
     pub(super) fn new(case: &'s Case<'s>, settings: &'s Settings, sample: u32, memo: &'s Memo) -> Self {
-        Self { case, settings, sample, memo, needs: Vec::new(), tally: Tally::default() }
+        Self { case, settings, sample, memo, needs: Vec::new(), tally: Tally::default(), useless: Vec::new() }
     }
 
     /// The answer, when there is one.
@@ -195,7 +196,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Asks one judge, and once more when its answer cannot be used.
+    /// Asks one judge, and once more when its answer cannot be used. When the second cannot either, neither is worth keeping.
     fn ask<T>(&mut self, judge: usize, prompt: &Prompt, read: &dyn Fn(&Value) -> Result<T, String>) -> Step<T> {
         let drawing = self.settings.judges[judge];
         let mut request = Request {
@@ -207,7 +208,8 @@ impl<'s> Session<'s> {
             prompt_version: prompts::VERSION.to_owned(),
             ..Request::ask(prompt.system.clone(), prompt.text.clone(), drawing.max_tokens)
         };
-        let (fault, said) = match self.reply(judge, &request)? {
+        let (first, reply) = self.reply(judge, &request)?;
+        let (fault, said) = match reply {
             Ok(value) => match read(value) {
                 Ok(found) => return Ok(found),
                 Err(fault) => (fault, Some(value.to_string())),
@@ -217,12 +219,18 @@ impl<'s> Session<'s> {
         };
         request.messages.extend(said.map(Message::assistant));
         request.messages.push(Message::user(prompts::again(&fault)));
-        match self.reply(judge, &request)? {
-            Ok(value) => {
-                read(value).map_err(|fault| Halt::Unscored(format!("the judge's answer cannot be used, asked twice: {fault}")))
-            }
-            Err((_, why)) => Err(Halt::Error(why.clone())),
-        }
+        let (second, reply) = self.reply(judge, &request)?;
+        let halt = match reply {
+            Ok(value) => match read(value) {
+                Ok(found) => return Ok(found),
+                Err(fault) => Halt::Error(format!("the judge's answer cannot be used, asked twice: {fault}")),
+            },
+            // Nobody looked for a better answer yet.
+            Err((FailureKind::NotAsked, why)) => return Err(Halt::Error(why.clone())),
+            Err((_, why)) => Halt::Error(why.clone()),
+        };
+        self.useless.extend([(judge, first), (judge, second)]);
+        Err(halt)
     }
 
     /// Asks every judge; those who fail are left out while there is another.
@@ -248,10 +256,10 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn reply(&mut self, judge: usize, request: &Request) -> Step<&'s Reply> {
+    fn reply(&mut self, judge: usize, request: &Request) -> Step<(Digest, &'s Reply)> {
         let key: Digest = request.digest().map_err(|e| Halt::Error(e.to_string()))?;
         if let Some(reply) = self.memo.replies.get(&(judge, key)) {
-            return Ok(reply);
+            return Ok((key, reply));
         }
         self.need(Need::Ask { judge, request: Box::new(request.clone()), key });
         Err(Halt::Wait)

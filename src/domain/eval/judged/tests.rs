@@ -278,7 +278,7 @@ fn verdicts_for_other_ids_are_asked_for_once_more_and_then_the_row_is_unscored()
     let stubborn = |judge: usize, request: &Request| wrong(request).unwrap_or_else(|| usual(judge, request));
     let found = run(JudgedId::Faithfulness, &row.case(), &settings(1), &stubborn);
     let why = "the judge's answer cannot be used, asked twice: `verdicts` has nothing for s3";
-    assert_eq!((found.0, found.2), (Judged::Unscored(why.into()), 3));
+    assert_eq!((found.0, found.2), (Judged::Error(why.into()), 3));
 }
 
 #[test]
