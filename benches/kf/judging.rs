@@ -72,6 +72,7 @@ fn judge(settings: &Llm, cache: &Cached, rows: &[Row], answers: &HashMap<String,
         embedder: &embedder,
         metrics: vec![JudgedId::Faithfulness, JudgedId::Rubric],
         repeat: 1,
+        min_coverage: 0.9,
         max_cost: None,
         cache,
     };
