@@ -72,7 +72,8 @@ pub(crate) struct Args {
     /// other contexts …) or bias (another name, gender, origin, age)
     #[arg(long, value_name = "SUITE", value_parser = suite_of, conflicts_with_all = ["answers", "repeat"])]
     suite: Option<Suite>,
-    /// Only this metric; again for more (default: all that the data allows, proxies only where a gate names them)
+    /// Only this metric, again for more; where all that are named are judged, every computed one too (default: all that the data allows,
+    /// proxies only where a gate names them)
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
     /// How much of a ranking counts (default: `golden.k` in mlops.toml, else 5)

@@ -26,6 +26,7 @@ use crate::domain::optimize::{Files, Variant};
 use crate::domain::registry::parts::{Layout, Parts, Prompt};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::{self, VersionRow};
+use crate::release::answer;
 use crate::release::evaluate::{self, Loaded};
 use crate::release::gates::Reading;
 use crate::release::judging::{self, CacheMode};
@@ -129,6 +130,10 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     proposing(&case)?;
     let tools = Tools::new(cx, args, project)?;
     let mut variants = made(cx, &case)?;
+    if project.system == System::Builtin {
+        // A dry run says so too: otherwise the real one fails at its first question.
+        answer::searchable(&place.store, project, &case.parts)?;
+    }
     let room = args.trials.get().saturating_sub(args.model.map_or(0, NonZeroUsize::get)).max(1);
     if variants.len() > room {
         cx.out.note(&format!("note: {} variants are not tried: `--trials`", variants.len() - room));

@@ -16,7 +16,7 @@ use crate::config::Project;
 use crate::domain::ingest::chunk::sentences_of;
 use crate::domain::ingest::quality::language;
 use crate::domain::ingest::table::{Filter, Scope};
-use crate::domain::registry::parts::{Layout, parse_parts};
+use crate::domain::registry::parts::{Layout, Parts, parse_parts};
 use crate::domain::registry::retrieval::Retrieval;
 use crate::domain::registry::table::VersionRow;
 use crate::release::register::layout_of;
@@ -89,12 +89,26 @@ pub fn builtin<'a>(
         }
         None => None,
     };
-    let collection = retrieval.collection.clone().unwrap_or_else(|| project.ingest.collection.clone());
+    let collection = collection(project, &retrieval);
     let tenant = project.ingest.tenant.clone();
     let scope = store.read(|view| Scope::find(view, &tenant, &collection))?;
     let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
     let note = OnceCell::new();
     Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, note })
+}
+
+/// Where a version finds its documents.
+fn collection(project: &Project, retrieval: &Retrieval) -> Name {
+    retrieval.collection.clone().unwrap_or_else(|| project.ingest.collection.clone())
+}
+
+/// Refuses a version whose documents were never taken in, before it is asked anything.
+///
+/// # Errors
+/// When there is no such collection, with what to type, or its settings cannot be used.
+pub fn searchable(store: &Store, project: &Project, parts: &Parts) -> Result<()> {
+    let retrieval = Retrieval::of(parts)?;
+    store.read(|view| Scope::get(view, &project.ingest.tenant, &collection(project, &retrieval))).map(drop)
 }
 
 /// An answer with what the model said and took.

@@ -318,6 +318,31 @@ fn rows_that_belong_together_may_not_stand_on_both_sides() {
     assert!(run.stderr.contains("rows `q1` of dev and `q0` of the holdout belong together"), "{run}");
 }
 
+/// What would stop the search is told before it, and what is to be typed helps.
+#[test]
+fn documents_that_are_not_there_are_missed_by_a_dry_run_too() {
+    let s = &Sandbox::new();
+    builtin::handbook(s);
+    builtin::registered(s, "collection: manual\ntop_k: 2\n");
+    let rows = s.read("golden.jsonl");
+    let sides = rows.lines().zip(["dev", "holdout", "dev"]);
+    s.write(
+        "golden.jsonl",
+        sides.map(|(row, side)| row.replacen('{', &format!("{{\"split\": \"{side}\", "), 1) + "\n").collect::<String>(),
+    );
+    let before = events(s);
+    for dry in [true, false] {
+        let more = if dry { &["--dry-run"] as &[&str] } else { &[] };
+        let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(["optimize", "bot", "--metric", "token-f1"]).args(more));
+        let told = run.stderr.contains("the tenant default has no collection manual")
+            && run.stderr.contains("take documents in with `kf ingest PATH --collection manual`");
+        assert!(run.code == Some(1) && told, "{run}");
+    }
+    assert_eq!(events(s), before);
+    ok(s, ["ingest", "docs", "--collection", "manual"]);
+    ok(s, ["optimize", "bot", "--metric", "token-f1", "--dry-run"]);
+}
+
 /// The built-in system with a model that writes: its answers are paid from the purse, and judged by a model where nothing else is asked for.
 #[test]
 fn a_model_that_answers_is_paid_from_the_purse_and_judged() {

@@ -40,7 +40,7 @@ pub fn chunks(store: &Store, tenant: &Name, collection: &Name, named: &str) -> R
             scope.each_document(view, Listed { refused: Some(false) }, |d| rows.document(view, &scope, &d, &embedder))?;
             if !rows.any {
                 return Err(Error::new(format!("the collection {collection} of the tenant {tenant} has no chunks"))
-                    .hint("take documents in with `kf ingest PATH`"));
+                    .hint(Scope::taken_in(tenant, collection)));
             }
             Ok(scope.tenant.digest(rows.hasher.finish().as_bytes()))
         })

@@ -167,10 +167,17 @@ impl Scope {
         }
         let names: Vec<String> = Self::all(view, tenant)?.into_iter().map(|s| s.collection.name.to_string()).collect();
         let error = Error::new(format!("the tenant {tenant} has no collection {collection}"));
-        Err(match did_you_mean(collection.as_str(), names.iter().map(String::as_str)) {
+        let error = match did_you_mean(collection.as_str(), names.iter().map(String::as_str)) {
             Some(hint) => error.hint(hint).hint(how),
-            None => error.hint("take documents in with `kf ingest PATH`"),
-        })
+            None => error,
+        };
+        Err(error.hint(Self::taken_in(tenant, collection)))
+    }
+
+    /// What to type so that a collection has documents: without its name they would go to another one.
+    pub fn taken_in(tenant: &Name, collection: &Name) -> String {
+        let tenant = if tenant.as_str() == "default" { String::new() } else { format!(" --tenant {tenant}") };
+        format!("take documents in with `kf ingest PATH{tenant} --collection {collection}`")
     }
 
     /// All collections of a tenant, by name.

@@ -53,6 +53,41 @@ const ELSEWHERE: &[&str] = &[
     "trajectory:goal-success",
 ];
 
+/// Names of promptfoo that kf computes nothing for: other markup than JSON, other figures of words, what a call of a tool or a trace says.
+const UNCOMPUTED: &[&str] = &[
+    "contains-html",
+    "contains-sql",
+    "contains-xml",
+    "f-score",
+    "finish-reason",
+    "gleu",
+    "guardrails",
+    "is-html",
+    "is-sql",
+    "is-valid-function-call",
+    "is-valid-openai-function-call",
+    "is-valid-openai-tools-call",
+    "is-xml",
+    "meteor",
+    "perplexity",
+    "perplexity-score",
+    "similar:cosine",
+    "similar:dot",
+    "similar:euclidean",
+    "skill-used",
+    "tool-call-f1",
+    "trace-error-spans",
+    "trace-span-count",
+    "trace-span-duration",
+    "trajectory:step-count",
+    "trajectory:tool-args-match",
+    "trajectory:tool-sequence",
+    "trajectory:tool-used",
+];
+
+/// How the names of promptfoo's attacks begin.
+const ATTACKS: &str = "promptfoo:";
+
 /// Names of promptfoo that are programs.
 const CODE: &[&str] = &["javascript", "python", "ruby", "webhook"];
 
@@ -157,13 +192,9 @@ impl Assertion {
                 ),
             ));
         }
-        if ELSEWHERE.contains(&plain) {
-            return Err((
-                Some("type"),
-                format!(
-                    "`{name}` is an assertion of promptfoo that kf has not; `llm-rubric` has an answer judged by criteria in words"
-                ),
-            ));
+        if let Some(instead) = instead(plain) {
+            let shown = ellipsis(name, 40);
+            return Err((Some("type"), format!("`{shown}` is an assertion of promptfoo that kf has not; {instead}")));
         }
         let judged = rated::names().any(|known| known == plain);
         if !judged && !NAMES.contains(&plain) {
@@ -232,7 +263,20 @@ impl Assertion {
 
 /// Whether an assertion has this name, here or at promptfoo.
 pub(super) fn is_name(name: &str) -> bool {
-    NAMES.contains(&name) || CODE.contains(&name) || ELSEWHERE.contains(&name) || rated::names().any(|known| known == name)
+    NAMES.contains(&name) || CODE.contains(&name) || instead(name).is_some() || rated::names().any(|known| known == name)
+}
+
+/// What there is in the place of an assertion that promptfoo has and kf has not; `None` for every other name.
+fn instead(name: &str) -> Option<&'static str> {
+    let by_meaning = "`similar` compares by the cosine";
+    match name {
+        _ if name.starts_with("similar:") && UNCOMPUTED.contains(&name) => Some(by_meaning),
+        _ if UNCOMPUTED.contains(&name) => Some("`regex` finds a pattern, `is-json` holds JSON against a schema"),
+        _ if ELSEWHERE.contains(&name) || name.starts_with(ATTACKS) => {
+            Some("`llm-rubric` has an answer judged by criteria in words")
+        }
+        _ => None,
+    }
 }
 
 /// The key that is wrong, if one, and why.

@@ -87,6 +87,26 @@ fn every_assertion_holds_and_does_not() {
     check(set(json!(0.6)), "a", Fail);
 }
 
+/// The names of promptfoo 0.123 that kf has not: none of them is a mistake for another one.
+#[test]
+fn what_promptfoo_has_and_kf_has_not_is_told_as_that() {
+    for (name, instead) in [
+        ("contains-xml", "`regex` finds a pattern"),
+        ("not-is-sql", "`regex` finds a pattern"),
+        ("gleu", "`regex` finds a pattern"),
+        ("trajectory:tool-used", "`regex` finds a pattern"),
+        ("similar:dot", "`similar` compares by the cosine"),
+        ("trajectory:goal-success", "`llm-rubric`"),
+        ("promptfoo:redteam:pii", "`llm-rubric`"),
+    ] {
+        let (key, why) = Assertion::read(&json!({"type": name, "value": "x"})).map(|_| ()).expect_err(name);
+        let what = format!("`{name}` is an assertion of promptfoo that kf has not; {instead}");
+        assert!(key == Some("type") && why.starts_with(&what), "{why}");
+    }
+    let (_, why) = Assertion::read(&json!({"type": "contains-alll"})).map(|_| ()).expect_err("no name");
+    assert!(why.contains("no assertion that kf knows; did you mean `contains-all`?"), "{why}");
+}
+
 #[test]
 fn a_failure_says_what_was_expected_and_what_came() {
     let reason = |said: Value, text: &str| judged(said, text).reason;
