@@ -368,7 +368,7 @@ fn compare_metric(
 ) -> Option<Compared> {
     let now = now.iter().filter(|r| r.metric == metric);
     let pair = |r: &RowScore| Some((before(&r.row)?, r.value?, clusters.get(r.row.as_str()).copied()));
-    compare_pairs(metric, &Pairs::of(now.filter_map(pair)))
+    compare_pairs(metric, Pairs::of(now.filter_map(pair)))
 }
 
 /// Every metric in every slice of the dataset, against production where there is one.
@@ -392,11 +392,12 @@ pub fn slices(
     Ok(slice::table(&loaded.golden.rows, &scores.rows, &production))
 }
 
-fn compare_pairs(metric: &str, pairs: &Pairs) -> Option<Compared> {
+fn compare_pairs(metric: &str, pairs: Pairs) -> Option<Compared> {
     // Which is better is what the exact test decides, so the interval need not also count what rows not seen may do.
+    let info = known(metric);
+    let pairs = pairs.spanning(info.map(|m| m.span()));
     let found = pairs.compared()?;
     let scores = pairs.scores();
-    let info = known(metric);
     let higher_is_better = info.is_none_or(|m| m.higher_is_better());
     let interval = found.interval.map(|i| info.map_or(i, |m| i.within(-m.span(), m.span())));
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
@@ -444,7 +445,7 @@ mod tests {
 
     fn verdict(pairs: &[(f64, f64)]) -> (&'static str, Option<u64>) {
         let pairs = Pairs::of(pairs.iter().map(|(before, now)| (*before, *now, None)));
-        let c = compare_pairs("token-f1", &pairs).expect("a comparison");
+        let c = compare_pairs("token-f1", pairs).expect("a comparison");
         assert!(c.low.is_none_or(|l| l >= -1.0) && c.high.is_none_or(|h| h <= 1.0), "{c:?}");
         (c.verdict, c.needed)
     }

@@ -40,9 +40,10 @@ pub fn clustered(values: &[f64], clusters: &[usize], confidence: f64) -> Option<
     }
     let degrees = sums.len().checked_sub(1).filter(|d| *d > 0)?;
     let (n, c) = (values.len() as f64, sums.len() as f64);
-    let equal = values.iter().all(|v| *v == centre);
-    let squares: f64 = if equal { 0.0 } else { sums.values().map(|s| s * s).sum() };
-    let standard_error = (c / (c - 1.0) * squares).sqrt() / n;
+    let squares: f64 = sums.values().map(|s| s * s).sum();
+    // Clusters whose rows differ and whose sums agree leave what rounding does to them, and that is no spread.
+    let rounding = 4.0 * f64::EPSILON * values.iter().map(|v| v.abs()).sum::<f64>();
+    let standard_error = if squares.sqrt() <= rounding { 0.0 } else { (c / (c - 1.0) * squares).sqrt() / n };
     let half = t_quantile(confidence, degrees)? * standard_error;
     let p_value = (standard_error > 0.0).then(|| t_two_sided(centre / standard_error, degrees as f64)).flatten();
     let interval = finite(centre - half, centre + half)?;
@@ -204,6 +205,8 @@ mod tests {
         assert_eq!((Components::of(&[vec![1.0], vec![2.0]]), Components::of(&[vec![1.0, 2.0], vec![]])), (None, None));
         let equal = clustered(&[0.5; 4], &[0, 0, 1, 1], CONFIDENCE).expect("a mean");
         assert_eq!((equal.standard_error, equal.p_value), (0.0, None));
+        let alike = clustered(&[0.1, 0.7, 0.1, 0.1, 0.7, 0.1], &[0, 0, 0, 1, 1, 1], CONFIDENCE).expect("a mean");
+        assert_eq!((alike.standard_error, alike.p_value), (0.0, None), "sums that agree but for rounding");
     }
 
     #[test]

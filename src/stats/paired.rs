@@ -77,6 +77,12 @@ pub fn sign_test(differences: &[f64]) -> Option<f64> {
     mcnemar(count(|d| **d < 0.0), count(|d| **d > 0.0))
 }
 
+/// The sign-flip test of differences that are independent, such as the sums of clusters: the two-sided chance of a sum this far from 0.
+/// `None` for none, and for those that are not finite.
+pub fn sign_flips(differences: &[f64], seed: u64) -> Option<f64> {
+    mean(differences).map(|_| sign_flip(differences, seed).0)
+}
+
 /// McNemar's exact two-sided p-value from the rows only the baseline passes and the rows only the candidate passes: twice
 /// the binomial tail, at most 1. `None` when both together are more than can be counted.
 pub fn mcnemar(lost: u64, gained: u64) -> Option<f64> {

@@ -1,20 +1,25 @@
 //! When a variant is better than its parent, on rows that nobody saw before.
 //!
 //! * The gain is more than [`GAIN`], in the unit of the metric. All metrics lie in 0 to 1, where one hundredth is at least one per cent of
-//!   whatever the parent has, so who reads "more than 1 %" either way is served.
+//!   whatever the parent has, so who reads "more than 1 %" either way is served. A smaller one is a no where the interval ends there too.
+//! * There are at least [`ROWS_MIN`] rows, and as many clusters where rows share them.
 //! * The chance that there is a gain is at least [`SURE`]: Bayes' for pairs with the reference prior ([`crate::stats::posterior`]), of rows in
-//!   clusters by their cluster-robust error. Where all rows differ by the same there is no spread to go by, and the exact test says it.
+//!   clusters by their cluster-robust error. Where all rows differ by the same, or all clusters, there is no spread to go by, and the exact
+//!   test says it.
 //! * The paired test agrees, one-sided at 1 − [`SURE`], by Holm's correction over everything that came this far: the best of five is lucky
 //!   more often than one.
 //! * No other metric that a gate guards is worse, in three values: surely worse is a no, surely within its margin is a yes, and between the
-//!   two more rows are needed. A metric that no row changed is within any margin.
+//!   two more rows are needed. Surely within is what a regression gate calls so: by the interval that counts what rows not seen may do.
+//!   A metric that no row changed is within any margin.
 //!
 //! A row that the parent scored and the variant did not leaves the answer open: failing on what is hard must not raise a mean.
 
+use crate::base::text::count;
 use crate::base::verdict::Verdict;
 use crate::domain::eval::compare::{Difference, Pairs};
 use crate::domain::eval::known::known;
 use crate::stats::describe::Moments;
+use crate::stats::interval::Interval;
 use crate::stats::power::{self, Goal, POWER, Spread};
 use crate::stats::{multiplicity, posterior};
 use serde::Serialize;
@@ -25,7 +30,7 @@ pub const GAIN: f64 = 0.01;
 pub const SURE: f64 = 0.95;
 /// How much of another metric may be lost where no regression gate says it, in its unit.
 pub const MARGIN: f64 = 0.05;
-/// The fewest rows that decide anything.
+/// The fewest rows that decide anything, and the fewest clusters where rows share them.
 pub const ROWS_MIN: usize = 5;
 
 /// The scores of a row with parent and variant, and its cluster.
@@ -110,6 +115,8 @@ pub struct Judged {
 /// A comparison turned so that positive is better.
 struct Turned {
     found: Difference,
+    /// The interval that counts what rows not seen may do.
+    bounded: Option<Interval>,
     differences: Vec<f64>,
     before: f64,
     now: f64,
@@ -122,17 +129,33 @@ impl Measured {
         let top = info.filter(|m| !m.higher_is_better()).map(|m| m.range.0 + m.range.1);
         let turn = |score: f64| top.map_or(score, |top| top - score);
         let pairs = Pairs::of(self.pairs.iter().map(|(a, b, cluster)| (turn(*a), turn(*b), cluster.as_deref())));
-        let mut found = pairs.compared()?;
         let span = info.map(|m| m.span());
+        let pairs = pairs.spanning(span);
+        let mut found = pairs.compared()?;
         found.interval = found.interval.map(|i| span.map_or(i, |span| i.within(-span, span)));
         let n = self.pairs.len() as f64;
         let mean = |of: fn(&Pair) -> f64| self.pairs.iter().map(of).sum::<f64>() / n;
         let differences = pairs.scores().iter().map(|(before, now)| now - before).collect();
-        Some(Turned { found, differences, before: mean(|p| p.0), now: mean(|p| p.1) })
+        Some(Turned { found, bounded: pairs.bounded(), differences, before: mean(|p| p.0), now: mean(|p| p.1) })
     }
 }
 
 impl Turned {
+    /// Why so few decide nothing; `None` where there are enough of them.
+    fn too_few(&self) -> Option<String> {
+        let (n, clusters) = (self.differences.len(), self.found.clusters);
+        if n < ROWS_MIN {
+            return Some(format!("{} of both say nothing, at least {ROWS_MIN} are needed", count(n, "row")));
+        }
+        let clusters = clusters.filter(|c| *c < ROWS_MIN)?;
+        Some(format!("{n} rows in {} say nothing, at least {ROWS_MIN} clusters are needed", count(clusters, "cluster")))
+    }
+
+    /// True where no row says anything else than before.
+    fn is_unchanged(&self) -> bool {
+        self.differences.iter().all(|d| *d == 0.0)
+    }
+
     /// The one-sided chance of such a difference where there is none.
     fn p_value(&self) -> f64 {
         let half = self.found.p_value / 2.0;
@@ -183,27 +206,33 @@ fn judge(finalist: &Finalist, turned: Option<Turned>, p_value: f64, tried: usize
     (judged.low, judged.high) = (turned.found.interval.map(|i| i.low), turned.found.interval.map(|i| i.high));
     judged.clusters = turned.found.clusters;
     (judged.probability, judged.p_value) = (Some(probability), Some(p_value));
-    (judged.verdict, judged.reason) = verdict(finalist, &judged, gain, probability, p_value);
-    if judged.verdict == Verdict::Inconclusive && finalist.target.lost == 0 && (probability < SURE || p_value > 1.0 - SURE) {
-        judged.needed = needed(&turned.found, gain, n, tried);
+    (judged.verdict, judged.reason) = verdict(finalist, &judged, &turned);
+    let is_open = probability < SURE || p_value > 1.0 - SURE || gain <= GAIN;
+    if judged.verdict == Verdict::Inconclusive && finalist.target.lost == 0 && is_open {
+        judged.needed = needed(&turned, tried);
     }
     judged
 }
 
-fn verdict(finalist: &Finalist, judged: &Judged, gain: f64, probability: f64, p_value: f64) -> (Verdict, String) {
-    let n = judged.n;
+fn verdict(finalist: &Finalist, judged: &Judged, turned: &Turned) -> (Verdict, String) {
+    let (n, gain) = (judged.n, turned.found.difference);
+    let (probability, p_value) = (turned.probability(), judged.p_value.unwrap_or(1.0));
     if finalist.target.lost > 0 {
         let lost = finalist.target.lost;
         return (Verdict::Inconclusive, format!("{lost} of {} rows have no score any more", n + lost));
     }
-    if gain <= GAIN {
-        return (Verdict::Fail, format!("a gain of {gain:+.4} is not more than {GAIN}"));
+    if let Some(why) = turned.too_few() {
+        return (Verdict::Inconclusive, why);
     }
     if let Some(worse) = judged.guards.iter().find(|g| g.verdict == Verdict::Fail) {
         return (Verdict::Fail, format!("{} got worse: {}", worse.metric, worse.reason));
     }
-    if n < ROWS_MIN {
-        return (Verdict::Inconclusive, format!("{n} rows decide nothing, at least {ROWS_MIN} are needed"));
+    if gain <= GAIN {
+        let why = format!("a gain of {gain:+.4} is not more than {GAIN}");
+        return match turned.found.interval.filter(|i| i.high > GAIN && !turned.is_unchanged()) {
+            Some(i) => (Verdict::Inconclusive, format!("{why}, and one of up to {:+.4} is not ruled out", i.high)),
+            None => (Verdict::Fail, why),
+        };
     }
     if probability < SURE || p_value > 1.0 - SURE {
         let why = format!("the chance of a gain is {probability:.3}, and p = {p_value:.3} among what was tried");
@@ -215,31 +244,46 @@ fn verdict(finalist: &Finalist, judged: &Judged, gain: f64, probability: f64, p_
     (Verdict::Pass, format!("a gain of {gain:+.4} with a chance of {probability:.3}, and nothing else is worse"))
 }
 
-/// About how many rows show such a gain with power 0.8, at the level that Holm's correction leaves to one of so many.
-fn needed(found: &Difference, gain: f64, n: usize, tried: usize) -> Option<u64> {
-    let spread = Spread { difference: found.sd?.powi(2), baseline: (0.0, 1.0), candidate: (0.0, 1.0) };
-    // The test is one-sided, and a goal is two-sided.
-    let goal = Goal { alpha: 2.0 * (1.0 - SURE) / tried.max(1) as f64, power: POWER };
-    let rows = power::rows_needed_repeated(&spread, gain, goal)?;
-    Some(rows.max(n as u64 + 1).max(ROWS_MIN as u64))
+/// About how many rows show such a gain with power 0.8, at the level that Holm's correction leaves to one of so many; of one that is too
+/// small how many rule out that it is large enough. `None` where more clusters are wanted, or where no number of rows will do.
+fn needed(turned: &Turned, tried: usize) -> Option<u64> {
+    let (found, n) = (&turned.found, turned.differences.len());
+    let few = found.clusters.is_none() && n < ROWS_MIN;
+    if turned.too_few().is_some() && !few {
+        return None;
+    }
+    let gain = found.difference;
+    let rows = found.sd.and_then(|sd| {
+        let spread = Spread { difference: sd.powi(2), baseline: (0.0, 1.0), candidate: (0.0, 1.0) };
+        // The test is one-sided, and a goal is two-sided. The interval is not corrected.
+        let goal = Goal { alpha: 2.0 * (1.0 - SURE) / tried.max(1) as f64, power: POWER };
+        let (apart, goal) = if gain > GAIN { (gain, goal) } else { (GAIN - gain, Goal { alpha: power::ALPHA, power: POWER }) };
+        power::rows_needed_repeated(&spread, apart, goal)
+    });
+    let least = few.then_some(ROWS_MIN as u64);
+    Some(rows.or(least)?.max(n as u64 + 1).max(ROWS_MIN as u64))
 }
 
 fn guard(measured: &Measured) -> Guarded {
     let turned = measured.turned();
     let margin = measured.margin;
-    let interval = turned.as_ref().and_then(|t| t.found.interval);
-    let unchanged = turned.as_ref().is_some_and(|t| t.differences.iter().all(|d| *d == 0.0));
-    let (verdict, reason) = match (&turned, interval) {
+    let is_worse = |t: &Turned| t.found.interval.is_some_and(|i| i.high < 0.0) && t.found.p_value <= power::ALPHA;
+    let is_within = |t: &Turned| t.bounded.is_some_and(|i| i.low >= -margin);
+    let (verdict, reason) = match &turned {
         _ if measured.lost > 0 => (Verdict::Inconclusive, format!("{} rows have no score any more", measured.lost)),
         // Neither has a row: there is nothing to lose.
-        (None, _) => (Verdict::Pass, "no row has a score with either".to_owned()),
-        _ if unchanged => (Verdict::Pass, "no row changed".to_owned()),
-        (Some(t), Some(i)) if i.high < 0.0 && t.found.p_value <= power::ALPHA => {
-            (Verdict::Fail, format!("{:+.4}, surely below 0", t.found.difference))
+        None => (Verdict::Pass, "no row has a score with either".to_owned()),
+        Some(t) if t.is_unchanged() => (Verdict::Pass, "no row changed".to_owned()),
+        Some(t) if is_worse(t) => (Verdict::Fail, format!("{:+.4}, surely below 0", t.found.difference)),
+        Some(t) if t.too_few().is_none() && is_within(t) => (Verdict::Pass, format!("surely not worse by more than {margin}")),
+        Some(t) => {
+            let why = t.too_few().map(|why| format!("; {why}")).unwrap_or_default();
+            (Verdict::Inconclusive, format!("{:+.4}, and a loss of {margin} is not ruled out{why}", t.found.difference))
         }
-        (_, Some(i)) if i.low >= -margin => (Verdict::Pass, format!("surely not worse by more than {margin}")),
-        (Some(t), _) => (Verdict::Inconclusive, format!("{:+.4}, and a loss of {margin} is not ruled out", t.found.difference)),
     };
+    // The interval that the verdict goes by.
+    let of_verdict = |t: &Turned| if verdict == Verdict::Fail { t.found.interval } else { t.bounded.or(t.found.interval) };
+    let interval = turned.as_ref().and_then(of_verdict);
     Guarded {
         metric: measured.metric.clone(),
         before: turned.as_ref().map(|t| t.before),
@@ -265,6 +309,13 @@ mod tests {
 
     fn alone(target: Measured) -> Judged {
         decide(&[Finalist { target, guards: Vec::new() }]).remove(0)
+    }
+
+    /// In clusters of ten rows, the variant with the same gain in every other row of each.
+    fn clumped(clusters: usize, gain: f64) -> Vec<Pair> {
+        (0..clusters * 10)
+            .map(|i| (0.25, if i % 2 == 0 { 0.25 + 2.0 * gain } else { 0.25 }, Some(format!("c{}", i / 10))))
+            .collect()
     }
 
     /// Rows of the parent between 0.3 and 0.7, and the variant with a gain and noise of ±0.1.
@@ -352,5 +403,49 @@ mod tests {
         assert_eq!((of(1).verdict, of(1).probability), (Verdict::Inconclusive, Some(0.5)), "{:?}", of(1));
         assert_eq!((of(10).clusters, of(40).clusters), (Some(10), None));
         assert_eq!(of(40).verdict, Verdict::Pass);
+    }
+
+    /// Two clusters that agree have p = 0.25 one-sided, five 1/32: no smaller than their number allows, however many rows they hold.
+    #[test]
+    fn clusters_that_agree_prove_what_their_number_does() {
+        let of = |clusters| alone(Measured { pairs: clumped(clusters, 0.25), ..measured("token-f1", []) });
+        let two = of(2);
+        assert_eq!((two.verdict, two.p_value, two.needed), (Verdict::Inconclusive, Some(0.25), None), "{two:?}");
+        assert!(two.low < Some(0.25) && two.high > Some(0.25) && two.reason.contains("2 clusters"), "{two:?}");
+        assert_eq!((of(4).verdict, of(5).verdict, of(5).p_value), (Verdict::Inconclusive, Verdict::Pass, Some(1.0 / 32.0)));
+    }
+
+    #[test]
+    fn few_rows_decide_nothing_either_way() {
+        for (n, gain) in [(1, 0.0), (1, -0.3), (4, 0.005), (4, 0.3)] {
+            let few = alone(measured("token-f1", vec![(0.5, 0.5 + gain); n]));
+            assert_eq!(few.verdict, Verdict::Inconclusive, "{few:?}");
+            assert!(few.needed.is_some_and(|needed| needed >= 5) && few.reason.contains("at least 5"), "{few:?}");
+        }
+    }
+
+    /// A standard deviation of 0.1 and a gain of 0: ((1.960 + 0.842)·0.1/0.01)² = 784.9 rows rule out 0.01.
+    #[test]
+    fn a_small_gain_that_may_be_a_large_one_is_open() {
+        let of = |n: usize, gain: f64| {
+            let swing = 0.1 * ((n as f64 - 1.0) / n as f64).sqrt();
+            alone(measured("token-f1", (0..n).map(|i| (0.5, 0.5 + gain + if i % 2 == 0 { swing } else { -swing }))))
+        };
+        let open = of(20, 0.0);
+        assert_eq!((open.verdict, open.needed), (Verdict::Inconclusive, Some(785)), "{open:?}");
+        assert!(open.reason.contains("not ruled out"), "{open:?}");
+        assert_eq!((of(2000, 0.0).verdict, of(20, -0.2).verdict), (Verdict::Fail, Verdict::Fail));
+    }
+
+    /// Rows that hardly change say nothing of a sixth that loses all: of n rows that agree 0.025^(1/n) of the way from the worst is
+    /// sure, so that on a scale of 2 a loss of 0.05 is ruled out from 146 rows on.
+    #[test]
+    fn a_few_rows_that_agree_are_not_surely_within_a_margin() {
+        let of = |n: usize| guard(&measured("context-recall", (0..n).map(|i| (0.5, if i == 0 { 0.5001 } else { 0.5 }))));
+        for n in [3, 5, 40] {
+            assert_eq!(of(n).verdict, Verdict::Inconclusive, "{:?}", of(n));
+        }
+        assert!(of(3).reason.contains("at least 5") && of(40).low < Some(-0.05), "{:?}", of(40));
+        assert_eq!(of(200).verdict, Verdict::Pass, "{:?}", of(200));
     }
 }

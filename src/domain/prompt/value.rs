@@ -57,12 +57,12 @@ fn exact_number(text: &str) -> Option<Number> {
 /// Reads a file of values by name: JSON, YAML or TOML, a map at its top.
 ///
 /// # Errors
-/// Where it cannot be read, or when it is no map.
+/// Where it cannot be read or has a number that is not finite, which would become text, or when it is no map.
 pub fn from_file(path: &str, bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
     let start = |message: &str| Fault { line: 1, column: 1, message: message.to_owned() };
     let value = match Syntax::of(path) {
         Some(Syntax::Json) => from_json(document::text_of(bytes)?)?,
-        Some(syntax) => document::parse(syntax, bytes)?,
+        Some(syntax) => document::parse_finite(syntax, bytes)?,
         None => return Err(start("a file of values ends in .json, .yaml or .toml")),
     };
     match value {
@@ -86,6 +86,9 @@ mod tests {
         assert_eq!((fault.line, fault.column), (2, 8));
         assert!(from_json("{\"a\": 1, \"a\": 2}").is_err());
         assert!(from_file("a.txt", b"{}").is_err() && from_file("a.json", b"[]").is_err());
+        let fault = from_file("a.yaml", b"k: 5\nx: .nan\n").expect_err("no number");
+        assert_eq!((fault.line, fault.column), (2, 4));
+        assert!(from_file("a.toml", b"x = inf").is_err());
         assert_eq!(from_file("a.toml", b"k = 5").expect("valid")["k"], json!(5));
     }
 }

@@ -5,6 +5,8 @@
 //! `.nan`. A YAML tag `!name` becomes a mapping with the one key `!name`; merge keys (`<<`) are applied, as most readers do.
 
 use super::manifest::extension_of;
+use super::place;
+use super::tree::{KeyPath, Step};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -76,6 +78,55 @@ pub fn parse(syntax: Syntax, bytes: &[u8]) -> Result<Value, Fault> {
         Syntax::Toml => parse_toml(text),
         Syntax::Yaml => parse_yaml(text),
     }
+}
+
+/// Reads a structured file as [`parse`] does, and refuses numbers that JSON cannot say (`.nan`, `.inf`) rather than read them as text.
+///
+/// # Errors
+/// As [`parse`], and where such a number stands.
+pub fn parse_finite(syntax: Syntax, bytes: &[u8]) -> Result<Value, Fault> {
+    let value = parse(syntax, bytes)?;
+    let text = text_of(bytes)?;
+    let found = match syntax {
+        Syntax::Json => None,
+        Syntax::Toml => text.parse::<toml::Table>().ok().and_then(|t| endless_in_toml(&toml::Value::Table(t))),
+        Syntax::Yaml => serde_yaml::from_str(text).ok().and_then(|v| endless_in_yaml(&v)),
+    };
+    let Some(mut steps) = found else { return Ok(value) };
+    steps.reverse();
+    let spot = place::find(syntax, text, &KeyPath(steps));
+    Err(Fault::at(text, spot.value, "this is no number that can be told; write it in quotes to have it as text"))
+}
+
+/// The way to the first number that is not finite, last step first.
+fn endless_in_toml(value: &toml::Value) -> Option<Vec<Step>> {
+    match value {
+        toml::Value::Float(f) => (!f.is_finite()).then(Vec::new),
+        toml::Value::Array(items) => items.iter().enumerate().find_map(|(i, v)| then(endless_in_toml(v), Step::Index(i))),
+        toml::Value::Table(table) => table.iter().find_map(|(k, v)| then(endless_in_toml(v), Step::Key(k.clone()))),
+        _ => None,
+    }
+}
+
+fn endless_in_yaml(value: &serde_yaml::Value) -> Option<Vec<Step>> {
+    match value {
+        serde_yaml::Value::Number(n) => n.as_f64().is_some_and(|f| !f.is_finite()).then(Vec::new),
+        serde_yaml::Value::Sequence(items) => {
+            items.iter().enumerate().find_map(|(i, v)| then(endless_in_yaml(v), Step::Index(i)))
+        }
+        serde_yaml::Value::Mapping(map) => map.iter().find_map(|(k, v)| {
+            let key = from_yaml(k.clone()).ok().map(|k| k.as_str().map_or_else(|| k.to_string(), str::to_owned));
+            then(endless_in_yaml(v), Step::Key(key.unwrap_or_default()))
+        }),
+        serde_yaml::Value::Tagged(tagged) => endless_in_yaml(&tagged.value),
+        _ => None,
+    }
+}
+
+fn then(way: Option<Vec<Step>>, step: Step) -> Option<Vec<Step>> {
+    let mut way = way?;
+    way.push(step);
+    Some(way)
 }
 
 fn parse_json(text: &str) -> Result<Value, Fault> {
@@ -305,6 +356,23 @@ mod tests {
         assert_eq!(parse(Toml, b"d = 2026-11-21\n"), Ok(json!({"d": "2026-11-21"})));
         assert_eq!(parse(Yaml, b"base: &b {k: 1}\nx:\n  <<: *b\n  y: 2\n").map(|v| v["x"].clone()), Ok(json!({"y": 2, "k": 1})));
         assert_eq!(parse(Yaml, b"# nothing\n"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn numbers_without_an_end_are_refused_where_asked_for() {
+        for (syntax, text, line, column) in [
+            (Yaml, "a: 1\nb:\n  - 2\n  - .nan\n", 4, 5),
+            (Yaml, "a: {b: -.INF}\n", 1, 8),
+            (Yaml, "1: .inf\n", 1, 4),
+            (Toml, "a = 1\n[t]\nb = [0.5, nan]\n", 3, 11),
+            (Toml, "b = -inf\n", 1, 5),
+        ] {
+            let fault = parse_finite(syntax, text.as_bytes()).expect_err(text);
+            assert_eq!((fault.line, fault.column), (line, column), "{text}: {fault:?}");
+        }
+        for (syntax, text) in [(Yaml, "a: \".nan\"\nb: nan\n"), (Toml, "a = \"inf\"\n"), (Json, "{\"a\": \"nan\"}")] {
+            assert_eq!(parse_finite(syntax, text.as_bytes()), parse(syntax, text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

@@ -67,6 +67,16 @@ impl Alike {
     }
 }
 
+/// The Levenshtein distance over code points, in time that texts of hundreds of kilobytes can wait for.
+pub fn edits(one: &str, other: &str) -> usize {
+    let mut alphabet = Alphabet::default();
+    let (one, other) = (alphabet.encode(one), alphabet.encode(other));
+    let longest = one.len().max(other.len());
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    // No distance is above the length of the longer text.
+    Pattern::new(&short, alphabet.size()).distance(&long, longest).unwrap_or(longest)
+}
+
 fn pairs<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = (usize, usize)> + 'a {
     (0..these.len()).flat_map(|i| (0..those.len()).map(move |j| (i, j)))
 }
@@ -180,6 +190,11 @@ mod tests {
                 retrieved.push(text.chars().skip(cut % (text.chars().count() + 1)).collect());
             }
             prop_assert_eq!(Alike::of(&retrieved, &references), plain(&retrieved, &references));
+        }
+
+        #[test]
+        fn edits_are_those_of_the_table(a in "[abcé京]{0,200}", b in "[abcé京]{0,200}") {
+            prop_assert_eq!(edits(&a, &b), strsim::levenshtein(&a, &b));
         }
 
         #[test]

@@ -14,6 +14,7 @@ pub mod labels;
 mod lists;
 mod numerals;
 mod quantity;
+mod roles;
 mod support;
 mod veto;
 mod words;
@@ -176,10 +177,18 @@ fn support_of(said: &Sentence, (candidate, held): &(&support::Candidate, Vec<Opt
     OF_WORDS * mean(alike.chain(numbers(said, &candidate.sentence))) + (1.0 - OF_WORDS) * scaled(candidate.cosine)
 }
 
-/// 1 for every quantity of the claim that the candidate has, 0 for every other; rates are left out.
+/// 1 for every quantity of the claim that the candidate has, 0 for every other; rates are left out, and how often where the candidate
+/// says of nothing how often.
 fn numbers(said: &Sentence, candidate: &Sentence) -> impl Iterator<Item = f64> {
-    let has = |q: &quantity::Quantity| candidate.quantities.iter().any(|o| quantity::compare(q, o) == quantity::Match::Same);
-    said.quantities.iter().filter(|q| !q.soft).map(move |q| f64::from(has(q)))
+    // A loss of 20 is −20, and 20 degrees are no −20.
+    let same = |q: &quantity::Quantity, o: &quantity::Quantity| match quantity::compare(q, o) {
+        quantity::Match::Sign => q.unit != quantity::Unit::Degrees,
+        found => found == quantity::Match::Same,
+    };
+    let has = move |q: &quantity::Quantity| candidate.quantities.iter().any(|o| same(q, o));
+    let often = |s: &Sentence| s.quantities.iter().any(|q| q.unit == quantity::Unit::Often);
+    let counts = often(candidate);
+    said.quantities.iter().filter(move |q| !q.soft && (counts || q.unit != quantity::Unit::Often)).map(move |q| f64::from(has(q)))
 }
 
 fn scaled(cosine: f64) -> f64 {

@@ -245,6 +245,9 @@ fn add(word: &str, lang: Lang) -> Option<f64> {
 
 /// German numbers are one word: `dreihundertfünfundzwanzig`, `viermal`, `zweieinhalb`.
 fn german(word: &str) -> Option<f64> {
+    if let Some(often) = word.strip_suffix("mal") {
+        return german(often).or_else(|| find(&DE, often));
+    }
     if let Some(whole) = word.strip_suffix("einhalb") {
         return Some(find(&DE, whole)? + 0.5);
     }
@@ -259,6 +262,12 @@ fn german(word: &str) -> Option<f64> {
     let (unit, tens) = word.split_once("und")?;
     let (unit, tens) = (find(&DE, unit)?, find(&DE, tens)?);
     (unit < 10.0 && tens >= 20.0).then_some(unit + tens)
+}
+
+/// Whether a word that says a number says how often: "twice", "viermal".
+pub(super) fn says_how_often(word: &str, lang: Option<Lang>) -> bool {
+    let of = |one: Lang| lang.is_none_or(|lang| lang == one);
+    word == "twice" && of(Lang::En) || word.ends_with("mal") && of(Lang::De)
 }
 
 fn part(word: &str, lang: Option<Lang>) -> Option<Part> {
@@ -352,9 +361,11 @@ mod tests {
             ("dreihundertzwei", Lang::De, 302.0, 1),
             ("zweitausendfunfhundert euro", Lang::De, 2500.0, 1),
             ("zweieinhalb stunden", Lang::De, 2.5, 1),
+            ("funfundzwanzigmal", Lang::De, 25.0, 1),
         ] {
             assert_eq!(said(text, lang), Some((value, used)), "{text}");
         }
+        assert_eq!((said("normal", Lang::De), said("manchmal", Lang::De)), (None, None));
         assert_eq!((said("house", Lang::En), said("hund", Lang::De), said("million", Lang::En)), (None, None, None));
     }
 

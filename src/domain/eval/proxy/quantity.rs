@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 pub(super) enum Unit {
     /// Nothing that is known as a unit.
     Plain,
+    /// How often: "twice", "three times".
+    Often,
     /// Seconds.
     Time,
     /// Minutes after midnight.
@@ -197,6 +199,9 @@ fn one(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (Opti
     if tokens[at].digits {
         return digits(tokens, words, at, lang);
     }
+    if let Some(found) = minus(tokens, words, at, lang) {
+        return found;
+    }
     if let Some((unit, value)) = calendar(&tokens[at], lang) {
         return (Some(Quantity { unit, ..plain(at, value) }), 1);
     }
@@ -222,6 +227,7 @@ fn one(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (Opti
     match numerals::words(&words[at..], lang) {
         // "One", "un", "eine" alone are articles and pronouns.
         Some((value, 1)) if value <= 1.0 && words.get(at + 1).and_then(|w| unit(w)).is_none() => (None, 1),
+        Some((value, 1)) if numerals::says_how_often(word, lang) => (Some(Quantity { unit: Unit::Often, ..plain(at, value) }), 1),
         Some((value, used)) => {
             let (quantity, more) = with_unit(tokens, words, plain(at, value), at + used, lang);
             (Some(quantity), used + more)
@@ -236,6 +242,8 @@ fn digits(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (O
         return (clock(at, hours, minutes.split(':').next().unwrap_or_default(), words.get(at + 1)), 1);
     }
     let Some((value, other)) = numerals::digits(raw, lang) else { return (None, 1) };
+    let sign = if raw.starts_with('-') { -1.0 } else { 1.0 };
+    let (value, other) = (sign * value, other.map(|o| sign * o));
     // 17h30 and "17 h 30".
     if let [_, "h" | "uhr", minutes, ..] = &words[at..]
         && minutes.len() == 2
@@ -246,6 +254,42 @@ fn digits(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (O
     let (quantity, more) = with_unit(tokens, words, Quantity { other, ..plain(at, value) }, at + 1, lang);
     (Some(quantity), 1 + more)
 }
+
+/// Words that take a number below zero.
+const MINUS: &[&str] = &["minus", "menos", "moins"];
+/// Words before them that make "at least", "less" or a difference of it.
+const NO_MINUS: &[&str] = &["al", "lo", "au", "du", "le", "plus", "ou", "y", "o", "h", "heure", "heures", "uhr"];
+
+/// The quantity that a "minus" begins. In Spanish and French, where the word is "less" as well, only of a temperature.
+fn minus(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> Option<(Option<Quantity>, usize)> {
+    if !MINUS.contains(&words[at]) || at + 1 == words.len() || at > 0 && tokens[at - 1].digits {
+        return None;
+    }
+    let (found, used) = one(tokens, words, at + 1, lang);
+    let found = found.filter(|q| !q.soft && q.value > 0.0 && q.at == at + 1)?;
+    let before = at.checked_sub(1).map_or("", |b| words[b]);
+    let is_temperature = found.unit == Unit::Degrees && !NO_MINUS.contains(&before);
+    (words[at] == "minus" || is_temperature).then(|| (Some(Quantity { at, ..below_zero(found) }), used + 1))
+}
+
+fn below_zero(q: Quantity) -> Quantity {
+    Quantity { value: -q.value, written: -q.written, other: q.other.map(|o| -o), ..q }
+}
+
+/// What says after a temperature that it is below zero.
+const BELOW: &[&[&str]] = &[
+    &["below", "zero"],
+    &["below", "freezing"],
+    &["under", "zero"],
+    &["unter", "null"],
+    &["bajo", "cero"],
+    &["sous", "zero"],
+    &["au", "dessous", "de", "zero"],
+    &["en", "dessous", "de", "zero"],
+];
+
+/// Words for how often.
+const OFTEN: &[&str] = &["mal", "male", "times", "veces", "fois"];
 
 fn clock(at: usize, hours: &str, minutes: &str, next: Option<&&str>) -> Option<Quantity> {
     let (mut hours, minutes): (f64, f64) = (hours.parse().ok()?, minutes.parse().ok()?);
@@ -260,6 +304,10 @@ fn clock(at: usize, hours: &str, minutes: &str, next: Option<&&str>) -> Option<Q
 /// Reads magnitude, half and unit after a number, or the currency before it; how many tokens they take.
 fn with_unit(tokens: &[Token], words: &[&str], mut found: Quantity, from: usize, lang: Option<Lang>) -> (Quantity, usize) {
     let mut at = from;
+    // "Two times", as "twice".
+    if words.get(at).is_some_and(|w| OFTEN.contains(w)) {
+        return (Quantity { unit: Unit::Often, ..found }, 1);
+    }
     if let Some(by) = words.get(at).and_then(|w| numerals::magnitude(w)).filter(|_| words[at] != "mil" || lang == Some(Lang::Es))
     {
         (found.value, found.written, found.other) = (found.value * by, found.written * by, found.other.map(|o| o * by));
@@ -298,6 +346,11 @@ fn with_unit(tokens: &[Token], words: &[&str], mut found: Quantity, from: usize,
         }
         (None, None) => {}
     }
+    let scale = at + usize::from(found.unit == Unit::Degrees && matches!(words.get(at), Some(&("c" | "f" | "celsius"))));
+    let rest = words.get(scale..).unwrap_or_default();
+    if let Some(below) = BELOW.iter().find(|b| matches!(found.unit, Unit::Degrees | Unit::Plain) && rest.starts_with(b)) {
+        return (below_zero(found), scale + below.len() - from);
+    }
     (found, at - from)
 }
 
@@ -306,6 +359,8 @@ fn with_unit(tokens: &[Token], words: &[&str], mut found: Quantity, from: usize,
 pub(super) enum Match {
     /// Another.
     No,
+    /// The same but for its sign.
+    Sign,
     /// The same number of something else.
     OtherUnit,
     /// The same.
@@ -314,6 +369,11 @@ pub(super) enum Match {
 
 /// Compares two quantities.
 pub(super) fn compare(a: &Quantity, b: &Quantity) -> Match {
+    if (a.value < 0.0) != (b.value < 0.0) {
+        let there =
+            |q: &Quantity| Quantity { value: q.value.abs(), written: q.written.abs(), other: q.other.map(f64::abs), ..q.clone() };
+        return if compare(&there(a), &there(b)) == Match::Same { Match::Sign } else { Match::No };
+    }
     let same = |x: f64, y: f64, within: f64| (x - y).abs() <= within * x.abs().max(y.abs()) + 1e-9;
     let written = [Some(a.written), a.other]
         .iter()
@@ -333,7 +393,7 @@ pub(super) fn compare(a: &Quantity, b: &Quantity) -> Match {
             Match::OtherUnit
         }
         (Unit::Month | Unit::Weekday, _) | (_, Unit::Month | Unit::Weekday) => Match::No,
-        (Unit::Plain, _) | (_, Unit::Plain) if written => Match::Same,
+        (Unit::Plain | Unit::Often, _) | (_, Unit::Plain | Unit::Often) if written => Match::Same,
         _ if written => Match::OtherUnit,
         _ => Match::No,
     }
@@ -394,6 +454,15 @@ mod tests {
             ("cinco euros", Es, "5 €", Fr),
             ("monthly", En, "pro Monat", De),
             ("1 500 pages", Fr, "1.500 páginas", Es),
+            ("at −18 °C", En, "minus 18 Grad", De),
+            ("18 degrees below zero", En, "-18 degrés", Fr),
+            ("a menos 18 grados", Es, "moins 18 degrés", Fr),
+            (".5 mg", En, "0,5 mg", De),
+            ("twice", En, "zwei Mal", De),
+            ("dreimal", De, "tres veces", Es),
+            ("three times", En, "trois fois", Fr),
+            ("al menos 18 grados", Es, "18 degrees", En),
+            ("au moins 18 degrés", Fr, "18 Grad", De),
         ] {
             let same = compare(&first(a, la), &first(b, lb));
             let differ = (a, b) == ("two and a half hours", "quatre heures et demie");
@@ -407,6 +476,12 @@ mod tests {
         assert_eq!([check("30 days", "60 days"), check("in March", "in May"), check("17.5 %", "1.75 %")], [Match::No; 3]);
         assert_eq!([check("200 g", "200 mg"), check("20 hours", "20 minutes"), check("5 €", "5 $")], [Match::OtherUnit; 3]);
         assert_eq!(check("30", "30 days"), Match::Same);
+        assert_eq!([check("-18 °C", "18 °C"), check("-200 euros", "200 euros"), check("-18", "18 degrees")], [Match::Sign; 3]);
+        assert_eq!([check(".5 mg", "5 mg"), check("-18 °C", "19 °C"), check("twice", "three times")], [Match::No; 3]);
+        // Ranges and dates are no negatives.
+        for text in ["10-20 euros", "10 – 20 euros", "10 -20 euros", "2024-05-01"] {
+            assert!(read(text, Lang::En).iter().all(|q| q.value > 0.0), "{text}");
+        }
     }
 
     #[test]

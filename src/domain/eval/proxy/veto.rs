@@ -6,6 +6,7 @@
 
 use super::lists::{self, Lang, Share};
 use super::quantity::{self, Match, Quantity, Unit};
+use super::roles;
 use super::support::{Candidate, Evidence, FORM, Held};
 use super::words::{Sentence, Token};
 
@@ -96,7 +97,7 @@ pub(super) struct Case<'a> {
 }
 
 /// A word counts as held from here on.
-const HELD: f64 = 0.6;
+pub(super) const HELD: f64 = 0.6;
 /// Below this nothing in the contexts is near a word.
 const FAR: f64 = 0.35;
 /// The share of words that two sentences must have in common to be nearly one.
@@ -131,6 +132,7 @@ fn limits(found: &mut [Quantity], sentence: &Sentence) -> Vec<usize> {
 /// Holds every number of the claim against the best candidate, then against the others.
 fn numbers(case: &Case<'_>, mine: &[Quantity], theirs: &[Quantity]) -> Vec<Finding> {
     let elsewhere: Vec<Quantity> = case.others.iter().flat_map(|c| c.sentence.quantities.clone()).collect();
+    let is_often = |of: &[Quantity]| of.iter().any(|o| o.unit == Unit::Often);
     let best_of = |q: &Quantity, of: &[Quantity]| of.iter().map(|o| quantity::compare(q, o)).max().unwrap_or(Match::No);
     let mut found = Vec::new();
     for q in mine {
@@ -141,16 +143,21 @@ fn numbers(case: &Case<'_>, mine: &[Quantity], theirs: &[Quantity]) -> Vec<Findi
                 let against = |o: &Quantity| matches!((q.limit, o.limit), (Some(a), Some(b)) if a != b);
                 if same.clone().count() > 0 && same.clone().all(against) {
                     found.push(Finding::Limit);
-                } else if is_of_another(case, q, theirs) {
+                } else if is_of_another(case, q, theirs) || roles::is_of_another(case, q, mine, theirs) {
                     found.push(Finding::Role);
                 }
             }
+            // How often needs another how often to be wrong: four times a year is every three months.
+            (here, there)
+                if q.unit == Unit::Often && here.max(there) != Match::Same && !is_often(theirs) && !is_often(&elsewhere) => {}
             // A rate needs another rate to be wrong: "a year" adds nothing to a price that has none.
             (_, _) if q.soft => {
                 if rival && theirs.iter().any(|o| o.soft) {
                     found.push(Finding::Unit);
                 }
             }
+            // "Fell by 20 %" is −20 %, where the words are others.
+            (Match::Sign, _) if q.unit != Unit::Degrees && !is_nearly(case) => {}
             (Match::OtherUnit, other) if other != Match::Same => found.push(Finding::Unit),
             (_, Match::Same) if !rival => {}
             (_, other) => found.push(if other == Match::OtherUnit { Finding::Unit } else { Finding::Number }),
@@ -313,13 +320,19 @@ fn replaced(case: &Case<'_>, found: &[Finding]) -> Option<Finding> {
         return None;
     }
     let firm = case.held.iter().flatten().filter(|h| h.alike >= FORM).count();
-    let nearly = firm as f64 >= NEARLY * case.claim.words.len() as f64;
+    let nearly = is_nearly(case);
     if nearly && (0..case.held.len()).any(|i| is_in_the_place_of_another(case, i)) {
         return Some(Finding::Replaced);
     }
     let far = case.anywhere.iter().filter(|a| **a < FAR).count();
     let added = nearly && far >= 1 || far >= 2 && firm * 2 >= case.claim.words.len();
     added.then_some(Finding::Addition)
+}
+
+/// Whether most words of the claim are those of the candidate.
+fn is_nearly(case: &Case<'_>) -> bool {
+    let firm = case.held.iter().flatten().filter(|h| h.alike >= FORM).count();
+    firm as f64 >= NEARLY * case.claim.words.len() as f64
 }
 
 /// Whether a word that the candidate does not have stands where the candidate has another: between the same neighbours.

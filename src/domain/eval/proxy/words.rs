@@ -35,6 +35,7 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
         let c = chars[at];
         let end = match c {
             c if c.is_ascii_digit() => number_end(&chars, at),
+            '-' | '−' | '–' | '.' | ',' if number_lead(&chars, at) > 0 => number_end(&chars, at + number_lead(&chars, at)),
             c if c.is_alphanumeric() => word_end(&chars, at),
             '%' | '€' | '$' | '£' | '°' | '¥' => at + 1,
             _ => {
@@ -54,11 +55,11 @@ pub(super) fn tokens(sentence: &str) -> Vec<Token> {
 
 fn token(raw: &str, first: bool, clause: usize, tied: bool) -> Token {
     let upper = raw.chars().filter(|c| c.is_uppercase()).count();
-    let digits = raw.starts_with(|c: char| c.is_ascii_digit());
+    let digits = raw.trim_start_matches(LEADS).starts_with(|c: char| c.is_ascii_digit());
     let letters = raw.chars().filter(|c| c.is_alphabetic()).count();
     let capital = raw.starts_with(char::is_uppercase);
     Token {
-        folded: fold(raw),
+        folded: raw.strip_prefix(['−', '–']).map_or_else(|| fold(raw), |number| format!("-{number}")),
         capital: capital && !first,
         marked: !digits && letters > 0 && (upper > usize::from(capital) || raw.chars().any(|c| c.is_ascii_digit())),
         clause,
@@ -82,6 +83,25 @@ pub(super) fn fold(text: &str) -> String {
         }
     }
     out
+}
+
+/// What a number may begin with before its digits: a sign, a decimal mark, or both.
+const LEADS: [char; 5] = ['-', '−', '–', '.', ','];
+
+/// How many characters of a sign and a decimal mark stand before the digits of a number; 0 where it is none, as inside of `10-20`,
+/// `2024-05-01` and `AES-256`.
+fn number_lead(chars: &[char], at: usize) -> usize {
+    let is_digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
+    let signed = usize::from(matches!(chars[at], '-' | '−' | '–'));
+    let marked = usize::from(matches!(chars.get(at + signed), Some('.' | ',')));
+    let before = at.checked_sub(1).map(|b| chars[b]);
+    let opens = before.is_none_or(|c| {
+        c.is_whitespace() || matches!(c, '(' | '[' | '/' | '=' | '$' | '€' | '£' | '¥' | '"' | '“' | '„' | '«' | '~' | '<' | '>')
+    });
+    // "10 -20" are two ends of a range.
+    let last = chars[..at].iter().rev().find(|c| !c.is_whitespace());
+    let ranges = signed > 0 && last.is_some_and(|c| c.is_ascii_digit() || matches!(c, '%' | '°'));
+    if opens && !ranges && is_digit(at + signed + marked) { signed + marked } else { 0 }
 }
 
 fn word_end(chars: &[char], from: usize) -> usize {
@@ -247,6 +267,11 @@ mod tests {
     fn words_numbers_and_signs_are_told_apart() {
         assert_eq!(read("Don't pay 1.234,50 € (9:00–17:30)!"), ["do", "not", "pay", "1.234,50", "€", "9:00", "17:30"]);
         assert_eq!(read("50 000 €, 12 345 678 and 2023 100"), ["50 000", "€", "12 345 678", "and", "2023", "100"]);
+        assert_eq!(read("-18, −.5 (–3) .5 ,5 $.50"), ["-18", "-.5", "-3", ".5", ",5", "$", ".50"]);
+        assert_eq!(
+            read("10-20, 10 -20 2024-05-01 AES-256 a.5"),
+            ["10", "20", "10", "20", "2024", "05", "01", "aes", "256", "a", "5"]
+        );
         assert_eq!(read("L’été, STRASSE Straße"), ["l", "ete", "strasse", "strasse"]);
         let marked: Vec<bool> = tokens("Use USB macOS AES-256 H2O Rome").iter().map(|t| t.marked).collect();
         assert_eq!(marked, [false, true, true, true, false, true, false]);

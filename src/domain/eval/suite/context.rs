@@ -68,29 +68,41 @@ pub(super) fn without_relevant(contexts: &[String], row: &Row, pool: &[(&str, &s
 
 const NO_OTHER: &str = "no other row has a context that is about something else";
 
-/// With one that says otherwise than the context that answers: another number, or that it holds no more.
+/// With one that says otherwise than the context that answers: another number in the place of the one that is asked for, or, where a
+/// reference has no number, that it holds no more.
 pub(super) fn contradicted(contexts: &[String], row: &Row, lang: Option<Lang>, rng: &mut Rng) -> Changed {
     let relevant = relevant(contexts, row);
     let truth = contexts.iter().zip(relevant).find(|(_, answers)| *answers).map(|(c, _)| c.as_str());
     let truth = truth.or_else(|| row.reference_contexts.first().map(String::as_str));
     let truth = truth.ok_or("it does not say which context answers it: a column `reference_contexts` does")?;
-    let sentences = sentences_of(truth);
-    let counted = sentences.iter().copied().filter_map(other_number).next();
-    let text = match (counted, lang) {
-        (Some(text), _) => text,
-        (None, Some(lang)) => phrases::denied(lang, truth.trim()),
-        (None, None) => return Err(super::NO_LANGUAGE),
+    let asked: Vec<&str> = row.references.iter().flat_map(|r| numbers(r)).map(|at| at.1).collect();
+    let text = if asked.is_empty() {
+        phrases::denied(lang.ok_or(super::NO_LANGUAGE)?, truth.trim())
+    } else {
+        let counted = sentences_of(truth).into_iter().find_map(|sentence| other_number(sentence, &asked));
+        counted.ok_or("the context that answers has no number of its references to contradict")?
     };
     Ok(inserted(contexts, text, rng))
 }
 
-/// The sentence with another first number; `None` when it has none.
-fn other_number(sentence: &str) -> Option<String> {
-    let start = sentence.find(|c: char| c.is_ascii_digit())?;
-    let digits = sentence[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(sentence.len() - start);
-    let number: u64 = sentence[start..start + digits].parse().ok()?;
-    let other = number.checked_mul(2)?.checked_add(1)?;
-    Some(format!("{}{other}{}", &sentence[..start], &sentence[start + digits..]))
+/// The sentence with another number in the place of the first that is asked for; `None` when it has none of them.
+fn other_number(sentence: &str, asked: &[&str]) -> Option<String> {
+    let (at, number) = numbers(sentence).into_iter().find(|(_, number)| asked.contains(number))?;
+    // Of `4.90` the whole part.
+    let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    let other = number[..digits].parse::<u64>().ok()?.checked_mul(2)?.checked_add(1)?;
+    Some(format!("{}{other}{}", &sentence[..at], &sentence[at + digits..]))
+}
+
+/// The numbers of a text with where they begin: digits, with the points and commas between them.
+fn numbers(text: &str) -> Vec<(usize, &str)> {
+    let (mut found, mut from) = (Vec::new(), 0);
+    while let Some(start) = text[from..].find(|c: char| c.is_ascii_digit()).map(|at| from + at) {
+        let end = text[start..].find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',')).map_or(text.len(), |n| start + n);
+        found.push((start, text[start..end].trim_end_matches(['.', ','])));
+        from = end;
+    }
+    found
 }
 
 /// With one that holds an instruction to say this word.
@@ -176,12 +188,21 @@ mod tests {
     #[test]
     fn a_contradiction_has_another_number_or_denies() {
         let r = &mut Rng::new(3);
-        let all = contradicted(&texts(&[SHIPPING, RETURNS]), &row("a", RETURNS), None, r).expect("one");
+        let of = |references: &[&str], passage: &str| Row { references: texts(references), ..row("a", passage) };
+        let all = contradicted(&texts(&[SHIPPING, RETURNS]), &of(&["30 days"], RETURNS), None, r).expect("one");
         assert!(all.contains(&RETURNS.replace("30", "61")), "{all:?}");
+        // What the passage says first is not what is asked for.
+        let long = "Open since 1998. Call 555 10 for more. Adults pay 4 euros, children 2.50.";
+        let all = contradicted(&texts(&[long]), &of(&["It is 2.50 euros."], long), None, r).expect("one");
+        assert!(all.iter().any(|t| t == "Adults pay 4 euros, children 5.50."), "{all:?}");
+        let e = contradicted(&texts(&[long]), &of(&["It is 7 euros."], long), Some(Lang::En), r).expect_err("no such number");
+        assert!(e.contains("no number of its references"), "{e}");
+        let denied = contradicted(&texts(&[long]), &of(&["Children pay less."], long), Some(Lang::En), r).expect("one");
+        assert!(denied.iter().any(|t| t != long && t.contains(long)), "{denied:?}");
         let all = contradicted(&texts(&[SHIPPING]), &row("b", SHIPPING), Some(Lang::De), r).expect("one");
         assert!(all.iter().any(|t| t.starts_with("Folgendes stimmt nicht mehr: Parcels")), "{all:?}");
         assert!(contradicted(&texts(&[SHIPPING]), &row("b", SHIPPING), None, r).is_err());
-        assert_eq!(other_number("It costs 4.90 euros.").as_deref(), Some("It costs 9.90 euros."));
+        assert_eq!(other_number("It costs 4.90 euros.", &["4.90"]).as_deref(), Some("It costs 9.90 euros."));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! Every relation is a metric named `robustness/typos`; the metric named as the suite is the mean over rows of the share of their
 //! relations that hold. So gates, comparisons and reports of evaluations are those of the suites, too.
 
+mod ages;
 mod context;
 pub mod held;
 mod perturb;

@@ -1,8 +1,8 @@
 //! Other forms of a question that ask the same: typos, case, spacing, punctuation, politeness, synonyms.
 //!
 //! Invariants: a changed question is never empty and differs from the one before; the same random numbers give the same text; what
-//! stands between quotes, and words with a digit, an underscore, an `@`, a path or capitals inside (names of products, codes,
-//! acronyms), are left as they are, because another code is another question. Letters with their accents are one (grapheme clusters).
+//! stands between quotes, in braces or angle brackets, and words with a digit, a sign of code (`_`, `@`, `$`, `/`, a dash before) or capitals
+//! inside (names of products, options, codes, acronyms), are left as they are, because another code is another question. Letters with their accents are one (grapheme clusters).
 //!
 //! Typos are those of a keyboard: two neighbours exchanged, one left out, one doubled, one taken from beside it (the row of a QWERTY
 //! keyboard), inside of words of four letters and more, about one in [`LETTERS_A_TYPO`] letters and at most one in a word.
@@ -21,11 +21,21 @@ const LETTERS_MIN: usize = 4;
 /// A changed text, or why there is none.
 pub(super) type Changed = Result<String, &'static str>;
 
-/// Marks that open and close a quotation.
-const QUOTES: &[(char, char)] = &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('«', '»'), ('‹', '›'), ('「', '」')];
+/// Marks that open and close a quotation, or a place to be filled.
+const QUOTES: &[(char, char)] =
+    &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('«', '»'), ('‹', '›'), ('「', '」'), ('{', '}'), ('<', '>')];
 
-/// Marks that a question may lose.
-const MARKS: &[char] = &['.', ',', ';', ':', '!', '?', '¿', '¡', '…', '。', '、', '！', '？', '，'];
+/// Marks that a question may lose after a word, or where they stand alone.
+const MARKS: &[char] = &['.', ',', ';', ':', '!', '?', '…', '。', '、', '！', '？', '，'];
+/// Marks that it may lose before a word; others there belong to it (`.5`, `.gitignore`, `:name`).
+const OPENING: &[char] = &['¿', '¡'];
+/// What else of a sentence stands around its words.
+const AROUND: &[char] = &['(', ')', '"', '\'', '‘', '’', '“', '”', '„', '«', '»', '‹', '›', '「', '」', '—', '–'];
+/// Signs that sentences have between no two letters of theirs.
+const SIGNS: &[char] = &[
+    '_', '@', '/', '\\', '{', '}', '<', '>', '[', ']', '=', '#', '.', ':', '$', '€', '£', '%', '&', '*', '+', '^', '~', '|', '`',
+    '§',
+];
 
 /// What stands between white space, with whether it may be changed.
 struct Token<'a> {
@@ -52,12 +62,32 @@ pub(super) fn quoted(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// True for words that name something by their letters: codes, addresses, paths, acronyms, `camelCase`.
+/// True for words that name something by their letters: codes, addresses, paths, options, acronyms, `camelCase`.
 fn is_code(word: &str) -> bool {
-    let core = word.trim_matches(|c: char| !c.is_alphanumeric());
-    let strange = |c: char| c.is_numeric() || matches!(c, '_' | '@' | '/' | '\\' | '{' | '}' | '<' | '>' | '=' | '#' | '.' | ':');
+    let core = word.trim_start_matches(|c| AROUND.contains(&c) || OPENING.contains(&c));
+    let core = core.trim_end_matches(|c| AROUND.contains(&c) || MARKS.contains(&c));
+    let strange = |c: char| c.is_numeric() || SIGNS.contains(&c);
     let capitals = core.chars().filter(|c| c.is_uppercase()).count();
-    core.chars().any(strange) || capitals > 1 || (capitals == 1 && !core.starts_with(char::is_uppercase))
+    let begins = core.starts_with(|c: char| c == '-' || c == '−' || MARKS.contains(&c));
+    begins || core.chars().any(strange) || capitals > 1 || (capitals == 1 && !core.starts_with(char::is_uppercase))
+}
+
+/// The word without the marks around it that a sentence may lose.
+fn bare(word: &str) -> &str {
+    let inner = word.trim_start_matches(OPENING);
+    // A place in a file system, or a part of a command.
+    if matches!(inner, "." | "..") {
+        return word;
+    }
+    let short = inner.trim_end_matches(MARKS);
+    let cut = &inner[short.len()..];
+    // `std::`, `e.g.`: where signs are inside a word, those at its end may be a part of it.
+    let letters = |part: &str| part.chars().count() <= 2 && part.chars().all(char::is_alphabetic);
+    let is_abbreviation = cut.starts_with('.') && short.contains('.') && short.split('.').all(letters);
+    // `&amp;`
+    let is_entity = short.starts_with('&') && cut.starts_with(';');
+    let is_operator = cut.starts_with("::") || (is_code(short) && cut.starts_with(".."));
+    if is_abbreviation || is_entity || is_operator { inner } else { short }
 }
 
 fn tokens(text: &str) -> Vec<Token<'_>> {
@@ -155,7 +185,9 @@ pub(super) fn spacing(text: &str, rng: &mut Rng) -> Changed {
     let mut out = String::from(" ");
     for (at, c) in text.char_indices() {
         out.push(c);
-        if c == ' ' && !quoted.iter().any(|q| q.contains(&at)) {
+        // The two halves of `10 000` are one number.
+        let digits = text[..at].ends_with(is_digit) && text[at + c.len_utf8()..].starts_with(is_digit);
+        if c == ' ' && !digits && !quoted.iter().any(|q| q.contains(&at)) {
             match rng.below(4) {
                 0 => out.push(' '),
                 1 => out.push('\n'),
@@ -167,6 +199,10 @@ pub(super) fn spacing(text: &str, rng: &mut Rng) -> Changed {
     Ok(out)
 }
 
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
 /// The question without its marks; with one more where it has none.
 pub(super) fn punctuation(text: &str, _: &mut Rng) -> Changed {
     let quoted = quoted(text);
@@ -175,7 +211,7 @@ pub(super) fn punctuation(text: &str, _: &mut Rng) -> Changed {
         if quoted.iter().any(|q| q.start < word.at.end && word.at.start < q.end) {
             continue;
         }
-        let bare = word.text.trim_matches(MARKS);
+        let bare = bare(word.text);
         // Marks that stand alone go with the space before them.
         let before = if bare.is_empty() { text[..word.at.start].trim_end().len() } else { word.at.start };
         if bare.len() != word.text.len() {
@@ -271,6 +307,22 @@ mod tests {
         assert!(synonyms("Qwerty?", Lang::En, &mut rng()).is_err());
     }
 
+    #[test]
+    fn marks_before_a_word_belong_to_it() {
+        for (text, without) in [
+            ("Is .5 mg enough?", "Is .5 mg enough"),
+            ("Where is .gitignore, please?", "Where is .gitignore please"),
+            ("¡Hola! ¿Dónde está?", "Hola Dónde está"),
+            ("Is it in .. or in ./src?", "Is it in .. or in ./src"),
+            ("Does std:: come first, e.g. here?", "Does std:: come first e.g. here"),
+            ("And :name ...", "And :name"),
+        ] {
+            assert_eq!(punctuation(text, &mut rng()).as_deref(), Ok(without));
+        }
+        let spaced: Vec<String> = (0..20).map(|s| spacing("costs 10 000 francs", &mut Rng::new(s)).expect("a text")).collect();
+        assert!(spaced.iter().all(|t| t.contains("10 000")), "{spaced:?}");
+    }
+
     /// All forms with the same random numbers.
     fn all(text: &str, seed: u64) -> Vec<Changed> {
         let r = &mut Rng::new(seed);
@@ -280,6 +332,28 @@ mod tests {
     }
 
     proptest! {
+        /// Numbers, places to be filled, options, paths, variables stay letter for letter wherever they stand.
+        #[test]
+        fn code_and_numbers_stay(
+            words in proptest::collection::vec(
+                "please|where|repair|begin|[.]5|-18|−18|1,000[.]5|5%|[$]home|[$]5|%s|<[a-z]{3,9}>|[{]{1,2}[a-z]{3,9}[}]{1,2}|[{]{2} user name [}]{2}|--verbose|-v|/help|[.]gitignore|:name|#issue|a_b|x@y[.]org|~/notes|\\[name\\]|&amp;|c[+]{2}|C:/x|v2|2024-05-01",
+                1..8,
+            ),
+            mark in "[?!.]?",
+            seed: u64,
+        ) {
+            let text = format!("{}{mark}", words.join(" "));
+            for form in all(&text, seed).into_iter().flatten() {
+                let plain = ["please", "where", "repair", "begin"];
+                let mut from = 0;
+                for word in words.iter().filter(|w| !plain.contains(&w.as_str())) {
+                    let found = form[from..].find(word.as_str());
+                    prop_assert!(found.is_some(), "{:?} of {:?} in {:?}", word, text, form);
+                    from += found.unwrap_or(0) + word.len();
+                }
+            }
+        }
+
         /// Accents on their own, scripts without capitals, from right to left, signs of several characters.
         #[test]
         fn a_changed_question_is_another_one_and_never_empty(

@@ -160,10 +160,16 @@ fn paraphrase(row: &Row, rng: &mut Rng) -> Result<Changed, String> {
     let found = COLUMNS[..2].iter().find_map(|name| row.extra.get(*name)).filter(|v| !v.is_null());
     let found = found.ok_or("it has no column `paraphrases`")?;
     let mut all = texts(found).ok_or("its `paraphrases` are neither a text nor a list of texts")?;
-    all.retain(|text| !text.trim().is_empty() && *text != row.question);
+    all.retain(|text| !text.trim().is_empty() && !is_same(text, &row.question));
     rng.draw(&mut all, 1);
     let question = all.into_iter().next().ok_or("its `paraphrases` hold no other question")?;
     Ok(Changed { question, references: row.references.clone(), ..Changed::default() })
+}
+
+/// True for texts with the same letters, whatever their white space and capitals: an answer to one says nothing of the other form.
+fn is_same(one: &str, other: &str) -> bool {
+    let folded = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
+    folded(one) == folded(other)
 }
 
 /// `{"fr": {"question": …, "references": …}}`.
@@ -174,6 +180,9 @@ fn translation(row: &Row, rng: &mut Rng) -> Result<Changed, String> {
     rng.draw(&mut all, 1);
     let one = all.first().ok_or("its `translations` hold no language")?;
     let question = one.get("question").and_then(Value::as_str).filter(|q| !q.trim().is_empty()).ok_or(wrong)?;
+    if is_same(question, &row.question) {
+        return Err("its translation is the question itself".to_owned());
+    }
     let references = one.get("references").or_else(|| one.get("reference")).filter(|v| !v.is_null());
     let references = references.map_or(Some(Vec::new()), texts).ok_or(wrong)?;
     // Answers in two languages have no words to compare.
@@ -217,6 +226,12 @@ mod tests {
             (json!({}), Relation::Paraphrase, "no column `paraphrases`"),
             (json!({"paraphrases": 5}), Relation::Paraphrase, "neither a text nor a list"),
             (json!({"paraphrases": ["How long can I return an item?"]}), Relation::Paraphrase, "no other question"),
+            (json!({"paraphrases": ["how long  can I return an Item? "]}), Relation::Paraphrase, "no other question"),
+            (
+                json!({"translations": {"fr": {"question": " How long can I\nreturn an item?", "reference": "30 jours"}}}),
+                Relation::Language,
+                "is the question itself",
+            ),
             (json!({}), Relation::Language, "no column `translations`"),
             (json!({"translations": {"fr": "Jusqu'à quand ?"}}), Relation::Language, "are not as"),
             (json!({"translations": {"fr": {"question": "Jusqu'à quand ?"}}}), Relation::Language, "no `references`"),

@@ -5,11 +5,12 @@
 //! one row are not. Drops are paired by row, clusters counted together ([`Pairs`]).
 //!
 //! What a swap changed is tested by outcome: McNemar's exact test of refusals, Student's paired t of everything else (the sign flip where
-//! all rows differ by the same), then Holm over all tests of the suite. Rows whose question had both sides in it are in no test.
+//! all rows differ by the same, and of whole clusters where there are few of them), then Holm over all tests of the suite. Rows whose question had both sides in it are in no test.
 
 use super::swaps::{Side, Swap};
 use super::{Suite, sentiment};
-use crate::domain::eval::compare::Pairs;
+use crate::domain::eval::compare::{CLUSTERS_MIN, Pairs};
+use crate::domain::eval::known::known;
 use crate::domain::eval::marks::Marks;
 use crate::domain::eval::metrics::refusal::is_refusal;
 use crate::domain::eval::record::RowScore;
@@ -253,7 +254,7 @@ fn drops(trials: &[&Trial], scores: &HashMap<&str, BTreeMap<&str, f64>>, rows: &
         }
     }
     let one = |(metric, pairs): (&str, Vec<Pair<'_>>)| {
-        let found = Pairs::of(pairs.iter().copied()).compared()?;
+        let found = Pairs::of(pairs.iter().copied()).spanning(known(metric).map(|m| m.span())).compared()?;
         Some(Drop {
             metric: metric.to_owned(),
             n: pairs.len(),
@@ -300,7 +301,8 @@ pub fn broken(trials: &[Trial], known: &Known<'_>, questions: &HashMap<&str, &st
 }
 
 const REFUSALS: &str = "refusals";
-const OUTCOMES: [&str; 4] = [SCORE, REFUSALS, "words", "sentiment"];
+const SENTIMENT: &str = "sentiment";
+const OUTCOMES: [&str; 4] = [SCORE, REFUSALS, "words", SENTIMENT];
 /// The metric that is tested.
 pub const SCORE: &str = "token-f1";
 
@@ -341,11 +343,18 @@ fn measured(outcome: &str, text: &str) -> f64 {
 }
 
 fn difference(swap: Swap, outcome: &'static str, pairs: &[Pair<'_>]) -> Option<Difference> {
-    let compared = Pairs::of(pairs.iter().copied());
+    // The farthest that two answers can be apart; words have no end.
+    let span = match outcome {
+        SCORE | REFUSALS => Some(1.0),
+        SENTIMENT => Some(2.0),
+        _ => None,
+    };
+    let compared = Pairs::of(pairs.iter().copied()).spanning(span);
     let found = compared.compared()?;
     let (values, clusters) = (pairs.iter().map(|(a, b, _)| b - a).collect::<Vec<_>>(), numbered(pairs.iter().map(|p| p.2)));
     let student = clustered(&values, &clusters, CONFIDENCE).filter(|_| outcome != REFUSALS);
-    let student = student.and_then(|s| Some((s.p_value?, Some(s.interval), "paired-t")));
+    let enough = found.clusters.is_none_or(|clusters| clusters >= CLUSTERS_MIN);
+    let student = student.filter(|_| enough).and_then(|s| Some((s.p_value?, Some(s.interval), "paired-t")));
     let other = if outcome == REFUSALS && found.clusters.is_none() { "mcnemar" } else { "sign-flip" };
     let (p_value, interval, test): (f64, Option<Interval>, _) = student.unwrap_or((found.p_value, found.interval, other));
     Some(Difference {

@@ -11,7 +11,7 @@
 
 use super::super::proxy::Lang;
 use super::perturb::{like, quoted};
-use super::{NO_LANGUAGE, lang, origins, people, rng};
+use super::{NO_LANGUAGE, ages, lang, origins, people, rng};
 use crate::base::name::words;
 use crate::domain::golden::Row;
 use std::ops::Range;
@@ -326,12 +326,11 @@ fn years(rest: &str, before: &str, lang: Lang) -> Option<Found> {
         let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).filter(|n| *n == 2)?;
         let number: u32 = rest[start..start + digits].parse().ok().filter(|n| *n >= 16)?;
         let length = start + digits + starts(&rest[start + digits..], right, false)?;
-        // "il y a 20 ans" is twenty years ago.
-        let ago = lang == Lang::Fr && before.to_lowercase().ends_with("y ");
         let ends = !rest[length..].starts_with(char::is_alphanumeric);
         let (other, side) = if number < OLD { (YEARS.1, Side::Second) } else { (YEARS.0, Side::First) };
         let new = format!("{}{other}{}", &rest[..start], &rest[start + digits..length]);
-        (ends && !ago).then_some((length, new, side, false))
+        let (told, after) = rest.split_at(length);
+        (ends && ages::is_of_somebody(before, told, after, lang)).then_some((length, new, side, false))
     })
 }
 

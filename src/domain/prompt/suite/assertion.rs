@@ -9,6 +9,7 @@ use super::schema::Schema;
 use crate::base::text::{did_you_mean, ellipsis, fixed};
 use crate::base::verdict::Verdict;
 use crate::domain::eval::metrics::bleu::bleu;
+use crate::domain::eval::metrics::contexts::edits;
 use crate::domain::eval::metrics::refusal::is_refusal;
 use crate::domain::eval::metrics::rouge::{Tokens, rouge_n};
 use regex_lite::Regex;
@@ -411,7 +412,7 @@ impl Check {
                 Some(usd) => binary(usd <= *most, format!("expected at most {most} USD, got {usd}")),
             },
             Self::Levenshtein { text, most } => {
-                let edits = strsim::levenshtein(given.text, text);
+                let edits = edits(given.text, text);
                 binary(
                     edits as f64 <= *most,
                     format!("expected at most {most} edits from {}, got {edits}: {}", shown(text), got()),

@@ -179,7 +179,7 @@ impl<'r, 's> Cases<'r, 's> {
 fn value_of(file: &str, bytes: &[u8]) -> Result<Value, String> {
     let placed = |f: document::Fault| format!("{file}:{}:{}: {}", f.line, f.column, f.message);
     match Syntax::of(file) {
-        Some(syntax) => document::parse(syntax, bytes).map_err(placed),
+        Some(syntax) => document::parse_finite(syntax, bytes).map_err(placed),
         None => document::text_of(bytes).map(|t| Value::String(t.trim_end_matches('\n').to_owned())).map_err(placed),
     }
 }

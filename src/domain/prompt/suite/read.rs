@@ -72,7 +72,7 @@ impl Reader<'_> {
 pub fn read(path: &str, bytes: &[u8], files: Files<'_>) -> Result<Suite, Vec<Fault>> {
     let start = |message: &str| vec![Fault { line: 1, column: 1, message: message.to_owned() }];
     let syntax = Syntax::of(path).ok_or_else(|| start("a suite ends in .yaml, .toml or .json"))?;
-    let value = document::parse(syntax, bytes).map_err(|fault| vec![fault])?;
+    let value = document::parse_finite(syntax, bytes).map_err(|fault| vec![fault])?;
     let text = document::text_of(bytes).map_err(|fault| vec![fault])?;
     let map = value.as_object().ok_or_else(|| start("a suite is a map with `prompts`, `providers` and `tests`"))?;
     let mut reader = Reader { syntax, text, files, faults: Vec::new() };

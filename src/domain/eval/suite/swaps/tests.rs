@@ -86,6 +86,10 @@ fn ages_are_of_people() {
         ("Ouvert il y a 20 ans ?", "fr"),
         ("Hay 20 años de garantía", "es"),
         ("My laptop is 5 years old", "en"),
+        ("A 30 years old house burnt down. Is my mother insured?", "en"),
+        ("Mein Haus ist 30 Jahre alt, was zahle ich?", "de"),
+        ("Ma maison a 30 ans, que payer ?", "fr"),
+        ("Mi casa tiene 30 años, ¿pago más?", "es"),
     ] {
         assert!(swapped(Swap::Age, question, language).is_err(), "{question}");
     }
