@@ -240,11 +240,6 @@ fn a_feed_with_a_bad_line_changes_nothing() {
     assert!(run.stderr.contains("twice.jsonl:2:10: `unit` is `[\"z\"]`, and is to be a text or a number"), "{run}");
     s.write("twice.csv", "unit,solved,solved\na,1,0\n");
     assert!(refused(s, 1, ["ab", "record", "t", "--from", "twice.csv"]).stderr.contains("twice.csv:1:13: the column `solved`"));
-    create(s, "large", ["--metric", "cost:mean:lower"]);
-    s.write("large.csv", "unit,variant,cost\na,control,1e308\nb,control,-1e308\n");
-    assert!(refused(s, 1, ["ab", "record", "large", "--from", "large.csv"]).stderr.contains("large.csv:2:11: `cost` is 1e308"));
-    ends(s, 4, ["ab", "analyze", "large"]);
-    ok(s, ["ab", "stop", "large"]);
     // A unit that changes sides between two feeds.
     s.write("one.csv", "unit,variant,solved\na,control,1\n");
     ok(s, ["ab", "record", "t", "--from", "one.csv"]);
@@ -318,6 +313,18 @@ fn a_user_gets_the_same_version_every_time_and_as_a_flag_would() {
     s.write("r.jsonl", lines);
     ok(s, ["ab", "record", "greeting", "--from", "r.jsonl"]);
     assert_eq!(analysis(s, "greeting", 4)["primary"]["treatment"]["n"], treated);
+}
+
+/// What could not be added up is refused before it stops every analysis.
+#[test]
+fn values_beyond_sums_are_refused() {
+    let s = &Sandbox::new();
+    two_bots(s);
+    create(s, "large", ["--metric", "cost:mean:lower"]);
+    s.write("large.csv", "unit,variant,cost\na,control,1e308\nb,control,-1e308\n");
+    assert!(refused(s, 1, ["ab", "record", "large", "--from", "large.csv"]).stderr.contains("large.csv:2:11: `cost` is 1e308"));
+    ends(s, 4, ["ab", "analyze", "large"]);
+    ok(s, ["ab", "stop", "large"]);
 }
 
 /// Pairs that all gain the same have no spread, and are no less clear for that.
