@@ -260,7 +260,7 @@ fn elsewhere(
     if datasets.is_empty() || datasets.iter().any(|(_, digest)| *digest == Some(evaluation.dataset_digest)) {
         return Ok(None);
     }
-    let names: Vec<&str> = datasets.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = datasets.keys().map(String::as_str).collect();
     Ok(Some(format!(
         "gates take no notice of this evaluation: they go by {}, and by what was recorded of it before",
         names.join(", ")

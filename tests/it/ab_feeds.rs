@@ -115,7 +115,7 @@ fn rows_of_evaluations_count_once_and_those_of_a_cluster_together() {
             |i| format!("{{\"id\": \"q{i}\", \"question\": \"Question {i}?\", \"reference\": \"answer {i}\"{}}}\n", cluster(i));
         s.write(dataset, (0..rows).map(row).collect::<String>());
         for (version, wrong) in [("bot@1.0.0", 2), ("bot@1.0.1", 3)] {
-            let text = |i: usize| if i % wrong == 0 { "no idea".to_owned() } else { format!("answer {i}") };
+            let text = |i: usize| if i.is_multiple_of(wrong) { "no idea".to_owned() } else { format!("answer {i}") };
             s.write(
                 "a.jsonl",
                 (0..rows).map(|i| format!("{{\"id\": \"q{i}\", \"answer\": \"{}\"}}\n", text(i))).collect::<String>(),

@@ -97,5 +97,5 @@ fn a_metric_without_a_score_is_told_and_decides() {
         "{model:#}"
     );
     let notes: Vec<&str> = model["notes"].as_array().expect("notes").iter().filter_map(Value::as_str).collect();
-    assert!(notes.iter().any(|n| *n == "the judge failed on 40 rows by faithfulness"), "{notes:?}");
+    assert!(notes.contains(&"the judge failed on 40 rows by faithfulness"), "{notes:?}");
 }

@@ -170,7 +170,8 @@ fn both_sides_are_judged_and_gates_ask_who_vouches() {
     let (found, _) = judged(&s, 3, &[]);
     assert_eq!(found["models"][0]["gates"][0]["verdict"], "fail", "a gate names what is judged");
     // The most that judges may cost holds for both sides together; what they did not come to is told.
-    let (found, comment) = judged(&s, 3, &["--metric", "faithfulness", "--max-cost", "0.002", "--cache", "off"]);
+    let (found, comment) = judged(&s, 5, &["--metric", "faithfulness", "--max-cost", "0.002", "--cache", "off"]);
+    assert_eq!(found["verdict"], "inconclusive");
     assert_eq!(found["models"][0]["notes"], doc!(["the judges stopped at `--max-cost`, so they did not score every row"]));
     let gate = &found["models"][0]["gates"][0];
     assert!(gate["verdict"] == "inconclusive" && !found.to_string().contains("bot@"), "{gate}");

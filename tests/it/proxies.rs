@@ -141,14 +141,16 @@ fn what_cannot_be_said_has_its_reason() {
         format!("{{\"id\": \"{id}\", \"question\": \"What is the fee?\", \"answer\": \"{answer}\", \"contexts\": {contexts}}}\n")
     };
     let s = &with(&rows.iter().map(line).collect::<String>(), "");
-    let report =
-        json(&ok(s, ["eval", "bot", "--no-gates", "--rows", "--metric", FAITHFUL, "--metric", RELEVANT, "--format", "json"]));
+    let args = ["eval", "bot", "--no-gates", "--rows", "--metric", FAITHFUL, "--metric", RELEVANT, "--format", "json"];
+    // A blank answer is none.
+    let report = json(&ends(s, 5, args));
     let scores = |id| row(&report, id, FAITHFUL);
     assert!(scores("good").0 > Some(0.8) && scores("long").0 > Some(0.8) && scores("wrong").0 < Some(0.3), "{report}");
     assert_eq!(scores("bare").1.as_deref(), Some("no context was retrieved"));
     assert_eq!(scores("declined").1.as_deref(), Some("the answer declines to answer"));
     assert_eq!(row(&report, "declined", RELEVANT).0, Some(0.0));
-    assert!(scores("empty").1.is_some() && scores("nothing").1.is_some(), "{report}");
+    assert_eq!(scores("empty").1.as_deref(), Some("the system failed: golden.jsonl has no answer to it"));
+    assert!(scores("nothing").1.is_some(), "{report}");
 }
 
 #[test]

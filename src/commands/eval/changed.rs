@@ -29,6 +29,7 @@ use crate::domain::review::decide::{Before, decide};
 use crate::domain::review::doc::{GateDoc, ModelReview, PromptDoc, Review, SinceDoc};
 use crate::release::evaluate::{self, Loaded};
 use crate::release::gates::{self, Fresh, Reading};
+use crate::release::judging::Outcome;
 use crate::release::kept::Ending;
 use crate::release::review::base::Base;
 use crate::release::review::changed::{Changes, Found, Read, Side, changes};
@@ -295,6 +296,9 @@ impl<'a> Work<'a> {
         let mut scores = vec![evaluate::score(&self.loaded, &each, &self.metrics, self.reading.k, self.cx.jobs())];
         let (mut names, mut ended, mut stopped) = (vec![self.reading.judge()], Exit::Ok, false);
         let mut trouble = Vec::new();
+        if self.args.judging.stopped_writing() {
+            (ended, stopped) = (Exit::Partial, true);
+        }
         let wanted = judging::wanted(&self.config.project, &version, (&self.args.metrics, self.judged.clone()));
         let left = self.args.judging.max_cost.map(|most| PicoUsd(most.0.saturating_sub(self.spent.0).max(0)));
         let mut asking = self.args.judging.clone();
@@ -302,12 +306,15 @@ impl<'a> Work<'a> {
         if let Some(judging) = asking.judge(self.cx, wanted, &self.loaded, &each)? {
             self.spent = self.spent.and(judging.outcome.asked.cost_usd.unwrap_or_default());
             names.push(judging.judge(&self.reading));
-            stopped = judging.outcome.stopped;
-            if stopped || !judging.outcome.errors.is_empty() {
+            stopped |= judging.outcome.stopped;
+            let Outcome { errors, failed_repeats, .. } = &judging.outcome;
+            if stopped || !errors.is_empty() || !failed_repeats.is_empty() {
                 ended = Exit::Partial;
             }
             let failed = |(metric, rows): (&String, &usize)| format!("the judge failed on {} by {metric}", count(*rows, "row"));
-            trouble.extend(judging.outcome.errors.iter().map(failed));
+            let repeats = |(metric, n): (&String, &usize)| format!("{metric}: {} failed", count(*n, "repeat"));
+            // Where it stopped, that is why rows have no score.
+            trouble.extend(errors.iter().filter(|_| !stopped).map(failed).chain(failed_repeats.iter().map(repeats)));
             scores.push(judging.outcome.scores);
         }
         // Of several answers to a question the first is shown.

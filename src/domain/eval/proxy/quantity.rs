@@ -224,6 +224,7 @@ fn one(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (Opti
     if let ("halb", Some((hour, 1))) = (word, words.get(at + 1..).and_then(|w| numerals::words(w, lang))) {
         return (Some(Quantity { unit: Unit::Clock, ..plain(at, hour * 60.0 - 30.0) }), 2);
     }
+    let lang = often(words.get(at + 1)).or(lang);
     match numerals::words(&words[at..], lang) {
         // "One", "un", "eine" alone are articles and pronouns.
         Some((value, 1)) if value <= 1.0 && words.get(at + 1).and_then(|w| unit(w)).is_none() => (None, 1),
@@ -288,8 +289,13 @@ const BELOW: &[&[&str]] = &[
     &["en", "dessous", "de", "zero"],
 ];
 
-/// Words for how often.
-const OFTEN: &[&str] = &["mal", "male", "times", "veces", "fois"];
+/// Words for how often, which tell the language of the number before them: a short sentence may not ("tres" is "très" as well).
+const OFTEN: &[(&str, Lang)] =
+    &[("mal", Lang::De), ("male", Lang::De), ("times", Lang::En), ("veces", Lang::Es), ("fois", Lang::Fr)];
+
+fn often(word: Option<&&str>) -> Option<Lang> {
+    OFTEN.iter().find(|(often, _)| word == Some(often)).map(|(_, lang)| *lang)
+}
 
 fn clock(at: usize, hours: &str, minutes: &str, next: Option<&&str>) -> Option<Quantity> {
     let (mut hours, minutes): (f64, f64) = (hours.parse().ok()?, minutes.parse().ok()?);
@@ -305,7 +311,7 @@ fn clock(at: usize, hours: &str, minutes: &str, next: Option<&&str>) -> Option<Q
 fn with_unit(tokens: &[Token], words: &[&str], mut found: Quantity, from: usize, lang: Option<Lang>) -> (Quantity, usize) {
     let mut at = from;
     // "Two times", as "twice".
-    if words.get(at).is_some_and(|w| OFTEN.contains(w)) {
+    if often(words.get(at)).is_some() {
         return (Quantity { unit: Unit::Often, ..found }, 1);
     }
     if let Some(by) = words.get(at).and_then(|w| numerals::magnitude(w)).filter(|_| words[at] != "mil" || lang == Some(Lang::Es))
@@ -461,6 +467,7 @@ mod tests {
             ("twice", En, "zwei Mal", De),
             ("dreimal", De, "tres veces", Es),
             ("three times", En, "trois fois", Fr),
+            ("tres veces", Fr, "three times", En),
             ("al menos 18 grados", Es, "18 degrees", En),
             ("au moins 18 degrés", Fr, "18 Grad", De),
         ] {
