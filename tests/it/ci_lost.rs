@@ -99,3 +99,35 @@ fn a_metric_without_a_score_is_told_and_decides() {
     let notes: Vec<&str> = model["notes"].as_array().expect("notes").iter().filter_map(Value::as_str).collect();
     assert!(notes.contains(&"the judge failed on 40 rows by faithfulness"), "{notes:?}");
 }
+
+/// Forty rows of which each costs up to 0.0015 dollars more: 0.00075 on average, and surely more than nothing.
+#[test]
+fn what_a_row_costs_more_has_an_interval() {
+    let s = &branch("");
+    let program = s.read("answer.py").replace(
+        "\"contexts\": [said]",
+        "\"cost_usd\": 0.001 * (1 + i % 3) + (0.0005 * (i % 4) if \"At length\" in prompt else 0.0), \"contexts\": [said]",
+    );
+    s.write("answer.py", program);
+    s.git(["commit", "-qam", "costs"]);
+    s.git(["branch", "-f", "main"]);
+    prompt(s, "At length.");
+    let model = changed(s, 4, &["--metric", "token-f1"]);
+    let cost = model["budgets"].as_array().expect("budgets").iter().find(|b| b["metric"] == "cost-per-query").expect("the cost");
+    let of = |key: &str| cost[key].as_f64().expect("a number");
+    assert!((of("difference") - 0.00075).abs() < 1e-12 && (of("head") - of("base") - 0.00075).abs() < 1e-12, "{cost}");
+    // Student's of forty such rows has a half width of 0.00018.
+    assert!((0.0005..0.00065).contains(&of("low")) && (0.00085..0.001).contains(&of("high")), "{cost}");
+    let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args([
+        "eval",
+        "--changed=main",
+        "--metric",
+        "token-f1",
+        "--format",
+        "json",
+    ]));
+    assert_eq!(&json(&run)["models"][0]["budgets"][0], cost, "the same draws");
+    s.write("eval.json", &run.stdout);
+    let comment = crate::repo::ok(s, ["ci", "comment", "eval.json"]).stdout;
+    assert!(comment.contains(" %, 95 % interval +0.000"), "{comment}");
+}

@@ -220,7 +220,7 @@ impl<'a> Work<'a> {
                 Before::There { same, .. } => Some(same),
                 _ => None,
             },
-            budgets: measured::budgets(was_answered, &now.answered),
+            budgets: measured::budgets(&self.loaded, was_answered, &now.answered),
             slices: was.as_ref().map(|w| measured::slices(&self.loaded, &w.answered, &now.answered)).unwrap_or_default(),
             worst: was.as_ref().map(compared).unwrap_or_default(),
             gates,

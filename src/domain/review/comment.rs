@@ -300,6 +300,10 @@ fn table_of(budgets: &[&BudgetDoc]) -> Table {
             other => (inline(other, NAME_MAX), 4),
         };
         let shown = |v: Option<f64>| v.map(|v| fixed(v, digits)).unwrap_or_default();
+        let change = match (b.low, b.high) {
+            (Some(low), Some(high)) => format!("{change}, 95 % interval {low:+.digits$} … {high:+.digits$}"),
+            _ => change,
+        };
         t.row([name, shown(b.base), shown(b.head), change]);
     }
     t

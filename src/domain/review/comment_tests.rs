@@ -48,7 +48,14 @@ fn model(name: &str, verdict: Verdict) -> ModelReview {
         system: "command".into(),
         same_answers: Some(3),
         figures: vec![figure("token-f1", true, -0.2, "worse", None), figure("bleu", false, 0.01, "inconclusive", Some(1200))],
-        budgets: vec![BudgetDoc { metric: "latency-p95".into(), base: Some(800.0), head: Some(900.0) }],
+        budgets: vec![BudgetDoc {
+            metric: "latency-p95".into(),
+            base: Some(800.0),
+            head: Some(900.0),
+            difference: None,
+            low: None,
+            high: None,
+        }],
         slices: vec![SliceDoc {
             slice: "language de".into(),
             metric: "token-f1".into(),

@@ -151,6 +151,15 @@ pub struct BudgetDoc {
     pub base: Option<f64>,
     /// Now.
     pub head: Option<f64>,
+    /// Of the cost: now minus before on the rows that state it both times; `None` where no two differ.
+    #[serde(default)]
+    pub difference: Option<f64>,
+    /// Lower end of its 95 % interval.
+    #[serde(default)]
+    pub low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    #[serde(default)]
+    pub high: Option<f64>,
 }
 
 /// A slice that got worse.
