@@ -19,11 +19,15 @@ const EIO: i32 = 5;
 /// `ENFILE` and `EMFILE`: the system or this process has too many open files; the same numbers on Linux and macOS.
 const TOO_MANY_FILES: [i32; 2] = [23, 24];
 
-/// Puts `bytes` at `path`, in place of what was there.
+/// Puts `bytes` at `path`, in place of what was there; what is no file but takes bytes, a pipe or `/dev/null`, stays and is written to.
 ///
 /// # Errors
 /// When the directory does not exist or cannot be written; the old file is then untouched.
 pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    if takes_bytes(path) {
+        let written = File::options().write(true).open(path).and_then(|mut to| to.write_all(bytes));
+        return written.map_err(|e| worded(e, format!("cannot write {}", shown(path))));
+    }
     let mut temporary = temporary_beside(path, mode)?;
     temporary.write_all(bytes).map_err(|e| worded(e, format!("cannot write {}", shown(path))))?;
     replace(temporary, path)
@@ -37,7 +41,15 @@ pub fn probe(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::new(format!("{} is a directory", shown(path))).hint("name a file in it"));
     }
+    if takes_bytes(path) {
+        return Ok(());
+    }
     temporary_beside(path, 0o600).map(drop)
+}
+
+/// True for a device, a pipe or a socket: one that is renamed over is gone, for every program of the machine.
+fn takes_bytes(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// Makes sure that the names in a directory survive a power cut.
@@ -146,6 +158,23 @@ mod tests {
             std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_and_stays_one() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        probe(&path).expect("it can be written");
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::read(path).expect("read")
+        });
+        write_file(&path, b"a report", 0o644).expect("written");
+        assert_eq!(reader.join().expect("a reader"), b"a report");
+        assert!(std::fs::metadata(&path).expect("there").file_type().is_fifo());
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1, "nothing is left beside it");
     }
 
     #[test]
