@@ -2,7 +2,7 @@
 
 use crate::ab::{analysis, create, two_bots};
 use crate::repo::{events, json, ok, on_both, refused};
-use crate::support::gateway::{Gateway, register, repository};
+use crate::support::gateway::{Gateway, Place, register, repository};
 use crate::support::sandbox::Sandbox;
 use serde_json::{Value, json};
 
@@ -147,15 +147,21 @@ fn rows_of_evaluations_count_once_and_those_of_a_cluster_together() {
     ok(s, ["fsck"]);
 }
 
+/// A gateway that sends half of the requests to each of two versions, and where it is asked.
+fn halved(s: &Sandbox) -> (Place, Gateway) {
+    let place = repository(s);
+    register(s, &json!({"new": true}));
+    let gateway = Gateway::serving(s);
+    place.start(s, "1.0.1");
+    assert_eq!(place.route(&json!({"stable": "1.0.0", "canary": "1.0.1", "weight": 5000})).0, 200);
+    (place, gateway)
+}
+
 /// Requests as a real gateway counts them, from one reading to the next.
 #[test]
 fn a_gateway_feeds_what_it_counts() {
     let s = &Sandbox::new();
-    let place = repository(s);
-    register(s, &json!({"new": true}));
-    let _gateway = Gateway::serving(s);
-    place.start(s, "1.0.1");
-    assert_eq!(place.route(&json!({"stable": "1.0.0", "canary": "1.0.1", "weight": 5000})).0, 200);
+    let (place, _gateway) = halved(s);
     create(s, "errors", ["--metric", "error-rate:lower", "--guardrail", "latency-ms:mean:lower=500"]);
     let record = || ok(s, ["ab", "record", "errors", "--from", "gateway"]).stdout;
     assert!(record().contains("recorded 0 values"), "what was before the test does not count");
@@ -176,11 +182,7 @@ fn a_gateway_feeds_what_it_counts() {
 #[test]
 fn a_reading_of_a_gateway_leaves_the_check_of_the_split_on() {
     let s = &Sandbox::new();
-    let place = repository(s);
-    register(s, &json!({"new": true}));
-    let _gateway = Gateway::serving(s);
-    place.start(s, "1.0.1");
-    assert_eq!(place.route(&json!({"stable": "1.0.0", "canary": "1.0.1", "weight": 5000})).0, 200);
+    let (place, _gateway) = halved(s);
     create(s, "mixed", ["--metric", "solved", "--guardrail", "error-rate:lower=0.5"]);
     create(s, "alone", ["--metric", "error-rate:lower"]);
     let users = |variant: &str, n: usize, good: usize| -> String {

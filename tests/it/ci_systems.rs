@@ -145,11 +145,9 @@ for line in sys.stdin:
 const FAITHFUL: &str =
     "[gates.faithful]\nstage = \"staging\"\nkind = \"absolute\"\nmetric = \"faithfulness\"\nmin = 0.5\nbound = \"mean\"\n";
 
-/// A judge scores both sides; a gate goes by it when people vouch for it here, or need not.
-#[test]
-fn both_sides_are_judged_and_gates_ask_who_vouches() {
-    let models = Models::start();
-    let judge = format!("[judge]\nmetrics = [\"faithfulness\"]\n{}", models.keys("openai"));
+/// A branch whose program quotes what it should, judged by models that are asked in this way.
+fn quoting(models: &Models, provider: &str) -> Sandbox {
+    let judge = format!("[judge]\nmetrics = [\"faithfulness\"]\n{}", models.keys(provider));
     let config = format!(
         "[golden]\ndataset = \"golden.jsonl\"\n[system]\nkind = \"command\"\ncommand = [\"python3\", \"answer.py\"]\n{judge}{FAITHFUL}"
     );
@@ -157,6 +155,14 @@ fn both_sides_are_judged_and_gates_ask_who_vouches() {
     s.set("MODEL_KEY", KEY);
     s.write("answer.py", QUOTES);
     merged(&s);
+    s
+}
+
+/// A judge scores both sides; a gate goes by it when people vouch for it here, or need not.
+#[test]
+fn both_sides_are_judged_and_gates_ask_who_vouches() {
+    let models = Models::start();
+    let s = quoting(&models, "openai");
     s.write("bot/prompts/answer.txt", "Invent. {question} {context}\n");
     let (found, comment) = judged(&s, 3, &["--metric", "faithfulness"]);
     let model = &found["models"][0];
@@ -184,14 +190,7 @@ fn both_sides_are_judged_and_gates_ask_who_vouches() {
 #[test]
 fn labels_of_the_state_vouch_for_the_judge_of_a_branch() {
     let models = Models::start();
-    let judge = format!("[judge]\nmetrics = [\"faithfulness\"]\n{}", models.keys("anthropic"));
-    let config = format!(
-        "[golden]\ndataset = \"golden.jsonl\"\n[system]\nkind = \"command\"\ncommand = [\"python3\", \"answer.py\"]\n{judge}{FAITHFUL}"
-    );
-    let mut s = branch(&config);
-    s.set("MODEL_KEY", KEY);
-    s.write("answer.py", QUOTES);
-    merged(&s);
+    let s = quoting(&models, "anthropic");
     ok(&s, ["init"]);
     let label = |i: usize| {
         let text = format!("Label {i} goes out on day {i}.");

@@ -2,6 +2,7 @@
 
 use crate::base::name::Stage;
 use crate::config::{Gate, GateKind};
+use crate::domain::eval::compare::SEED;
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::known::known;
 use crate::domain::eval::marks::Marks;
@@ -147,9 +148,6 @@ pub fn budgets(loaded: &Loaded, before: Option<&Answered>, now: &Answered) -> Ve
     };
     BUDGETS.map(one).to_vec()
 }
-
-/// The seed of what is drawn: fixed, so that the same answers always give the same interval.
-const SEED: u64 = 20_261_122;
 
 /// How much more a row costs now, in US dollars, with its 95 % interval: bootstrapped (BCa), because costs have no highest and a few long
 /// answers make most of them. Rows of one cluster are drawn together. `None` where fewer than two rows differ.
