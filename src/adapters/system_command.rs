@@ -121,10 +121,11 @@ impl Talk<'_> {
         while let Some(question) = self.questions.get(self.next).filter(|_| self.open < self.room) {
             let mut line = answer::asked(question, &self.system.model, &self.system.version).to_string();
             line.push('\n');
-            self.running.feed(line.into_bytes());
+            // Before the line goes out: the program may have read it before this thread gets the next turn.
             if let Some(sent) = self.sent.get_mut(self.next) {
                 *sent = Some(Instant::now());
             }
+            self.running.feed(line.into_bytes());
             self.next += 1;
             self.open += 1;
         }
