@@ -4,9 +4,7 @@ use crate::repo::{ends, init, json, ok};
 use crate::schemas::fit;
 use crate::support::models::{KEY, Models};
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::wait_until;
 use serde_json::{Value, json};
-use std::process::Stdio;
 use std::time::Duration;
 
 /// What the fake says to `Say How long?`, whose characters it counts.
@@ -233,17 +231,13 @@ fn a_suite_that_is_killed_goes_on_where_it_was() {
         values.join(", ")
     );
     s.write("prompts.test.yaml", &suite);
-    models.manner(|m| m.delay = Duration::from_millis(40));
-    for kills in [5, 16] {
-        let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-        let mut child = command.args(["prompt", "test"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kf starts");
-        assert!(wait_until(60, || models.requests() >= kills), "it asks");
-        child.kill().expect("killed");
-        child.wait().expect("ended");
+    for more in [5, 11] {
+        models.kill_after(more, &s, &["prompt", "test"]);
     }
     let (_, report) = tested(&s, 0, &suite, &[]);
     assert_eq!(report["passed"], 12);
-    // An answer and a mark for each; a kill loses what is under way: two of the model, eight of the judge.
+    // An answer and a mark for each, none of which was given twice: a kill loses what is under way, two of the model and eight of the judge.
     let requests = models.requests();
-    assert!((24..=24 + 2 + 8).contains(&requests), "{requests}");
+    assert_eq!(models.answered(), 24);
+    assert!((24 + 2..=24 + 2 * (2 + 8)).contains(&requests), "{requests}");
 }
