@@ -12,7 +12,7 @@ mod driver;
 mod estimate;
 
 pub use cache::{CacheMode, Cached};
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Coming, Estimate, WRITTEN, estimate, money, tokens};
 
 use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::embedder::endpoint::Endpoint;

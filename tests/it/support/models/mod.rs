@@ -14,6 +14,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,6 +27,24 @@ use std::time::{Duration, Instant};
 pub(crate) const KEY: &str = "sk-live-0123456789abcdef";
 /// The model that it has.
 pub(crate) const MODEL: &str = "judge-1";
+
+/// The key as a service may write it that repeats it in another encoding, or cuts it.
+pub(crate) fn forms() -> Vec<String> {
+    let each = |one: &dyn Fn(u8) -> String| KEY.bytes().map(one).collect::<String>();
+    vec![
+        each(&|b| format!("%{b:02x}")),
+        each(&|b| format!("%{b:02X}")),
+        KEY.replace('-', "%2D"),
+        each(&|b| format!("\\u{b:04x}")),
+        STANDARD.encode(KEY),
+        STANDARD.encode(format!("Bearer {KEY}")),
+        URL_SAFE_NO_PAD.encode(format!("user:{KEY}")),
+        STANDARD.encode(format!("{{\"x-api-key\": \"{KEY}\"}}")).replace('=', "%3D"),
+        each(&|b| format!("{b:02x}")),
+        each(&|b| format!("{b:02X}")),
+        format!("{}…", &KEY[..17]),
+    ]
+}
 
 /// How it differs from a service that takes everything that is published.
 #[derive(Clone, Debug, Default)]
@@ -247,6 +267,21 @@ async fn fault(speaks: Speaks, asked: &Asked, times: usize) -> Option<Response> 
     if marked("echo-error") {
         let error = json!({"type": "api_error", "message": format!("no credit for {KEY}")});
         return Some(axum::Json(json!({"type": "error", "error": error})).into_response());
+    }
+    for (n, form) in forms().into_iter().enumerate() {
+        if marked(&format!("form-{n}-refusal")) {
+            return Some(refusal(speaks, &(400, "invalid_request_error", format!("no such key: {form}"))));
+        }
+        if marked(&format!("form-{n}-html")) {
+            return Some(([("content-type", "text/html")], format!("<html>{form}</html>")).into_response());
+        }
+        if marked(&format!("form-{n}-verdict")) && asked.form.as_deref() == Some("verdicts") {
+            let verdict = json!({"id": form, "reason": form, "contexts": ["c1"], "supported": true});
+            return Some(answer(speaks, asked, "", &json!({"verdicts": [verdict]}), &plain));
+        }
+        if marked(&format!("form-{n}-text")) {
+            return Some(answer(speaks, asked, "", &json!(format!("It is {form}.")), &plain));
+        }
     }
     if marked("html") {
         return Some(([("content-type", "text/html")], "<html>Gateway</html>").into_response());
