@@ -210,3 +210,24 @@ fn a_dry_run_of_what_changed_takes_nobody_for_failed() {
     assert!(!notes.to_string().contains("the system failed") && report["models"][0]["gates"] == json!([]), "{report:#}");
     fit("eval-changed", &[report]);
 }
+
+/// Looking ahead must not take as long as the run: of many rows some are looked at.
+#[test]
+fn of_many_rows_some_stand_for_all() {
+    let (mut s, models) = (Sandbox::new(), Models::start());
+    with_writer(&mut s, &models, "openai");
+    s.write("mlops.toml", format!("{}[judge]\n{}", s.read("mlops.toml"), models.keys("openai")));
+    let row = |i: usize| format!("{}\n", json!({"id": format!("q{i}"), "question": format!("What does shipping of {i} cost?")}));
+    s.write("golden.jsonl", (0..450).map(row).collect::<String>());
+    let takes = |more: &[&str]| {
+        let (report, run) = dry(&s, &models, more);
+        (report["estimate"]["answering"].clone(), report["estimate"]["judging"]["unanswered"].clone(), run)
+    };
+    let (all, coming, run) = takes(&[]);
+    assert_eq!((&all["requests"], &all["kept"], coming), (&json!(450), &Value::Null, json!(450)));
+    assert!(run.stderr.contains("; what is in the cache is not asked for"), "{run}");
+    let (some, coming, _) = takes(&["--limit", "200"]);
+    assert_eq!((&some["requests"], &some["kept"], coming), (&json!(200), &json!(0), json!(200)));
+    let each = |takes: &Value| takes["tokens_in"].as_f64().expect("a number") / takes["requests"].as_f64().expect("a number");
+    assert!((each(&all) / each(&some) - 1.0).abs() < 0.05, "{all} {some}");
+}

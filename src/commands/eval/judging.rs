@@ -335,7 +335,7 @@ impl JudgeArgs {
         };
         let rows = &loaded.golden.rows;
         let first = samples.first().filter(|_| !bench.cache.is_all());
-        let takes = first.map(|first| judging::estimate(&bench, rows, first, coming));
+        let takes = first.map(|first| judging::estimate(bench.judges(), rows, first, coming));
         if let Some(takes) = &takes {
             cx.out.note(&takes.to_string());
         }

@@ -13,7 +13,7 @@ use crate::base::text::count;
 use crate::domain::golden::Row;
 use crate::release::judging::{Coming, WRITTEN, money, tokens};
 use crate::seams::answerer::{Question, Tokens};
-use crate::seams::model::Request;
+use crate::seams::model::{Model, Request};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
@@ -35,6 +35,9 @@ pub struct Asking {
 /// What the answers will take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
+    /// What is answered, for a person: a row, a prompt.
+    #[serde(skip)]
+    pub what: &'static str,
     /// The model.
     pub model: String,
     /// Rows that can be asked.
@@ -57,12 +60,46 @@ pub struct Estimate {
     pub cost_max_usd: Option<PicoUsd>,
 }
 
+/// What a model will be asked.
+pub(in crate::release) struct Asked {
+    pub(in crate::release) what: &'static str,
+    /// How many of these.
+    pub(in crate::release) number: usize,
+    pub(in crate::release) repeat: u32,
+    pub(in crate::release) requests: u64,
+    pub(in crate::release) kept: Option<u64>,
+    pub(in crate::release) tokens_in: u64,
+}
+
+impl Estimate {
+    /// What it takes of a model whose answers have so many tokens at most.
+    pub(in crate::release) fn of((model, max_tokens): (&dyn Model, u32), asked: Asked) -> Self {
+        let Asked { what, number, repeat, requests, kept, tokens_in } = asked;
+        let most = u64::from(max_tokens);
+        let cost = |each: u64| model.cost(Tokens { input: Some(tokens_in), output: Some(each * requests) });
+        let usual = WRITTEN.min(most);
+        Self {
+            what,
+            model: model.about().model.clone(),
+            rows: number,
+            repeat,
+            requests,
+            kept,
+            tokens_in,
+            tokens_out: usual * requests,
+            tokens_out_max: most * requests,
+            cost_usd: cost(usual),
+            cost_max_usd: cost(most),
+        }
+    }
+}
+
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "answering {} with {}: at most {}, about {} tokens in and {} out (at most {}), ",
-            count(self.rows, "row"),
+            count(self.rows, self.what),
             self.model,
             count(usize::try_from(self.requests).unwrap_or(usize::MAX), "request"),
             self.tokens_in,
@@ -124,20 +161,9 @@ impl Builtin<'_> {
         let left = |a: &Ahead| times - if known { a.kept } else { 0 };
         let requests = scaled(ahead.values().map(left).sum());
         let tokens_in = scaled(ahead.values().map(|a| a.prompt * left(a)).sum());
-        let (most, usual) = (u64::from(writer.settings.max_tokens), WRITTEN.min(writer.settings.max_tokens.into()));
-        let cost = |out: u64| writer.model.cost(Tokens { input: Some(tokens_in), output: Some(out * requests) });
-        let estimate = Estimate {
-            model: writer.model.about().model.clone(),
-            rows: all,
-            repeat: asking.times,
-            requests,
-            kept: if asking.again { Some(0) } else { known.then(|| ahead.values().map(|a| a.kept).sum()) },
-            tokens_in,
-            tokens_out: usual * requests,
-            tokens_out_max: most * requests,
-            cost_usd: cost(usual),
-            cost_max_usd: cost(most),
-        };
+        let kept = if asking.again { Some(0) } else { known.then(|| ahead.values().map(|a| a.kept).sum()) };
+        let asked = Asked { what: "row", number: all, repeat: asking.times, requests, kept, tokens_in };
+        let estimate = Estimate::of((writer.model.as_ref(), writer.settings.max_tokens), asked);
         let usual = ahead.values().map(|a| a.passages).sum::<u64>() / (ahead.len() as u64).max(1);
         let passages = |row: &&Row| match ahead.get(row.id.as_str()) {
             Some(a) => Some((row.id.clone(), a.passages)),

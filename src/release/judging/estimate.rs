@@ -4,12 +4,13 @@
 //! near for English and low by a fifth for Spanish, French and German, and an answer is taken to repeat what it judges. Where the
 //! answer that is to be judged has not been given yet, a stated length is taken for its own.
 
-use super::{Bench, case_of};
+use super::case_of;
 use crate::base::quantity::PicoUsd;
 use crate::base::text::count;
 use crate::domain::eval::judged::{self, Case, JudgedId};
 use crate::domain::golden::{Answer, Row};
 use crate::seams::answerer::Tokens;
+use crate::seams::model::Model;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
@@ -82,14 +83,25 @@ pub fn money(cost: PicoUsd) -> String {
     if cost.usd() < 0.095 { format!("${:.4}", cost.usd()) } else { format!("${:.2}", cost.usd()) }
 }
 
+/// Who judges, by which metrics, how often.
+#[derive(Clone, Copy)]
+pub struct Judges<'a> {
+    /// The judges.
+    pub models: &'a [Box<dyn Model>],
+    /// By which metrics.
+    pub metrics: &'a [JudgedId],
+    /// How often each row.
+    pub repeat: u32,
+}
+
 /// Adds up what judging these rows takes. To the rows of `coming` an answer will be given that has not been yet, from passages of so
 /// many tokens; others without an answer are not judged.
-pub fn estimate(bench: &Bench<'_>, rows: &[Row], answers: &HashMap<String, Answer>, coming: Option<&Coming>) -> Estimate {
+pub fn estimate(judges: Judges<'_>, rows: &[Row], answers: &HashMap<String, Answer>, coming: Option<&Coming>) -> Estimate {
     let mut total = Estimate {
         rows: 0,
         unanswered: 0,
-        metrics: bench.metrics.len(),
-        judges: bench.models.iter().map(|m| m.about().model.as_str()).collect::<Vec<_>>().join(" and "),
+        metrics: judges.metrics.len(),
+        judges: judges.models.iter().map(|m| m.about().model.as_str()).collect::<Vec<_>>().join(" and "),
         requests: 0,
         tokens_in: 0,
         tokens_out: 0,
@@ -104,8 +116,8 @@ pub fn estimate(bench: &Bench<'_>, rows: &[Row], answers: &HashMap<String, Answe
         };
         total.rows += 1;
         total.unanswered += usize::from(case.answer.is_none());
-        for metric in &bench.metrics {
-            add(&mut total, bench, *metric, (&case, &size));
+        for metric in judges.metrics {
+            add(&mut total, judges, *metric, (&case, &size));
         }
     }
     total
@@ -117,14 +129,14 @@ struct Size {
     contexts: u64,
 }
 
-fn add(total: &mut Estimate, bench: &Bench<'_>, metric: JudgedId, (case, size): (&Case<'_>, &Size)) {
+fn add(total: &mut Estimate, judges: Judges<'_>, metric: JudgedId, (case, size): (&Case<'_>, &Size)) {
     let references: u64 = case.references.iter().map(|r| tokens(r)).sum();
-    let calls = u64::from(judged::info(metric).calls) * u64::from(bench.repeat.max(1));
+    let calls = u64::from(judged::info(metric).calls) * u64::from(judges.repeat.max(1));
     let tokens = Tokens {
         input: Some(calls * (PROMPT + tokens(case.question) + size.said + references + size.contexts)),
         output: Some(calls * (VERDICTS + size.said + references)),
     };
-    for model in &bench.models {
+    for model in judges.models {
         total.requests += calls;
         total.tokens_in += tokens.input.unwrap_or(0);
         total.tokens_out += tokens.output.unwrap_or(0);
