@@ -16,6 +16,9 @@ const ASCII: usize = 128;
 impl Alphabet {
     /// The text as numbers below [`Alphabet::size`].
     pub(super) fn encode(&mut self, text: &str) -> Vec<u32> {
+        if text.is_ascii() {
+            return text.bytes().map(u32::from).collect();
+        }
         text.chars()
             .map(|c| {
                 let next = self.size() as u32;

@@ -14,6 +14,7 @@ pub mod registry;
 pub mod retrieval;
 pub mod rouge;
 
+mod apart;
 mod bits;
 mod ngram;
 mod text;
