@@ -17,6 +17,7 @@ pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod qdrant;
+mod redact;
 pub mod servers;
 pub mod smtp;
 pub mod source;

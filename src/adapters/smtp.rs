@@ -6,6 +6,7 @@
 
 mod session;
 
+use crate::adapters::redact::{Hidden, Redactor};
 use crate::base::error::{Context, Error, Result};
 use crate::base::text::ellipsis;
 use crate::base::time::Timestamp;
@@ -86,7 +87,7 @@ impl Mailer {
 
     /// What the server says, without the password.
     fn redacted(&self, said: &str) -> String {
-        self.hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret.expose(), "***"))
+        Redactor::of(&self.hidden.iter().map(|secret| Hidden::key(secret.expose())).collect::<Vec<_>>()).text(said)
     }
 
     /// What a server said, or what went wrong, from the outside in, without the password.

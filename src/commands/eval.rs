@@ -21,12 +21,13 @@ use crate::domain::eval::attempts::{Attempted, attempted};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::marks::Marks;
 use crate::domain::eval::record::{Evaluation, STOPPED};
-use crate::domain::eval::score::Scores;
+use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
 use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::suite::Suite;
 use crate::domain::eval::{html, junit};
 use crate::domain::golden::{Answer, Mapping, Override, Unmatched};
 use crate::domain::registry::table::{self, VersionRow};
+use crate::release::answer::forecast::Forecast;
 use crate::release::eval_view::{Parts, view};
 use crate::release::evaluate::{self, Compared, Loaded, ReportFile};
 use crate::release::gates::{Fresh, Reading};
@@ -37,7 +38,7 @@ use crate::store::objects::Objects;
 use crate::store::{Mode, Store};
 use answering::AnsweringDoc;
 use clap_complete::engine::ArgValueCompleter;
-use report::{Evaluated, failures, row_docs};
+use report::{EstimateDoc, Evaluated, failures, row_docs};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -146,21 +147,28 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
         Some(suite) => suite::tried(cx, args, suite, (&whose, &loaded), &reading)?,
         None => (of_file.map_or_else(|| answers(cx, args, &whose, &loaded, &reading.map), Ok)?, None),
     };
-    let Answers { mut samples, system, mapping: answers_mapping, mut answering, ending } = answered;
+    let Answers { mut samples, system, mapping: answers_mapping, mut answering, ending, forecast } = answered;
+    let coming = forecast.as_ref().map(|f| &f.coming).filter(|_| cx.global.dry_run);
+    let unasked = coming.map_or(0, |coming| answering::leave_out(&mut samples, coming));
+    answering.iter_mut().for_each(|a| a.leave(unasked));
     let stopped = args.judging.stopped_writing();
     answering.iter_mut().for_each(|a| a.stopped = stopped);
     let chosen: HashSet<&str> = loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
     samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
     let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
     let system = system.as_str();
-    let (scores, judging) = match &suite {
-        Some(suite) => (suite.scores.clone(), None),
+    let (mut scores, (judging_takes, judging)) = match &suite {
+        Some(suite) => (suite.scores.clone(), (None, None)),
         None => {
             let asked = judging::wanted(&config.project, &version, (&args.metrics, asked));
             let scores = evaluate::score(&loaded, &each, &wanted, reading.k, cx.jobs());
-            (scores, args.judging.judge(cx, asked, &loaded, &each)?)
+            (scores, args.judging.judge(cx, asked, &loaded, (&each, coming))?)
         }
     };
+    if unasked > 0 {
+        // Nobody has failed on what nobody was asked.
+        scores.sums.retain(|sum| ![COVERAGE, ERROR_RATE].contains(&sum.metric.as_str()));
+    }
     let by = suite.as_ref().map_or_else(|| reading.judge(), |suite| suite.judge(&reading));
     // What was asked for in part counts for no gate, by whomever it is scored.
     let whole = |judge: String| if stopped && !judge.ends_with(STOPPED) { judge + STOPPED } else { judge };
@@ -179,12 +187,13 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
     fresh.extend(judged.as_ref().zip(judged_scores).map(|(evaluation, scores)| Fresh { evaluation, scores, marks }));
     let (production, comparison) = compare(&store, &version, &loaded, &fresh)?;
     let slices = args.slices.then(|| slices(&store, &version, &loaded, &fresh)).transpose()?;
-    let (stage, gates) = judge(cx, args, &store, &version, &fresh)?;
+    let (stage, gates) = if unasked > 0 { (None, Vec::new()) } else { judge(cx, args, &store, &version, &fresh)? };
     let report = Evaluated {
         dry_run: cx.global.dry_run,
         version: (&version).into(),
         mapping: loaded.golden.mapping.clone(),
         answers_mapping,
+        estimate: cx.global.dry_run.then(|| EstimateDoc { answering: forecast.map(|f| f.estimate), judging: judging_takes }),
         answering,
         failures: failures(&each),
         unanswered: answers.values().filter(|a| a.answer.is_none()).count(),
@@ -324,11 +333,13 @@ struct Answers {
     answering: Option<AnsweringDoc>,
     /// What is to be noted once the evaluation is recorded.
     ending: Option<Ending>,
+    /// What was known before anybody was asked; `None` where no model writes answers.
+    forecast: Option<Forecast>,
 }
 
 impl Answers {
     fn recorded(answers: HashMap<String, Answer>, mapping: Option<Mapping>) -> Self {
-        Self { samples: vec![answers], system: RECORDED.to_owned(), mapping, answering: None, ending: None }
+        Self { samples: vec![answers], system: RECORDED.to_owned(), mapping, answering: None, ending: None, forecast: None }
     }
 }
 
@@ -358,17 +369,26 @@ fn answers(cx: &Cx, args: &Args, whose: &Whose<'_>, loaded: &Loaded, map: &[Over
         return Ok(Answers::recorded(file.answers, Some(file.mapping)));
     }
     Mapping::check(&[&loaded.golden.mapping])?;
-    let found = live(cx, args, whose, &mut |system, how| asked(cx, system, how, loaded))?;
-    let Some((answers, ending)) = found else { return recorded(loaded) };
-    Ok(Answers { ending, ..answers })
+    let found = live(cx, args, (whose, loaded), &mut |system, how| asked(cx, system, how, loaded))?;
+    let Some(Live { found: answers, ending, forecast }) = found else { return recorded(loaded) };
+    Ok(Answers { ending, forecast, ..answers })
 }
 
 /// Asks a system, which is called so and is asked so often.
 type Ask<'a, T> = dyn FnMut(&dyn Answerer, (String, u32)) -> Result<T> + 'a;
 
-/// Asks the system that answers for the version, which is told how it is called and how often it is asked, and gives what is to be noted
-/// at the end; `None` where answers are recorded.
-fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Result<Option<(T, Option<Ending>)>> {
+/// What came of asking a system.
+struct Live<T> {
+    found: T,
+    /// What is to be noted at the end.
+    ending: Option<Ending>,
+    /// What was known before it was asked.
+    forecast: Option<Forecast>,
+}
+
+/// Asks the system that answers for the version, which is told how it is called and how often it is asked; `None` where answers are
+/// recorded. What a model will take is told before it is asked.
+fn live<T>(cx: &Cx, args: &Args, (whose, loaded): (&Whose<'_>, &Loaded), ask: &mut Ask<'_, T>) -> Result<Option<Live<T>>> {
     let Whose { config, objects, version, leaves, called, .. } = whose;
     if config.project.system == System::Recorded {
         return Ok(None);
@@ -384,9 +404,10 @@ fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Res
         // What is quoted is the same every time.
         let repeat = if model.is_some() { args.judging.repeat } else { 1 };
         let name = model.map_or_else(|| system.kind().to_owned(), |model| format!("{}, {model}", system.kind()));
+        let forecast = answering::forecast(cx, args, &system, loaded, repeat)?;
         let found = ask(&system, (name, repeat));
         cx.tell_of_engine(system.note());
-        return Ok(Some((found?, None)));
+        return Ok(Some(Live { found: found?, ending: None, forecast }));
     }
     let number = called.map_or_else(|| version.version.to_string(), str::to_owned);
     let named = (version.name.as_ref(), number.as_str());
@@ -402,7 +423,7 @@ fn live<T>(cx: &Cx, args: &Args, whose: &Whose<'_>, ask: &mut Ask<'_, T>) -> Res
     let kind = config.project.system.kind().word();
     let remembered = Remembered::open((system.as_deref(), kind, about), &cx.answers_file()?, how, &cx.clock)?;
     let found = ask(&remembered, (kind.to_owned(), args.judging.repeat))?;
-    Ok(Some((found, Some(remembered.ending()))))
+    Ok(Some(Live { found, ending: Some(remembered.ending()), forecast: None }))
 }
 
 /// Asks a system that is called `name` every question so often.
@@ -410,7 +431,8 @@ fn asked(cx: &Cx, system: &dyn Answerer, (name, repeat): (String, u32), loaded: 
     let (rounds, answering) = answering::rounds(cx, system, loaded, repeat)?;
     let kept = if answering.has_kept() { gates::FROM_CACHE } else { "" };
     let samples = rounds.into_iter().map(|round| round.answers).collect();
-    Ok(Answers { samples, system: format!("{name}{kept}"), mapping: None, answering: Some(answering), ending: None })
+    let system = format!("{name}{kept}");
+    Ok(Answers { samples, system, mapping: None, answering: Some(answering), ending: None, forecast: None })
 }
 
 fn recorded(loaded: &Loaded) -> Result<Answers> {

@@ -5,6 +5,7 @@
 //! words are those of quoting. With `[llm]` a model writes the answer by the version's prompt; time and cost are the model's.
 //! Contexts are the texts of the passages, best first; their ids are the sources of the documents.
 
+pub mod forecast;
 pub mod writer;
 
 use crate::adapters::qdrant::Qdrant;
@@ -12,7 +13,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Error, Kind, Result};
 use crate::base::name::Name;
 use crate::base::quantity::PicoUsd;
-use crate::config::Project;
+use crate::config::{self, Project};
 use crate::domain::ingest::chunk::sentences_of;
 use crate::domain::ingest::quality::language;
 use crate::domain::ingest::table::{Filter, Scope};
@@ -56,6 +57,10 @@ pub struct Builtin<'a> {
     qdrant: Option<Qdrant>,
     /// The model that writes, with the version's prompt.
     writer: Option<(Writer, Script)>,
+    /// The most tokens of the passages of a question, where a service has a part in finding them.
+    elsewhere: Option<u64>,
+    /// Whether a service makes the vectors of questions.
+    embeds_elsewhere: bool,
     /// What the first answer said of the engine that finds the nearest vectors.
     note: OnceCell<String>,
 }
@@ -93,8 +98,11 @@ pub fn builtin<'a>(
     let tenant = project.ingest.tenant.clone();
     let scope = store.read(|view| Scope::find(view, &tenant, &collection))?;
     let qdrant = scope.as_ref().map_or(Ok(None), qdrant)?;
+    let embeds_elsewhere = matches!(project.embedder, config::Embedder::Endpoint(_));
+    let most = retrieval.k as u64 * u64::from(project.ingest.chunk_tokens);
+    let elsewhere = (embeds_elsewhere || qdrant.is_some()).then_some(most);
     let note = OnceCell::new();
-    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, note })
+    Ok(Builtin { store, embedder, tenant, collection, retrieval, cache, qdrant, writer, elsewhere, embeds_elsewhere, note })
 }
 
 /// Where a version finds its documents.
@@ -193,13 +201,10 @@ impl Builtin<'_> {
         for question in questions {
             let asked = match question.question.trim().is_empty() {
                 true => Err("the question is empty".to_owned()),
-                false => {
-                    let (found, hits) = self.found(question)?;
-                    let request = script.request(&question.question, &hits, &writer.settings);
-                    request
-                        .map(|r| (found, model::Request { sample: question.sample, ..r }))
-                        .map_err(|why| format!("the prompt cannot be rendered: {why}"))
+                false if writer.dry && self.embeds_elsewhere => {
+                    Err("nobody was asked, nor for the vector of the question".to_owned())
                 }
+                false => self.prompt((writer, script), question)?,
             };
             let (found, request) = match asked {
                 Ok(asked) => asked,
@@ -229,6 +234,19 @@ impl Builtin<'_> {
             take(answers.recv().map_err(|_| lost())?, &mut open)?;
         }
         Ok(())
+    }
+
+    /// What is found for a question, and what the model is asked about it; or why no prompt can be made of it.
+    fn prompt(
+        &self,
+        (writer, script): (&Writer, &Script),
+        question: &Question,
+    ) -> Result<Result<(Answer, model::Request), String>> {
+        let (found, hits) = self.found(question)?;
+        let request = script.request(&question.question, &hits, &writer.settings);
+        Ok(request
+            .map(|r| (found, model::Request { sample: question.sample, ..r }))
+            .map_err(|why| format!("the prompt cannot be rendered: {why}")))
     }
 
     fn one(&self, question: &Question) -> Result<Answer> {

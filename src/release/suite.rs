@@ -67,6 +67,15 @@ pub struct Found {
     pub stopped: bool,
 }
 
+/// How often a suite asks for a row at most: as it is, also with contexts to answer from, and changed in every way.
+pub fn most_for_each_row(suite: Suite) -> u32 {
+    let changes = match suite {
+        Suite::Robustness => 1 + Relation::ALL.len(),
+        Suite::Bias => Swap::ALL.len(),
+    };
+    u32::try_from(1 + changes).unwrap_or(u32::MAX)
+}
+
 /// Something to ask: a row as it is asked, under an id of its own.
 struct Asked {
     row: Row,

@@ -29,6 +29,8 @@ struct Vectors {
     requests: AtomicUsize,
     /// From this request on every one is refused; 0 refuses none.
     refuses_from: AtomicUsize,
+    /// From this request on every one waits until this is 0 again.
+    waits_from: AtomicUsize,
     /// How often each text was given a vector.
     given: Mutex<HashMap<String, usize>>,
 }
@@ -55,7 +57,12 @@ impl Vectors {
     /// Serves until the test ends; the address.
     fn serve(self: &Arc<Self>) -> String {
         let this = Arc::clone(self);
-        let app = move |axum::Json(asked): axum::Json<Value>| async move { this.answer(&asked) };
+        let app = move |axum::Json(asked): axum::Json<Value>| async move {
+            while (1..=this.requests.load(Ordering::SeqCst) + 1).contains(&this.waits_from.load(Ordering::SeqCst)) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            this.answer(&asked)
+        };
         format!("http://{}/v1", serve(axum::Router::new().route("/v1/embeddings", axum::routing::post(app))))
     }
 
@@ -149,10 +156,12 @@ fn a_run_that_is_interrupted_says_so_and_the_next_one_goes_on() {
         let s = &Sandbox::new();
         let vectors = Arc::new(Vectors::default());
         served(s, &vectors);
+        vectors.waits_from.store(41, Ordering::SeqCst);
         let child = start(s);
         // The first batch of documents is committed when the second one is asked for.
         assert!(wait_until(60, || vectors.requests.load(Ordering::SeqCst) >= 40), "it asks");
         signal(&child, name);
+        vectors.waits_from.store(0, Ordering::SeqCst);
         let out = child.wait_with_output().expect("ended");
         let ended = out.status.code().or(out.status.signal().map(|n| n + 128));
         assert_eq!(ended, Some(code), "{}", String::from_utf8_lossy(&out.stderr));

@@ -6,10 +6,8 @@ use crate::repo::{ends, json, ok, on_both};
 use crate::schemas::fit;
 use crate::support::models::{KEY, Models};
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::wait_until;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::Duration;
 
 /// Judged metrics whose values do not hang on vectors.
@@ -332,24 +330,15 @@ pub(crate) fn many(n: usize) -> Vec<Value> {
 fn a_run_that_is_killed_goes_on_where_it_was() {
     let (mut s, models) = (Sandbox::new(), Models::start());
     with_judge(&mut s, &models.keys("anthropic"), "concurrency = 2\n", &many(12));
-    models.manner(|m| m.delay = Duration::from_millis(40));
-    for kills in 1..=2 {
-        let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-        let mut child = command
-            .args(["eval", "bot", "--metric", "faithfulness"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("kf starts");
-        assert!(wait_until(60, || models.requests() >= 7 * kills), "it asks");
-        child.kill().expect("killed");
-        child.wait().expect("ended");
+    for _ in 0..2 {
+        models.kill_after(7, &s, &["eval", "bot", "--metric", "faithfulness"]);
     }
     let report = eval(&s, 0, &by(&["faithfulness"])).0;
     assert_eq!(means(&report)["faithfulness"], (Some(1.0), 12));
-    // Two requests for each row; a kill loses those under way, which are two at most.
+    // Two requests for each row, none of which was answered twice: a kill loses those under way, which are two at most.
     let requests = models.requests();
-    assert!((24..=24 + 2 * 2).contains(&requests), "{requests}");
+    assert_eq!(models.answered(), 24);
+    assert!((24 + 2..=24 + 2 * 2).contains(&requests), "{requests}");
     assert_eq!(models.most_at_once(), 2);
     let again = eval(&s, 0, &[by(&["faithfulness"]), vec!["--cache", "only"]].concat()).0;
     assert_eq!((&again["rows"], models.requests()), (&report["rows"], requests));

@@ -4,11 +4,13 @@
 use crate::judge::{by, eval, many, means, of_row, row, with_judge, write_rows};
 use crate::repo::{ends, json, ok};
 use crate::schemas::fit;
-use crate::support::models::{KEY, Models};
+use crate::support::models::{KEY, Models, forms};
 use crate::support::sandbox::{Run, Sandbox};
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -23,14 +25,19 @@ fn marked(marks: &[&str]) -> Vec<Value> {
 
 /// Fails when a piece of a key is in a file below a folder.
 fn clean(folder: &Path, key: &str) {
+    holds_no(folder, &key[..9]);
+}
+
+/// Fails when a text is in a file below a folder.
+fn holds_no(folder: &Path, piece: &str) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         if path.is_dir() {
-            clean(&path, key);
+            holds_no(&path, piece);
         } else {
             let bytes = std::fs::read(&path).unwrap_or_default();
-            let found = bytes.windows(9).any(|part| part == &key.as_bytes()[..9]);
-            assert!(!found, "{} holds a piece of a key", path.display());
+            let found = bytes.windows(piece.len()).any(|part| part == piece.as_bytes());
+            assert!(!found, "{} holds {piece}, a piece of a key", path.display());
         }
     }
 }
@@ -61,6 +68,44 @@ fn no_key_that_a_judge_repeats_is_told_or_kept() {
         let run = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(["prompt", "test", "p.test.yaml", "--format", "json"]));
         silent(&run, KEY);
         clean(&s.work(), KEY);
+    }
+}
+
+/// What of the key nobody may read, in every encoding that the fake has.
+fn pieces() -> Vec<String> {
+    // What comes before this is the same in many keys.
+    let secret = &KEY["sk-live-".len()..];
+    let shifted = |n: usize| STANDARD.encode(format!("{}{secret}", "x".repeat(n)))[8..16].to_owned();
+    let mut all: Vec<String> = [&secret[..8], "%34%35", "u0035", "343536373839"].map(str::to_owned).into();
+    all.extend((0..3).map(shifted));
+    all
+}
+
+#[test]
+fn no_key_that_comes_back_in_another_encoding_is_told_or_kept() {
+    for provider in ["anthropic", "openai"] {
+        let (mut s, models) = (Sandbox::new(), Models::start());
+        let all: Vec<usize> = (0..forms().len()).collect();
+        let marks = |kinds: &[&str]| -> Vec<String> {
+            all.iter().flat_map(|n| kinds.iter().map(move |kind| format!("form-{n}-{kind}"))).collect()
+        };
+        let mut judged = marks(&["refusal", "html", "verdict"]);
+        judged.push("ok".to_owned());
+        with_judge(&mut s, &models.keys(provider), "", &marked(&judged.iter().map(String::as_str).collect::<Vec<_>>()));
+        let more = ["--report", "junit=eval.xml", "--report", "html=eval.html", "--report", "json=eval.json"];
+        let (report, run) = eval(&s, 5, &[by(&["faithfulness"]), more.to_vec()].concat());
+        assert_eq!(means(&report)["faithfulness"].1, 1);
+        s.write("mlops.toml", format!("{}[llm]\n{}", s.read("mlops.toml"), models.keys(provider)));
+        let prompts = marks(&["refusal", "html", "text"]).iter().map(|mark| format!("'Say [[{mark}]]'")).collect::<Vec<_>>();
+        s.write("p.test.yaml", format!("prompts: [{}]\nproviders: [llm]\ntests: [{{}}]\n", prompts.join(", ")));
+        let told = s.finish(s.command(env!("CARGO_BIN_EXE_kf")).args(["prompt", "test", "p.test.yaml", "--format", "json"]));
+        assert!(told.stdout.contains("It is ") && models.refused().is_empty(), "{told}");
+        for piece in pieces() {
+            for run in [&run, &told] {
+                assert!(!run.to_string().contains(&piece), "{piece}: {run}");
+            }
+            holds_no(&s.work(), &piece);
+        }
     }
 }
 

@@ -4,9 +4,7 @@ use crate::repo::{ends, init, json, ok};
 use crate::schemas::fit;
 use crate::support::models::{KEY, Models};
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::wait_until;
 use serde_json::{Value, json};
-use std::process::Stdio;
 use std::time::Duration;
 
 /// What the fake says to `Say How long?`, whose characters it counts.
@@ -179,6 +177,43 @@ fn trouble_of_models_is_told_and_never_a_verdict() {
 }
 
 #[test]
+fn what_a_suite_takes_is_said_before_anybody_is_asked() {
+    let models = Models::start();
+    let mut s = prepared(&models, true);
+    s.set("MODEL_KEY", "");
+    let own = format!("{{id: 'openai:chat:other', config: {{apiBaseUrl: '{}', max_tokens: 100}}}}", addresses(&models)[1]);
+    let suite = format!(
+        "prompts: ['Say {{question}}', 'Tell {{question}}']\nproviders: [llm, {own}, echo]\n\
+         tests:\n  - vars: {{question: [a, b]}}\n    assert: [{{type: llm-rubric, value: is polite}}]\n"
+    );
+    let (run, dry) = tested(&s, 0, &suite, &["--dry-run"]);
+    for line in [
+        "answering 4 prompts with judge-1: at most 4 requests, about ",
+        " tokens in and 800 out (at most 16384), about $0.0005 (at most $0.0098); what is in the cache is not asked for",
+        "answering 4 prompts with other: at most 4 requests, about ",
+        "(at most 400), price unknown: `price-input` and `price-output` say it",
+        // Two prompts by three providers in two cases.
+        "judging 12 rows by 1 metric with judge-1: at most 12 requests, about ",
+        "; 12 of the answers are yet to come",
+    ] {
+        assert!(run.stderr.contains(line), "{line}: {run}");
+    }
+    let takes = &dry["estimate"];
+    assert_eq!((&takes["answering"][0]["requests"], &takes["answering"][1]["cost_usd"]), (&json!(4), &Value::Null));
+    assert_eq!((&takes["judging"][0]["requests"], models.requests()), (&json!(12), 0));
+    assert!(!s.work().join(".kf/cache/answers.db").exists());
+    // The same line stands before a run; nobody is asked with `--cache only`, and then nothing is said.
+    s.set("MODEL_KEY", KEY);
+    let (run, done) = tested(&s, 0, "prompts: ['Say {question}']\nproviders: [llm]\ntests: [{vars: {question: a}}]\n", &[]);
+    assert!(
+        run.stderr.contains("answering 1 prompt with judge-1: at most 1 request, about ") && done["estimate"].is_null(),
+        "{run}"
+    );
+    let again = ends(&s, 0, ["prompt", "test", "--cache", "only"]);
+    assert!(!again.stderr.contains("answering"), "{again}");
+}
+
+#[test]
 fn what_cannot_be_asked_is_refused_by_line_and_column_before_anybody_is() {
     let models = Models::start();
     let s = prepared(&models, true);
@@ -233,17 +268,13 @@ fn a_suite_that_is_killed_goes_on_where_it_was() {
         values.join(", ")
     );
     s.write("prompts.test.yaml", &suite);
-    models.manner(|m| m.delay = Duration::from_millis(40));
-    for kills in [5, 16] {
-        let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
-        let mut child = command.args(["prompt", "test"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kf starts");
-        assert!(wait_until(60, || models.requests() >= kills), "it asks");
-        child.kill().expect("killed");
-        child.wait().expect("ended");
+    for more in [5, 11] {
+        models.kill_after(more, &s, &["prompt", "test"]);
     }
     let (_, report) = tested(&s, 0, &suite, &[]);
     assert_eq!(report["passed"], 12);
-    // An answer and a mark for each; a kill loses what is under way: two of the model, eight of the judge.
+    // An answer and a mark for each, none of which was given twice: a kill loses what is under way, two of the model and eight of the judge.
     let requests = models.requests();
-    assert!((24..=24 + 2 + 8).contains(&requests), "{requests}");
+    assert_eq!(models.answered(), 24);
+    assert!((24 + 2..=24 + 2 * (2 + 8)).contains(&requests), "{requests}");
 }

@@ -1,12 +1,16 @@
 //! A request that can be sent again, and its answer.
 
 use super::wait;
+use crate::adapters::redact::{Hidden, Redactor};
 use crate::base::error::{Context, Error, Result};
 use crate::config::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use url::Url;
 
@@ -25,7 +29,16 @@ pub struct Request {
     path_is_secret: bool,
     /// Secrets of the body.
     hidden: Vec<Secret>,
+    /// What takes its secrets out of texts, once it was needed; the same for all copies that have the same secrets.
+    redactors: Arc<Redactors>,
     pub(super) timeout: Option<Duration>,
+}
+
+/// What takes secrets out of texts for people, and out of answers, which are data.
+#[derive(Default)]
+struct Redactors {
+    texts: OnceLock<Redactor>,
+    answers: OnceLock<Redactor>,
 }
 
 impl Request {
@@ -38,6 +51,7 @@ impl Request {
             body: Vec::new(),
             path_is_secret: false,
             hidden: Vec::new(),
+            redactors: Arc::default(),
             timeout: None,
         }
     }
@@ -66,7 +80,7 @@ impl Request {
     #[must_use]
     pub fn query(mut self, pairs: &[(&str, &str)]) -> Self {
         self.url.query_pairs_mut().extend_pairs(pairs);
-        self
+        self.with_other_secrets()
     }
 
     /// Sets the body.
@@ -90,7 +104,7 @@ impl Request {
     pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
         let (name, value) = header(name, value)?;
         self.headers.insert(name, value);
-        Ok(self)
+        Ok(self.with_other_secrets())
     }
 
     /// Sets a header whose value is secret: it is in no error and no log.
@@ -105,7 +119,7 @@ impl Request {
         let (name, mut value) = header(name, value)?;
         value.set_sensitive(true);
         self.headers.insert(name, value);
-        Ok(self)
+        Ok(self.with_other_secrets())
     }
 
     /// How long it may take, in place of the client's limit.
@@ -119,14 +133,18 @@ impl Request {
     #[must_use]
     pub fn secret_path(mut self) -> Self {
         self.path_is_secret = true;
-        self
+        self.with_other_secrets()
     }
 
     /// Keeps a secret that the body carries out of what a service says.
     #[must_use]
     pub fn hide(mut self, secret: &Secret) -> Self {
         self.hidden.push(secret.clone());
-        self
+        self.with_other_secrets()
+    }
+
+    fn with_other_secrets(self) -> Self {
+        Self { redactors: Arc::default(), ..self }
     }
 
     /// Method and address as errors may show them.
@@ -139,46 +157,44 @@ impl Request {
 
     /// The text with every secret of this request taken out. It is called before a text is cut: half a key is a secret too.
     pub(in crate::adapters) fn redacted(&self, text: &str) -> String {
-        without(text, &self.secrets(SECRET_MIN))
+        self.texts().text(text)
     }
 
     /// The same for every text of an answer that is no success, names of fields included.
     pub(in crate::adapters) fn redacted_json(&self, answer: Value) -> Value {
-        json_without(answer, &self.secrets(SECRET_MIN))
+        json_without(answer, self.texts())
     }
 
     /// An answer that counts, in which only what must be a key is taken out: ordinary words stay, whatever headers hold.
     pub(in crate::adapters) fn without_keys(&self, answer: Value) -> Value {
-        json_without(answer, &self.secrets(KEY_MIN))
+        let keys = || Redactor::of(&self.secrets(KEY_MIN).into_iter().map(Hidden::unless_words).collect::<Vec<_>>());
+        json_without(answer, self.redactors.answers.get_or_init(keys))
     }
 
-    /// The secrets of this request that have so many bytes, the longest first, so that none is cut in two by another.
-    fn secrets(&self, min: usize) -> Vec<String> {
-        let mut secrets: Vec<String> = Vec::new();
+    fn texts(&self) -> &Redactor {
+        self.redactors.texts.get_or_init(|| Redactor::of(&self.secrets(SECRET_MIN)))
+    }
+
+    /// The secrets of this request that have so many bytes.
+    fn secrets(&self, min: usize) -> Vec<Hidden> {
+        let mut secrets: Vec<Hidden> = Vec::new();
         for value in self.headers.values().filter(|v| v.is_sensitive()) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            // A service repeats the token of `Bearer TOKEN` rather than the whole value.
-            secrets.extend(value.split_ascii_whitespace().map(str::to_owned));
-            secrets.push(value);
+            // A service repeats the token of `Bearer TOKEN` rather than the whole value, and the password of `Basic TOKEN`.
+            secrets.extend(value.split_ascii_whitespace().map(Hidden::key));
+            secrets.extend(password(&value).map(Hidden::key));
+            secrets.push(Hidden::whole(value));
         }
-        secrets.extend(self.url.password().map(str::to_owned));
-        secrets.extend(self.hidden.iter().map(|secret| secret.expose().to_owned()));
+        secrets.extend(self.url.password().map(Hidden::key));
+        secrets.extend(self.hidden.iter().map(|secret| Hidden::key(secret.expose())));
         if self.path_is_secret {
             // A service may repeat the token of an address rather than all of it.
-            secrets.extend(self.url.path_segments().into_iter().flatten().map(str::to_owned));
-            secrets.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
-            secrets.extend(self.url.query().map(str::to_owned));
-            secrets.push(self.url.path().to_owned());
+            secrets.extend(self.url.path_segments().into_iter().flatten().map(Hidden::key));
+            secrets.extend(self.url.query_pairs().map(|(_, value)| Hidden::key(value)));
+            secrets.extend(self.url.query().map(Hidden::whole));
+            secrets.push(Hidden::whole(self.url.path()));
         }
         secrets.retain(|s| s.len() >= min);
-        // As JSON writes it, for words that quote a body.
-        let written = |s: &String| {
-            let text = Value::from(s.as_str()).to_string();
-            text[1..text.len() - 1].to_owned()
-        };
-        let quoted: Vec<String> = secrets.iter().map(written).filter(|q| !secrets.contains(q)).collect();
-        secrets.extend(quoted);
-        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
         secrets
     }
 
@@ -187,15 +203,18 @@ impl Request {
     }
 }
 
-fn without(text: &str, secrets: &[String]) -> String {
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+/// The password in the value of a header `Basic TOKEN` (RFC 7617).
+fn password(value: &str) -> Option<String> {
+    let (scheme, token) = value.split_once(' ')?;
+    let token = STANDARD.decode(token.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    String::from_utf8(token).ok()?.split_once(':').map(|(_, password)| password.to_owned())
 }
 
-fn json_without(value: Value, secrets: &[String]) -> Value {
+fn json_without(value: Value, secrets: &Redactor) -> Value {
     match value {
-        Value::String(text) => Value::String(without(&text, secrets)),
+        Value::String(text) => Value::String(secrets.text(&text)),
         Value::Array(all) => all.into_iter().map(|one| json_without(one, secrets)).collect(),
-        Value::Object(all) => all.into_iter().map(|(name, one)| (without(&name, secrets), json_without(one, secrets))).collect(),
+        Value::Object(all) => all.into_iter().map(|(name, one)| (secrets.text(&name), json_without(one, secrets))).collect(),
         other => other,
     }
 }

@@ -1,15 +1,19 @@
 //! What of `kf eval` is about answers that somebody was asked for: how often, what is kept from before and from when.
 
+use super::Args;
 use crate::base::error::Result;
 use crate::base::text::count;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
 use crate::domain::golden::Answer;
+use crate::release::answer::Builtin;
+use crate::release::answer::forecast::Forecast;
 use crate::release::evaluate::{self, Loaded, Round};
+use crate::release::judging::Coming;
 use crate::seams::answerer::Answerer;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How answers came that a system was asked for.
 #[derive(Serialize)]
@@ -26,8 +30,35 @@ pub(super) struct AnsweringDoc {
     until: Option<Timestamp>,
     /// Rows whose answers are not all the same.
     moved: usize,
+    /// Rows without an answer because a dry run asks nobody.
+    unasked: usize,
     /// True when something was not asked because of `--max-cost`.
     pub(super) stopped: bool,
+}
+
+/// What the model that writes answers will take, told before it is asked; `None` where there is none, or nobody may be asked.
+pub(super) fn forecast(cx: &Cx, args: &Args, system: &Builtin<'_>, loaded: &Loaded, repeat: u32) -> Result<Option<Forecast>> {
+    let Some(asking) = args.judging.asking(args.suite, repeat) else { return Ok(None) };
+    let found = system.forecast(&loaded.golden.rows, asking)?;
+    if let Some(found) = &found {
+        cx.out.note(&found.estimate.to_string());
+    }
+    Ok(found)
+}
+
+/// Takes out what is no failure because nobody was asked yet; gives how many rows lack an answer for it.
+pub(super) fn leave_out(samples: &mut [HashMap<String, Answer>], coming: &Coming) -> usize {
+    let mut left: HashSet<String> = HashSet::new();
+    for answers in samples {
+        answers.retain(|id, answer| {
+            let out = answer.answer.is_none() && coming.contains_key(id);
+            if out {
+                left.insert(id.clone());
+            }
+            !out
+        });
+    }
+    left.len()
 }
 
 /// Asks every question so often.
@@ -45,6 +76,7 @@ pub(super) fn rounds(cx: &Cx, system: &dyn Answerer, loaded: &Loaded, repeat: u3
         since: kept.iter().flatten().min().copied(),
         until: kept.iter().flatten().max().copied(),
         moved: moved(&rounds),
+        unasked: 0,
         stopped: false,
     };
     Ok((rounds, doc))
@@ -68,10 +100,23 @@ pub(super) fn shown(samples: &[HashMap<String, Answer>]) -> HashMap<String, Answ
     all
 }
 
+/// That rows have no answer because a dry run asks nobody, for a person.
+pub(super) fn without(rows: usize) -> String {
+    format!("{} without an answer, because a dry run asks nobody: no gate is judged by the others alone", count(rows, "row"))
+}
+
 impl AnsweringDoc {
     /// True when not everything was asked for now.
     pub(super) fn has_kept(&self) -> bool {
         self.kept > 0
+    }
+
+    /// Notes how many rows have no answer because a dry run asks nobody.
+    pub(super) fn leave(&mut self, rows: usize) {
+        self.unasked = rows;
+        if rows > 0 {
+            self.asked = 0;
+        }
     }
 
     /// What a person is told above the table.
@@ -88,6 +133,9 @@ impl AnsweringDoc {
         if self.repeat > 1 {
             let differ = format!("{} answered differently from one time to the next", count(self.moved, "row"));
             lines.push(format!("each question was asked {} times; {differ}", self.repeat));
+        }
+        if self.unasked > 0 {
+            lines.push(without(self.unasked));
         }
         if self.stopped {
             lines.push(

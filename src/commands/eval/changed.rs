@@ -5,6 +5,7 @@
 mod report;
 mod unjudged;
 
+use super::answering::{leave_out, without};
 use super::judging;
 use super::{Answers, Args, Whose, answers, dataset_of, reading};
 use crate::adapters::git::since::{Since, since};
@@ -152,6 +153,8 @@ struct Done {
     ended: Exit,
     /// True when the judges came to `--max-cost`.
     stopped: bool,
+    /// Rows without an answer because a dry run asks nobody.
+    unasked: usize,
     /// What is to be noted once the branch is judged.
     ending: Option<Ending>,
 }
@@ -190,7 +193,7 @@ impl<'a> Work<'a> {
             *same = measured::same(&self.loaded, &was.answered, &now.answered);
             *rows = self.loaded.golden.rows.len();
         }
-        let gates = self.gates(&now, was.is_some())?;
+        let gates = if now.unasked > 0 { Vec::new() } else { self.gates(&now, was.is_some())? };
         for ending in [&now].into_iter().chain(&was).filter_map(|done| done.ending.as_ref()) {
             ending.note()?;
         }
@@ -203,6 +206,7 @@ impl<'a> Work<'a> {
         let stopped = now.stopped || was.as_ref().is_some_and(|w| w.stopped);
         let ended = now.ended.and(was.as_ref().map_or(Exit::Ok, |w| w.ended)).and(self.answering(&now.answered, &gates));
         let mut notes = self.notes(&found.name, &now.answered, stopped);
+        notes.extend((now.unasked > 0).then(|| without(now.unasked)));
         notes.extend(now.trouble.iter().cloned());
         notes.extend(was.iter().flat_map(|w| &w.trouble).map(|note| format!("before: {note}")));
         let review = ModelReview {
@@ -289,11 +293,17 @@ impl<'a> Work<'a> {
         // Rows may be a sample, and the file of before may hold rows that are gone.
         let objects = self.scratch.objects();
         let whose = Whose { config, objects, version: &version, file, tells: false, leaves: false, called: Some(called) };
-        let Answers { mut samples, system, ending, .. } = answers(self.cx, self.args, &whose, &self.loaded, &self.reading.map)?;
+        let Answers { mut samples, system, ending, forecast, .. } =
+            answers(self.cx, self.args, &whose, &self.loaded, &self.reading.map)?;
         let chosen: HashSet<&str> = self.loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
         samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
+        let coming = forecast.as_ref().map(|f| &f.coming).filter(|_| self.cx.global.dry_run);
+        let unasked = coming.map_or(0, |coming| leave_out(&mut samples, coming));
         let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
         let mut scores = vec![evaluate::score(&self.loaded, &each, &self.metrics, self.reading.k, self.cx.jobs())];
+        if unasked > 0 {
+            scores[0].sums.retain(|sum| ![COVERAGE, ERROR_RATE].contains(&sum.metric.as_str()));
+        }
         let (mut names, mut ended, mut stopped) = (vec![self.reading.judge()], Exit::Ok, false);
         let mut trouble = Vec::new();
         if self.args.judging.stopped_writing() {
@@ -303,7 +313,7 @@ impl<'a> Work<'a> {
         let left = self.args.judging.max_cost.map(|most| PicoUsd(most.0.saturating_sub(self.spent.0).max(0)));
         let mut asking = self.args.judging.clone();
         asking.max_cost = left;
-        if let Some(judging) = asking.judge(self.cx, wanted, &self.loaded, &each)? {
+        if let Some(judging) = asking.judge(self.cx, wanted, &self.loaded, (&each, coming))?.1 {
             self.spent = self.spent.and(judging.outcome.asked.cost_usd.unwrap_or_default());
             names.push(judging.judge(&self.reading));
             stopped |= judging.outcome.stopped;
@@ -320,7 +330,7 @@ impl<'a> Work<'a> {
         // Of several answers to a question the first is shown.
         let answers = samples.into_iter().next().unwrap_or_default();
         let answered = Answered { answers, system, scores };
-        Ok(Done { version, answered, judges: names, trouble, ended, stopped, ending })
+        Ok(Done { version, answered, judges: names, trouble, ended, stopped, unasked, ending })
     }
 
     /// Keeps what a side came to in the scratch state.

@@ -14,17 +14,19 @@ use crate::domain::eval::marks::is_mark;
 use crate::domain::eval::metrics::Direction;
 use crate::domain::eval::record;
 use crate::domain::eval::score::is_lost;
-use crate::domain::eval::suite;
+use crate::domain::eval::suite::{self, Suite};
 use crate::domain::golden::Answer;
 use crate::domain::registry::table::VersionRow;
+use crate::release::answer::forecast::Asking;
 use crate::release::answer::writer::Writer;
 use crate::release::calibration;
 use crate::release::evaluate::{self, Loaded};
 use crate::release::gates::Reading;
-use crate::release::judging::{self, Bench, CacheMode, Outcome, Took};
+use crate::release::judging::{self, Bench, CacheMode, Coming, Estimate, Outcome, Took};
 use crate::release::kept::Use;
 use crate::release::optimize::Purse;
 use crate::release::selection::Selection;
+use crate::release::suite::most_for_each_row;
 use crate::store::Store;
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -283,7 +285,14 @@ impl JudgeArgs {
         }
         let cache = cx.answers(mode)?;
         let model = models.pop().map(|model| if suite { model } else { self.purse().meter(model) });
-        Ok(model.map(|model| Writer { model, cache, settings: llm }))
+        Ok(model.map(|model| Writer { model, cache, settings: llm, dry: cx.global.dry_run }))
+    }
+
+    /// How the model that writes answers will be asked; `None` where nobody may be asked.
+    pub(super) fn asking(&self, suite: Option<Suite>, repeat: u32) -> Option<Asking> {
+        let times = suite.map_or(repeat, most_for_each_row);
+        let again = self.cache() == CacheMode::Off;
+        (self.cache() != CacheMode::Only).then_some(Asking { times, same: suite.is_none(), again })
     }
 
     fn purse(&self) -> &Purse {
@@ -295,16 +304,17 @@ impl JudgeArgs {
         self.purse.get().is_some_and(Purse::has_refused)
     }
 
-    /// Judges the answers by these metrics; `None` when there is none, or in a dry run, which says what it would take.
+    /// Judges the answers by these metrics; `None` when there is none, or in a dry run, which says what it would take, with that of the
+    /// answers that are yet `coming`.
     pub(super) fn judge(
         &self,
         cx: &Cx,
         metrics: Vec<JudgedId>,
         loaded: &Loaded,
-        samples: &[&HashMap<String, Answer>],
-    ) -> Result<Option<Judging>> {
+        (samples, coming): (&[&HashMap<String, Answer>], Option<&Coming>),
+    ) -> Result<(Option<Estimate>, Option<Judging>)> {
         if metrics.is_empty() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let project = &cx.project()?.project;
         let (Some(judge), Some(name)) = (&project.judge, judging::name(project)?) else {
@@ -324,11 +334,13 @@ impl JudgeArgs {
             cache: &cx.answers(if cx.global.dry_run { CacheMode::Off } else { self.cache() })?,
         };
         let rows = &loaded.golden.rows;
-        if let Some(first) = samples.first().filter(|_| !bench.cache.is_all()) {
-            cx.out.note(&judging::estimate(&bench, rows, first).to_string());
+        let first = samples.first().filter(|_| !bench.cache.is_all());
+        let takes = first.map(|first| judging::estimate(bench.judges(), rows, first, coming));
+        if let Some(takes) = &takes {
+            cx.out.note(&takes.to_string());
         }
         if cx.global.dry_run {
-            return Ok(None);
+            return Ok((takes, None));
         }
         let jobs = rows.len() * bench.metrics.len() * usize::try_from(self.repeat).unwrap_or(1);
         let bar = progress::things(&cx.out, "judging", jobs as u64);
@@ -336,7 +348,8 @@ impl JudgeArgs {
         self.purse().settle(outcome.asked.cost_usd);
         bar.finish_and_clear();
         let models = bench.models.iter().map(|m| m.about().model.clone()).collect();
-        Ok(Some(Judging { outcome, name, models, repeat: self.repeat, kept: bench.cache.is_kept() }))
+        let kept = bench.cache.is_kept();
+        Ok((takes, Some(Judging { outcome, name, models, repeat: self.repeat, kept })))
     }
 }
 

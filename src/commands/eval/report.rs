@@ -17,7 +17,9 @@ use crate::domain::eval::record::{Evaluation, RowScore, Summary};
 use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
 use crate::domain::eval::slice::Sliced;
 use crate::domain::golden::{Answer, Mapped, Mapping};
+use crate::release::answer::forecast;
 use crate::release::evaluate::Compared;
+use crate::release::judging;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -34,6 +36,13 @@ pub(super) struct RowDoc {
 pub(super) struct FailureDoc {
     pub(super) reason: String,
     pub(super) rows: usize,
+}
+
+/// What models will take; `None` where none is asked.
+#[derive(Serialize)]
+pub(super) struct EstimateDoc {
+    pub(super) answering: Option<forecast::Estimate>,
+    pub(super) judging: Option<judging::Estimate>,
 }
 
 /// What an evaluation gave.
@@ -56,6 +65,9 @@ pub(super) struct Evaluated {
     pub(super) attempts: Option<Vec<Attempted>>,
     pub(super) mapping: Mapping,
     pub(super) answers_mapping: Option<Mapping>,
+    /// What models will take, in a dry run: what a run asks for again or finds must not tell its report from another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) estimate: Option<EstimateDoc>,
     /// How a system was asked; `None` when answers were recorded.
     pub(super) answering: Option<AnsweringDoc>,
     pub(super) failures: Vec<FailureDoc>,

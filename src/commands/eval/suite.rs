@@ -1,7 +1,7 @@
 //! `kf eval --suite`: the version's system asked every row as it is and changed, and what is told of it.
 
 use super::report::{number, range};
-use super::{Answers, Args, Whose, live};
+use super::{Answers, Args, Live, Whose, live};
 use crate::base::error::{Error, Result};
 use crate::base::exit::Exit;
 use crate::base::table::Table;
@@ -92,7 +92,7 @@ pub(super) fn tried(
     let wanted = if args.metrics.is_empty() { METRICS.to_vec() } else { computed };
     let setup =
         Setup { suite, seed: args.judging.seed, wanted: &wanted, k: reading.k, jobs: cx.jobs(), max_cost: args.judging.max_cost };
-    let found = live(cx, args, whose, &mut |system, (name, _)| {
+    let found = live(cx, args, (whose, loaded), &mut |system, (name, _)| {
         let bar = progress::things(&cx.out, "answering", 0);
         let found = run(system, loaded, &setup, &|turn| match turn {
             Some(questions) => bar.inc_length(questions),
@@ -101,7 +101,7 @@ pub(super) fn tried(
         bar.finish_and_clear();
         found.map(|found| (found, name))
     })?;
-    let Some(((found, system), ending)) = found else {
+    let Some(Live { found: (found, system), ending, forecast }) = found else {
         return Err(Error::usage(format!("the suite {suite} asks changed questions, and answers are recorded here"))
             .hint("set `[system] kind = \"command\"`, \"http\" or \"builtin\" in mlops.toml"));
     };
@@ -120,7 +120,7 @@ pub(super) fn tried(
         differences,
         broken,
     };
-    let answers = Answers { samples: vec![answers], system, mapping: None, answering: None, ending };
+    let answers = Answers { samples: vec![answers], system, mapping: None, answering: None, ending, forecast };
     Ok((answers, Some(Ran { scores, doc })))
 }
 

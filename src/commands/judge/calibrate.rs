@@ -160,7 +160,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         max_cost: None,
         cache: &cx.answers(mode)?,
     };
-    cx.out.note(&judging::estimate(&bench, &rows, &answers).to_string());
+    cx.out.note(&judging::estimate(bench.judges(), &rows, &answers, None).to_string());
     let store = cx.store(Mode::Write)?;
     let bar = progress::things(&cx.out, "judging", rows.len() as u64);
     let outcome = judging::run(&bench, &rows, &answers, &|| bar.inc(1))?;

@@ -106,7 +106,7 @@ impl<'a> Tools<'a> {
         let Some(llm) = self.writer else { return Ok(None) };
         let mut models = self.models(std::slice::from_ref(llm), self.keyed())?;
         let cache = self.cx.answers(self.args.cache)?;
-        Ok(models.pop().map(|model| Writer { model, cache, settings: llm.clone() }))
+        Ok(models.pop().map(|model| Writer { model, cache, settings: llm.clone(), dry: false }))
     }
 
     pub(super) fn judge(&self, ids: &[JudgedId], rows: &[Row], answers: &HashMap<String, Answer>) -> Result<Scores> {

@@ -16,7 +16,7 @@ use crate::domain::registry::table;
 use crate::release::calibration;
 use crate::release::evaluate::{self, ReportFile};
 use crate::release::judging::CacheMode;
-use crate::release::prompt_suite::{self, Choice, JudgedBy, Models, Place, Plan, Purse};
+use crate::release::prompt_suite::{self, Choice, Estimates, JudgedBy, Models, Place, Plan, Purse};
 use crate::store::Mode;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -80,6 +80,9 @@ struct Tested {
     verdict: Option<&'static str>,
     /// How many answers there are, or would be.
     calls: usize,
+    /// What models will take, in a dry run that would ask any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<Estimates>,
     passed: usize,
     failed: usize,
     unscored: usize,
@@ -300,6 +303,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
     };
     let plan = prompt_suite::prepare(&file, &shown, &place, &choice)?;
     let dry = cx.global.dry_run;
+    let takes = expected(cx, args, &plan, &place)?;
     let cells = if dry { Vec::new() } else { answers(cx, &plan, &place)? };
     let judging = match place.models.judged.take() {
         Some(by) => Some(JudgingDoc { uncalibrated: uncalibrated(cx, &by)?, by }),
@@ -317,6 +321,7 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         description: plan.description().map(str::to_owned),
         verdict: None,
         calls: plan.calls(),
+        estimate: takes.filter(|_| dry),
         passed: ends(End::Pass),
         failed: ends(End::Fail),
         unscored: ends(End::Unscored),
@@ -339,6 +344,18 @@ pub(crate) fn run(cx: &Cx, args: &Args) -> Result<Exit> {
         cx.write_output(path, &text).context(|| format!("cannot write the report {}", path.display()))?;
     }
     cx.out.emit(&report)
+}
+
+/// What models will take, told before they are asked; `None` where none is.
+fn expected(cx: &Cx, args: &Args, plan: &Plan, place: &Place<'_>) -> Result<Option<Estimates>> {
+    if args.cache == CacheMode::Only {
+        return Ok(None);
+    }
+    let takes = Some(prompt_suite::estimate(plan, place)?).filter(|takes| !takes.is_empty());
+    if let Some(takes) = &takes {
+        cx.out.note(&takes.to_string());
+    }
+    Ok(takes)
 }
 
 fn answers(cx: &Cx, plan: &Plan, place: &Place<'_>) -> Result<Vec<Cell>> {

@@ -46,6 +46,11 @@ impl Pairs {
         Self { scores: rows.into_iter().map(|(before, now, _)| (before, now)).collect(), clusters, span: None }
     }
 
+    /// Of (production, candidate) with the number of each row's cluster.
+    pub fn numbered(scores: Vec<(f64, f64)>, clusters: Vec<usize>) -> Self {
+        Self { scores, clusters, span: None }
+    }
+
     /// With the largest difference that two scores can have, where it is known: what clusters that all agree leave open follows from it.
     #[must_use]
     pub fn spanning(self, span: Option<f64>) -> Self {
@@ -68,16 +73,27 @@ impl Pairs {
 
     /// Compares them; `None` without a row, or for scores that are not finite.
     pub fn compared(&self) -> Option<Difference> {
-        let found = paired::compare(&self.scores, None, CONFIDENCE, SEED)?;
-        let clusters = self.units();
-        let whole = Difference {
-            difference: found.difference,
-            interval: found.interval,
-            p_value: found.p_value,
-            sd: found.sd,
-            clusters: None,
-        };
-        if clusters == found.n {
+        self.of_rows(None).and_then(|whole| self.of_clusters(whole))
+    }
+
+    /// Compares them as gates do: with the interval that also counts what rows not seen may do, where the span is known.
+    pub fn guarded(&self) -> Option<Difference> {
+        let found = self.of_rows(self.span).and_then(|whole| self.of_clusters(whole))?;
+        let interval = if found.clusters.is_some() { self.bounded().or(found.interval) } else { found.interval };
+        Some(Difference { interval, ..found })
+    }
+
+    /// As if each row stood alone.
+    fn of_rows(&self, span: Option<f64>) -> Option<Difference> {
+        let found = paired::compare(&self.scores, span, CONFIDENCE, SEED)?;
+        let paired::Comparison { difference, interval, p_value, sd, .. } = found;
+        Some(Difference { difference, interval, p_value, sd, clusters: None })
+    }
+
+    /// What is left of it where rows share clusters.
+    fn of_clusters(&self, whole: Difference) -> Option<Difference> {
+        let (clusters, rows) = (self.units(), self.scores.len());
+        if clusters == rows {
             return Some(whole);
         }
         let spread = clustered(&self.differences(), &self.clusters, CONFIDENCE).filter(|c| c.standard_error > 0.0);
@@ -85,7 +101,7 @@ impl Pairs {
         Some(Difference {
             interval: spread.map(|c| c.interval).or_else(|| self.bounded().filter(|_| clusters > 1)),
             p_value: student.map_or_else(|| self.p_of_clusters(), Some)?,
-            sd: spread.map(|c| c.standard_error * (found.n as f64).sqrt()),
+            sd: spread.map(|c| c.standard_error * (rows as f64).sqrt()),
             clusters: Some(clusters),
             ..whole
         })
@@ -95,7 +111,7 @@ impl Pairs {
     pub fn bounded(&self) -> Option<Interval> {
         let span = self.span?;
         if self.units() == self.scores.len() {
-            return paired::compare(&self.scores, Some(span), CONFIDENCE, SEED)?.interval;
+            return self.of_rows(Some(span))?.interval;
         }
         clustered::of_scores(&self.differences(), &self.clusters, (-span, span), CONFIDENCE)
     }

@@ -9,17 +9,16 @@
 //!
 //! No evaluation, no scored row, or nothing to compare with is inconclusive and says what to do. Pure: numbers in, verdict out.
 
+use super::compare::Pairs;
 use super::known::known;
 use super::marks::Marks;
 use super::record::Summary;
 use crate::base::digest::Digest;
 use crate::base::text::{count, visible};
 use crate::base::verdict::Verdict;
-use crate::stats::clustered::{self, clustered};
-use crate::stats::interval::{self, Interval};
-use crate::stats::{paired as stats_paired, power};
+use crate::stats::power;
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// What has to hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,33 +244,33 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
         judged.reason = "only a regression gate compares two versions".into();
         return judged;
     };
-    let pairs = pairs(paired);
-    judged.n = i64::try_from(pairs.len()).unwrap_or(i64::MAX);
-    let unscored = paired.production.len() - pairs.len();
+    let (pairs, rows) = pairs(paired);
+    judged.n = i64::try_from(rows).unwrap_or(i64::MAX);
+    let unscored = paired.production.len() - rows;
     if unscored > 0 {
         judged.reason = format!("{unscored} of {} rows that production scored are unscored here", paired.production.len());
         return judged;
     }
     let span = known(metric).map(|m| m.span());
-    let Some(found) = differ(&pairs, span) else {
-        judged.reason = format!("{} rows are scored in both versions: too few to compare", pairs.len());
-        return judged;
-    };
-    if found.units < ROWS_MIN {
-        let least = i64::try_from(ROWS_MIN).ok().filter(|_| found.clusters().is_none());
-        let of = found.clusters().map_or(String::new(), |clusters| format!(" in {clusters}"));
-        judged.reason = format!("{} rows{of} are scored in both versions, at least {ROWS_MIN} are needed", pairs.len());
-        judged.needed = least;
+    let found = pairs.spanning(span).guarded();
+    let clusters = found.and_then(|found| found.clusters);
+    let of = clusters.map_or(String::new(), |clusters| format!(" in {}", count(clusters, "cluster")));
+    if clusters.unwrap_or(rows) < ROWS_MIN {
+        judged.reason = format!("{rows} rows{of} are scored in both versions, at least {ROWS_MIN} are needed");
+        judged.needed = i64::try_from(ROWS_MIN).ok().filter(|_| clusters.is_none());
         return judged;
     }
-    let range = span.map_or(found.range, |span| found.range.within(-span, span));
+    let Some((found, range)) = found.and_then(|found| Some((found, found.interval?))) else {
+        judged.reason = format!("{rows} rows{of} are scored in both versions: they tell no spread to compare by");
+        return judged;
+    };
+    let range = span.map_or(range, |span| range.within(-span, span));
     // From here on positive means better.
     let (difference, low, high) =
         if higher_is_better { (found.difference, range.low, range.high) } else { (-found.difference, -range.high, -range.low) };
     judged.measured = Some(difference);
     (judged.low, judged.high) = (Some(low), Some(high));
     judged.verdict = against(low, high, -margin);
-    let of = found.clusters().map_or(String::new(), |clusters| format!(" in {clusters}"));
     judged.reason = match judged.verdict {
         Verdict::Pass => format!("paired with production{of}, the loss is surely within the margin"),
         Verdict::Fail => format!("paired with production{of}, the loss is surely beyond the margin"),
@@ -289,50 +288,14 @@ pub fn judge_regression(gate: &str, metric: &str, condition: &Condition, paired:
 /// The fewest rows that a comparison rests on: with fewer, equal scores prove nothing.
 const ROWS_MIN: usize = 5;
 
-/// The seed of drawn permutations: fixed, so that the same rows always give the same answer.
-const SEED: u64 = 20_261_121;
-
-/// (production, candidate, cluster) on the rows that both have.
-fn pairs(paired: &Paired<'_>) -> Vec<(f64, f64, usize)> {
+/// (production, candidate) on the rows that both have, and how many these are.
+fn pairs(paired: &Paired<'_>) -> (Pairs, usize) {
     let production: HashMap<&str, f64> = paired.production.iter().map(|(id, v)| (id.as_str(), *v)).collect();
     let both = || paired.candidate.iter().filter_map(|(id, v)| Some((id.as_str(), *production.get(id.as_str())?, *v)));
     let clusters = paired.marks.clusters(both().map(|(id, ..)| id));
-    both().zip(clusters).map(|((_, before, now), cluster)| (before, now, cluster)).collect()
-}
-
-/// Candidate minus production.
-struct Differ {
-    difference: f64,
-    range: Interval,
-    /// The standard deviation of a row's difference, as large as clusters make it.
-    sd: Option<f64>,
-    /// What is independent: rows, or clusters of them.
-    units: usize,
-    rows: usize,
-}
-
-impl Differ {
-    /// In how many clusters the rows come, in words, where they share any.
-    fn clusters(&self) -> Option<String> {
-        (self.units < self.rows).then(|| count(self.units, "cluster"))
-    }
-}
-
-fn differ(pairs: &[(f64, f64, usize)], span: Option<f64>) -> Option<Differ> {
-    let scores: Vec<(f64, f64)> = pairs.iter().map(|(before, now, _)| (*before, *now)).collect();
-    let found = stats_paired::compare(&scores, span, interval::CONFIDENCE, SEED)?;
-    let clusters: Vec<usize> = pairs.iter().map(|p| p.2).collect();
-    let units = clusters.iter().collect::<BTreeSet<_>>().len();
-    if units == pairs.len() {
-        return Some(Differ { difference: found.difference, range: found.interval?, sd: found.sd, units, rows: units });
-    }
-    let differences: Vec<f64> = scores.iter().map(|(before, now)| now - before).collect();
-    let clumped = clustered(&differences, &clusters, interval::CONFIDENCE);
-    let bounded = span.and_then(|span| clustered::of_scores(&differences, &clusters, (-span, span), interval::CONFIDENCE));
-    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-    let sd = clumped.map(|c| c.standard_error * (pairs.len() as f64).sqrt());
-    let range = bounded.or(clumped.map(|c| c.interval))?;
-    Some(Differ { difference: found.difference, range, sd, units, rows: pairs.len() })
+    let scores: Vec<(f64, f64)> = both().map(|(_, before, now)| (before, now)).collect();
+    let rows = scores.len();
+    (Pairs::numbered(scores, clusters), rows)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct Writer {
     pub cache: Cached,
     /// How it draws its words.
     pub settings: Llm,
+    /// True when nobody may be asked for anything, a service that makes vectors included.
+    pub dry: bool,
 }
 
 /// A version's prompt, with a value for everything that it needs beside question and context.
@@ -82,6 +84,11 @@ impl Script {
             }
         }
         Ok(request)
+    }
+
+    /// Whether what was found is in the prompt at all.
+    pub(super) fn reads_context(&self) -> bool {
+        self.prompt.variables().iter().any(|name| CONTEXT.contains(name))
     }
 
     /// The messages, each with who says it.

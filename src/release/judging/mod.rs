@@ -12,7 +12,7 @@ mod driver;
 mod estimate;
 
 pub use cache::{CacheMode, Cached};
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Coming, Estimate, Judges, WRITTEN, estimate, money, tokens};
 
 use crate::adapters::embedder::builtin::builtin;
 use crate::adapters::embedder::endpoint::Endpoint;
@@ -53,6 +53,13 @@ pub struct Bench<'a> {
     pub max_cost: Option<PicoUsd>,
     /// What was answered before.
     pub cache: &'a Cached,
+}
+
+impl Bench<'_> {
+    /// Who judges, as far as it decides what judging takes.
+    pub fn judges(&self) -> Judges<'_> {
+        Judges { models: &self.models, metrics: &self.metrics, repeat: self.repeat }
+    }
 }
 
 /// What asking took.

@@ -236,11 +236,28 @@ fn what_it_takes_is_said_before() {
     let (rows, answers) = rows(10);
     let embedder = builtin();
     let bench = bench(Fake::new(1, Arc::new(kind)), &[JudgedId::Faithfulness, JudgedId::Rubric], &embedder);
-    let found = estimate(&bench, &rows, &answers);
+    let found = estimate(bench.judges(), &rows, &answers, None);
     assert_eq!((found.rows, found.requests, found.judges.as_str()), (10, 30, "m"));
     assert!(
         found.tokens_in > 30 * 500
             && found.cost == Some(PicoUsd(i64::try_from(found.tokens_in + found.tokens_out).expect("few")))
     );
     assert!(found.to_string().starts_with("judging 10 rows by 2 metrics with m: at most 30 requests, about "), "{found}");
+}
+
+#[test]
+fn what_answers_that_are_yet_to_come_take_is_said_too() {
+    let (rows, mut answers) = rows(10);
+    let embedder = builtin();
+    let bench = bench(Fake::new(1, Arc::new(kind)), &[JudgedId::Rubric], &embedder);
+    let all = estimate(bench.judges(), &rows, &answers, None);
+    let gone = answers.remove(&rows[3].id).is_some() && answers.remove(&rows[4].id).is_some();
+    let coming = HashMap::from([(rows[3].id.clone(), 1000)]);
+    let found = estimate(bench.judges(), &rows, &answers, Some(&coming));
+    // One comes, of the other nobody says so.
+    assert!(gone && (found.rows, found.unanswered, found.requests) == (9, 1, 9), "{found:?}");
+    // Eight as before, and one of a prompt, the passages and an answer.
+    assert!(found.tokens_in > all.tokens_in / 10 * 8 + 500 + 1000 + 200, "{found:?} {all:?}");
+    assert!(found.to_string().ends_with("; 1 of the answers are yet to come and taken to have 200 tokens each"), "{found}");
+    assert_eq!(estimate(bench.judges(), &rows, &answers, None).rows, 8);
 }

@@ -1,17 +1,16 @@
 //! What a search takes at most, before anybody is asked.
 //!
 //! Questions and judgements are counted as the search goes when no variant drops out early. Tokens are rough: a passage is taken to be as
-//! long as chunks may be, so the sum is rather too high.
+//! long as chunks may be, so the sum is rather too high. A judgement is taken to be as long as an answer.
 
 use super::search::{FINALISTS, FIRST};
 use crate::base::quantity::PicoUsd;
 use crate::domain::eval::judged::{JudgedId, info};
+use crate::release::judging::WRITTEN;
 use crate::seams::answerer::Tokens;
 use crate::seams::model::Model;
 use serde::Serialize;
 
-/// Tokens that a model writes for an answer or a judgement.
-const WRITTEN: u64 = 200;
 /// Tokens of a prompt of ours.
 const PROMPT: u64 = 500;
 

@@ -11,7 +11,7 @@ use crate::domain::eval::judged::JudgedId;
 use crate::domain::golden::{Answer, Row};
 use crate::domain::prompt::suite::assertion::Assertion;
 use crate::domain::prompt::suite::rated::{self, Asked};
-use crate::release::judging::{self, Bench, Cached, Took};
+use crate::release::judging::{self, Bench, Cached, Coming, Estimate, Judges, Took};
 use crate::seams::embedder::Embedder;
 use crate::seams::model::Model;
 use serde::Serialize;
@@ -90,17 +90,7 @@ impl<'a> Court<'a> {
     /// # Errors
     /// When a judge takes no request at all, or the cache cannot be used.
     pub(super) fn hear(self, heard: &[Heard<'_>]) -> Result<(Opinions, JudgedBy)> {
-        let mut by_metric: BTreeMap<JudgedId, Vec<(&Heard<'_>, &Asked)>> = BTreeMap::new();
-        let mut opinions = Opinions::default();
-        for one in heard {
-            let asks: BTreeSet<&Asked> = one.assertions.iter().flat_map(Assertion::asks).collect();
-            for asked in asks {
-                match refusal(self.judge, asked) {
-                    Some(why) => drop(opinions.0.insert((one.at, asked.clone()), Err(why))),
-                    None => by_metric.entry(asked.metric).or_default().push((one, asked)),
-                }
-            }
-        }
+        let (by_metric, mut opinions) = asks(self.judge, heard);
         let nothing = Took { cost_usd: Some(PicoUsd(0)), ..Took::default() };
         let models = self.models.iter().map(|m| m.about().model.clone()).collect();
         let mut by = JudgedBy { judge: self.name, models, metrics: BTreeSet::new(), asked: nothing, total: nothing };
@@ -132,6 +122,41 @@ impl<'a> Court<'a> {
         }
         Ok((opinions, by))
     }
+}
+
+/// What has to be asked of a judge, by the metric that is asked for.
+type Asks<'h> = BTreeMap<JudgedId, Vec<(&'h Heard<'h>, &'h Asked)>>;
+
+/// What has to be asked about answers, and the opinions that nobody is asked for.
+fn asks<'h>(judge: &Judge, heard: &'h [Heard<'h>]) -> (Asks<'h>, Opinions) {
+    let (mut by_metric, mut opinions) = (Asks::new(), Opinions::default());
+    for one in heard {
+        let asks: BTreeSet<&Asked> = one.assertions.iter().flat_map(Assertion::asks).collect();
+        for asked in asks {
+            match refusal(judge, asked) {
+                Some(why) => drop(opinions.0.insert((one.at, asked.clone()), Err(why))),
+                None => by_metric.entry(asked.metric).or_default().push((one, asked)),
+            }
+        }
+    }
+    (by_metric, opinions)
+}
+
+/// What judging answers will take that are yet to come, by metric. Nobody is asked, so no key is needed.
+///
+/// # Errors
+/// When a judge cannot be made.
+pub(super) fn expected(place: &Place<'_>, heard: &[Heard<'_>]) -> Result<Vec<Estimate>> {
+    let Some(judge) = &place.project.judge else { return Ok(Vec::new()) };
+    let models = (place.models.make)(&judge.models, false)?;
+    let one = |(metric, asks): (JudgedId, Vec<(&Heard<'_>, &Asked)>)| {
+        let rows: Vec<Row> = asks.iter().enumerate().map(|(i, ask)| row(i, ask)).collect();
+        let length = |one: &Heard<'_>| answer(one).contexts.iter().map(|text| judging::tokens(text)).sum();
+        let coming: Coming = rows.iter().zip(&asks).map(|(row, (one, _))| (row.id.clone(), length(one))).collect();
+        let judges = Judges { models: &models, metrics: &[metric], repeat: 1 };
+        judging::estimate(judges, &rows, &HashMap::new(), Some(&coming))
+    };
+    Ok(asks(judge, heard).0.into_iter().map(one).collect())
 }
 
 /// Why a judge is not asked: the assertion names another.

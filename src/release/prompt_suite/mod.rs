@@ -4,10 +4,12 @@
 //! What is wrong with the suite, its prompts or its values is found before the first call, all of it at once: an answer is never paid for
 //! to learn of a typing error. Nothing is kept in the state.
 
+mod estimate;
 mod judging;
 mod llm;
 pub mod provider;
 
+pub use estimate::{Estimates, estimate};
 pub use judging::JudgedBy;
 pub use llm::Purse;
 

@@ -222,6 +222,17 @@ impl Sandbox {
         std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("cannot read {}: {e}", file.display()))
     }
 
+    /// How many answers of models and systems are in the cache.
+    pub(crate) fn answers_kept(&self) -> u32 {
+        let path = self.work().join(".kf/cache/answers.db");
+        let open = || rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let count = |db: rusqlite::Connection| {
+            db.query_row("SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM said)", [], |row| row.get(0))
+        };
+        // It is not there, or not whole, before the first answer.
+        open().and_then(count).unwrap_or(0)
+    }
+
     /// Any program, ready to run in the working directory with the sandbox's environment.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);

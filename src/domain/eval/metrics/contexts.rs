@@ -6,7 +6,7 @@
 //! ragas raises (nothing retrieved, no reference), nothing retrieved is 0 and no reference is unscored.
 //!
 //! Most pairs are decided without their distance, by bounds that are never wrong, the cheapest first: equal texts, their
-//! lengths, their letters, a piece of one that stands in the other, and how far either end leads ([`Apart`]). What is left is
+//! lengths, their letters, a piece of one that stands in the other, and how far either end leads (`apart.rs`). What is left is
 //! computed.
 
 use super::Score;

@@ -13,9 +13,11 @@
 pub mod labels;
 mod lists;
 mod numerals;
+mod often;
 mod quantity;
 mod roles;
 mod support;
+mod units;
 mod veto;
 mod words;
 

@@ -2,9 +2,9 @@
 
 use super::lists::{self, Lang, Limit};
 use super::numerals;
+use super::often::{often, once};
+use super::units::{calendar, is_one, rate, unit};
 use super::words::Token;
-use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(super) enum Unit {
     Degrees,
     /// Watts or watt hours.
     Power,
+    /// A version of something: its parts are counted each for itself.
+    Version,
 }
 
 /// A number with its unit.
@@ -60,121 +62,6 @@ pub(super) struct Quantity {
     pub limit: Option<Limit>,
 }
 
-const DAY: f64 = 86_400.0;
-const MONTH: f64 = 30.4375 * DAY;
-const YEAR: f64 = 12.0 * MONTH;
-
-/// Units by the words that name them.
-const UNITS: &[(&str, Unit, f64)] = &[
-    ("s sec secs second seconds sekunde sekunden segundo segundos seconde secondes", Unit::Time, 1.0),
-    ("min mins minute minutes minuten minuto minutos", Unit::Time, 60.0),
-    ("h hr hrs hour hours stunde stunden std hora horas heure heures", Unit::Time, 3600.0),
-    ("day days tag tage tagen dia dias jour jours journee", Unit::Time, DAY),
-    ("week weeks woche wochen semana semanas semaine semaines", Unit::Time, 7.0 * DAY),
-    ("fortnight fortnights quinzaine", Unit::Time, 14.0 * DAY),
-    ("month months monat monate monaten monats mes meses mois", Unit::Time, MONTH),
-    ("quarter quarters quartal quartale trimestre trimestres", Unit::Time, 3.0 * MONTH),
-    ("year years jahr jahre jahren jahres ano anos an ans annee annees", Unit::Time, YEAR),
-    ("uhr pm am", Unit::Clock, 60.0),
-    ("% percent percentage prozent pct", Unit::Percent, 1.0),
-    ("€ euro euros eur", Unit::Money(0), 1.0),
-    ("$ dollar dollars usd dolar dolares", Unit::Money(1), 1.0),
-    ("£ pound pounds gbp pfund libras livres", Unit::Money(2), 1.0),
-    ("chf franken", Unit::Money(3), 1.0),
-    ("¥ yen jpy", Unit::Money(4), 1.0),
-    ("mcg µg ug", Unit::Mass, 1e-6),
-    ("mg milligram milligrams milligramm miligramos milligrammes", Unit::Mass, 1e-3),
-    ("g gram grams gramm gramo gramos gramme grammes", Unit::Mass, 1.0),
-    ("kg kilo kilos kilogram kilograms kilogramm kilogramo kilogramos kilogramme kilogrammes", Unit::Mass, 1e3),
-    ("t tonne tonnes tonnen tons toneladas", Unit::Mass, 1e6),
-    ("mm millimetre millimetres millimeter milimetros millimetres", Unit::Length, 1e-3),
-    ("cm centimetre centimetres centimeter zentimeter centimetros", Unit::Length, 1e-2),
-    ("m metre metres meter meters metro metros metern", Unit::Length, 1.0),
-    ("km kilometre kilometres kilometer kilometers kilometro kilometros", Unit::Length, 1e3),
-    ("inch inches zoll pulgadas pouces", Unit::Length, 0.0254),
-    ("foot feet ft", Unit::Length, 0.3048),
-    ("mile miles meile meilen millas", Unit::Length, 1609.344),
-    ("ml millilitre millilitres milliliter mililitros", Unit::Volume, 1e-3),
-    ("cl centilitre centilitres", Unit::Volume, 1e-2),
-    ("l litre litres liter liters litern litro litros", Unit::Volume, 1.0),
-    ("kb kilobytes", Unit::Data, 1e3),
-    ("mb megabyte megabytes", Unit::Data, 1e6),
-    ("gb go gigabyte gigabytes", Unit::Data, 1e9),
-    ("tb terabyte terabytes", Unit::Data, 1e12),
-    ("° degree degrees grad grados degres celsius", Unit::Degrees, 1.0),
-    ("w watt watts", Unit::Power, 1.0),
-    ("kw kilowatt kilowatts kwh", Unit::Power, 1e3),
-];
-
-/// Words that say a rate alone.
-const RATES: &[(&str, f64)] = &[
-    ("hourly stundlich", 3600.0),
-    ("daily taglich diario diaria diarios diariamente quotidien quotidienne quotidiennement", DAY),
-    ("weekly wochentlich semanal semanales semanalmente hebdomadaire", 7.0 * DAY),
-    ("monthly monatlich mensual mensuales mensualmente mensuel mensuelle mensuels mensuellement", MONTH),
-    ("quarterly vierteljahrlich trimestral trimestrales trimestriel trimestrielle", 3.0 * MONTH),
-    ("yearly annual annually jahrlich anual anuales anualmente annuel annuelle annuellement", YEAR),
-];
-
-/// Words before a unit that make a rate of it, or one of it.
-const ONE: &[&str] = &[
-    "a", "an", "per", "every", "each", "un", "una", "al", "por", "cada", "une", "par", "chaque", "ein", "eine", "einen", "einem",
-    "einer", "eines", "pro", "jede", "jeden", "jedes", "one", "uno", "la", "le",
-];
-
-const MONTHS: &[&str] = &[
-    "january januar janner enero janvier",
-    "february februar febrero fevrier",
-    "march marz marzo mars",
-    "april abril avril",
-    "may mai mayo",
-    "june juni junio juin",
-    "july juli julio juillet",
-    "august agosto aout",
-    "september septiembre septembre",
-    "october oktober octubre octobre",
-    "november noviembre novembre",
-    "december dezember diciembre decembre",
-];
-const WEEKDAYS: &[&str] = &[
-    "monday mondays montag montags lunes lundi lundis",
-    "tuesday tuesdays dienstag dienstags martes mardi mardis",
-    "wednesday wednesdays mittwoch mittwochs miercoles mercredi mercredis",
-    "thursday thursdays donnerstag donnerstags jueves jeudi jeudis",
-    "friday fridays freitag freitags viernes vendredi vendredis",
-    "saturday saturdays samstag samstags sonnabend sabado sabados samedi samedis",
-    "sunday sundays sonntag sonntags domingo domingos dimanche dimanches",
-];
-
-/// What words name, by the word; a word that names two things names the first.
-type Named<T> = LazyLock<HashMap<&'static str, T>>;
-
-fn named<T: Copy>(list: impl IntoIterator<Item = (&'static str, T)>) -> HashMap<&'static str, T> {
-    let mut found = HashMap::new();
-    for (names, what) in list {
-        names.split_ascii_whitespace().for_each(|name| _ = found.entry(name).or_insert(what));
-    }
-    found
-}
-
-static UNIT_OF: Named<(Unit, f64)> =
-    LazyLock::new(|| named(UNITS.iter().map(|(names, unit, factor)| (*names, (*unit, *factor)))));
-static RATE_OF: Named<f64> = LazyLock::new(|| named(RATES.iter().copied()));
-static MONTH_OF: Named<u8> = LazyLock::new(|| named(MONTHS.iter().copied().zip(1_u8..)));
-static WEEKDAY_OF: Named<u8> = LazyLock::new(|| named(WEEKDAYS.iter().copied().zip(1_u8..)));
-
-fn unit(word: &str) -> Option<(Unit, f64)> {
-    UNIT_OF.get(word).copied()
-}
-
-fn calendar(token: &Token, lang: Option<Lang>) -> Option<(Unit, f64)> {
-    let place = |list: &Named<u8>| list.get(token.folded.as_str()).copied().map(f64::from);
-    // "may" and "mars" are words of their own; only the language's own months are written without capital.
-    let month =
-        place(&MONTH_OF).filter(|_| token.capital || !matches!(lang, Some(Lang::En | Lang::De) | None) && token.folded != "may");
-    month.map(|m| (Unit::Month, m)).or_else(|| place(&WEEKDAY_OF).map(|d| (Unit::Weekday, d)))
-}
-
 /// The quantities of a sentence, in order.
 pub(super) fn quantities(tokens: &[Token], lang: Option<Lang>) -> Vec<Quantity> {
     let words: Vec<&str> = tokens.iter().map(|t| t.folded.as_str()).collect();
@@ -196,6 +83,9 @@ fn plain(at: usize, value: f64) -> Quantity {
 /// The quantity that begins at a token, and how many tokens it takes.
 fn one(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (Option<Quantity>, usize) {
     let word = words[at];
+    if let Some(used) = once(tokens, words, at, lang) {
+        return (Some(Quantity { unit: Unit::Often, ..plain(at, 1.0) }), used);
+    }
     if tokens[at].digits {
         return digits(tokens, words, at, lang);
     }
@@ -205,11 +95,11 @@ fn one(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (Opti
     if let Some((unit, value)) = calendar(&tokens[at], lang) {
         return (Some(Quantity { unit, ..plain(at, value) }), 1);
     }
-    if let Some(value) = RATE_OF.get(word).copied() {
+    if let Some(value) = rate(word) {
         return (Some(Quantity { unit: Unit::Time, written: 1.0, soft: true, ..plain(at, value) }), 1);
     }
     if let Some((unit, factor)) =
-        words.get(at + 1).filter(|_| ONE.contains(&word)).and_then(|w| unit(w)).filter(|(u, _)| *u == Unit::Time)
+        words.get(at + 1).filter(|_| is_one(word)).and_then(|w| unit(w)).filter(|(u, _)| *u == Unit::Time)
     {
         // "one month" states a length, "a month" mostly a rate.
         let soft =
@@ -243,6 +133,9 @@ fn digits(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (O
         return (clock(at, hours, minutes.split(':').next().unwrap_or_default(), words.get(at + 1)), 1);
     }
     let Some((value, other)) = numerals::digits(raw, lang) else { return (None, 1) };
+    if let Some(version) = version(tokens, words, at) {
+        return (Some(Quantity { unit: Unit::Version, written: value, ..plain(at, version) }), 1);
+    }
     let sign = if raw.starts_with('-') { -1.0 } else { 1.0 };
     let (value, other) = (sign * value, other.map(|o| sign * o));
     // 17h30 and "17 h 30".
@@ -254,6 +147,19 @@ fn digits(tokens: &[Token], words: &[&str], at: usize, lang: Option<Lang>) -> (O
     }
     let (quantity, more) = with_unit(tokens, words, Quantity { other, ..plain(at, value) }, at + 1, lang);
     (Some(quantity), 1 + more)
+}
+
+/// Words before the number of a version.
+const VERSION: &[&str] = &["version", "versions", "versionen", "versiones", "release", "releases", "v"];
+
+/// The parts of the number of a version, a product or a section ("Python 3.10") as one number, in which 3.10 is not 3.1.
+fn version(tokens: &[Token], words: &[&str], at: usize) -> Option<f64> {
+    let before = at.checked_sub(1)?;
+    let named = before > 0 && tokens[before].capital && words[at].contains('.');
+    let counts = words.get(at + 1).is_some_and(|w| unit(w).is_some() || numerals::magnitude(w).is_some());
+    let parts: Vec<f64> = words[at].split('.').map(|part| part.parse::<u16>().ok().map(f64::from)).collect::<Option<_>>()?;
+    ((named || VERSION.contains(&words[before])) && !counts && parts.len() <= 3)
+        .then(|| parts.iter().chain([0.0; 3].iter()).take(3).fold(0.0, |all, part| all * 65_536.0 + part))
 }
 
 /// Words that take a number below zero.
@@ -288,14 +194,6 @@ const BELOW: &[&[&str]] = &[
     &["au", "dessous", "de", "zero"],
     &["en", "dessous", "de", "zero"],
 ];
-
-/// Words for how often, which tell the language of the number before them: a short sentence may not ("tres" is "très" as well).
-const OFTEN: &[(&str, Lang)] =
-    &[("mal", Lang::De), ("male", Lang::De), ("times", Lang::En), ("veces", Lang::Es), ("fois", Lang::Fr)];
-
-fn often(word: Option<&&str>) -> Option<Lang> {
-    OFTEN.iter().find(|(often, _)| word == Some(often)).map(|(_, lang)| *lang)
-}
 
 fn clock(at: usize, hours: &str, minutes: &str, next: Option<&&str>) -> Option<Quantity> {
     let (mut hours, minutes): (f64, f64) = (hours.parse().ok()?, minutes.parse().ok()?);
@@ -388,8 +286,17 @@ pub(super) fn compare(a: &Quantity, b: &Quantity) -> Match {
     let hours =
         |clock: &Quantity, other: f64| same(clock.value, other * 60.0, 1e-9) || same(clock.value, (other + 12.0) * 60.0, 1e-9);
     match (a.unit, b.unit) {
+        // "Once" is no "a day".
+        (Unit::Often, Unit::Time) | (Unit::Time, Unit::Often) if a.soft || b.soft => Match::No,
         // A month is 30 or 31 days.
         (Unit::Time, Unit::Time) if same(a.value, b.value, 0.02) => Match::Same,
+        (Unit::Version, Unit::Version) => {
+            if a.value.total_cmp(&b.value).is_eq() {
+                Match::Same
+            } else {
+                Match::No
+            }
+        }
         (x, y) if x == y && same(a.value, b.value, 1e-9) => Match::Same,
         // Digits that may be read in two ways; the factor of the unit is in the value.
         (x, y) if x == y && written && same(a.value / a.written, b.value / b.written, 1e-9) => Match::Same,
@@ -467,6 +374,8 @@ mod tests {
             ("twice", En, "zwei Mal", De),
             ("dreimal", De, "tres veces", Es),
             ("three times", En, "trois fois", Fr),
+            ("once a day", En, "einmal täglich", De),
+            ("una vez al mes", Es, "une fois par mois", Fr),
             ("tres veces", Fr, "three times", En),
             ("al menos 18 grados", Es, "18 degrees", En),
             ("au moins 18 degrés", Fr, "18 Grad", De),
@@ -485,6 +394,10 @@ mod tests {
         assert_eq!(check("30", "30 days"), Match::Same);
         assert_eq!([check("-18 °C", "18 °C"), check("-200 euros", "200 euros"), check("-18", "18 degrees")], [Match::Sign; 3]);
         assert_eq!([check(".5 mg", "5 mg"), check("-18 °C", "19 °C"), check("twice", "three times")], [Match::No; 3]);
+        assert_eq!([check("once a day", "twice a day"), check("version 2.10", "version 2.1")], [Match::No; 2]);
+        assert_eq!([check("version 2.1", "v. 2.1"), check("release 3.10", "3.10")], [Match::Same; 2]);
+        assert_eq!([check("on Python 3.10", "on Python 3.1"), check("costs 3.10 €", "costs 3.1 €")], [Match::No, Match::Same]);
+        assert_eq!(check("once a day", "a day"), Match::No);
         // Ranges and dates are no negatives.
         for text in ["10-20 euros", "10 – 20 euros", "10 -20 euros", "2024-05-01"] {
             assert!(read(text, Lang::En).iter().all(|q| q.value > 0.0), "{text}");

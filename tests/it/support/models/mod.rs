@@ -5,14 +5,21 @@
 //! Its one model judges by a rule of thumb that tests can work out: sentences are statements, a statement follows from a text that
 //! holds all its words. A mark such as `[[cut]]` in the texts of a request asks for a fault.
 
+mod judgement;
+
+use self::judgement::{form_of, judgement};
+use super::sandbox::Sandbox;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +27,24 @@ use std::time::{Duration, Instant};
 pub(crate) const KEY: &str = "sk-live-0123456789abcdef";
 /// The model that it has.
 pub(crate) const MODEL: &str = "judge-1";
+
+/// The key as a service may write it that repeats it in another encoding, or cuts it.
+pub(crate) fn forms() -> Vec<String> {
+    let each = |one: &dyn Fn(u8) -> String| KEY.bytes().map(one).collect::<String>();
+    vec![
+        each(&|b| format!("%{b:02x}")),
+        each(&|b| format!("%{b:02X}")),
+        KEY.replace('-', "%2D"),
+        each(&|b| format!("\\u{b:04x}")),
+        STANDARD.encode(KEY),
+        STANDARD.encode(format!("Bearer {KEY}")),
+        URL_SAFE_NO_PAD.encode(format!("user:{KEY}")),
+        STANDARD.encode(format!("{{\"x-api-key\": \"{KEY}\"}}")).replace('=', "%3D"),
+        each(&|b| format!("{b:02x}")),
+        each(&|b| format!("{b:02X}")),
+        format!("{}…", &KEY[..17]),
+    ]
+}
 
 /// How it differs from a service that takes everything that is published.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +59,8 @@ pub(crate) struct Manner {
     pub(crate) delay: Duration,
     /// No statement follows from anything: a judge of another mind.
     pub(crate) contrary: bool,
+    /// How many requests are answered, in the order in which they come; the others wait.
+    pub(crate) room: Option<usize>,
 }
 
 #[derive(Default)]
@@ -42,6 +69,7 @@ struct Shared {
     /// When each request came, with its texts.
     heard: Vec<(Instant, String)>,
     refused: Vec<String>,
+    answered: usize,
     now: usize,
     most: usize,
     /// How often a text was asked about.
@@ -81,10 +109,34 @@ impl Models {
         self.shared.lock().expect("nobody panicked").heard.len()
     }
 
+    /// Requests that were answered: not those that whoever asked did not wait for.
+    pub(crate) fn answered(&self) -> usize {
+        self.shared.lock().expect("nobody panicked").answered
+    }
+
+    /// Requests that wait for their answers.
+    pub(crate) fn under_way(&self) -> usize {
+        self.shared.lock().expect("nobody panicked").now
+    }
+
     /// When each request came that holds a text.
     pub(crate) fn times(&self, text: &str) -> Vec<Instant> {
         let shared = self.shared.lock().expect("nobody panicked");
         shared.heard.iter().filter(|(_, said)| said.contains(text)).map(|(at, _)| *at).collect()
+    }
+
+    /// Lets `kf` be asked for so many more answers, waits until it has kept them and asks on, and kills it.
+    pub(crate) fn kill_after(&self, more: usize, s: &Sandbox, args: &[&str]) {
+        let (room, kept) = (self.requests() + more, s.answers_kept() as usize + more);
+        self.manner(|m| m.room = Some(room));
+        let mut command = s.command(env!("CARGO_BIN_EXE_kf"));
+        let mut child = command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kf starts");
+        let asks_on = || self.requests() > room && s.answers_kept() as usize == kept;
+        assert!(super::wait_until(60, asks_on), "it asks: {} of {room}, {} of {kept}", self.requests(), s.answers_kept());
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert!(super::wait_until(60, || self.under_way() == 0), "what it asked for is given up");
+        self.manner(|m| m.room = None);
     }
 
     /// Why requests were refused that are not as published.
@@ -143,12 +195,12 @@ impl Drop for Under {
 
 async fn take(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let text = String::from_utf8_lossy(&body).into_owned();
-    let manner = {
+    let (manner, at) = {
         let mut shared = shared.lock().expect("nobody panicked");
         shared.heard.push((Instant::now(), text.clone()));
         shared.now += 1;
         shared.most = shared.most.max(shared.now);
-        shared.manner.clone()
+        (shared.manner.clone(), shared.heard.len())
     };
     let _under = Under(Arc::clone(&shared));
     let speaks = if uri.path() == "/v1/messages" { Speaks::Anthropic } else { Speaks::OpenAi };
@@ -175,6 +227,11 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Heade
         *seen
     };
     tokio::time::sleep(manner.delay).await;
+    let waits = || shared.lock().expect("nobody panicked").manner.room.is_some_and(|room| at > room);
+    while waits() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    shared.lock().expect("nobody panicked").answered += 1;
     match fault(speaks, &asked, times).await {
         Some(response) => response,
         None => answer(speaks, &asked, "", &judgement(&asked, &manner), &manner),
@@ -210,6 +267,21 @@ async fn fault(speaks: Speaks, asked: &Asked, times: usize) -> Option<Response> 
     if marked("echo-error") {
         let error = json!({"type": "api_error", "message": format!("no credit for {KEY}")});
         return Some(axum::Json(json!({"type": "error", "error": error})).into_response());
+    }
+    for (n, form) in forms().into_iter().enumerate() {
+        if marked(&format!("form-{n}-refusal")) {
+            return Some(refusal(speaks, &(400, "invalid_request_error", format!("no such key: {form}"))));
+        }
+        if marked(&format!("form-{n}-html")) {
+            return Some(([("content-type", "text/html")], format!("<html>{form}</html>")).into_response());
+        }
+        if marked(&format!("form-{n}-verdict")) && asked.form.as_deref() == Some("verdicts") {
+            let verdict = json!({"id": form, "reason": form, "contexts": ["c1"], "supported": true});
+            return Some(answer(speaks, asked, "", &json!({"verdicts": [verdict]}), &plain));
+        }
+        if marked(&format!("form-{n}-text")) {
+            return Some(answer(speaks, asked, "", &json!(format!("It is {form}.")), &plain));
+        }
     }
     if marked("html") {
         return Some(([("content-type", "text/html")], "<html>Gateway</html>").into_response());
@@ -405,112 +477,4 @@ fn strict(schema: &Value) -> Result<(), Refusal> {
         properties.values().try_for_each(strict)?;
     }
     if schema["type"] == "array" { strict(&schema["items"]) } else { Ok(()) }
-}
-
-/// The form that a schema in words has, told by its properties.
-fn form_of(system: &str) -> String {
-    let marks = [
-        ("noncommittal", "questions"),
-        ("declines", "statements"),
-        ("attributed", "statements"),
-        ("entities", "entities"),
-        ("score", "judgement"),
-    ];
-    let schema = &system[system.find("JSON Schema").unwrap_or(0)..];
-    marks.iter().find(|(mark, _)| schema.contains(&format!("\"{mark}\""))).map_or("verdicts", |(_, form)| form).to_owned()
-}
-
-/// The texts between the fences by their names.
-fn texts(asked: &Asked) -> Vec<(String, String)> {
-    let Some(start) = asked.system.find("`<<<").map(|i| i + 4) else { return Vec::new() };
-    let mark = &asked.system[start..start + 16];
-    let (open, close) = (format!("<<<{mark} "), format!("\n{mark}>>>"));
-    let blocks = asked.text.split(open.as_str()).skip(1);
-    blocks
-        .filter_map(|block| {
-            let (name, rest) = block.split_once('\n')?;
-            Some((name.to_owned(), rest.split_once(close.as_str())?.0.to_owned()))
-        })
-        .collect()
-}
-
-fn words(text: &str) -> BTreeSet<String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
-}
-
-fn sentences(text: &str) -> Vec<String> {
-    text.split_inclusive(['.', '!', '?']).map(|s| s.trim().to_owned()).filter(|s| !words(s).is_empty()).collect()
-}
-
-/// What the model says.
-fn judgement(asked: &Asked, manner: &Manner) -> Value {
-    let all = texts(asked);
-    let one = |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, t)| t.as_str()).unwrap_or_default();
-    let numbered = |kind: &str| -> Vec<&str> {
-        all.iter().filter(|(n, _)| n.starts_with(&format!("{kind} "))).map(|(_, t)| t.as_str()).collect()
-    };
-    let holds = |text: &str, statement: &str| !manner.contrary && words(statement).is_subset(&words(text));
-    let contexts = numbered("context");
-    let from = |statement: &str| -> Vec<String> {
-        (1..).zip(&contexts).filter(|(_, c)| holds(c, statement)).map(|(i, _)| format!("c{i}")).collect()
-    };
-    let Some(form) = asked.form.as_deref() else {
-        // No form: it answers the question from the contexts, as a system does.
-        return json!(format!("Of {} characters I make this.", asked.text.chars().count()));
-    };
-    match form {
-        "proposals" => {
-            let propose = |idea: &str, prompt: String| json!({"idea": idea, "prompt": prompt});
-            let prompt = one("the prompt");
-            json!({"proposals": [propose("be careful", format!("Be careful. {prompt}")), propose("be short", "Be short.".to_owned())]})
-        }
-        "statements" if !contexts.is_empty() => {
-            let verdict = |s: String| {
-                let from = from(&s);
-                json!({"statement": s, "reason": "r", "attributed": !from.is_empty(), "contexts": from})
-            };
-            json!({"statements": sentences(one("reference")).into_iter().map(verdict).collect::<Vec<_>>()})
-        }
-        "statements" => {
-            let declines = one("text").contains("do not know");
-            let all = if declines { Vec::new() } else { sentences(one("text")) };
-            json!({"reason": "r", "declines": declines, "statements": all})
-        }
-        "verdicts" if !numbered("statement").is_empty() => {
-            let verdict = |(i, s): (usize, &&str)| {
-                let from = from(s);
-                json!({"id": format!("s{}", i + 1), "reason": "r", "supported": !from.is_empty(), "contexts": from})
-            };
-            json!({"verdicts": numbered("statement").iter().enumerate().map(verdict).collect::<Vec<_>>()})
-        }
-        "verdicts" if !contexts.is_empty() => {
-            let useful = |(i, c): (usize, &&str)| {
-                let useful = sentences(one("answer")).iter().any(|s| holds(c, s));
-                json!({"id": format!("c{}", i + 1), "reason": "r", "useful": useful})
-            };
-            json!({"verdicts": contexts.iter().enumerate().map(useful).collect::<Vec<_>>()})
-        }
-        "verdicts" => {
-            let (said, right) = (numbered("system statement"), numbered("right statement"));
-            let verdicts = |these: &[&str], those: &[&str], prefix: &str, key: &str| -> Value {
-                let one = |(i, s): (usize, &&str)| json!({"id": format!("{prefix}{}", i + 1), "reason": "r", key: those.iter().any(|t| holds(t, s))});
-                these.iter().enumerate().map(one).collect()
-            };
-            json!({"answer": verdicts(&said, &right, "a", "correct"), "reference": verdicts(&right, &said, "r", "covered")})
-        }
-        "questions" => {
-            let noncommittal = one("text").contains("do not know");
-            json!({"reason": "r", "noncommittal": noncommittal, "questions": [one("text"), one("text"), one("text")]})
-        }
-        "entities" => {
-            let all: BTreeSet<String> = numbered("text")
-                .iter()
-                .flat_map(|t| t.split(|c: char| !c.is_alphanumeric()))
-                .filter(|w| w.starts_with(|c: char| c.is_uppercase() || c.is_numeric()))
-                .map(str::to_owned)
-                .collect();
-            json!({"entities": all})
-        }
-        _ => json!({"reason": "r", "score": if manner.contrary { 2 } else { 8 }}),
-    }
 }
