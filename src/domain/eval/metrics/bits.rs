@@ -33,6 +33,9 @@ impl Alphabet {
     }
 }
 
+/// Symbols from which a text counts as long.
+const LONG: usize = 4096;
+
 /// Where in a sequence each symbol stands, as one row of bits a symbol.
 pub(super) struct Pattern {
     length: usize,
@@ -57,7 +60,18 @@ impl Pattern {
     }
 
     /// The Levenshtein distance to `text`, or `None` as soon as it is sure to be more than `limit`.
+    ///
+    /// Of long texts it is looked for below ever larger bounds first (Ukkonen 1985, "Algorithms for approximate string matching"): what
+    /// is walked grows with the bound, and long texts that come so far are mostly alike. All bounds together cost less than twice the last.
     pub(super) fn distance(&self, text: &[u32], limit: usize) -> Option<usize> {
+        let longest = self.length.max(text.len());
+        let first = if longest < LONG { limit } else { longest / 64 };
+        let bounds = std::iter::successors(Some(first), |bound| bound.checked_mul(4)).take_while(|bound| *bound < limit / 2);
+        bounds.chain([limit]).find_map(|bound| self.within(text, bound))
+    }
+
+    /// The same, by one walk.
+    fn within(&self, text: &[u32], limit: usize) -> Option<usize> {
         let longest = self.length.max(text.len());
         if self.length.abs_diff(text.len()) > limit {
             return None;
@@ -335,6 +349,20 @@ mod tests {
 
     fn sequence() -> impl Strategy<Value = Vec<u32>> {
         proptest::collection::vec(0u32..3, 0..200)
+    }
+
+    /// Long texts with more and more changes, below and above every bound that is tried.
+    #[test]
+    fn growing_bounds_give_the_distance() {
+        let text: Vec<u32> = (0..2 * LONG as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 27).collect();
+        for every in [2, 3, 5, 9, 17, 40, 200, 5000, 10_000] {
+            let other: Vec<u32> = text.iter().enumerate().map(|(i, s)| if i % every == 1 { 32 } else { *s }).collect();
+            let pattern = Pattern::new(&text, 33);
+            let distance = pattern.within(&other, usize::MAX).expect("no limit");
+            assert_eq!(pattern.distance(&other, usize::MAX), Some(distance), "{every}");
+            assert_eq!(pattern.distance(&other, distance), Some(distance), "{every}");
+            assert_eq!(distance.checked_sub(1).and_then(|less| pattern.distance(&other, less)), None, "{every}");
+        }
     }
 
     proptest! {
