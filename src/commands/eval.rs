@@ -21,7 +21,7 @@ use crate::domain::eval::attempts::{Attempted, attempted};
 use crate::domain::eval::gate::Judged;
 use crate::domain::eval::marks::Marks;
 use crate::domain::eval::record::{Evaluation, STOPPED};
-use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
+use crate::domain::eval::score::Scores;
 use crate::domain::eval::slice::Sliced;
 use crate::domain::eval::suite::Suite;
 use crate::domain::eval::{html, junit};
@@ -148,7 +148,7 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
         None => (of_file.map_or_else(|| answers(cx, args, &whose, &loaded, &reading.map), Ok)?, None),
     };
     let Answers { mut samples, system, mapping: answers_mapping, mut answering, ending, forecast } = answered;
-    let coming = forecast.as_ref().map(|f| &f.coming).filter(|_| cx.global.dry_run);
+    let coming = answering::coming(cx, forecast.as_ref());
     let unasked = coming.map_or(0, |coming| answering::leave_out(&mut samples, coming));
     answering.iter_mut().for_each(|a| a.leave(unasked));
     let stopped = args.judging.stopped_writing();
@@ -165,10 +165,7 @@ fn one(cx: &Cx, args: &Args, reference: &Reference) -> Result<Exit> {
             (scores, args.judging.judge(cx, asked, &loaded, (&each, coming))?)
         }
     };
-    if unasked > 0 {
-        // Nobody has failed on what nobody was asked.
-        scores.sums.retain(|sum| ![COVERAGE, ERROR_RATE].contains(&sum.metric.as_str()));
-    }
+    answering::leave_out_rates(&mut scores, unasked);
     let by = suite.as_ref().map_or_else(|| reading.judge(), |suite| suite.judge(&reading));
     // What was asked for in part counts for no gate, by whomever it is scored.
     let whole = |judge: String| if stopped && !judge.ends_with(STOPPED) { judge + STOPPED } else { judge };

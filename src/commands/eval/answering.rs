@@ -6,6 +6,7 @@ use crate::base::text::count;
 use crate::base::time::Timestamp;
 use crate::cli::cx::Cx;
 use crate::cli::progress;
+use crate::domain::eval::score::{COVERAGE, ERROR_RATE, Scores};
 use crate::domain::golden::Answer;
 use crate::release::answer::Builtin;
 use crate::release::answer::forecast::Forecast;
@@ -44,6 +45,18 @@ pub(super) fn forecast(cx: &Cx, args: &Args, system: &Builtin<'_>, loaded: &Load
         cx.out.note(&found.estimate.to_string());
     }
     Ok(found)
+}
+
+/// The rows to which answers come that a dry run does not ask for.
+pub(super) fn coming<'f>(cx: &Cx, forecast: Option<&'f Forecast>) -> Option<&'f Coming> {
+    forecast.map(|f| &f.coming).filter(|_| cx.global.dry_run)
+}
+
+/// Leaves out how many rows failed where some were not asked: nobody has failed on these.
+pub(super) fn leave_out_rates(scores: &mut Scores, unasked: usize) {
+    if unasked > 0 {
+        scores.sums.retain(|sum| ![COVERAGE, ERROR_RATE].contains(&sum.metric.as_str()));
+    }
 }
 
 /// Takes out what is no failure because nobody was asked yet; gives how many rows lack an answer for it.

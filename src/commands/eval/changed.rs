@@ -5,7 +5,7 @@
 mod report;
 mod unjudged;
 
-use super::answering::{leave_out, without};
+use super::answering::{coming, leave_out, leave_out_rates, without};
 use super::judging;
 use super::{Answers, Args, Whose, answers, dataset_of, reading};
 use crate::adapters::git::since::{Since, since};
@@ -297,13 +297,11 @@ impl<'a> Work<'a> {
             answers(self.cx, self.args, &whose, &self.loaded, &self.reading.map)?;
         let chosen: HashSet<&str> = self.loaded.golden.rows.iter().map(|r| r.id.as_str()).collect();
         samples.iter_mut().for_each(|answers| answers.retain(|id, _| chosen.contains(id.as_str())));
-        let coming = forecast.as_ref().map(|f| &f.coming).filter(|_| self.cx.global.dry_run);
+        let coming = coming(self.cx, forecast.as_ref());
         let unasked = coming.map_or(0, |coming| leave_out(&mut samples, coming));
         let each: Vec<&HashMap<String, Answer>> = samples.iter().collect();
         let mut scores = vec![evaluate::score(&self.loaded, &each, &self.metrics, self.reading.k, self.cx.jobs())];
-        if unasked > 0 {
-            scores[0].sums.retain(|sum| ![COVERAGE, ERROR_RATE].contains(&sum.metric.as_str()));
-        }
+        leave_out_rates(&mut scores[0], unasked);
         let (mut names, mut ended, mut stopped) = (vec![self.reading.judge()], Exit::Ok, false);
         let mut trouble = Vec::new();
         if self.args.judging.stopped_writing() {

@@ -1,7 +1,7 @@
 //! What the answers of a language model will take, before it is asked for any of them.
 //!
 //! Each prompt is rendered as it will be sent, with the passages that will be found. Where a service makes the vectors or holds the
-//! passages, none is asked for now: each is taken to be as long as chunks may be. Of a large dataset some rows stand for all, so
+//! passages, it is not asked: each passage is taken to be as long as chunks may be. Of a large dataset some rows stand for all, so
 //! that looking ahead costs next to nothing. How long answers will be nobody knows: they are taken to have a stated number of tokens,
 //! and the most that they may have is told beside it.
 
